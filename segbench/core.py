@@ -1,0 +1,306 @@
+"""The nouns of the benchmark, and the arithmetic every layer shares.
+
+Conventions, everywhere in segbench
+-----------------------------------
+* Arrays are indexed ``(z, y, x)``; so are voxel coordinates, boxes and spacings.
+* Spacing is in millimetres.
+* A label map holds unsigned integers, 0 is background; a mask is ``bool``; an image keeps the
+  dtype of its file.
+* Step 0 is the boxes, steps 1 to 5 are the clicks. A case without boxes has no step 0.
+
+This module imports only the standard library and numpy and keeps to the syntax of Python 3.9:
+adapters import it inside foreign environments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+LabelMap = NDArray[np.unsignedinteger[Any]]
+Mask = NDArray[np.bool_]
+Voxel = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+
+MAX_LABEL = 65535  # the largest value a label map may hold
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a model is allowed to see of a case before the first prompt."""
+
+    voxels: NDArray[Any]  # (z, y, x), as stored
+    spacing: Spacing  # mm, (z, y, x)
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box, half-open like slices: ``low <= voxel < high``."""
+
+    label: int
+    low: Voxel
+    high: Voxel
+    drawn_at: int  # the z slice on which the challenge drew its in-plane sides
+
+
+@dataclass(frozen=True)
+class Click:
+    """One voxel the user says does (positive) or does not (negative) belong to ``label``."""
+
+    label: int
+    at: Voxel
+    positive: bool
+
+
+Prompt = Union[Box, Click]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image, its reference standard and the boxes the user draws first (none: no step 0)."""
+
+    name: str
+    image: Image
+    reference: LabelMap
+    boxes: tuple[Box, ...]
+    labels: tuple[int, ...]  # foreground labels of the reference, ascending
+    modality: str = ""
+    patient: str = ""
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Everything said so far, and the last label map (zeros before the first answer).
+
+    ``rounds[0]`` holds the boxes and may be empty; ``rounds[s]`` holds the clicks of step ``s``,
+    at most one a label, in ascending label order; a label without an error has none.
+    """
+
+    rounds: tuple[tuple[Prompt, ...], ...]
+    previous: LabelMap
+
+    @property
+    def step(self) -> int:
+        """The step being asked: 0 for the boxes, then the number of click rounds."""
+        return len(self.rounds) - 1
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes, in ascending label order."""
+        return tuple(prompt for prompt in self.rounds[0] if isinstance(prompt, Box))
+
+    @property
+    def clicks(self) -> tuple[Click, ...]:
+        """All clicks, oldest first."""
+        said = (prompt for prompts in self.rounds[1:] for prompt in prompts)
+        return tuple(prompt for prompt in said if isinstance(prompt, Click))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from one step: a label map, or the reason why there is none."""
+
+    labels: Optional[LabelMap]
+    seconds: float  # as the adapter's own process measured them; start() counts for the first step
+    failure: Optional[str] = None
+    peak_mb: Optional[float] = None  # highest resident memory of the adapter's process so far
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One step of a session: what was said, what was answered, what stands after it.
+
+    ``labels`` is the answer's label map or, after a failed step, still the last one (zeros before
+    the first): what the next clicks are made from.
+    """
+
+    step: int
+    prompts: tuple[Prompt, ...]
+    answer: Answer
+    labels: LabelMap
+
+
+@dataclass(frozen=True)
+class StepScore:
+    """How good one label was after one step; NSD is 0 while the step's mean DSC is not above 0.2."""
+
+    step: int
+    label: int
+    dsc: float
+    nsd: float
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """What an adapter says of itself; part of a run's identity."""
+
+    name: str
+    version: str = "0"
+    licence: str = "not stated"
+    weights_sha256: Optional[str] = None
+    prompts: tuple[str, ...] = ("box", "click")  # the kinds of prompt it makes use of
+    deterministic: bool = True
+    sees_reference: bool = False  # such a run is shown but never ranked
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The evaluation protocol: everything that moves a number, with a name and a version."""
+
+    protocol: str = "segfm3d-2025"
+    version: int = 1
+    n_clicks: int = 5
+    nsd_tolerance_mm: float = 2.0
+    seed: int = 42
+    nsd_gate: float = 0.2  # NSD counts only when the step's mean DSC is above this
+    seconds_per_label: float = 90.0
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the sha256 of the settings as canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+FAILURE_POLICIES = ("zero", "stale")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How raw facts become scores: never stored, always chosen by the reader of a run.
+
+    ``failures``: a failed step scores 0 (``zero``), or what the last answer scored (``stale``, the
+    official script's number). ``time_limit``: seconds per label; a case whose total time is above
+    it times its number of labels scores 0 throughout; None applies no limit.
+    """
+
+    failures: str = "zero"
+    time_limit: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The raw facts of one asked step; a failed one has a reason and no scores."""
+
+    step: int
+    scores: tuple[StepScore, ...]
+    failure: Optional[str] = None
+    prediction_sha256: Optional[str] = None
+    unknown_labels: tuple[int, ...] = ()  # answered labels that the case does not have
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers of one case under one policy; tuples run over steps 0 to 5.
+
+    A case without boxes has 0 at step 0, as in the official table.
+    """
+
+    dsc: tuple[float, ...]
+    nsd: tuple[float, ...]
+    seconds: tuple[float, ...]
+    over_time: bool
+
+    @property
+    def dsc_auc(self) -> float:
+        """Area under DSC per click, the box step left out; at most 4."""
+        return area_under_clicks(self.dsc[1:])
+
+    @property
+    def nsd_auc(self) -> float:
+        """Area under NSD per click, the box step left out; at most 4."""
+        return area_under_clicks(self.nsd[1:])
+
+    @property
+    def dsc_final(self) -> float:
+        """DSC after the last click."""
+        return self.dsc[-1]
+
+    @property
+    def nsd_final(self) -> float:
+        """NSD after the last click."""
+        return self.nsd[-1]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What one finished case is: raw facts only. ``status`` is ok, failed or invalid.
+
+    A failed case has at least one failed step; an invalid one was refused before any model ran.
+    ``seconds`` and ``peak_mb`` are the only fields in which two equal runs may differ.
+    """
+
+    case: str
+    status: str
+    reason: Optional[str] = None
+    modality: str = ""
+    patient: str = ""
+    dataset: str = ""
+    shape: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
+    labels: tuple[int, ...] = ()
+    has_boxes: bool = False
+    rounds: tuple[tuple[Prompt, ...], ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    file_sha256: str = ""
+    reference_sha256: Optional[str] = None  # only when the reference lies in a file of its own
+    seconds: dict[int, float] = field(default_factory=dict)  # step -> seconds of the model
+    cost: dict[str, Any] = field(default_factory=dict)  # further times and memory, free of meaning
+
+    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> Optional[Summary]:
+        """Return the case's numbers under ``policy``.
+
+        None for an invalid case and, with ``stale``, for a case that never answered: the official
+        script leaves it out of its table (PROTOCOL 7.2).
+        """
+        answered = any(step.failure is None for step in self.steps)
+        if self.status == "invalid" or (policy.failures == "stale" and not answered):
+            return None
+        seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
+        limit = policy.time_limit
+        over_time = limit is not None and sum(seconds) > limit * len(self.labels)
+        pairs = [(0.0, 0.0)] * (n_clicks + 1) if over_time else self._curve(policy, n_clicks)
+        dsc, nsd = zip(*pairs)
+        return Summary(dsc, nsd, seconds, over_time)
+
+    def _curve(self, policy: Policy, n_clicks: int) -> list[tuple[float, float]]:
+        curve, last = [(0.0, 0.0)] * (n_clicks + 1), (0.0, 0.0)
+        for step in self.steps:
+            if step.failure is None:
+                last = mean_scores(step.scores)
+                curve[step.step] = last
+            elif policy.failures == "stale":
+                curve[step.step] = last
+        return curve
+
+
+def mean_scores(scores: Sequence[StepScore]) -> tuple[float, float]:
+    """Return the mean DSC and NSD over labels, as numpy sums them (PROTOCOL 5, 6.2).
+
+    Without labels DSC is NaN and NSD 0, as in the official table (PROTOCOL 1.2).
+    """
+    if not scores:
+        return float("nan"), 0.0
+    dsc = float(np.mean([score.dsc for score in scores]))
+    nsd = float(np.mean([score.nsd for score in scores]))
+    return dsc, nsd
+
+
+def area_under_clicks(values: Sequence[float]) -> float:
+    """Return the area under a score per click by the trapezoid rule, one unit a click.
+
+    Added from left to right, so that the result is the official one to the last bit
+    (PROTOCOL 7.1); five perfect clicks give 4.
+    """
+    total = 0.0
+    for left, right in zip(values[:-1], values[1:]):
+        total += (left + right) / 2
+    return total
