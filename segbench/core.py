@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,10 +107,10 @@ class Interactions:
 class Answer:
     """What came back from one step: a label map, or the reason why there is none."""
 
-    labels: Optional[LabelMap]
+    labels: LabelMap | None
     seconds: float  # as the adapter's own process measured them; start() counts for the first step
-    failure: Optional[str] = None
-    peak_mb: Optional[float] = None  # highest resident memory of the adapter's process so far
+    failure: str | None = None
+    peak_mb: float | None = None  # highest resident memory of the adapter's process so far
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class StepScore:
-    """How good one label was after one step; NSD is 0 while the step's mean DSC is not above 0.2."""
+    """How good one label was after one step; NSD is 0 unless the step's mean DSC is above 0.2."""
 
     step: int
     label: int
@@ -144,7 +144,7 @@ class AdapterInfo:
     name: str
     version: str = "0"
     licence: str = "not stated"
-    weights_sha256: Optional[str] = None
+    weights_sha256: str | None = None
     prompts: tuple[str, ...] = ("box", "click")  # the kinds of prompt it makes use of
     deterministic: bool = True
     sees_reference: bool = False  # such a run is shown but never ranked
@@ -183,7 +183,7 @@ class Policy:
     """
 
     failures: str = "zero"
-    time_limit: Optional[float] = None
+    time_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ class StepResult:
 
     step: int
     scores: tuple[StepScore, ...]
-    failure: Optional[str] = None
-    prediction_sha256: Optional[str] = None
+    failure: str | None = None
+    prediction_sha256: str | None = None
     unknown_labels: tuple[int, ...] = ()  # answered labels that the case does not have
 
 
@@ -240,7 +240,7 @@ class CaseResult:
 
     case: str
     status: str
-    reason: Optional[str] = None
+    reason: str | None = None
     modality: str = ""
     patient: str = ""
     dataset: str = ""
@@ -251,11 +251,11 @@ class CaseResult:
     rounds: tuple[tuple[Prompt, ...], ...] = ()
     steps: tuple[StepResult, ...] = ()
     file_sha256: str = ""
-    reference_sha256: Optional[str] = None  # only when the reference lies in a file of its own
+    reference_sha256: str | None = None  # only when the reference lies in a file of its own
     seconds: dict[int, float] = field(default_factory=dict)  # step -> seconds of the model
     cost: dict[str, Any] = field(default_factory=dict)  # further times and memory, free of meaning
 
-    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> Optional[Summary]:
+    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> Summary | None:
         """Return the case's numbers under ``policy``.
 
         None for an invalid case and, with ``stale``, for a case that never answered: the official
