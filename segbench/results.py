@@ -1,0 +1,190 @@
+"""A run folder on disk: how it was made, one file a case, its predictions.
+
+``run.json`` says how the run was made and is what a continued run must agree with;
+``cases/<case>.json`` holds the raw facts of one case, appears whole or not at all, and its
+presence means done; ``predictions/<case>.npz`` holds the label maps. docs/results.md explains
+every field, docs/schema/ holds them as JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from segbench.challenge import write_prediction
+from segbench.core import (
+    AdapterInfo,
+    Box,
+    CaseResult,
+    Click,
+    LabelMap,
+    Prompt,
+    Settings,
+    StepResult,
+    StepScore,
+)
+from segbench.errors import RunError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read: its manifest and its finished cases in name order."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    cases: tuple[CaseResult, ...]
+
+    @property
+    def method(self) -> str:
+        """The name tables show: ``--name`` of the run, or the adapter's own."""
+        return str(self.manifest["name"])
+
+    @property
+    def adapter(self) -> AdapterInfo:
+        """What the adapter said of itself."""
+        facts = dict(self.manifest["adapter"])
+        return AdapterInfo(**{**facts, "prompts": tuple(facts["prompts"])})
+
+    @property
+    def settings(self) -> Settings:
+        """The protocol the run was made under."""
+        return Settings(**self.manifest["settings"])
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises
+    ------
+    RunError
+        If it is no run folder, or one of its files is damaged or of another schema.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise RunError(f"{folder}: expected a run folder, found no run.json in it")
+    files = sorted((folder / "cases").glob("[!.]*.json"))
+    return Run(folder, manifest, tuple(read_case_result(file) for file in files))
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a run folder, None if there is none yet."""
+    file = folder / "run.json"
+    return _read_json(file) if file.exists() else None
+
+
+def read_case_result(file: Path) -> CaseResult:
+    """Read one case file of a run."""
+    facts = _read_json(file)
+    try:
+        return _case_from_json(facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{file}: expected a case of schema {SCHEMA}: {error!r}") from None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"{file}: cannot be read as JSON: {error}") from None
+    found = facts.get("schema") if isinstance(facts, dict) else None
+    if found != SCHEMA:
+        raise RunError(f"{file}: expected schema {SCHEMA}, found {found}")
+    return dict(facts)
+
+
+def _case_from_json(facts: Mapping[str, Any]) -> CaseResult:
+    cost = dict(facts["cost"])
+    seconds = {int(step): float(value) for step, value in cost.pop("seconds", {}).items()}
+    plain = ("case", "status", "reason", "modality", "patient", "dataset", "has_boxes")
+    return CaseResult(
+        **{key: facts[key] for key in plain},
+        shape=tuple(facts["shape"]),
+        spacing=tuple(facts["spacing"]),
+        labels=tuple(facts["labels"]),
+        rounds=tuple(tuple(map(_prompt_from_json, prompts)) for prompts in facts["rounds"]),
+        steps=tuple(map(_step_from_json, facts["steps"])),
+        file_sha256=facts["file_sha256"],
+        reference_sha256=facts["reference_sha256"],
+        seconds=seconds,
+        cost=cost,
+    )
+
+
+def _prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
+    if "at" in raw:
+        return Click(raw["label"], _voxel(raw["at"]), raw["positive"])
+    return Box(raw["label"], _voxel(raw["low"]), _voxel(raw["high"]), raw["drawn_at"])
+
+
+def _voxel(raw: Sequence[int]) -> tuple[int, int, int]:
+    z, y, x = raw
+    return z, y, x
+
+
+def _step_from_json(raw: Mapping[str, Any]) -> StepResult:
+    scores = (StepScore(raw["step"], s["label"], s["dsc"], s["nsd"]) for s in raw["scores"])
+    return StepResult(
+        step=raw["step"],
+        scores=tuple(scores),
+        failure=raw["failure"],
+        prediction_sha256=raw["prediction_sha256"],
+        unknown_labels=tuple(raw["unknown_labels"]),
+    )
+
+
+# ---- writing ---------------------------------------------------------------------------------
+
+
+def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write how the run was, or is being, made."""
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
+    write_text(folder / "run.json", _dump({"schema": SCHEMA, **facts}))
+
+
+def write_case_result(folder: Path, result: CaseResult) -> None:
+    """Write one finished case; its file appears whole or not at all."""
+    write_text(case_file(folder, result.case), _dump(_case_to_json(result)))
+
+
+def write_predictions(folder: Path, case: str, all_labels: Sequence[LabelMap]) -> None:
+    """Keep label maps of a case in the challenge's format; they appear whole or not at all."""
+    (folder / "predictions").mkdir(exist_ok=True)
+    write_prediction(folder / "predictions" / f"{case}.npz", all_labels)
+
+
+def case_file(folder: Path, case: str) -> Path:
+    """Return where the result of a case lies."""
+    return folder / "cases" / f"{case}.json"
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file whole or not at all, safe against a crash of the machine."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+def _dump(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, indent=1, allow_nan=False) + "\n"
+
+
+def _case_to_json(result: CaseResult) -> dict[str, Any]:
+    facts = {"schema": SCHEMA, **asdict(result)}
+    seconds = facts.pop("seconds")
+    cost = facts.pop("cost")
+    for step in facts["steps"]:
+        for score in step["scores"]:
+            del score["step"]
+    return {**facts, "cost": {"seconds": seconds, **cost}}
