@@ -1,0 +1,176 @@
+"""The far end of :mod:`segbench.supervisor`: serve one adapter inside its own environment.
+
+Run by path with ``python -I``, never imported by segbench. One JSON object per line on stdin and
+on a private copy of stdout; arrays travel as ``.npy`` files in a scratch folder. When stdin closes,
+also in the middle of a step, the supervisor is gone: the scratch folder is removed and the process
+ends. Standard library and numpy only, syntax of Python 3.9.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segbench.adapter import Adapter
+
+VOXELS = ("at", "low", "high")
+
+
+def expose_segbench() -> None:
+    """Make the package ``segbench`` importable, and nothing else of its site-packages."""
+    package = Path(__file__).resolve().parent
+    spec = importlib.util.spec_from_file_location(
+        "segbench", package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["segbench"] = module
+    spec.loader.exec_module(module)
+
+
+def serve(adapter_file: str, folder: str, options: str) -> None:
+    """Answer requests until stdin closes."""
+    # a model prints what it likes: its stdout becomes stderr, the pipe stays ours
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    requests = listen(Path(folder))
+    expose_segbench()
+    from segbench.adapter import load
+
+    def reply(**facts: Any) -> None:
+        pipe.write(json.dumps(facts) + "\n")
+        pipe.flush()
+
+    try:
+        adapter = load(Path(adapter_file), json.loads(options))
+    except Exception as error:  # the supervisor decides what a failed load means
+        reply(failure=told(error))
+        return
+    reply(info=dataclasses.asdict(adapter.info), **versions())
+    while True:
+        request = requests.get()
+        if request["do"] == "close":
+            adapter.close()
+            return
+        reply(**attend(adapter, request, Path(folder)))
+
+
+def listen(scratch: Path) -> queue.Queue[dict[str, Any]]:
+    """Read requests in the background; end the process when there can be no more."""
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            requests.put(json.loads(line))
+        shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return requests
+
+
+def attend(adapter: Adapter, request: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Do one request; report how long the adapter took, or how it failed."""
+    import numpy as np
+
+    prepare = show if request["do"] == "start" else ask
+    began = time.perf_counter()
+    try:
+        act = prepare(adapter, request, scratch)
+        began = time.perf_counter()  # reading arrays is not the model's time
+        labels = act()
+        seconds = time.perf_counter() - began
+        if labels is not None:
+            np.save(scratch / "labels.npy", labels, allow_pickle=False)
+    except Exception as error:  # whatever a model raises is that model's failure
+        return {"failure": told(error), "seconds": time.perf_counter() - began, **memory()}
+    return {"seconds": seconds, **memory()}
+
+
+def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
+    """Prepare the showing of a new image."""
+    import numpy as np
+
+    from segbench.core import Image
+
+    image = Image(np.load(scratch / "image.npy"), tuple(request["spacing"]))
+    labels = tuple(request["labels"])
+
+    def act() -> None:
+        adapter.start(image, labels)
+
+    return act
+
+
+def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
+    """Prepare one step."""
+    import numpy as np
+
+    from segbench.core import Box, Click, Interactions
+
+    def prompt(raw: dict[str, Any]) -> Any:
+        fields = {key: tuple(value) if key in VOXELS else value for key, value in raw.items()}
+        return Click(**fields) if "at" in fields else Box(**fields)
+
+    rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])
+    said = Interactions(rounds, np.load(scratch / "previous.npy"))
+    return lambda: np.asarray(adapter.step(said))
+
+
+def told(error: BaseException) -> str:
+    """Return an exception as one line; the traceback of one that is a surprise goes to stderr."""
+    from segbench.errors import SegbenchError
+
+    if isinstance(error, SegbenchError):
+        return str(error)
+    traceback.print_exception(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+    return f"{type(error).__name__}: {error}".strip()
+
+
+def memory() -> dict[str, float]:
+    """Return the highest resident memory of this process, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return {}
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}
+
+
+def versions() -> dict[str, Any]:
+    """Return what the answers may depend on: interpreter, numpy, and torch if it is loaded."""
+    loaded = {name: sys.modules[name] for name in ("numpy", "torch") if name in sys.modules}
+    packages = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
+    return {"versions": {"python": sys.version.split()[0], **packages}}
+
+
+def main() -> None:
+    """Serve, then end at once: a thread still waits on stdin, and would abort a normal ending."""
+    status = 0
+    try:
+        serve(*sys.argv[1:])
+    except SystemExit as wish:  # a model that calls sys.exit
+        status = wish.code if isinstance(wish.code, int) else 1
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        status = 1
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
