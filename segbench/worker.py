@@ -121,7 +121,9 @@ def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
     from segbench.core import Box, Click, Interactions
 
     def prompt(raw: dict[str, Any]) -> Any:
-        fields = {key: tuple(value) if key in VOXELS else value for key, value in raw.items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if key in VOXELS else value for key, value in raw.items()
+        }
         return Click(**fields) if "at" in fields else Box(**fields)
 
     rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])

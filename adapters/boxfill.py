@@ -1,0 +1,34 @@
+"""A floor: fills its box, then paints or erases a ball at every click."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxel
+from segbench.painting import paint
+
+
+def whole(size: Voxel) -> Mask:
+    """Return the mask of a filled box."""
+    return np.ones(size, bool)
+
+
+class BoxFill:
+    """Never looks at the image; a model that does should beat it."""
+
+    info = AdapterInfo("boxfill", version="1", licence="Apache-2.0")
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Nothing to remember: the prompts say it all."""
+
+    def step(self, said: Interactions) -> LabelMap:
+        """Paint all prompts anew."""
+        return paint(said, whole)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def make_adapter() -> BoxFill:
+    """Make the adapter; it takes no options."""
+    return BoxFill()

@@ -1,0 +1,69 @@
+"""The ceiling: answers the reference itself from a chosen step on; shown in reports, never ranked.
+
+It checks a set-up (``--model oracle --option references=DATA`` must score 1) and gives tests a
+model whose answers are known. The reference never reaches it through the contract: it looks the
+image up in a folder of cases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.challenge import ChallengeFile
+from segbench.core import AdapterInfo, Image, Interactions, LabelMap
+from segbench.errors import AdapterError
+
+
+def fingerprint(image: NDArray[Any]) -> str:
+    """Return a name for an image that depends on its voxels alone."""
+    digest = hashlib.sha256(f"{image.dtype.str} {image.shape}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+class Oracle:
+    """Answers background before step ``from_step`` and the reference from it on."""
+
+    def __init__(self, references: Path, from_step: int) -> None:
+        self.info = AdapterInfo(
+            "oracle", version="1", licence="Apache-2.0", prompts=(), sees_reference=True
+        )
+        self._from_step = from_step
+        self._unread = sorted(references.glob("*.npz"))
+        self._known: dict[str, Path] = {}
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Find the image in the folder."""
+        with ChallengeFile(self._find(fingerprint(image.voxels))) as file:
+            self._reference: LabelMap = file.read("gts")
+
+    def _find(self, wanted: str) -> Path:
+        while wanted not in self._known:
+            if not self._unread:
+                raise AdapterError("oracle: no case in references has this image")
+            file = self._unread.pop(0)
+            with ChallengeFile(file) as case:
+                self._known[fingerprint(case.read("imgs"))] = file
+        return self._known[wanted]
+
+    def step(self, said: Interactions) -> LabelMap:
+        """Answer the reference, or nothing yet."""
+        early = said.step < self._from_step
+        return np.zeros_like(self._reference) if early else self._reference
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def make_adapter(references: str = "", from_step: str = "0") -> Oracle:
+    """Make the adapter; ``references`` is the folder of the cases, with ``imgs`` and ``gts``."""
+    if not Path(references).is_dir() or not references:
+        raise AdapterError(
+            f"oracle: expected --option references=DIR, a folder of cases; found {references!r}"
+        )
+    return Oracle(Path(references), int(from_step))

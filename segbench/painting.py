@@ -1,0 +1,62 @@
+"""Prompts painted into a label map: all that the floors do, and they need no model for it.
+
+numpy only, syntax of Python 3.9: the floor adapters import this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from segbench.core import Click, Interactions, LabelMap, Mask, Voxel
+
+BALL_RADIUS = 4.0  # voxels, as the paper's click channels (PAPER 2.2)
+Window = tuple[slice, slice, slice]
+
+
+def paint(said: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
+    """Return the label map that the prompts alone make, later ones over earlier ones.
+
+    Parameters
+    ----------
+    said : Interactions
+        Boxes are filled with ``fill``; a positive click paints a ball of its label, a negative
+        one erases its label from a ball.
+    fill : callable
+        From the size of a box, voxels (z, y, x), to the mask of what is painted into it.
+    """
+    prompts = [prompt for prompts in said.rounds for prompt in prompts]
+    wide = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
+    labels = np.zeros(said.previous.shape, np.uint16 if wide else np.uint8)
+    for box in said.boxes:
+        window = tuple(slice(a, b) for a, b in zip(box.low, box.high))
+        size = labels[window].shape  # a box may stick out of the volume
+        z, y, x = size
+        labels[window][fill((z, y, x))] = box.label
+    for click in said.clicks:
+        _paint_click(labels, click)
+    return labels
+
+
+def _paint_click(labels: LabelMap, click: Click) -> None:
+    window, inside = ball(labels.shape, click.at, BALL_RADIUS)
+    part = labels[window]
+    if click.positive:
+        part[inside] = click.label
+    else:
+        part[inside & (part == click.label)] = 0
+
+
+def ball(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Window, Mask]:
+    """Return the window of a ball cut to the volume, and the ball's mask in that window.
+
+    A voxel is inside if its distance to ``center`` is at most ``radius``, both in voxels.
+    """
+    reach = int(radius)
+    lows = [max(c - reach, 0) for c in center]
+    highs = [min(c + reach + 1, n) for c, n in zip(center, shape)]
+    z, y, x = (np.arange(a, b) - c for a, b, c in zip(lows, highs, center))
+    squares = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2
+    window = (slice(lows[0], highs[0]), slice(lows[1], highs[1]), slice(lows[2], highs[2]))
+    return window, squares <= radius**2
