@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -157,6 +157,7 @@ class LocalSeat:
     def __init__(self, file: Path, options: Mapping[str, str]) -> None:
         self._adapter = load(file, options)
         self.info = self._adapter.info
+        self.surroundings: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._shown: tuple[Image, tuple[int, ...]] | None = None
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:

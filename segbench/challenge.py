@@ -83,13 +83,17 @@ class ChallengeFile:
         """Close the archive."""
         self._zip.close()
 
+    def size(self, key: str) -> int:
+        """Return the bytes an array takes once it is loaded, without loading it."""
+        return self._zip.getinfo(f"{key}.npy").file_size if key in self.keys else 0
+
     def read(self, key: str) -> NDArray[Any]:
         """Return one array, in the memory order it was saved in."""
         if key not in self.keys:
             raise CaseError(f"{self.name}: expected a key '{key}', found {', '.join(self.keys)}")
         try:
             with self._zip.open(f"{key}.npy") as stream:
-                return _read_array(stream, self._zip.getinfo(f"{key}.npy").file_size)
+                return _read_array(stream, self.size(key))
         except pickle.UnpicklingError as error:
             raise CaseError(f"{self.name}: {key} {error}") from None
         except (*BROKEN, MemoryError) as error:

@@ -11,7 +11,7 @@ import csv
 import fnmatch
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,14 @@ from segbench.challenge import ChallengeFile, box_from_raw
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
 from segbench.errors import CaseError
 
-MODALITIES = ("CT", "MR", "PET", "US", "Microscopy")
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a case beside its arrays; empty where it is not known."""
+
+    modality: str = ""
+    patient: str = ""
+    dataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class CaseFile:
 
     file: Path
     reference_file: Path | None = None  # None: ``gts`` lies in the case itself
-    about: dict[str, str] = field(default_factory=dict)  # modality, patient, dataset
+    about: About = About()
 
     @property
     def name(self) -> str:
@@ -92,11 +99,13 @@ def _read_index(file: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows}
 
 
-def _about(name: str, index: dict[str, dict[str, str]]) -> dict[str, str]:
-    row = index.get(name, {})
-    parts = name.split("_")
-    guess = {"modality": parts[0], "dataset": parts[1] if len(parts) > 2 else "", "patient": ""}
-    return {key: row.get(key) or value for key, value in guess.items()}
+def _about(name: str, index: dict[str, dict[str, str]]) -> About:
+    row, parts = index.get(name, {}), name.split("_")
+    return About(
+        modality=row.get("modality") or parts[0],
+        patient=row.get("patient") or "",
+        dataset=row.get("dataset") or (parts[1] if len(parts) > 2 else ""),
+    )
 
 
 def read_case(source: CaseFile) -> Case:
@@ -113,7 +122,7 @@ def read_case(source: CaseFile) -> Case:
         spacing = _spacing(file.read("spacing"), source.file.name)
         boxes = _boxes(file, labels)
         voxels = _checked_image(file.read("imgs"), reference, source.file.name)
-    return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **source.about)
+    return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
 
 
 def sha256_of(file: Path) -> str:

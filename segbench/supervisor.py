@@ -57,15 +57,16 @@ class Supervisor:
         self._worker: Worker | None = None
         self._shown: tuple[Image, tuple[int, ...]] | None = None
         self._starts_left = 0
-        self.info, self.versions = self._introduce()
+        self.info, self.surroundings = self._introduce()
 
-    def _introduce(self) -> tuple[AdapterInfo, dict[str, str]]:
+    def _introduce(self) -> tuple[AdapterInfo, dict[str, Any]]:
         try:
             hello = self._alive().hello
         except WorkerFault as fault:
             raise AdapterError(f"{self._file.name}: cannot be loaded: {fault}") from None
         info = hello["info"]
-        return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), hello["versions"]
+        surroundings = {key: hello[key] for key in ("versions", "device")}
+        return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember what to show; the first question shows it, and so does one after a crash."""

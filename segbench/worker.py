@@ -58,7 +58,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     except Exception as error:  # the supervisor decides what a failed load means
         reply(failure=told(error))
         return
-    reply(info=dataclasses.asdict(adapter.info), **versions())
+    reply(info=dataclasses.asdict(adapter.info), **surroundings())
     while True:
         request = requests.get()
         if request["do"] == "close":
@@ -152,11 +152,13 @@ def memory() -> dict[str, float]:
     return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}
 
 
-def versions() -> dict[str, Any]:
-    """Return what the answers may depend on: interpreter, numpy, and torch if it is loaded."""
+def surroundings() -> dict[str, Any]:
+    """Return what the answers may depend on: interpreter, numpy, torch and its GPU if loaded."""
     loaded = {name: sys.modules[name] for name in ("numpy", "torch") if name in sys.modules}
     packages = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
-    return {"versions": {"python": sys.version.split()[0], **packages}}
+    cuda = getattr(loaded.get("torch"), "cuda", None)
+    device = cuda.get_device_name() if cuda is not None and cuda.is_available() else "CPU"
+    return {"versions": {"python": sys.version.split()[0], **packages}, "device": device}
 
 
 def main() -> None:

@@ -1,0 +1,171 @@
+"""One case of a run: model and simulated user take turns, every step is scored, facts are kept.
+
+What travels to other processes is a plan: names and paths, never a model. Each process keeps one
+model over its cases.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from segbench import results
+from segbench.adapter import LocalSeat
+from segbench.core import Case, CaseResult, LabelMap, Prediction, Settings, StepResult
+from segbench.dataset import CaseFile, labels_of, read_case, sha256_of
+from segbench.errors import CaseError
+from segbench.leases import lease
+from segbench.scoring import Scorer
+from segbench.session import interact
+from segbench.supervisor import Environment, Supervisor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one job needs to know to run a case; hashable, and cheap to send."""
+
+    out: Path
+    adapter: Path
+    options: tuple[tuple[str, str], ...]
+    environment: Environment
+    in_process: bool
+    predictions: str
+    exact_sum: bool
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A case on which segbench itself failed: not on disk, so the next run tries it again."""
+
+    case: str
+    traceback: str
+
+
+def run_case(source: CaseFile, plan: Plan) -> CaseResult | Broken | None:
+    """Run, score and write one case; None if another runner has it."""
+    with lease(plan.out / "cases", source.name) as mine:
+        if not mine or results.case_file(plan.out, source.name).exists():
+            return None
+        try:
+            result = evaluate_case(source, plan)
+        except Exception:  # a fault of segbench or of the machine: the other cases go on
+            return Broken(source.name, traceback.format_exc())
+        results.write_case_result(plan.out, result)
+        return result
+
+
+def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
+    """Let model and simulated user take turns on one case, and score every step."""
+    began = time.perf_counter()
+    blank = CaseResult(source.name, "invalid", **vars(source.about))
+    try:
+        blank = _with_hashes(blank, source)
+        case = read_case(source)
+    except CaseError as refusal:
+        return replace(blank, reason=str(refusal))
+    scorer = Scorer(
+        case.reference, case.labels, case.image.spacing, plan.settings, exact_sum=plan.exact_sum
+    )
+    steps, predictions = [], []
+    for prediction in interact(case, seat_of(plan), plan.settings):
+        steps.append(judge(prediction, case, scorer))
+        predictions.append(prediction)
+    _keep(case, predictions, plan)
+    return _gather(blank, case, predictions, steps, time.perf_counter() - began)
+
+
+def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
+    """Note which bytes the case is made of; a file that cannot be read is refused here."""
+    reference = source.reference_file
+    return replace(
+        blank,
+        file_sha256=sha256_of(source.file),
+        reference_sha256=sha256_of(reference) if reference and reference.exists() else None,
+    )
+
+
+def judge(prediction: Prediction, case: Case, scorer: Scorer) -> StepResult:
+    """Return the facts of one step: its scores and the hash of the answer, or why there is none."""
+    if prediction.answer.failure is not None:
+        return StepResult(prediction.step, (), prediction.answer.failure)
+    labels = prediction.labels
+    return StepResult(
+        step=prediction.step,
+        scores=scorer.score(prediction.step, labels),
+        prediction_sha256=labels_sha256(labels),
+        unknown_labels=tuple(sorted(set(labels_of(labels)) - set(case.labels))),
+    )
+
+
+def labels_sha256(labels: LabelMap) -> str:
+    """Return the sha256 of a label map's little-endian bytes in C order."""
+    data = np.ascontiguousarray(labels, labels.dtype.newbyteorder("<"))
+    return hashlib.sha256(data.data).hexdigest()
+
+
+def _keep(case: Case, predictions: Sequence[Prediction], plan: Plan) -> None:
+    if plan.predictions == "none" or not predictions:
+        return
+    kept = [prediction.labels for prediction in predictions]
+    results.write_predictions(plan.out, case.name, kept if plan.predictions == "all" else kept[-1:])
+
+
+def _gather(
+    blank: CaseResult,
+    case: Case,
+    predictions: Sequence[Prediction],
+    steps: Sequence[StepResult],
+    took: float,
+) -> CaseResult:
+    failed = [step for step in steps if step.failure is not None]
+    seconds = {prediction.step: prediction.answer.seconds for prediction in predictions}
+    peaks = [p.answer.peak_mb for p in predictions if p.answer.peak_mb is not None]
+    return replace(
+        blank,
+        status="failed" if failed else "ok",
+        reason=f"step {failed[0].step}: {failed[0].failure}" if failed else None,
+        shape=case.reference.shape,
+        spacing=case.image.spacing,
+        labels=case.labels,
+        has_boxes=bool(case.boxes),
+        rounds=(case.boxes, *(p.prompts for p in predictions if p.step > 0)),
+        steps=tuple(steps),
+        seconds=seconds,
+        cost={
+            "harness_seconds": round(took - sum(seconds.values()), 3),
+            "peak_mb": max(peaks, default=None),
+        },
+    )
+
+
+# ---- the model, one a process ----------------------------------------------------------------
+
+_seats: dict[Plan, Supervisor | LocalSeat] = {}
+
+
+def seat_of(plan: Plan) -> Supervisor | LocalSeat:
+    """Return this process's own seat for a plan; it is kept over the cases."""
+    if plan not in _seats:
+        close_seats()
+        options = dict(plan.options)
+        _seats[plan] = (
+            LocalSeat(plan.adapter, options)
+            if plan.in_process
+            else Supervisor(plan.adapter, options, plan.environment)
+        )
+    return _seats[plan]
+
+
+@atexit.register
+def close_seats() -> None:
+    """End the models of this process."""
+    while _seats:
+        _seats.popitem()[1].close()

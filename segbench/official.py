@@ -1,0 +1,67 @@
+"""The official script's table of a run: its columns in its order, floats exact."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+
+from segbench.core import CaseResult, Policy, Settings, Summary
+
+
+def columns(n_clicks: int) -> list[str]:
+    """Return the official columns in the official order (PROTOCOL 7.3)."""
+    steps = range(1, n_clicks + 2)  # the script counts the box step as 1
+    return [
+        "CaseName",
+        "TotalRunningTime",
+        *(f"RunningTime_{step}" for step in steps),
+        "DSC_AUC",
+        "NSD_AUC",
+        "DSC_Final",
+        "NSD_Final",
+        *(f"DSC_{step}" for step in steps),
+        *(f"NSD_{step}" for step in steps),
+        "num_class",
+        "runtime_upperbound",
+    ]
+
+
+def table(cases: Iterable[CaseResult], policy: Policy, settings: Settings) -> str:
+    """Return ``metrics.csv``: one row a scored case, in name order.
+
+    Floats are written by shortest round trip and NaN is blank, as pandas wrote them; read them
+    with ``float_precision="round_trip"``. A step 0 that was not run is 0. Invalid cases have no
+    row and, with the failure policy ``stale``, neither have cases that never answered.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(settings.n_clicks))
+    for case in sorted(cases, key=lambda case: case.case):
+        summary = case.summary(policy, settings.n_clicks)
+        if summary is not None:
+            writer.writerow(map(_cell, _row(case, summary, settings)))
+    return text.getvalue()
+
+
+def _row(case: CaseResult, summary: Summary, settings: Settings) -> list[str | float]:
+    return [
+        f"{case.case}.npz",
+        sum(summary.seconds),
+        *summary.seconds,
+        summary.dsc_auc,
+        summary.nsd_auc,
+        summary.dsc_final,
+        summary.nsd_final,
+        *summary.dsc,
+        *summary.nsd,
+        len(case.labels),
+        settings.seconds_per_label * len(case.labels),
+    ]
+
+
+def _cell(value: str | float) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return str(value)
