@@ -1,0 +1,41 @@
+"""The challenge's box, drawn on one slice with some slack: mask in, ``Box`` out (pure)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segbench.core import Box, Mask
+
+MAX_SLACK = 5  # pixels on a slice of 256 x 256
+
+
+def box_of(mask: Mask, label: int, rng: np.random.Generator) -> Box:
+    """Draw the box of one object as the challenge does.
+
+    The extent in z is exact. The in-plane sides are those of the object on its middle occupied
+    slice only, widened by one random slack, so the object may stick out on other slices.
+
+    Parameters
+    ----------
+    mask : bool array, shape (z, y, x), with at least one voxel
+    label : the label the box belongs to
+    rng : draws the slack, 0 to 5 pixels on a slice of 256 x 256
+
+    References
+    ----------
+    PROTOCOL 2.3, after the challenge's get_boxes.py.
+    """
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    middle = int(slices[len(slices) // 2])
+    slack = int(rng.integers(0, MAX_SLACK + 1))
+    y_low, y_high = _side(mask[middle].any(axis=1), slack)
+    x_low, x_high = _side(mask[middle].any(axis=0), slack)
+    low = (int(slices[0]), y_low, x_low)
+    return Box(label, low, (int(slices[-1]) + 1, y_high, x_high), drawn_at=middle)
+
+
+def _side(occupied: Mask, slack: int) -> tuple[int, int]:
+    """Return the half-open extent of a profile, widened and clamped to it."""
+    indices = np.flatnonzero(occupied)
+    extra = int(slack * occupied.size / 256)
+    return max(int(indices[0]) - extra, 0), min(int(indices[-1]) + extra + 1, occupied.size)
