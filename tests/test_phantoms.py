@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from segbench.boxes import box_of
 from segbench.challenge import ChallengeFile
+from segbench.dataset import find_cases, read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
 from segbench.phantoms.shapes import Structure, balls, ellipsoids, scattered, tree, waves
@@ -59,6 +60,14 @@ def test_every_file_holds_the_keys_and_types_of_the_challenge(arrays):
         assert case["spacing"].dtype == np.float64
         assert case["spacing"].shape == (3,)
         assert (case["spacing"] > 0).all()
+
+
+def test_every_phantom_is_a_valid_case_of_its_modality(files):
+    cases = [read_case(found) for found in find_cases(files[0].parent)]
+    assert {case.name: case.modality for case in cases} == {
+        file.stem: file.stem.split("_")[0] for file in files
+    }
+    assert all(len(case.boxes) in (0, len(case.labels)) for case in cases)
 
 
 def test_labels_are_contiguous_and_none_is_tiny_over_many_seeds(arrays):
