@@ -1,0 +1,85 @@
+"""The two documents that hold every table: index.html, index.md."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from segbench.report.methods import Method, protocol_of
+from segbench.report.render import escape_markdown, to_html, to_markdown
+from segbench.report.table import Table
+
+TITLE = "Interactive segmentation benchmark"
+FORMATS = ("md", "csv", "tex", "html")
+
+CSS = """
+:root { color-scheme: light dark; --ink: #1c1f24; --soft: #5b6470; --rule: #c9ced6;
+  --paper: #ffffff; --band: #f3f5f8; --link: #1a5fb4; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9aa3ae; --rule: #3b424c;
+  --paper: #15181c; --band: #1e2329; --link: #7fb2f0; } }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink);
+  background: var(--paper); font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+a { color: var(--link); }
+nav { margin: .8rem 0; } nav a { margin-right: 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem;
+  border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
+th, td { padding: .22rem .7rem; text-align: left; vertical-align: top; white-space: nowrap; }
+th { border-bottom: 1px solid var(--ink); font-weight: 600; }
+th.r, td.r { text-align: right; }
+td.p { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; max-width: 40rem; }
+tbody + tbody tr:first-child td { border-top: 1px solid var(--rule); }
+tbody tr:hover { background: var(--band); }
+.notes, .files, .lead { color: var(--soft); font-size: .85rem; }
+.notes { padding-left: 1.1rem; margin: .5rem 0; max-width: 60rem; }
+.files { margin: .3rem 0; }
+code { overflow-wrap: anywhere; }
+@media print { body { max-width: none; padding: 0; font-size: 9pt; }
+  nav, .files { display: none; }
+  .scroll { overflow: visible; } tr { break-inside: avoid; }
+  thead { display: table-header-group; } }
+"""
+
+
+def html_page(title: str, body: str) -> str:
+    """Return a whole page: nothing in it comes from elsewhere, so it works from a disk."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n{body}</body>\n</html>\n"
+    )
+
+
+def index_html(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
+    """Return the page with every table, and links to the files of each."""
+    links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
+    made = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
+    sections = "".join(to_html(table) + _file_links(table) for table in tables)
+    head = f"<h1>{TITLE}</h1>\n<p>{html.escape(lead(methods))}</p>\n"
+    return html_page(TITLE, f"<header>\n{head}{made}<nav>{links}</nav>\n</header>\n{sections}")
+
+
+def _file_links(table: Table) -> str:
+    names = [f"{table.name}.{suffix}" for suffix in FORMATS]
+    links = " · ".join(f'<a href="{name}">{name}</a>' for name in names)
+    return f'<p class="files">{links}</p>\n'
+
+
+def index_markdown(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
+    """Return one Markdown document with every table."""
+    made = [f"Made by `{command}`"] if command else []
+    head = [f"# {TITLE}", escape_markdown(lead(methods)), *made]
+    return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
+
+
+def lead(methods: Sequence[Method]) -> str:
+    """Return the sentence the report opens with: what was compared, under which protocol."""
+    protocol = protocol_of(methods[0].run)
+    runs = "1 run" if len(methods) == 1 else f"{len(methods)} runs"
+    return (
+        f"{runs} under protocol {protocol['name']} version {protocol['version']} "
+        f"(settings {protocol['hash']}): {', '.join(method.label for method in methods)}."
+    )
