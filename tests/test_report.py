@@ -139,6 +139,13 @@ def test_a_run_that_sees_the_reference_is_shown_but_never_bold(run):
     assert "oracle sees the reference" in notes(table)
 
 
+def test_a_run_that_sees_the_reference_is_not_even_bold_when_it_ties(run):
+    level = run("oracle", [case("CT_1", RISING)], sees_reference=True)
+    table = tables(run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), level)["table3"]
+    assert all(bold(table, "CT", "a"))
+    assert not any(bold(table, "CT", "oracle (sees the reference)"))
+
+
 def test_a_single_ranked_run_beats_nobody(run):
     table = tables(run("a", [case("CT_1")]), run("o", [case("CT_1")], sees_reference=True))[
         "table3"

@@ -142,7 +142,7 @@ def _latex_caption(table: Table) -> str:
 
 def _latex_columns(table: Table) -> str:
     kinds = [column.align for column in table.columns]
-    share = 0.7 / max(
+    share = 0.6 / max(
         kinds.count("p"), 1
     )  # of the line; the columns that do not wrap need the rest
     return "".join(rf"p{{{share:.2f}\linewidth}}" if kind == "p" else kind for kind in kinds)
