@@ -1,0 +1,153 @@
+"""DSC and NSD, on masks small enough to be checked by hand and against the published package."""
+
+import math
+
+import numpy as np
+import pytest
+import surface_distance
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from segbench.metrics import dice, surface_dice, surface_of
+
+thorough = settings(max_examples=200, deadline=None, derandomize=True)
+SPACINGS = [(1, 1, 1), (5.0, 0.8, 0.8), (0.5, 2, 1), tuple(np.float32([0.8, 0.7, 3])), (9, 9, 9)]
+
+
+def mask(drawing):
+    """Read one slice drawn as text."""
+    return np.array([[[voxel == "#" for voxel in row] for row in drawing.split()]])
+
+
+def nsd(prediction, reference, spacing=(1, 1, 1), tolerance_mm=2.0, exact_sum=False):
+    return surface_dice(
+        prediction, reference, spacing=spacing, tolerance_mm=tolerance_mm, exact_sum=exact_sum
+    )
+
+
+def chunked_sum(areas):
+    return sum(float(np.sum(areas[i : i + 8192])) for i in range(0, len(areas), 8192))
+
+
+@st.composite
+def mask_pairs(draw):
+    """Draw two masks of one shape: boxes and salt, possibly empty, full or at the border."""
+    shape = draw(st.tuples(*[st.integers(1, 9)] * 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pair = []
+    for _ in range(2):
+        volume = rng.random(shape) < draw(st.sampled_from([0, 0.05, 0.5]))
+        if draw(st.booleans()):
+            corners = np.sort([rng.integers(0, size + 1, 2) for size in shape])
+            volume[tuple(slice(*sides) for sides in corners)] = True
+        pair.append(np.asarray(volume, order=draw(st.sampled_from("CF"))))
+    return tuple(pair)
+
+
+def test_dice_counts_the_overlap_twice():
+    prediction = mask("##.. ##..")
+    reference = mask("#### ....")
+    assert dice(prediction, reference) == 2 * 2 / (4 + 4)
+
+
+def test_dice_of_two_empty_masks_has_no_value():
+    empty = mask("... ...")
+    assert math.isnan(dice(empty, empty))
+    assert dice(empty, ~empty) == dice(~empty, empty) == 0
+
+
+def test_surface_dice_of_empty_masks_is_nan_or_zero():
+    empty = mask("... ...")
+    assert math.isnan(nsd(empty, empty))
+    assert nsd(empty, ~empty) == nsd(~empty, empty) == 0
+
+
+@pytest.mark.parametrize(("apart", "share"), [(1, 1), (2, 1), (3, 0.5), (4, 0.0)])
+def test_two_voxels_agree_where_their_surfaces_are_within_the_tolerance(apart, share):
+    # each voxel has eight corners; three voxels apart, the nearer four are within 2 mm
+    prediction, reference = np.zeros((2, 3, 4, 9), bool)
+    prediction[1, 1, 2], reference[1, 1, 2 + apart] = True, True
+    assert nsd(prediction, reference) == pytest.approx(share, abs=1e-15)
+
+
+def test_spacing_belongs_to_the_axes_in_array_order():
+    prediction, reference = np.zeros((2, 9, 3, 3), bool)
+    prediction[1, 1, 1] = reference[4, 1, 1] = True
+    assert nsd(prediction, reference, spacing=(0.5, 9, 9)) == 1
+    assert nsd(prediction, reference, spacing=(9, 0.5, 0.5)) == 0
+
+
+def test_the_tolerance_itself_counts_as_agreement():
+    prediction, reference = np.zeros((2, 1, 1, 9), bool)
+    prediction[0, 0, :5] = reference[0, 0, :7] = True
+    assert nsd(prediction, reference, tolerance_mm=2.0) == 1
+    assert nsd(prediction, reference, tolerance_mm=1.999) < 1
+
+
+def test_a_mask_cut_by_the_border_has_a_surface_there():
+    full = np.ones((2, 3, 4), bool)
+    assert len(surface_of(full).codes) == 3 * 4 * 5 - 1 * 2 * 3
+    assert nsd(full, full) == 1
+
+
+def test_a_surface_knows_where_in_the_volume_its_mask_lies():
+    corners = surface_of(np.ones((1, 1, 1), bool), low=(4, 5, 6)).corners
+    assert sorted(map(tuple, corners)) == [
+        (z, y, x) for z in (4, 5) for y in (5, 6) for x in (6, 7)
+    ]
+
+
+@pytest.mark.parametrize("tolerance_mm", [0.0, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5])
+def test_exact_sum_adds_long_surfaces_in_chunks_of_8192(tolerance_mm):
+    prediction, reference = np.random.default_rng(0).random((2, 30, 31, 32)) < 0.2
+    spacing = (0.7, 1.3, 0.9)
+    found = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    agreeing, whole = 0.0, 0.0
+    for areas, distances in (
+        (found["surfel_areas_gt"], found["distances_gt_to_pred"]),
+        (found["surfel_areas_pred"], found["distances_pred_to_gt"]),
+    ):
+        agreeing += chunked_sum(areas[distances <= tolerance_mm])
+        whole += chunked_sum(areas)
+        assert len(areas) > 2 * 8192
+    exact = nsd(prediction, reference, spacing, tolerance_mm, exact_sum=True)
+    assert exact == agreeing / whole
+    assert nsd(prediction, reference, spacing, tolerance_mm) == pytest.approx(exact, abs=1e-12)
+
+
+@given(mask_pairs(), st.sampled_from(SPACINGS), st.sampled_from([0.0, 1.0, 2.0, 3.7]))
+@thorough
+def test_surface_dice_is_that_of_the_published_package(pair, spacing, tolerance_mm):
+    prediction, reference = pair
+    assume(prediction.any() and reference.any())
+    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
+    assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
+    # below 8192 corners numpy sums as the official script's numpy did
+    assert nsd(prediction, reference, spacing, tolerance_mm, exact_sum=True) == expected
+
+
+@given(mask_pairs(), st.sampled_from(SPACINGS))
+@thorough
+def test_both_metrics_are_symmetric_and_lie_between_0_and_1(pair, spacing):
+    prediction, reference = pair
+    assume(prediction.any() or reference.any())
+    assert 0 <= dice(prediction, reference) == dice(reference, prediction) <= 1
+    there, back = nsd(prediction, reference, spacing), nsd(reference, prediction, spacing)
+    assert 0 <= there <= 1
+    assert there == pytest.approx(back, abs=1e-15)
+
+
+@given(mask_pairs(), st.sampled_from(SPACINGS))
+@thorough
+def test_a_mask_agrees_with_itself(pair, spacing):
+    assume(pair[0].any())
+    assert dice(pair[0], pair[0]) == nsd(pair[0], pair[0], spacing) == 1
+
+
+@given(mask_pairs(), st.sampled_from(SPACINGS))
+@thorough
+def test_a_larger_volume_around_changes_nothing(pair, spacing):
+    larger = [np.pad(volume, ((1, 0), (2, 3), (0, 1))) for volume in pair]
+    for metric in (dice, lambda *masks: nsd(*masks, spacing)):
+        assert np.array_equal(metric(*pair), metric(*larger), equal_nan=True)
