@@ -1,1 +1,216 @@
-"""Command line: parse, call one function, print. No logic lives here."""
+"""Command line: parse, call one function, print. No logic lives here.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segbench.core import FAILURE_POLICIES, Policy
+from segbench.errors import SegbenchError
+
+if TYPE_CHECKING:
+    from segbench.runner import Outcome, Request
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class Group(click.Group):
+    """Turns a SegbenchError into one line on stderr and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SegbenchError as error:
+            click.echo(f"segbench: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(
+    cls=Group,
+    context_settings={
+        "auto_envvar_prefix": "SEGBENCH",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 100,
+    },
+)
+@click.version_option(package_name="segbench")
+def cli() -> None:
+    """Replay the interactive 3D segmentation protocol against any model.
+
+    Every option can be set by a variable: SEGBENCH_RUN_JOBS=2 is --jobs 2 of run. Exit status:
+    0 done, 1 some case failed or was invalid, 2 the request is bad.
+    """
+
+
+def policy_options(command: Any) -> Any:
+    """Add the options that turn raw facts into scores."""
+    failures = click.option(
+        "--failures",
+        type=click.Choice(FAILURE_POLICIES),
+        default="zero",
+        help="A failed step scores 0, or what the last answer scored (the official number).",
+    )
+    limit = click.option(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="Score a case 0 if it took more than SECONDS per label (the paper: 90).",
+    )
+    return failures(limit(command))
+
+
+def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Turn key=value pairs into a dictionary."""
+    wrong = [pair for pair in given if "=" not in pair]
+    if wrong:
+        raise click.BadParameter(f"expected key=value, found {wrong[0]!r}")
+    return dict(pair.split("=", 1) for pair in given)
+
+
+@cli.command()
+@click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
+@click.option("--data", type=EXISTING_FOLDER, required=True, help="A folder of .npz cases.")
+@click.option("--out", type=FOLDER, help="The run folder, continued if it exists. [runs/<model>]")
+@click.option("--references", type=EXISTING_FOLDER, help="Where gts lies, if not in the cases.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_options,
+    help="An option of the adapter; repeatable.",
+)
+@click.option("--name", help="What tables call this run. [the adapter's name]")
+@click.option("--case", "patterns", multiple=True, metavar="PATTERN", help="Only such cases.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many cases.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Cases at a time, a model each.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and how much memory it takes.")
+@click.option("--retry-failed", is_flag=True, help="Do cases again that failed or were invalid.")
+@click.option("--python", type=click.Path(exists=True, path_type=Path), help="An interpreter.")
+@click.option("--in-process", is_flag=True, help="No worker process: for debugging an adapter.")
+@click.option("--step-timeout", type=float, default=900.0, help="Seconds a step may take.")
+@click.option(
+    "--predictions",
+    type=click.Choice(["all", "final", "none"]),
+    default="all",
+    help="Which label maps to keep.",
+)
+@click.option("--exact-sum", is_flag=True, help="NSD to the official last bit, for audits.")
+@policy_options
+def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:
+    """Let a simulated user refine MODEL's segmentation of every case in DATA.
+
+    \b
+    segbench run --model ours --data val/
+    segbench run --model boxfill --data val/ --case 'CT_*' --jobs 2
+
+    The same command again continues a run that was broken off.
+    """
+    from segbench import runner
+
+    policy = Policy(given.pop("failures"), given.pop("time_limit"))
+    out = out or runner.default_out(model)
+    request = runner.Request(model=model, out=out, policy=policy, command=_command(), **given)
+    if dry_run:
+        click.echo(_forecast(runner.look(request)))
+    else:
+        sys.exit(0 if _run(request).clean else 1)
+
+
+def _command() -> str:
+    return shlex.join(["segbench", *sys.argv[1:]])
+
+
+def _run(request: Request) -> Outcome:
+    from segbench import runner
+    from segbench.progress import progress
+    from segbench.report import terminal_table
+
+    todo = runner.look(request)
+    total = len(todo.cases) + len(todo.done)
+    with progress(request.name or request.model, total, len(todo.done)) as watch:
+        outcome = runner.run(request, watch, todo=todo)
+    click.echo(terminal_table([request.out], request.policy))
+    for line in _notes(outcome):
+        click.echo(line, err=True)
+    click.echo(f"run folder: {request.out}")
+    return outcome
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    bad = [case for case in outcome.run.cases if case.status != "ok"]
+    lines = [f"{case.status}: {case.case}: {case.reason}" for case in bad[:10]]
+    if len(bad) > len(lines):
+        lines.append(f"and {len(bad) - len(lines)} more, see run.log")
+    for case in outcome.broken:
+        lines.append(f"broken: {case.case}: a fault of segbench, not done:\n{case.traceback}")
+    if outcome.elsewhere:
+        lines.append(f"{len(outcome.elsewhere)} cases are being done by another runner")
+    return lines
+
+
+def _forecast(todo: Any) -> str:
+    lines = [f"would run {case.name}" for case in todo.cases]
+    lines += [f"done      {name}" for name in todo.done]
+    lines.append(f"{len(todo.cases)} to run, {len(todo.done)} done")
+    lines.append(
+        f"arrays of the largest case: {todo.largest_mb:.0f} MB a job; the model comes on top"
+    )
+    return "\n".join(lines)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=EXISTING_FOLDER)
+@click.option("--out", type=FOLDER, default=Path("reports/latest"), help="Where the report goes.")
+@click.option(
+    "--published",
+    type=click.Choice(["table3", "table4", "table5"]),
+    multiple=True,
+    help="Set the paper's rows beside; repeatable.",
+)
+@policy_options
+def report(
+    runs: tuple[Path, ...],
+    out: Path,
+    published: tuple[str, ...],
+    failures: str,
+    time_limit: float | None,
+) -> None:
+    """Write the tables of one or more RUNS as Markdown, CSV, LaTeX and HTML.
+
+    \b
+    segbench report runs/*
+    segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine
+    """
+    from segbench.report import terminal_table, write_report
+
+    policy = Policy(failures, time_limit)
+    write_report(runs, out, published=published, policy=policy, command=_command())
+    click.echo(terminal_table(runs, policy))
+    click.echo(f"report: {out / 'index.html'}")
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--cases", type=click.IntRange(1), default=10, help="How many.")
+@click.option("--seed", type=int, default=0, help="The same seed makes the same bytes.")
+def phantoms(folder: Path, cases: int, seed: int) -> None:
+    """Make small generated cases of five modalities in FOLDER, to try things on.
+
+    \b
+    segbench phantoms val/ --cases 10 --seed 0
+    """
+    from segbench.phantoms import make_phantoms
+
+    files = make_phantoms(folder, cases=cases, seed=seed)
+    click.echo(f"{len(files)} phantoms in {folder}")

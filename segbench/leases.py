@@ -77,7 +77,7 @@ def _is_dead(file: Path) -> bool:
         owner = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         return False  # being written
-    return owner["host"] == socket.gethostname() and not _runs(owner["pid"])
+    return owner["host"] == socket.gethostname() and not process_runs(owner["pid"])
 
 
 def _age(file: Path) -> float:
@@ -90,7 +90,8 @@ def _age(file: Path) -> float:
         probe.unlink()
 
 
-def _runs(pid: int) -> bool:
+def process_runs(pid: int) -> bool:
+    """Whether a process of this machine is alive."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -83,7 +83,12 @@ Watch = Callable[[CaseResult], None]
 # ---- the run ---------------------------------------------------------------------------------
 
 
-def run(request: Request, watch: Watch = lambda _: None) -> Outcome:
+def default_out(model: str) -> Path:
+    """Return where a run goes when nobody says: runs/<model>."""
+    return Path("runs") / Path(model).stem
+
+
+def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = None) -> Outcome:
     """Do every case of the request that its folder does not have yet.
 
     Parameters
@@ -92,6 +97,8 @@ def run(request: Request, watch: Watch = lambda _: None) -> Outcome:
         What to run, on what, and where the run folder is.
     watch : callable
         Called with each case as it is finished.
+    todo : Todo, optional
+        What `look` found, if it has just been asked.
 
     Raises
     ------
@@ -102,7 +109,7 @@ def run(request: Request, watch: Watch = lambda _: None) -> Outcome:
     RunError
         If the folder holds another run, or a case it has done has changed since.
     """
-    todo = look(request)
+    todo = todo or look(request)
     plan = make_plan(request)
     _enrol(request, plan, todo)
     broken = []
@@ -232,7 +239,7 @@ def _work(cases: Sequence[CaseFile], plan: Plan, jobs: int) -> Iterator[CaseResu
     for _ in range(RESTARTS):
         pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
         try:
-            for name, result in pool(delayed(_named)(case, plan) for case in left.values()):
+            for name, result in pool(delayed(_named)(case, plan) for case in list(left.values())):
                 del left[name]
                 yield result
             return

@@ -27,6 +27,7 @@ import numpy as np
 
 from segbench.core import AdapterInfo, Answer, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.leases import process_runs
 
 WORKER = Path(__file__).with_name("worker.py")
 SHARED_MEMORY = Path("/dev/shm")
@@ -116,7 +117,7 @@ class Worker:
 
     def __init__(self, file: Path, options: Mapping[str, str], environment: Environment) -> None:
         self.knows_image = False
-        self.scratch = Path(tempfile.mkdtemp(prefix="segbench-", dir=_scratch_place()))
+        self.scratch = _new_scratch()
         self._timeout = environment.step_timeout
         self._process = subprocess.Popen(
             [environment.python, "-I", WORKER, file, self.scratch, json.dumps(dict(options))],
@@ -227,13 +228,23 @@ class Worker:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def _scratch_place() -> Path | None:
+def _new_scratch() -> Path:
+    """Make a folder for arrays; remove those whose owner died too suddenly to do it."""
+    place = _scratch_place()
+    for old in place.glob("segbench-*-*"):
+        owner = old.name.split("-")[1]
+        if owner.isdigit() and not process_runs(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"segbench-{os.getpid()}-", dir=place))
+
+
+def _scratch_place() -> Path:
     """Memory, where there is room for arrays in it (containers often have 64 MB); else the disk."""
-    try:
+    with contextlib.suppress(OSError):
         roomy = shutil.disk_usage(SHARED_MEMORY).free > ROOM_FOR_ARRAYS
-    except OSError:
-        return None
-    return SHARED_MEMORY if roomy and os.access(SHARED_MEMORY, os.W_OK) else None
+        if roomy and os.access(SHARED_MEMORY, os.W_OK):
+            return SHARED_MEMORY
+    return Path(tempfile.gettempdir())
 
 
 def _variables(environment: Environment) -> dict[str, str]:

@@ -1,0 +1,35 @@
+# Each target makes the environment itself when it is not there. PYTHON names the interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: demo test check bench clean
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ours,dev]'
+	touch $@
+
+demo: .venv/.ready ## generated cases, the floors and ours, a report
+	rm -rf $(DEMO)
+	$(BIN)/segbench phantoms $(DEMO)/val --cases 10 --seed 0
+	for model in empty boxfill ellipsoid ours; do \
+	  $(BIN)/segbench run --model $$model --data $(DEMO)/val --out $(DEMO)/runs/$$model || exit $$?; \
+	done
+	$(BIN)/segbench report $(DEMO)/runs/* --out $(DEMO)/report
+	@echo
+	@echo "Look at $(DEMO)/report/index.html (or index.md); each run is in $(DEMO)/runs/."
+
+test: .venv/.ready ## the tests
+	$(BIN)/python -m pytest -q
+
+check: .venv/.ready ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.ready ## slow tests and benchmarks
+	$(BIN)/python -m pytest -q -m slow
+
+clean:
+	rm -rf .venv $(DEMO)

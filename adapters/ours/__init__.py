@@ -1,0 +1,45 @@
+"""``ours``: the paper's Residual Encoder U-Net, prompted by boxes, clicks and its own last answer.
+
+Camaret Ndir, Pfefferle and Schirrmeister, *Dynamic Prompt Generation for Interactive 3D Medical
+Image Segmentation Training*, CVPR 2025 workshop on foundation models for 3D biomedical image
+segmentation. What was trained on what, and how good it is: docs/model.md.
+
+Options: ``device`` is ``auto`` (the default: a CUDA device where there is one), ``cpu`` or
+``cuda``; ``weights`` is a checkpoint (default: the one that lies beside this file), whose metadata
+choose the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segbench.errors import AdapterError
+
+if TYPE_CHECKING:
+    from .predictor import Ours
+
+SHIPPED = Path(__file__).resolve().parent / "weights" / "small.safetensors"
+OPTIONS = {"device": "auto", "weights": str(SHIPPED)}
+
+
+def make_adapter(**options: str) -> Ours:
+    """Load a checkpoint.
+
+    Raises
+    ------
+    AdapterError
+        For an unknown option, a device that is not there, a missing torch, or unusable weights.
+    """
+    unknown = sorted(options.keys() - OPTIONS.keys())
+    if unknown:
+        raise AdapterError(f"ours: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
+    try:
+        import safetensors  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
+    from .predictor import Ours
+
+    chosen = {**OPTIONS, **options}
+    return Ours(Path(chosen["weights"]), device=chosen["device"])

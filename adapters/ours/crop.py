@@ -1,0 +1,124 @@
+"""The content-aware crop of the paper (Eq. 12-13) and the way there and back.
+
+A window is cut around a box and resized to the network's patch. Positions are voxel centres: voxel
+``j`` of a window of ``n`` voxels lies at ``(j + 0.5) * patch / n - 0.5`` in the patch. Resizing is
+separable and linear, so each axis is one small matrix; its columns (or rows, on the way back) are
+those voxels of the window that lie in the volume. What lies outside counts as zero and is never
+stored, and at zoom 1 the matrices are exact identities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.core import Box, LabelMap, Mask, Voxel
+
+from .intensity import Intensity
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A cuboid of voxels, a cube at inference; may reach outside the volume."""
+
+    low: Voxel
+    size: Voxel
+
+    def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Return the part of the volume that the window covers."""
+        return tuple(
+            slice(min(max(low, 0), n), max(min(low + size, n), 0))
+            for low, size, n in zip(self.low, self.size, shape)
+        )
+
+
+def default_box(shape: tuple[int, ...], label: int) -> Box:
+    """Return the box of a label for which none was drawn: the central third (Eq. 5).
+
+    At least one voxel an axis, for volumes thinner than three slices.
+    """
+    low = tuple(n // 3 for n in shape)
+    high = tuple(max(2 * n // 3, n // 3 + 1) for n in shape)
+    middle = (low[0] + high[0]) // 2
+    return Box(label, _voxel(low), _voxel(high), drawn_at=middle)
+
+
+def window_around(box: Box, patch: int) -> Window:
+    """Return the cube of edge ``ceil(zoom * patch)`` centred on ``box`` (Eq. 12-13).
+
+    Boxes are whole voxels, so ``ceil(max((extent + patch / 3) / patch, 1) * patch)`` is taken in
+    integers: no rounding error adds a voxel.
+    """
+    extent = max(high - low for low, high in zip(box.low, box.high))
+    edge = max(patch, extent + -(-patch // 3))
+    low = _voxel(tuple((low + high - edge) // 2 for low, high in zip(box.low, box.high)))
+    return Window(low, (edge, edge, edge))
+
+
+def cut_image(
+    voxels: NDArray[Any], window: Window, patch: int, *, intensity: Intensity, antialias: bool
+) -> Floats:
+    """Z-score a window of a volume and resize it to the patch, trilinear, zero outside.
+
+    ``antialias`` widens the interpolation kernel by the zoom: plain trilinear interpolation skips
+    voxels above zoom 2, which a patch of 192 hardly ever needs and a small one often.
+    """
+    part = intensity.z_score(voxels[window.inside(voxels.shape)])
+    for axis, (low, size) in enumerate(zip(window.low, window.size)):
+        zoom = size / patch
+        centres = (np.arange(patch) + 0.5) * zoom - 0.5
+        weights = linear_weights(centres, size, support=max(zoom, 1.0) if antialias else 1.0)
+        first = max(-low, 0)
+        part = _along(axis, weights[:, first : first + part.shape[axis]], part)
+    return part
+
+
+def paste_logits(logits: Floats, window: Window, shape: tuple[int, ...]) -> Floats:
+    """Resize logits on the patch to the window's voxels that lie in the volume, trilinear."""
+    for axis, (low, size, covered) in enumerate(zip(window.low, window.size, window.inside(shape))):
+        patch = logits.shape[axis]
+        offsets = np.arange(covered.start, covered.stop) - low
+        centres = (offsets + 0.5) * patch / size - 0.5
+        logits = _along(axis, linear_weights(centres, patch, support=1.0), logits)
+    return logits
+
+
+def cut_mask(labels: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
+    """Return where ``labels`` is ``label`` on the patch: nearest voxel, False outside."""
+    mask = np.zeros((patch, patch, patch), dtype=bool)
+    sources, targets = [], []
+    for low, size, n in zip(window.low, window.size, labels.shape):
+        nearest = low + ((np.arange(patch) + 0.5) * size / patch).astype(int)
+        inside = np.flatnonzero((nearest >= 0) & (nearest < n))
+        sources.append(nearest[inside])
+        targets.append(inside)
+    mask[np.ix_(*targets)] = labels[np.ix_(*sources)] == label
+    return mask
+
+
+def linear_weights(centres: NDArray[np.floating[Any]], n: int, *, support: float) -> Floats:
+    """Return the (centres, n) matrix that interpolates n values linearly at ``centres``.
+
+    Each row is a hat of half-width ``support`` and sums to one; beyond the ends the last value
+    holds.
+    """
+    clamped = np.clip(centres, 0, n - 1)[:, None]
+    hats = np.maximum(1 - np.abs(clamped - np.arange(n)) / support, 0)
+    weights: Floats = (hats / hats.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weights
+
+
+def _along(axis: int, weights: Floats, values: Floats) -> Floats:
+    """Apply a matrix along one axis."""
+    moved = np.tensordot(weights, values, axes=(1, axis))
+    return np.moveaxis(moved, 0, axis)
+
+
+def _voxel(values: tuple[int, ...]) -> Voxel:
+    z, y, x = values
+    return (int(z), int(y), int(x))

@@ -1,0 +1,82 @@
+"""The network's input: the image and the prompts as eight channels, in the weights' order.
+
+The order is that of nnInteractive's weights, from which the paper starts (and the
+paper's code feeds): image, previous segmentation, box, negative box, positive clicks, negative clicks, and two
+scribble channels. Negative boxes and scribbles do not exist in the challenge and stay zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.core import Box, Click, Mask
+
+from .crop import Floats, Window
+
+CHANNELS = 8
+IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE = 0, 1, 2, 4, 5
+
+
+def network_input(image: Floats, previous: Mask) -> Floats:
+    """Return the (8, z, y, x) input of an image patch and a previous segmentation."""
+    channels = np.zeros((CHANNELS, *image.shape), dtype=np.float32)
+    channels[IMAGE] = image
+    channels[PREVIOUS] = previous
+    return channels
+
+
+def draw_box(channels: Floats, box: Box, window: Window) -> None:
+    """Fill the box: every patch voxel whose centre lies in it, and at least one an axis."""
+    patch = channels.shape[1]
+    sides = zip(box.low, box.high, window.low, window.size)
+    z, y, x = (_span(low, high, start, patch / size) for low, high, start, size in sides)
+    channels[BOX, z, y, x] = 1
+
+
+def draw_clicks(channels: Floats, clicks: Iterable[Click], window: Window, radius: float) -> None:
+    """Draw each click as a ball of ``radius`` patch voxels (Eq. 3-4).
+
+    What a ball has outside the patch is cut off; a click far outside the window draws nothing.
+    """
+    for click in clicks:
+        centre = patch_position(click, window, channels.shape[1])
+        draw_ball(channels[POSITIVE if click.positive else NEGATIVE], centre, radius)
+
+
+def patch_position(click: Click, window: Window, patch: int) -> NDArray[np.float64]:
+    """Return where the centre of the clicked voxel lies in the patch, in patch voxels."""
+    low, size = np.array(window.low), np.array(window.size)
+    position: NDArray[np.float64] = (np.array(click.at) + 0.5 - low) * patch / size - 0.5
+    return position
+
+
+def draw_ball(channel: NDArray[Any], centre: NDArray[np.float64], radius: float) -> None:
+    """Set to 1 every voxel at most ``radius`` from ``centre``; touches only its neighbourhood."""
+    low = np.clip(np.floor(centre - radius).astype(int), 0, channel.shape)
+    high = np.clip(np.ceil(centre + radius).astype(int) + 1, 0, channel.shape)
+    offsets = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high))]
+    squares = sum((offset - c) ** 2 for offset, c in zip(offsets, centre))
+    channel[tuple(slice(a, b) for a, b in zip(low, high))][squares <= radius**2] = 1
+
+
+def ball_radius(patch: int) -> float:
+    """Return the click radius for a patch: 4 voxels at 192, in proportion below, at least 2.
+
+    In proportion, because a ball should mark the same part of the object; at least 2, because a
+    single voxel is lost in the first strided convolution.
+    """
+    return max(4 * patch / 192, 2.0)
+
+
+def _span(low: int, high: int, start: int, scale: float) -> slice:
+    """Return the patch voxels of one axis whose centres lie in ``low <= voxel < high``."""
+    first = int(np.ceil((low - start) * scale - 0.5))
+    last = int(np.ceil((high - start) * scale - 0.5))
+    if last <= first:  # thinner than a patch voxel: the one that holds its middle
+        first = int(np.floor(((low + high) / 2 - start) * scale))
+        last = first + 1
+    return slice(max(first, 0), max(last, 0))

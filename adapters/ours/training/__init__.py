@@ -1,0 +1,1 @@
+"""Training of ``ours``: generated scenes, annotated scans, dialogues, the schedule."""

@@ -1,0 +1,94 @@
+"""One training scene and what has been said about it so far.
+
+The paper lets a first pass without gradient make the errors that a click corrects (Eq. 6-11). Here
+the training pass itself is that first pass: its prediction becomes the previous segmentation of
+the same scene's next turn, with one click more. This trains on several clicks instead of one and
+costs no extra pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segbench.core import Mask
+from segbench.simulator import next_click
+
+from ..crop import Floats
+from ..intensity import occupied_box
+from ..prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS, draw_ball, network_input
+from .scenes import Scene
+
+LABEL = 1
+
+
+@dataclass
+class Dialogue:
+    """A scene, the network's input as of now, and the number of clicks in it."""
+
+    channels: Floats  # (8, z, y, x)
+    reference: Mask
+    clicks: int = 0
+
+
+def open_dialogue(
+    scene: Scene, rng: np.random.Generator, radius: float, *, boxed: bool
+) -> Dialogue:
+    """Start with a box, or without one and with a first click."""
+    nothing = np.zeros_like(scene.reference)
+    dialogue = Dialogue(network_input(scene.image, nothing), scene.reference)
+    if boxed:
+        dialogue.channels[BOX][drawn_box(scene.reference, rng)] = 1
+    else:
+        click(dialogue, nothing, radius)
+    return dialogue
+
+
+def click(dialogue: Dialogue, prediction: Mask, radius: float) -> bool:
+    """Add the simulated user's next click; False when the prediction is perfect."""
+    said = next_click(prediction, dialogue.reference, label=LABEL)
+    if said is None:
+        return False
+    channel = dialogue.channels[POSITIVE if said.positive else NEGATIVE]
+    draw_ball(channel, np.array(said.at, dtype=float), radius)
+    dialogue.channels[PREVIOUS] = prediction
+    dialogue.clicks += 1
+    return True
+
+
+def drawn_box(reference: Mask, rng: np.random.Generator) -> tuple[slice, ...]:
+    """Return a box as the challenge, a careful or a careless user draws it.
+
+    The challenge draws the in-plane sides on the middle slice only, so that objects stick out.
+    """
+    tight = occupied_box(reference)
+    manner = rng.random()
+    if manner < 0.5:
+        return _middle_slice_box(reference, rng, tight)
+    return tight if manner < 0.7 else _careless(tight, rng, len(reference))
+
+
+def _middle_slice_box(
+    reference: Mask, rng: np.random.Generator, tight: tuple[slice, ...]
+) -> tuple[slice, ...]:
+    # scenes are turned at random, so any axis may be the one across the slices
+    across = int(rng.integers(3))
+    used = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != across)))
+    middle = int(used[len(used) // 2])
+    spans = list(occupied_box(np.take(reference, [middle], axis=across)))
+    shift = int(rng.integers(0, 6)) * len(reference) // 256
+    spans = [slice(max(s.start - shift, 0), s.stop + shift) for s in spans]
+    spans[across] = tight[across]
+    return tuple(spans)
+
+
+def _careless(tight: tuple[slice, ...], rng: np.random.Generator, patch: int) -> tuple[slice, ...]:
+    out, into = patch // 12, patch // 24
+    return tuple(
+        slice(
+            max(span.start + int(rng.integers(-out, into + 1)), 0),
+            max(span.stop + int(rng.integers(-into, out + 1)), span.start + 1),
+        )
+        for span in tight
+    )

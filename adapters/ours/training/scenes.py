@@ -1,0 +1,161 @@
+"""Generated scenes: an object in a patch, sized as the crop rule sizes real ones.
+
+The crop shows a box of ``s`` voxels as ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
+log-uniformly and build the object in that size, so the network meets at test time what it was
+trained on. Half of the scenes hold one object among unlike ones, a quarter a crowd of look-alikes
+(as nuclei are), a quarter a tube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segbench.core import Box, Mask
+
+from ..crop import Floats, window_around
+from .rendering import log_uniform, render
+from .shapes import Vector, bent_coordinates, blob, regions, smooth_noise, tube
+
+SMALLEST, LARGEST = 60, 0.6  # voxels, and share of the patch, of an object worth learning from
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One training example before anything is said: image patch (z-scored) and reference."""
+
+    image: Floats
+    reference: Mask
+
+
+@dataclass
+class Canvas:
+    """A scene under construction: where the object is, and how bright everything is."""
+
+    target: Tensor
+    brightness: Tensor
+
+
+def generated_scene(rng: np.random.Generator, patch: int) -> Scene:
+    """Return a new scene of random content."""
+    while True:
+        canvas = (crowd, tubes, single, single)[int(rng.integers(4))](rng, patch)
+        voxels = int(canvas.target.sum())
+        if SMALLEST <= voxels <= LARGEST * patch**3:
+            return _finished(rng, canvas)
+
+
+def single(rng: np.random.Generator, patch: int) -> Canvas:
+    """One blob among up to eight others of any brightness."""
+    coordinates = bent_coordinates(rng, patch)
+    canvas = _background(rng, patch)
+    for _ in range(int(rng.integers(0, 9))):
+        centre, radii = rng.uniform(-0.6, 0.6, 3) * patch, _radii(rng, patch) * 0.7
+        inside = blob(rng, coordinates, centre, radii) > 0
+        canvas.brightness[inside] = float(rng.uniform(0, 1))
+    field = blob(rng, coordinates, _off_centre(rng, patch), _radii(rng, patch))
+    return _painted(rng, canvas, field)
+
+
+def tubes(rng: np.random.Generator, patch: int) -> Canvas:
+    """One tube, with up to four more beside it, alike or not."""
+    coordinates = bent_coordinates(rng, patch)
+    canvas = _background(rng, patch)
+    for _ in range(int(rng.integers(0, 5))):
+        centre, radii = rng.uniform(-0.5, 0.5, 3) * patch, _radii(rng, patch)
+        inside = tube(rng, coordinates, centre, radii) > 0
+        canvas.brightness[inside] = float(rng.uniform(0, 1))
+    field = tube(rng, coordinates, _off_centre(rng, patch), _radii(rng, patch))
+    return _painted(rng, canvas, field)
+
+
+def crowd(rng: np.random.Generator, patch: int) -> Canvas:
+    """Blobs of one size and brightness side by side; the object is the one in the middle."""
+    coordinates = bent_coordinates(rng, patch)
+    radii = np.minimum(_radii(rng, patch), patch / 4)
+    pitch = 2 * float(radii.max()) * rng.uniform(0.85, 1.6)
+    places = _lattice(rng, patch, pitch)
+    fields = torch.stack([blob(rng, coordinates, place, radii) for place in places])
+    best, owner = fields.max(0)
+    canvas = _background(rng, patch)
+    bright = float(rng.uniform(0.3, 1.0))
+    levels = torch.from_numpy(rng.normal(bright, 0.06, len(places)).astype(np.float32))
+    inside = best > 0
+    canvas.brightness[inside] = levels[owner][inside]
+    if float(canvas.brightness.std()) < 0.05:  # nothing would be seen
+        canvas.brightness[inside] += 0.4
+    canvas.target = inside & (owner == 0)
+    return canvas
+
+
+def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]:
+    """Return places on a jittered lattice, the middle one first, at most 27."""
+    steps = np.arange(-1, 2)
+    cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    cells = cells[np.argsort((cells**2).sum(1), kind="stable")]
+    jitter = rng.uniform(-0.2, 0.2, cells.shape)
+    near = [np.asarray(place) for place in (cells + jitter) * pitch]
+    return [place for place in near if np.abs(place).max() < 0.7 * patch]
+
+
+def _background(rng: np.random.Generator, patch: int) -> Canvas:
+    """Return regions of differing brightness, or nearly one level, with a faint texture."""
+    spread = float(rng.choice([0.05, 0.2, 0.5]))
+    levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), spread, 6).astype(np.float32))
+    brightness = levels[regions(rng, patch)]
+    texture = smooth_noise(rng, patch, int(rng.integers(6, patch // 3)))[0]
+    return Canvas(torch.zeros(brightness.shape, dtype=torch.bool), brightness + 0.03 * texture)
+
+
+def _painted(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canvas:
+    """Paint the object over the scene, lighter or darker than what it replaces."""
+    inside = field > 0
+    near = canvas.brightness[(field > -0.6) & ~inside]
+    around = float(near.mean()) if len(near) else 0.5
+    sign = 1.0 if rng.random() < 0.6 else -1.0
+    level = around + sign * log_uniform(rng, 0.12, 0.7)
+    canvas.brightness[inside] = level
+    if rng.random() < 0.3:  # a core of its own brightness, as necrotic tumours have
+        canvas.brightness[field > rng.uniform(0.2, 0.5)] = level + float(rng.normal(0, 0.3))
+    if rng.random() < 0.5:
+        texture = smooth_noise(rng, len(field), int(rng.integers(4, 12)))[0]
+        canvas.brightness += rng.uniform(0.02, 0.12) * texture * inside
+    canvas.target = inside
+    return canvas
+
+
+def _radii(rng: np.random.Generator, patch: int) -> Vector:
+    """Return the half axes, in patch voxels, of an object as the crop rule would show it."""
+    side = round(log_uniform(rng, 10, 4 * patch))
+    box = Box(1, (0, 0, 0), (side, side, side), drawn_at=0)
+    shown = side * patch / window_around(box, patch).size[0]
+    aspect = rng.uniform(0.45, 1.0, 3)
+    return np.asarray(shown / 2 * aspect / aspect.max())
+
+
+def _off_centre(rng: np.random.Generator, patch: int) -> Vector:
+    return np.asarray(rng.uniform(-0.06, 0.06, 3) * patch)
+
+
+def _finished(rng: np.random.Generator, canvas: Canvas) -> Scene:
+    """Render and z-score; the statistics of a volume are never exactly those of a patch."""
+    image = render(rng, canvas.brightness)
+    image = (image - image.mean()) / (image.std() + 1e-3)
+    image = image * float(np.exp(rng.normal(0, 0.25))) + float(rng.normal(0, 0.35))
+    reference = canvas.target.numpy()
+    if rng.random() < 0.3:
+        _leave_volume(rng, image, reference)
+    return Scene(image.contiguous().numpy(), reference)
+
+
+def _leave_volume(rng: np.random.Generator, image: Tensor, reference: Mask) -> None:
+    """Zero a slab beside the object, as where a window reaches outside the volume."""
+    axis, far_side = int(rng.integers(3)), bool(rng.integers(2))
+    occupied = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != axis)))
+    room = len(image) - 1 - int(occupied[-1]) if far_side else int(occupied[0])
+    slab = int(rng.integers(0, room + 1))
+    edge = slice(len(image) - slab, None) if far_side else slice(0, slab)
+    image[tuple(edge if a == axis else slice(None) for a in range(3))] = 0

@@ -1,0 +1,134 @@
+"""Checkpoints: safetensors with half-precision tensors under canonical keys.
+
+The metadata hold everything that the tensors do not say: the network's configuration, its norm
+(weights of one norm load without an error into another, and compute something else), the patch,
+the click radius, how the network was trained, and the licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from segbench.errors import AdapterError
+
+from .network import NORMS, NetworkConfig, ResidualEncoderUNet, canonical_state
+
+FORMAT = "segbench-ours-1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a checkpoint wants to be used, and where it comes from."""
+
+    config: NetworkConfig
+    patch: int
+    ball_radius: float  # voxels of the patch
+    antialias: bool
+    licence: str
+    training: str  # a sentence for the model card
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
+    """Write a checkpoint, whole or not at all."""
+    halves = {key: value.detach().half().contiguous() for key, value in state.items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(asdict(recipe.config)),
+        "norm": recipe.config.norm,
+        "patch": str(recipe.patch),
+        "ball_radius": str(recipe.ball_radius),
+        "antialias": json.dumps(recipe.antialias),
+        "licence": recipe.licence,
+        "training": recipe.training,
+    }
+    unfinished = path.with_name(path.name + ".part")
+    save_file(halves, unfinished, metadata=metadata)
+    unfinished.replace(path)
+
+
+def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
+    """Return the network of a checkpoint, in evaluation mode, and its recipe.
+
+    Raises
+    ------
+    AdapterError
+        The file is missing, is no checkpoint of this format, or does not fit its own metadata.
+    """
+    if not path.is_file():
+        raise AdapterError(f"ours: no weights at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            recipe = read_recipe(path, file.metadata() or {})
+            names = file.keys()
+            state = {name: file.get_tensor(name).float() for name in names}
+    except SafetensorError as error:
+        raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
+    network = ResidualEncoderUNet(recipe.config)
+    fit_state(network, state, path.name)
+    return network.eval(), recipe
+
+
+def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
+    """Parse the metadata of a checkpoint and refuse what cannot be used as it says."""
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format", "no format")
+        raise AdapterError(f"{path.name}: expected a checkpoint in format {FORMAT}, found {found}")
+    try:
+        recipe = _parse(metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AdapterError(
+            f"{path.name}: metadata are incomplete or malformed ({error})"
+        ) from error
+    stated = metadata.get("norm")
+    if stated != recipe.config.norm or stated not in NORMS:
+        raise AdapterError(
+            f"{path.name}: the metadata state the norm {stated!r}, the configuration "
+            f"{recipe.config.norm!r}; known are {', '.join(NORMS)}"
+        )
+    if recipe.patch < 1 or recipe.patch % recipe.config.stride:
+        stride = recipe.config.stride
+        raise AdapterError(f"{path.name}: expected a patch in steps of {stride}: {recipe.patch}")
+    return recipe
+
+
+def fit_state(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
+    """Load a state, canonical or with the library's aliases; name what does not fit."""
+    given, wanted = canonical_state(state), network.state_dict()
+    unknown, missing = sorted(given.keys() - wanted.keys()), sorted(wanted.keys() - given.keys())
+    if unknown or missing:
+        raise AdapterError(
+            f"{name}: {len(unknown)} unknown and {len(missing)} missing tensors, "
+            f"first {(unknown + missing)[0]}"
+        )
+    for key, tensor in given.items():
+        if tensor.shape != wanted[key].shape:
+            expected, found = tuple(wanted[key].shape), tuple(tensor.shape)
+            raise AdapterError(f"{name}: {key}: expected shape {expected}, found {found}")
+    network.load_state_dict(given)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _parse(metadata: Mapping[str, str]) -> Recipe:
+    config: dict[str, Any] = json.loads(metadata["config"])
+    config.update({key: tuple(config[key]) for key in ("features", "blocks")})
+    return Recipe(
+        NetworkConfig(**config),
+        patch=int(metadata["patch"]),
+        ball_radius=float(metadata["ball_radius"]),
+        antialias=bool(json.loads(metadata["antialias"])),
+        licence=metadata["licence"],
+        training=metadata["training"],
+    )

@@ -1,0 +1,5 @@
+"""``python -m segbench``."""
+
+from segbench.cli import cli
+
+cli()

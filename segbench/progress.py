@@ -1,0 +1,89 @@
+"""What a person sees while cases run: a bar on a terminal, plain lines elsewhere; on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from segbench.core import CaseResult
+
+Watch = Callable[[CaseResult], None]
+
+
+@contextmanager
+def progress(title: str, total: int, done: int = 0) -> Iterator[Watch]:
+    """Yield what is to be called with each finished case.
+
+    Parameters
+    ----------
+    title : str
+        Stands before the bar.
+    total, done : int
+        Cases in all, and how many of them an earlier run has done.
+    """
+    if sys.stderr.isatty():
+        with _bar(title, total, done) as watch:
+            yield watch
+    else:
+        yield _lines(title, total, done)
+
+
+@contextmanager
+def _bar(title: str, total: int, done: int) -> Iterator[Watch]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cases, {task.fields[pace]}, left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, completed=done, pace="no step yet")
+
+        def watch(result: CaseResult) -> None:
+            if result.status != "ok":
+                bar.console.print(_verdict(result), markup=False, highlight=False)
+            bar.update(task, advance=1, pace=_pace(result))
+
+        yield watch
+
+
+def _lines(title: str, total: int, done: int) -> Watch:
+    began, finished = time.monotonic(), 0
+
+    def watch(result: CaseResult) -> None:
+        nonlocal finished
+        finished += 1
+        left = (time.monotonic() - began) / finished * (total - done - finished)
+        count = f"{title} {done + finished}/{total}"
+        line = f"{count} {_verdict(result)}, {_pace(result)}, {_clock(left)} left"
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    return watch
+
+
+def _verdict(result: CaseResult) -> str:
+    reason = (result.reason or "").partition("\n")[0]
+    return f"{result.case} {result.status}" + (f": {reason}" if reason else "")
+
+
+def _pace(result: CaseResult) -> str:
+    seconds = list(result.seconds.values())
+    return f"{sum(seconds) / len(seconds):.2f} s a step" if seconds else "no step"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

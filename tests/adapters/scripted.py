@@ -1,0 +1,78 @@
+"""An adapter that answers its boxes, or fails at one step in the way its options name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import numpy as np
+
+from segbench.core import AdapterInfo, Image, Interactions
+from segbench.painting import paint
+
+
+class Scripted:
+    """Fails as asked at step ``at``, else fills its boxes and paints its clicks."""
+
+    def __init__(self, fail: str, at: int) -> None:
+        self.info = AdapterInfo("scripted", version="1", licence="Apache-2.0")
+        self._fail, self._at = fail, at
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Keep the shape; print, as models do."""
+        sys.stdout.write("a model prints what it likes\n")
+        if self._fail == "start":
+            raise RuntimeError("no memory for this image")
+        self._shape = image.voxels.shape
+
+    def step(self, said: Interactions) -> np.ndarray:
+        """Answer, or fail."""
+        labels = paint(said, lambda size: np.ones(size, bool))
+        if said.step != self._at or self._fail not in FAILURES:
+            return labels
+        return FAILURES[self._fail](labels)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def raise_error(labels: np.ndarray) -> np.ndarray:
+    raise ValueError("the model is confused")
+
+
+def hang(labels: np.ndarray) -> np.ndarray:
+    time.sleep(60)
+    return labels
+
+
+def leave(labels: np.ndarray) -> np.ndarray:
+    sys.stderr.write("last words\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
+def with_foreign_label(labels: np.ndarray) -> np.ndarray:
+    labels[0, 0, 0] = 9
+    return labels
+
+
+FAILURES = {
+    "raise": raise_error,
+    "hang": hang,
+    "exit": leave,
+    "sys.exit": lambda labels: sys.exit(4),
+    "shape": lambda labels: labels[:-1],
+    "float": lambda labels: labels.astype(np.float32),
+    "bool": lambda labels: labels > 0,
+    "negative": lambda labels: labels.astype(np.int16) - 1,
+    "large": lambda labels: labels.astype(np.int64) + 70_000,
+    "none": lambda labels: None,
+    "int64": lambda labels: labels.astype(np.int64),
+    "foreign": with_foreign_label,
+}
+
+
+def make_adapter(fail: str = "", at: str = "2") -> Scripted:
+    """Make the adapter."""
+    return Scripted(fail, int(at))

@@ -1,0 +1,57 @@
+"""What many tests need: small valid cases, and adapters that misbehave on request."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.challenge import write_case
+from segbench.core import Box, Case, Image
+
+HERE = Path(__file__).parent
+SHAPE = (10, 20, 31)  # never a cube, so that swapped axes show
+SPACING = (3.0, 1.0, 1.0)
+
+
+@pytest.fixture(scope="session")
+def scripted() -> str:
+    """Return the adapter that fails as its options say."""
+    return str(HERE / "adapters" / "scripted.py")
+
+
+def small_case(name: str, *, with_boxes: bool = True, seed: int = 0) -> Case:
+    """Return a case with two blocks as labels 1 and 3."""
+    rng = np.random.default_rng(seed)
+    reference = np.zeros(SHAPE, np.uint8)
+    reference[2:6, 3:9, 4:14] = 1
+    reference[4:9, 11:17, 15:28] = 3
+    voxels = (reference * 40 + rng.integers(0, 30, SHAPE)).astype(np.uint8)
+    boxes = (Box(1, (2, 3, 4), (6, 9, 14), 4), Box(3, (4, 11, 15), (9, 17, 28), 6))
+    image = Image(voxels, SPACING)
+    return Case(name, image, reference, boxes if with_boxes else (), (1, 3), name.split("_")[0])
+
+
+@pytest.fixture
+def make_case():
+    """Return the function that makes a small case."""
+    return small_case
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a folder with three small cases, one of them without boxes."""
+    folder = tmp_path / "val"
+    folder.mkdir()
+    for number, name in enumerate(["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]):
+        case = small_case(name, with_boxes=name != "MR_Toy_002", seed=number)
+        write_case(folder / f"{name}.npz", case)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_cases() -> Path:
+    """Return the folder of real scans beside the checkout, where there is one."""
+    folder = HERE.parents[1] / "shared" / "data" / "val"
+    if not folder.is_dir():
+        pytest.skip("the real scans (../shared/data/val) are not here")
+    return folder
