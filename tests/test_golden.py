@@ -56,8 +56,9 @@ def compare_case(name, exact_sum):
                 if step >= first:
                     scores = scorer.score(step, standing)
                     curve.append(mean_scores(scores))
-                    _compare_labels(comparison, nsd_compare, f"{where} {step}", scores, expected)
-            _compare_curve(comparison, nsd_compare, where, curve, expected)
+                    aux = (expected[f"aux_{kind}_per_class"][step] for kind in ("dsc", "nsd"))
+                    _compare_labels(comparison, nsd_compare, f"{where} {step}", scores, *aux)
+            _compare_curve(comparison, nsd_compare, where, curve, expected, first)
     return comparison
 
 
