@@ -1,0 +1,207 @@
+"""The contract, over every adapter that can be found, through its own worker process."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.adapter import LocalSeat, find, names, source_sha256, wants_own_environment
+from segbench.challenge import write_case
+from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
+from segbench.environments import interpreter_of
+from segbench.errors import AdapterNotFound
+from segbench.session import checked
+from segbench.supervisor import Environment, Supervisor
+
+NAMES = names()
+
+
+def cases() -> tuple[Case, Case]:
+    """Return two small images of different shapes, with two labels each."""
+    made = []
+    for seed, shape in enumerate([(10, 20, 31), (12, 33, 24)]):
+        rng = np.random.default_rng(seed)
+        reference = np.zeros(shape, np.uint8)
+        reference[2:6, 3:9, 4:14], reference[5:9, 11:17, 15:22] = 1, 2
+        voxels = (reference * 60 + rng.integers(0, 40, shape)).astype(np.uint8)
+        boxes = (Box(1, (2, 3, 4), (6, 9, 14), 4), Box(2, (5, 11, 15), (9, 17, 22), 6))
+        image = Image(voxels, (3.0, 1.0, 1.0))
+        made.append(Case(f"CT_Toy_{seed}", image, reference, boxes, (1, 2)))
+    return made[0], made[1]
+
+
+CASES = cases()
+CLICKS = (
+    (Click(1, (3, 4, 5), True), Click(2, (2, 3, 4), False)),
+    (Click(2, (6, 12, 16), True),),  # label 1 has no error in this round
+    (),
+)
+
+
+def said(case: Case, step: int, previous=None, *, boxes: bool = True) -> Interactions:
+    rounds = (case.boxes if boxes else (), *CLICKS[:step])
+    zeros = np.zeros(case.reference.shape, np.uint8)
+    return Interactions(rounds, zeros if previous is None else previous)
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("references")
+    for case in CASES:
+        write_case(folder / f"{case.name}.npz", case)
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def seat(request, references):
+    """Return a supervised adapter, once for all of its tests."""
+    file = find(request.param)
+    options = {"references": str(references)} if request.param == "oracle" else {}
+    if wants_own_environment(file):
+        pytest.skip(f"{request.param} declares an environment of its own")
+    environment = Environment(python=interpreter_of(file, None), step_timeout=120)
+    seat = Supervisor(file, options, environment)
+    yield seat
+    seat.close()
+
+
+def answer(seat, case, *args, **kwargs):
+    """Return a checked answer's label map; fail with the adapter's own reason."""
+    found = checked(seat.ask(said(case, *args, **kwargs)), case.reference.shape)
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+def test_it_says_who_it_is(seat):
+    assert seat.info.name
+    assert seat.info.licence != AdapterInfo("x").licence
+    assert set(seat.info.prompts) <= {"box", "click"}
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_every_step_gives_a_label_map_of_the_images_shape(seat, step):
+    seat.start(CASES[0].image, CASES[0].labels)
+    labels = answer(seat, CASES[0], step)
+    assert labels.dtype == np.uint8
+    assert set(np.unique(labels)) <= {0, *CASES[0].labels}
+
+
+def test_it_works_without_boxes(seat):
+    seat.start(CASES[0].image, CASES[0].labels)
+    assert answer(seat, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
+
+
+def test_a_step_does_not_depend_on_which_were_asked_before(seat):
+    case = CASES[0]
+    seat.start(case.image, case.labels)
+    first = answer(seat, case, 0)
+    second = answer(seat, case, 1, first)
+    seat.start(case.image, case.labels)
+    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
+    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
+
+
+def test_start_forgets_the_last_image(seat):
+    seat.start(CASES[0].image, CASES[0].labels)
+    alone = answer(seat, CASES[0], 1)
+    seat.start(CASES[1].image, CASES[1].labels)
+    answer(seat, CASES[1], 2)
+    seat.start(CASES[0].image, CASES[0].labels)
+    np.testing.assert_array_equal(answer(seat, CASES[0], 1), alone)
+
+
+def test_it_survives_a_replaced_worker(seat):
+    if not seat.info.deterministic:
+        pytest.skip("says that it is not deterministic")
+    seat.start(CASES[0].image, CASES[0].labels)
+    before = answer(seat, CASES[0], 2)
+    seat.close()
+    np.testing.assert_array_equal(answer(seat, CASES[0], 2), before)
+
+
+def test_it_does_not_change_what_it_is_given(references):
+    for name in NAMES:
+        file = find(name)
+        if wants_own_environment(file):
+            continue
+        options = {"references": str(references)} if name == "oracle" else {}
+        local, case = LocalSeat(file, options), CASES[0]
+        voxels, previous = case.image.voxels.copy(), case.reference.copy()
+        local.start(case.image, case.labels)
+        local.ask(said(case, 1, case.reference))
+        local.close()
+        np.testing.assert_array_equal(case.image.voxels, voxels)
+        np.testing.assert_array_equal(case.reference, previous)
+
+
+def test_in_process_and_worker_give_the_same_answer(seat, references):
+    options = {"references": str(references)} if seat.info.name == "oracle" else {}
+    local = LocalSeat(find(seat.info.name), options)
+    for each in (local, seat):
+        each.start(CASES[1].image, CASES[1].labels)
+    np.testing.assert_array_equal(answer(local, CASES[1], 1), answer(seat, CASES[1], 1))
+    local.close()
+
+
+# ---- one by one ------------------------------------------------------------------------------
+
+
+def ask(name, step, **options):
+    local = LocalSeat(find(name), options)
+    local.start(CASES[0].image, CASES[0].labels)
+    found = local.ask(said(CASES[0], step))
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+def test_the_oracle_answers_the_reference_from_its_step_on(references):
+    options = {"references": str(references), "from_step": "2"}
+    assert not ask("oracle", 1, **options).any()
+    np.testing.assert_array_equal(ask("oracle", 2, **options), CASES[0].reference)
+
+
+def test_empty_is_empty():
+    assert not ask("empty", 2).any()
+
+
+def test_boxfill_fills_its_box():
+    labels = ask("boxfill", 0)
+    assert (labels[2:6, 3:9, 4:14] == 1).all()
+    assert (labels == 1).sum() == 4 * 6 * 10
+
+
+def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
+    from segbench.adapter import load
+
+    file = find("ellipsoid")
+    load(file, {})
+    import sys
+
+    ellipsoid = sys.modules["segbench_adapter_ellipsoid"].inscribed_ellipsoid
+    mask = ellipsoid((41, 61, 101))
+    assert abs(mask.mean() - np.pi / 6) < 0.01
+    assert all(mask.any(axis=(b, c)).all() for b, c in ((1, 2), (0, 2), (0, 1)))
+    assert ellipsoid((1, 1, 1)).all()
+
+
+def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
+    assert find("boxfill").name == "boxfill.py"
+    with pytest.raises(AdapterNotFound, match="did you mean 'ellipsoid'"):
+        find("elipsoid")
+    file = tmp_path / "mine.py"
+    file.write_text("")
+    assert find(str(file)) == file
+
+
+def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
+    (tmp_path / "__init__.py").write_text("a")
+    before = source_sha256(tmp_path / "__init__.py")
+    (tmp_path / "network.py").write_text("b")
+    assert source_sha256(tmp_path / "__init__.py") != before
+
+
+def test_a_pep_723_header_is_seen(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("# /// script\n# dependencies = []\n# ///\n")
+    assert wants_own_environment(file)
+    assert not wants_own_environment(find("boxfill"))

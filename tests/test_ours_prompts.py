@@ -1,0 +1,131 @@
+"""The prompt channels of `ours`, by hand, and the merge of several labels."""
+
+import numpy as np
+import pytest
+
+from adapters.ours.crop import Window
+from adapters.ours.merging import Part, merge
+from adapters.ours.prompts import (
+    BOX,
+    IMAGE,
+    NEGATIVE,
+    POSITIVE,
+    PREVIOUS,
+    ball_radius,
+    draw_box,
+    draw_clicks,
+    network_input,
+)
+from segbench.core import Box, Click
+
+WHOLE = (slice(0, 1), slice(0, 1), slice(0, 3))
+
+
+def empty(patch=12):
+    return network_input(np.zeros((patch,) * 3, np.float32), np.zeros((patch,) * 3, bool))
+
+
+def test_channels_stand_in_the_order_of_the_weights():
+    assert (IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE) == (0, 1, 2, 4, 5)
+    image, previous = np.full((4, 4, 4), 0.5, np.float32), np.zeros((4, 4, 4), bool)
+    previous[1] = True
+    channels = network_input(image, previous)
+    assert channels.shape == (8, 4, 4, 4)
+    assert channels.dtype == np.float32
+    np.testing.assert_array_equal(channels[0], image)
+    np.testing.assert_array_equal(channels[1], previous)
+    assert not channels[2:].any()
+
+
+def test_the_whole_box_is_filled_the_last_plane_too():
+    channels = empty()
+    draw_box(channels, Box(1, (2, 3, 4), (5, 6, 9), 3), Window((0, 0, 0), (12, 12, 12)))
+    expected = np.zeros((12, 12, 12))
+    expected[2:5, 3:6, 4:9] = 1
+    np.testing.assert_array_equal(channels[BOX], expected)
+    assert not np.delete(channels, BOX, axis=0).any()
+
+
+def test_a_box_on_one_slice_is_drawn_under_any_zoom():
+    for start in range(20, 40):
+        channels = empty()
+        box = Box(1, (start, 10, 10), (start + 1, 50, 50), start)
+        draw_box(channels, box, Window((0, 0, 0), (60, 60, 60)))
+        assert channels[BOX].any(axis=(1, 2)).sum() == 1
+        assert channels[BOX, start // 5].sum() == 64
+
+
+def test_a_box_that_leaves_the_window_is_cut():
+    channels = empty()
+    draw_box(channels, Box(1, (0, 0, 0), (40, 40, 40), 20), Window((30, -4, 0), (12, 12, 12)))
+    expected = np.zeros((12, 12, 12))
+    expected[:10, 4:, :] = 1
+    np.testing.assert_array_equal(channels[BOX], expected)
+
+
+def test_clicks_are_balls_in_the_channel_of_their_sign():
+    channels = empty()
+    clicks = [Click(1, (15, 16, 17), True), Click(1, (14, 14, 14), False)]
+    draw_clicks(channels, clicks, Window((10, 10, 10), (12, 12, 12)), radius=1.0)
+    assert channels[POSITIVE].sum() == 7
+    assert channels[POSITIVE, 5, 6, 7] == 1
+    assert channels[POSITIVE, 4, 6, 7] == 1
+    assert channels[NEGATIVE].sum() == 7
+    assert channels[NEGATIVE, 4, 4, 4] == 1
+
+
+def test_a_ball_of_radius_four_has_257_voxels():
+    channels = empty(24)
+    draw_clicks(channels, [Click(1, (12, 12, 12), True)], Window((0, 0, 0), (24,) * 3), radius=4.0)
+    assert channels[POSITIVE].sum() == 257
+
+
+def test_a_click_is_drawn_where_its_voxel_lies_under_zoom():
+    """Voxel 25 of 48 spans 6.25 to 6.5 of a patch of 12: its centre is 6.375 - 0.5."""
+    channels = empty()
+    draw_clicks(channels, [Click(1, (25, 25, 25), True)], Window((0, 0, 0), (48,) * 3), radius=0.5)
+    np.testing.assert_array_equal(np.argwhere(channels[POSITIVE]), [[6, 6, 6]])
+
+
+@pytest.mark.parametrize("at", [(0, 0, 0), (90, 5, 5), (15, 15, 90)])
+def test_a_click_outside_the_window_draws_nothing(at):
+    channels = empty()
+    draw_clicks(channels, [Click(1, at, True)], Window((10, 10, 10), (12, 12, 12)), radius=2.0)
+    assert not channels.any()
+
+
+def test_the_click_radius_is_four_at_192_and_never_below_two():
+    assert [ball_radius(patch) for patch in (192, 144, 96, 48)] == [4.0, 3.0, 2.0, 2.0]
+
+
+def line(*values):
+    return np.array(values, np.float32).reshape(1, 1, -1)
+
+
+def test_one_label_is_foreground_above_one_half():
+    merged = merge([Part(3, WHOLE, line(0.49, 0.5, 0.51))], (1, 1, 3))
+    np.testing.assert_array_equal(merged, [[[0, 0, 3]]])
+    assert merged.dtype == np.uint8
+
+
+def test_the_background_is_the_product_of_all_doubts():
+    """0.4 each: p_bg = 0.36 < 0.4, the smaller label wins; 0.3 each: p_bg = 0.49 > 0.3."""
+    parts = [Part(1, WHOLE, line(0.4, 0.3, 0.6)), Part(2, WHOLE, line(0.4, 0.3, 0.9))]
+    np.testing.assert_array_equal(merge(parts, (1, 1, 3)), [[[1, 0, 2]]])
+
+
+def test_labels_are_merged_where_their_regions_meet():
+    left = (slice(0, 1), slice(0, 1), slice(1, 3))
+    right = (slice(0, 1), slice(0, 1), slice(2, 5))
+    parts = [Part(9, right, line(0.9, 0.2, 0.8)), Part(4, left, line(0.7, 0.8))]
+    np.testing.assert_array_equal(merge(parts, (1, 1, 6)), [[[0, 4, 9, 0, 9, 0]]])
+
+
+def test_a_label_above_255_makes_a_wider_map():
+    merged = merge([Part(300, WHOLE, line(0.1, 0.9, 0.1))], (1, 1, 3))
+    assert merged.dtype == np.uint16
+    np.testing.assert_array_equal(merged, [[[0, 300, 0]]])
+
+
+def test_without_labels_everything_is_background():
+    np.testing.assert_array_equal(merge([], (2, 2, 2)), np.zeros((2, 2, 2)))
