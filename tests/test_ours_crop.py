@@ -90,9 +90,7 @@ def test_a_constant_inside_the_volume_comes_back_as_itself(drawn, patch):
 @given(boxes_within(SHAPE), st.sampled_from([6, 12, 18]))
 def test_the_window_holds_its_box(drawn, patch):
     window = window_around(drawn, patch)
-    for low, high, start, size in zip(
-        drawn.low, drawn.high, window.low, window.size, strict=True
-    ):
+    for low, high, start, size in zip(drawn.low, drawn.high, window.low, window.size, strict=True):
         assert start <= low
         assert high <= start + size
 
@@ -155,7 +153,10 @@ def test_a_constant_image_scores_zero(value):
     np.testing.assert_allclose(Intensity.of(volume).z_score(volume), 0, atol=1e-3)
 
 
-def test_a_not_a_number_counts_as_zero():
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_finite_number_counts_as_zero(value):
     volume = np.ones((2, 2, 2), np.float32)
-    volume[0, 0, 0] = np.nan
-    assert np.isfinite(Intensity.of(volume).z_score(volume)).all()
+    volume[0, 0, 0] = value
+    measured = Intensity.of(volume)
+    assert measured.mean == pytest.approx(7 / 8)
+    assert np.isfinite(measured.z_score(volume)).all()

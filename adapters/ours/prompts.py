@@ -1,8 +1,8 @@
 """The network's input: the image and the prompts as eight channels, in the weights' order.
 
-The order is that of nnInteractive's weights, from which the paper starts (and the
-paper's code feeds): image, previous segmentation, box, negative box, positive clicks, negative clicks, and two
-scribble channels. Negative boxes and scribbles do not exist in the challenge and stay zero.
+The order is that of nnInteractive's weights, from which the paper starts: image, previous
+segmentation, box, negative box, positive clicks, negative clicks, and two scribble channels.
+Negative boxes and scribbles do not exist in the challenge and stay zero.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ def windowed(rng: np.random.Generator, image: Tensor) -> Tensor:
     tail = float(rng.choice([0.005, 0.005, 0.02, 0.08]))
     low, high = torch.quantile(image.flatten()[::5], torch.tensor([tail, 1 - tail]))
     unit = ((image - low) / (high - low + 1e-5)).clamp(0, 1)
-    return unit.pow(log_uniform(rng, 0.6, 1.7)) if rng.random() < 0.35 else unit
+    bend = log_uniform(rng, 0.6, 1.7) if rng.random() < 0.35 else 1.0
+    return torch.pow(unit, bend)
 
 
 def thick_slices(image: Tensor, *, axis: int, slices: int) -> Tensor:

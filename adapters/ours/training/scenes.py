@@ -106,7 +106,7 @@ def _background(rng: np.random.Generator, patch: int) -> Canvas:
     spread = float(rng.choice([0.05, 0.2, 0.5]))
     levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), spread, 6).astype(np.float32))
     brightness = levels[regions(rng, patch)]
-    texture = smooth_noise(rng, patch, int(rng.integers(6, patch // 3)))[0]
+    texture = smooth_noise(rng, patch, int(rng.integers(patch // 8, patch // 3)))[0]
     return Canvas(torch.zeros(brightness.shape, dtype=torch.bool), brightness + 0.03 * texture)
 
 

@@ -1,0 +1,281 @@
+"""The adapter `ours` on small volumes with a small random network, and its checkpoints."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from adapters.ours import OPTIONS, make_adapter
+from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
+from adapters.ours.weights import Recipe, load_checkpoint, save_checkpoint
+from segbench.core import Box, Click, Image, Interactions
+from segbench.errors import AdapterError
+
+TINY = NetworkConfig((4, 6, 8), (1, 1, 1))
+RECIPE = Recipe(TINY, patch=16, ball_radius=2.0, antialias=True, licence="none", training="random")
+SPACING = (3.0, 1.0, 1.0)
+SHAPE = (9, 20, 31)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(1)
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(path, ResidualEncoderUNet(TINY).state_dict(), RECIPE)
+    return path
+
+
+@pytest.fixture
+def adapter(weights):
+    return make_adapter(weights=str(weights), device="cpu")
+
+
+def image(shape=SHAPE, dtype=np.uint8):
+    voxels = np.random.default_rng(3).integers(0, 250, shape)
+    return Image(voxels.astype(dtype), SPACING)
+
+
+def said(*rounds, shape=SHAPE, previous=None):
+    zeros = np.zeros(shape, np.uint8)
+    return Interactions(rounds, zeros if previous is None else previous)
+
+
+BOXES = (Box(1, (2, 3, 4), (6, 12, 15), 4), Box(2, (1, 8, 12), (8, 19, 30), 4))
+CLICKS = (Click(1, (3, 5, 6), True), Click(2, (4, 10, 20), False))
+
+
+def test_the_answer_is_a_label_map_of_the_image(adapter):
+    adapter.start(image(), (1, 2))
+    answer = adapter.step(said(BOXES))
+    assert answer.shape == SHAPE
+    assert answer.dtype == np.uint8
+    assert set(np.unique(answer)) <= {0, 1, 2}
+    assert answer.any()
+
+
+def test_labels_above_255_are_answered_as_uint16(adapter):
+    adapter.start(image(), (1, 300))
+    answer = adapter.step(said((replace(BOXES[1], label=300),)))
+    assert answer.dtype == np.uint16
+
+
+def test_the_same_question_has_the_same_answer(adapter):
+    adapter.start(image(), (1, 2))
+    first = adapter.step(said(BOXES))
+    np.testing.assert_array_equal(adapter.step(said(BOXES)), first)
+
+
+def test_a_fresh_adapter_answers_a_late_step_as_one_that_saw_the_earlier(adapter, weights):
+    adapter.start(image(), (1, 2))
+    previous = adapter.step(said(BOXES))
+    late = said(BOXES, CLICKS, previous=previous)
+    expected = adapter.step(late)
+    fresh = make_adapter(weights=str(weights), device="cpu")
+    fresh.start(image(), (1, 2))
+    np.testing.assert_array_equal(fresh.step(late), expected)
+    assert not np.array_equal(expected, previous)
+
+
+def test_clicks_and_the_previous_map_both_matter(adapter):
+    adapter.start(image(), (1, 2))
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[2:6, 3:12, 4:15] = 1
+    plain = adapter.step(said(BOXES))
+    assert not np.array_equal(adapter.step(said(BOXES, CLICKS)), plain)
+    assert not np.array_equal(adapter.step(said(BOXES, previous=previous)), plain)
+
+
+def test_start_forgets_the_last_image(adapter, weights):
+    adapter.start(image(), (1,))
+    adapter.step(said(BOXES[:1]))
+    other = Image(image().voxels[::-1].copy(), SPACING)
+    adapter.start(other, (1,))
+    fresh = make_adapter(weights=str(weights), device="cpu")
+    fresh.start(other, (1,))
+    np.testing.assert_array_equal(adapter.step(said(BOXES[:1])), fresh.step(said(BOXES[:1])))
+
+
+def test_the_image_and_what_was_said_are_left_as_they_were(adapter):
+    seen, question = image(), said(BOXES, CLICKS)
+    before = seen.voxels.copy()
+    adapter.start(seen, (1, 2))
+    adapter.step(question)
+    np.testing.assert_array_equal(seen.voxels, before)
+    assert not question.previous.any()
+
+
+def test_every_label_without_a_box_gets_the_central_third(adapter):
+    """The authors' code gives such a box to the first label only; the others never appear."""
+    third = ((3, 6, 10), (6, 13, 20))
+    adapter.start(image(), (4, 7))
+    default = adapter.step(said(()))
+    boxes = tuple(Box(label, *third, 4) for label in (4, 7))
+    np.testing.assert_array_equal(default, adapter.step(said(boxes)))
+    adapter.start(image(), (7,))
+    assert (adapter.step(said(())) == 7).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 40, 50), np.uint8),
+        ((3, 3, 3), np.float32),
+        ((60, 17, 33), np.uint16),
+        ((20, 20, 20), np.float64),
+        ((20, 20, 20), np.int16),
+    ],
+)
+def test_thin_tiny_and_wide_ranged_images_work(adapter, shape, dtype):
+    adapter.start(image(shape, dtype), (1,))
+    middle = tuple(n // 2 for n in shape)
+    whole = Box(1, (0, 0, 0), shape, middle[0])
+    rounds = ((whole,), (Click(1, middle, True),))
+    assert adapter.step(said(*rounds, shape=shape)).shape == shape
+    assert adapter.step(said((), shape=shape)).shape == shape
+
+
+@pytest.mark.parametrize("value", [0, 200])
+def test_a_constant_image_works(adapter, value):
+    adapter.start(Image(np.full(SHAPE, value, np.uint8), SPACING), (1,))
+    assert adapter.step(said(BOXES[:1])).shape == SHAPE
+
+
+def test_nothing_to_segment_is_all_background(adapter):
+    adapter.start(image(), ())
+    assert not adapter.step(said(())).any()
+
+
+def test_the_adapter_says_what_it_is(adapter, weights):
+    assert adapter.info.name == "ours"
+    assert adapter.info.licence == "none"
+    assert adapter.info.deterministic
+    assert len(adapter.info.weights_sha256) == 64
+    state = load_file(weights)
+    key = next(iter(state))
+    state[key] = state[key] + 1
+    other = weights.with_name("other.safetensors")
+    save_checkpoint(other, state, RECIPE)
+    assert make_adapter(weights=str(other)).info.weights_sha256 != adapter.info.weights_sha256
+
+
+def test_the_shipped_weights_load_and_answer():
+    shipped = make_adapter(device="cpu")
+    shipped.start(image(), (1,))
+    assert shipped.step(said(BOXES[:1])).shape == SHAPE
+    assert shipped.recipe.config.norm == "instance"
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones():
+    with pytest.raises(AdapterError, match="no option 'patch'; known are device, weights"):
+        make_adapter(patch="64")
+    assert set(OPTIONS) == {"device", "weights"}
+
+
+def test_an_unknown_device_is_refused(weights):
+    with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu or cuda"):
+        make_adapter(weights=str(weights), device="tpu")
+
+
+def test_a_missing_cuda_device_is_refused(weights, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(AdapterError, match="torch sees no CUDA device"):
+        make_adapter(weights=str(weights), device="cuda")
+
+
+def test_without_torch_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(AdapterError, match=r"ours needs torch: pip install 'segbench\[ours\]'"):
+        make_adapter()
+
+
+def test_missing_weights_are_refused(tmp_path):
+    with pytest.raises(AdapterError, match=r"no weights at .*nowhere\.safetensors"):
+        make_adapter(weights=str(tmp_path / "nowhere.safetensors"))
+
+
+def test_a_checkpoint_comes_back_as_it_was_saved_in_half_precision(weights):
+    torch.manual_seed(1)
+    saved = ResidualEncoderUNet(TINY).state_dict()
+    network, recipe = load_checkpoint(weights)
+    assert recipe == RECIPE
+    assert not network.training
+    for key, tensor in network.state_dict().items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, saved[key].half().float())
+
+
+def rewritten(path, *, state=None, **metadata):
+    """Write a checkpoint anew with some metadata, or the state, replaced."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        old = file.metadata()
+    kept = {key: value for key, value in (old | metadata).items() if value is not None}
+    save_file(load_file(path) if state is None else state, path, metadata=kept)
+    return str(path)
+
+
+def test_a_norm_that_differs_from_the_configuration_is_refused(weights):
+    with pytest.raises(AdapterError, match="state the norm 'group', the configuration 'instance'"):
+        make_adapter(weights=rewritten(weights, norm="group"))
+
+
+def test_weights_that_do_not_state_their_norm_are_refused(weights):
+    with pytest.raises(AdapterError, match="state the norm None"):
+        make_adapter(weights=rewritten(weights, norm=None))
+
+
+def test_another_format_is_refused(weights):
+    with pytest.raises(AdapterError, match="expected a checkpoint in format segbench-ours-1"):
+        make_adapter(weights=rewritten(weights, format="other"))
+
+
+@pytest.mark.parametrize("metadata", [{"patch": None}, {"config": "{}"}, {"patch": "many"}])
+def test_incomplete_metadata_are_refused(weights, metadata):
+    with pytest.raises(AdapterError, match="metadata are incomplete or malformed"):
+        make_adapter(weights=rewritten(weights, **metadata))
+
+
+def test_a_patch_that_the_network_cannot_halve_is_refused(weights):
+    with pytest.raises(AdapterError, match="expected a patch in steps of 4: 18"):
+        make_adapter(weights=rewritten(weights, patch="18"))
+
+
+def test_unknown_tensors_are_refused_by_name(weights):
+    state = load_file(weights) | {"decoder.extra.weight": torch.zeros(1)}
+    with pytest.raises(
+        AdapterError, match=r"1 unknown and 0 missing tensors, first decoder\.extra\.weight"
+    ):
+        make_adapter(weights=rewritten(weights, state=state))
+
+
+def test_missing_tensors_are_refused_by_name(weights):
+    state = load_file(weights)
+    del state["encoder.stem.convs.0.conv.bias"]
+    with pytest.raises(AdapterError, match=r"0 unknown and 1 missing .*stem\.convs\.0\.conv\.bias"):
+        make_adapter(weights=rewritten(weights, state=state))
+
+
+def test_a_tensor_of_another_shape_is_refused(weights):
+    state = load_file(weights)
+    state["encoder.stem.convs.0.conv.bias"] = torch.zeros(5)
+    with pytest.raises(AdapterError, match=r"expected shape \(4,\), found \(5,\)"):
+        make_adapter(weights=rewritten(weights, state=state))
+
+
+def test_a_library_layout_with_aliases_loads(weights):
+    aliases = {key: tensor.clone() for key, tensor in library_state(load_file(weights)).items()}
+    before, _ = load_checkpoint(weights)
+    after, _ = load_checkpoint(type(weights)(rewritten(weights, state=aliases)))
+    for key, tensor in after.state_dict().items():
+        torch.testing.assert_close(tensor, before.state_dict()[key])
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+    path = tmp_path / "text.safetensors"
+    path.write_text("not weights")
+    with pytest.raises(AdapterError, match=r"text\.safetensors: not a safetensors file"):
+        make_adapter(weights=str(path))
