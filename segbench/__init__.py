@@ -77,9 +77,23 @@ def score(
     -------
     tuple of StepScore
         One a label, ascending; NSD is 0 unless the mean DSC is above the gate of 0.2.
+
+    Raises
+    ------
+    CaseError
+        If an array is no label map, the shapes differ, or the spacing is not three positive mm.
     """
+    import numpy as np
+
     from segbench.core import Settings
+    from segbench.dataset import label_map, spacing_mm
+    from segbench.errors import CaseError
     from segbench.scoring import score_once
 
+    prediction = label_map(np.asarray(prediction), "prediction")
+    reference = label_map(np.asarray(reference), "reference")
+    if prediction.shape != reference.shape:
+        raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")
+    spacing = spacing_mm(np.asarray(spacing), "score")
     rules = settings or Settings()
     return score_once(prediction, reference, spacing, settings=rules, exact_sum=exact_sum)

@@ -170,6 +170,29 @@ def _forecast(todo: Any) -> str:
 
 
 @cli.command()
+@click.argument("run_folder", type=EXISTING_FOLDER, metavar="RUN")
+@click.option("--data", type=EXISTING_FOLDER, help="Where the cases are now. [where they were]")
+@click.option("--references", type=EXISTING_FOLDER, help="Where gts lies, if not in the cases.")
+def score(run_folder: Path, data: Path | None, references: Path | None) -> None:
+    """Compute all clicks and scores of RUN again, without its model, and compare.
+
+    \b
+    segbench score runs/ours
+
+    Exit status 1 if anything differs, floats to the last bit.
+    """
+    from segbench.rescore import rescore
+
+    found = rescore(run_folder, data, references)
+    for check in found.different[:20]:
+        click.echo(f"{check.case} {check.what}: stored {check.stored}, now {check.now}", err=True)
+    if found.without_predictions:
+        click.echo(f"no predictions kept of {len(found.without_predictions)} cases", err=True)
+    click.echo(f"{len(found.checks)} facts compared, {len(found.different)} different")
+    sys.exit(1 if found.different else 0)
+
+
+@cli.command()
 @click.argument("runs", nargs=-1, required=True, type=EXISTING_FOLDER)
 @click.option("--out", type=FOLDER, default=Path("reports/latest"), help="Where the report goes.")
 @click.option(

@@ -119,7 +119,7 @@ def read_case(source: CaseFile) -> Case:
     with ChallengeFile(source.file) as file:
         reference = _checked_reference(_read_reference(source, file), source.file.name)
         labels = labels_of(reference)
-        spacing = _spacing(file.read("spacing"), source.file.name)
+        spacing = spacing_mm(file.read("spacing"), source.file.name)
         boxes = _boxes(file, labels)
         voxels = _checked_image(file.read("imgs"), reference, source.file.name)
     return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
@@ -143,25 +143,33 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
         return references.read("gts")
 
 
-def _checked_reference(reference: NDArray[Any], name: str) -> LabelMap:
-    if reference.ndim != 3 or 0 in reference.shape:
-        raise CaseError(f"{name}: gts: expected shape (z, y, x), found {reference.shape}")
-    if reference.dtype.kind not in "bui":
-        raise CaseError(f"{name}: gts: expected integer labels, found {reference.dtype}")
+def _checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
+    reference = label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
-    if low < 0 or high > MAX_LABEL:
-        raise CaseError(f"{name}: gts: expected labels 0..{MAX_LABEL}, found {low}..{high}")
     if low > 0:
         raise CaseError(f"{name}: gts: expected a background of 0, the smallest label is {low}")
     if high == 0:
         raise CaseError(f"{name}: gts: expected at least one foreground label, found only 0")
-    return narrowest(reference)
+    return reference
 
 
-def narrowest(labels: NDArray[Any]) -> LabelMap:
-    """Return labels 0..65535 as uint8 if they fit, else uint16; the memory order stays."""
-    kind = np.uint8 if labels.dtype == bool or labels.max() < 256 else np.uint16
-    narrow: LabelMap = labels.astype(kind, copy=False)
+def label_map(raw: NDArray[Any], what: str) -> LabelMap:
+    """Return an array as a label map, uint8 if it fits, else uint16; its memory order stays.
+
+    Raises
+    ------
+    CaseError
+        If it is not three-dimensional, not of integers or booleans, or not within 0..65535;
+        ``what`` begins the message.
+    """
+    if raw.ndim != 3 or 0 in raw.shape:
+        raise CaseError(f"{what}: expected shape (z, y, x), found {raw.shape}")
+    if raw.dtype.kind not in "bui":
+        raise CaseError(f"{what}: expected integer labels, found {raw.dtype}")
+    low, high = int(raw.min()), int(raw.max())
+    if low < 0 or high > MAX_LABEL:
+        raise CaseError(f"{what}: expected labels 0..{MAX_LABEL}, found {low}..{high}")
+    narrow: LabelMap = raw.astype(np.uint8 if high < 256 else np.uint16, copy=False)
     return narrow
 
 
@@ -173,7 +181,8 @@ def labels_of(reference: LabelMap) -> tuple[int, ...]:
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 
 
-def _spacing(raw: NDArray[Any], name: str) -> Spacing:
+def spacing_mm(raw: NDArray[Any], name: str) -> Spacing:
+    """Return a spacing as three positive numbers in mm; refuse anything else."""
     if raw.shape != (3,) or raw.dtype.kind not in "uif":
         raise CaseError(
             f"{name}: spacing: expected 3 numbers (z, y, x) in mm, found {raw.dtype} {raw.shape}"

@@ -31,11 +31,18 @@ def describe_adapter(info: AdapterInfo) -> dict[str, Any]:
     return {**asdict(info), "prompts": list(info.prompts)}
 
 
-def describe_data(folder: Path, cases: Sequence[CaseFile]) -> dict[str, Any]:
+def describe_data(
+    folder: Path, references: Path | None, cases: Sequence[CaseFile]
+) -> dict[str, Any]:
     """Return which cases there were; each done case carries the sha256 of its file besides."""
     lines = "".join(f"{case.file.name} {case.file.stat().st_size}\n" for case in cases)
     fingerprint = hashlib.sha256(lines.encode()).hexdigest()
-    return {"path": str(folder), "cases": len(cases), "names_and_sizes_sha256": fingerprint}
+    return {
+        "path": str(folder),
+        "references": str(references) if references else None,
+        "cases": len(cases),
+        "names_and_sizes_sha256": fingerprint,
+    }
 
 
 def describe_machine() -> dict[str, Any]:

@@ -219,7 +219,7 @@ def _facts(request: Request, plan: Plan) -> dict[str, Any]:
         "adapter_source_sha256": source_sha256(plan.adapter),
         "options": request.options,
         "exact_sum": request.exact_sum,
-        "data": manifest.describe_data(request.data, everything),
+        "data": manifest.describe_data(request.data, request.references, everything),
         "predictions": request.predictions,
         "policy": vars(request.policy),
         "threads": plan.environment.threads,

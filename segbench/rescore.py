@@ -1,0 +1,135 @@
+"""A finished run, checked again without its model: clicks and scores from predictions and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segbench.challenge import ChallengeFile
+from segbench.core import Case, CaseResult, Click, LabelMap, Settings, StepResult
+from segbench.dataset import CaseFile, find_cases, read_case, sha256_of
+from segbench.errors import RunError
+from segbench.evaluation import labels_sha256
+from segbench.results import Run, read_run
+from segbench.scoring import Scorer
+from segbench.simulator import next_clicks
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of a stored fact with the one computed now."""
+
+    case: str
+    what: str  # "step 3 label 1 dsc", "step 2 clicks", "step 0 prediction"
+    stored: object
+    now: object
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two are the same, floats to the last bit."""
+        return self.stored == self.now
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Every comparison made, and the cases of which no prediction was kept."""
+
+    checks: tuple[Check, ...]
+    without_predictions: tuple[str, ...]
+
+    @property
+    def different(self) -> tuple[Check, ...]:
+        """The comparisons that failed."""
+        return tuple(check for check in self.checks if not check.equal)
+
+
+def rescore(folder: Path, data: Path | None = None, references: Path | None = None) -> Rescored:
+    """Compute every click and score of a run again and compare with what it holds.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; made with ``--predictions all`` everything is checked, with ``final`` the
+        last step's scores.
+    data, references : Path, optional
+        Where the cases are now; by default where they were.
+
+    Raises
+    ------
+    RunError
+        If a case of the run is missing or not the file the run was made with.
+    """
+    run = read_run(folder)
+    files = {case.name: case for case in _files(run, data, references)}
+    checks: list[Check] = []
+    without = []
+    for result in run.cases:
+        kept = folder / "predictions" / f"{result.case}.npz"
+        if result.status == "invalid":
+            continue
+        if not kept.exists():
+            without.append(result.case)
+            continue
+        case = read_case(_same_file(files.get(result.case), result, folder))
+        checks += check_case(result, case, _predictions(kept), run)
+    return Rescored(tuple(checks), tuple(without))
+
+
+def _files(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
+    where = data or Path(run.manifest["data"]["path"])
+    stored = run.manifest["data"]["references"]
+    return find_cases(where, references=references or (Path(stored) if stored else None))
+
+
+def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
+    if file is None or sha256_of(file.file) != result.file_sha256:
+        found = "no such case" if file is None else f"another file, {file.file}"
+        raise RunError(f"{folder}: expected the data of case {result.case}, found {found}")
+    return file
+
+
+def _predictions(file: Path) -> list[LabelMap]:
+    with ChallengeFile(file) as kept:
+        return list(kept.read("all_segs"))
+
+
+def check_case(
+    result: CaseResult, case: Case, predictions: Sequence[LabelMap], run: Run
+) -> Iterator[Check]:
+    """Yield every comparison of one case; the predictions are those of its last steps."""
+    exact_sum = bool(run.manifest["exact_sum"])
+    scorer = Scorer(
+        case.reference, case.labels, case.image.spacing, run.settings, exact_sum=exact_sum
+    )
+    steps = result.steps[-len(predictions) :]
+    previous: LabelMap | None = np.zeros_like(case.reference, dtype=np.uint8)
+    if len(steps) < len(result.steps):
+        previous = None  # what stood before the first kept step is not known
+    for step, labels in zip(steps, predictions, strict=True):
+        if previous is not None and step.step > 0:
+            yield _check_clicks(result, case, step.step, previous, run.settings)
+        if step.failure is None:
+            yield from _check_step(result.case, step, labels, scorer)
+        previous = labels
+
+
+def _check_clicks(
+    result: CaseResult, case: Case, step: int, previous: LabelMap, settings: Settings
+) -> Check:
+    clicks: tuple[Click, ...] = next_clicks(
+        previous, case.reference, case.labels, settings=settings
+    )
+    return Check(result.case, f"step {step} clicks", result.rounds[step], clicks)
+
+
+def _check_step(case: str, step: StepResult, labels: LabelMap, scorer: Scorer) -> Iterator[Check]:
+    kind = np.uint8 if labels.max() < 256 else np.uint16  # a stack has the widest step's dtype
+    found = labels_sha256(labels.astype(kind))
+    yield Check(case, f"step {step.step} prediction", step.prediction_sha256, found)
+    for stored, now in zip(step.scores, scorer.score(step.step, labels), strict=True):
+        where = f"step {step.step} label {stored.label}"
+        yield Check(case, f"{where} dsc", stored.dsc, now.dsc)
+        yield Check(case, f"{where} nsd", stored.nsd, now.nsd)
