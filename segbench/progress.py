@@ -66,9 +66,10 @@ def _lines(title: str, total: int, done: int) -> Watch:
         nonlocal finished
         finished += 1
         left = (time.monotonic() - began) / finished * (total - done - finished)
-        count = f"{title} {done + finished}/{total}"
-        line = f"{count} {_verdict(result)}, {_pace(result)}, {_clock(left)} left"
-        sys.stderr.write(line + "\n")
+        parts = [f"{title} {done + finished}/{total} {_verdict(result)}", f"{_clock(left)} left"]
+        if result.seconds:
+            parts.insert(1, _pace(result))
+        sys.stderr.write(", ".join(parts) + "\n")
         sys.stderr.flush()
 
     return watch

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Answer, Image, Interactions
 from segbench.errors import AdapterError
@@ -80,8 +81,7 @@ class Supervisor:
         began = time.perf_counter()
         try:
             starting = self._show()
-            reply = self._alive().ask(said)
-            labels = np.load(self._alive().scratch / "labels.npy", allow_pickle=False)
+            labels, reply = self._alive().ask(said)
         except (WorkerFault, ValueError, OSError) as fault:
             if self._worker is not None:
                 self._worker.knows_image = False  # its state is anybody's guess
@@ -118,6 +118,8 @@ class Worker:
     def __init__(self, file: Path, options: Mapping[str, str], environment: Environment) -> None:
         self.knows_image = False
         self.scratch = _new_scratch()
+        self._answer: NDArray[Any] | None = None  # what labels.npy holds
+        self._previous: NDArray[Any] | None = None  # what previous.npy holds
         self._timeout = environment.step_timeout
         self._process = subprocess.Popen(
             [environment.python, "-I", WORKER, file, self.scratch, json.dumps(dict(options))],
@@ -157,6 +159,7 @@ class Worker:
 
     def start(self, image: Image, labels: tuple[int, ...]) -> float:
         """Show a new image; return the seconds the adapter took."""
+        (self.scratch / "image.npy").unlink(missing_ok=True)  # the worker may still have it mapped
         np.save(self.scratch / "image.npy", image.voxels)
         reply = self._request(
             "starting the image", do="start", spacing=image.spacing, labels=labels
@@ -164,12 +167,27 @@ class Worker:
         self.knows_image = True
         return float(reply["seconds"])
 
-    def ask(self, said: Interactions) -> dict[str, Any]:
-        """Ask one step; its answer lies in the scratch folder."""
-        np.save(self.scratch / "previous.npy", said.previous)
-        (self.scratch / "labels.npy").unlink(missing_ok=True)  # an old answer is no answer
+    def ask(self, said: Interactions) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Ask one step; return the answer as it is, and what the worker says of it."""
+        self._hand_over(said.previous)
         rounds = [[asdict(prompt) for prompt in prompts] for prompts in said.rounds]
-        return self._request(f"step {said.step}", do="step", rounds=rounds)
+        reply = self._request(f"step {said.step}", do="step", rounds=rounds)
+        self._answer = np.load(self.scratch / "labels.npy", allow_pickle=False)
+        return self._answer, reply
+
+    def _hand_over(self, previous: NDArray[Any]) -> None:
+        """See that previous.npy holds the label map, and that no old answer can be taken for new.
+
+        Mostly it is the worker's own last answer, whose file only needs another name.
+        """
+        answer_file, previous_file = self.scratch / "labels.npy", self.scratch / "previous.npy"
+        if previous is self._answer and answer_file.exists():
+            answer_file.replace(previous_file)
+        elif previous is not self._previous:
+            previous_file.unlink(missing_ok=True)  # the worker may still have it mapped
+            np.save(previous_file, previous)
+        answer_file.unlink(missing_ok=True)
+        self._previous = previous
 
     def _request(self, doing: str, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

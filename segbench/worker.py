@@ -105,7 +105,9 @@ def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
 
     from segbench.core import Image
 
-    image = Image(np.load(scratch / "image.npy"), tuple(request["spacing"]))
+    # mapped copy-on-write: read at once by who reads it all, never changed for the harness
+    voxels = np.load(scratch / "image.npy", mmap_mode="c")
+    image = Image(np.asarray(voxels), tuple(request["spacing"]))
     labels = tuple(request["labels"])
 
     def act() -> None:
@@ -127,7 +129,8 @@ def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
         return Click(**fields) if "at" in fields else Box(**fields)
 
     rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])
-    said = Interactions(rounds, np.load(scratch / "previous.npy"))
+    previous = np.load(scratch / "previous.npy", mmap_mode="c")
+    said = Interactions(rounds, np.asarray(previous))
     return lambda: np.asarray(adapter.step(said))
 
 

@@ -54,7 +54,7 @@ def cube(patch=16, low=4, high=10):
 
 
 def test_generated_scenes_hold_one_object_and_finite_grey_values(rng):
-    for _ in range(12):
+    for _ in range(6):
         scene = generated_scene(rng, 32)
         assert scene.image.shape == scene.reference.shape == (32, 32, 32)
         assert scene.image.dtype == np.float32

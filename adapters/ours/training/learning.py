@@ -23,6 +23,9 @@ from .objects import Target, scene_of
 from .scenes import Scene, generated_scene
 
 
+FEWEST_SHOWN = 20  # patch voxels of an object, or nothing can be learnt from it
+
+
 @dataclass(frozen=True)
 class Phase:
     """A part of the training with one patch edge; ``until`` is a share of the whole time."""
@@ -69,7 +72,7 @@ class Source:
         boxed = bool(self.rng.random() >= self.schedule.share_unboxed)
         while True:
             scene = self.scene(patch, centred=boxed)
-            if scene.reference.sum() >= 20:
+            if scene.reference.sum() >= FEWEST_SHOWN:
                 return open_dialogue(scene, self.rng, radius, boxed=boxed)
 
     def scene(self, patch: int, *, centred: bool) -> Scene:

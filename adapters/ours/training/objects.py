@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.challenge import ChallengeFile
 from segbench.core import Box, LabelMap, Voxel
 
 from ..crop import Floats, Window, cut_image, cut_mask, window_around
@@ -58,8 +59,8 @@ def read_scans(folder: Path, left_out: Sequence[str] = LEFT_OUT) -> list[Scan]:
 
 def read_scan(path: Path) -> Scan:
     """Read image and labels; boxes are made anew in training."""
-    with np.load(path, allow_pickle=False) as arrays:
-        voxels, labels = arrays["imgs"], arrays["gts"]
+    with ChallengeFile(path) as file:
+        voxels, labels = file.read("imgs"), file.read("gts")
     return Scan(path.stem, voxels, labels, Intensity.of(voxels))
 
 
