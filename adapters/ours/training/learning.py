@@ -22,7 +22,6 @@ from .dialogue import Dialogue, click, open_dialogue
 from .objects import Target, scene_of
 from .scenes import Scene, generated_scene
 
-
 FEWEST_SHOWN = 20  # patch voxels of an object, or nothing can be learnt from it
 
 
