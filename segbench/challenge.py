@@ -244,10 +244,9 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6)
     Object arrays are pickled by numpy: only write what segbench made itself.
     """
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    # an entry opened by name is dated 1980: no clock in the bytes
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for key, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{key}.npy")  # dated 1980: no clock in the bytes
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as stream:
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 npy.write_array(stream, np.asanyarray(array), allow_pickle=True)
     partial.replace(file)

@@ -7,21 +7,19 @@ model over its cases.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from segbench import results
 from segbench.adapter import LocalSeat
-from segbench.core import Case, CaseResult, LabelMap, Prediction, Settings, StepResult
+from segbench.core import Case, CaseResult, Prediction, Settings, StepResult
 from segbench.dataset import CaseFile, labels_of, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.leases import lease
+from segbench.predictions import PredictionWriter
 from segbench.scoring import Scorer
 from segbench.session import interact
 from segbench.supervisor import Environment, Supervisor
@@ -75,11 +73,25 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
         case.reference, case.labels, case.image.spacing, plan.settings, exact_sum=plan.exact_sum
     )
     steps, predictions = [], []
-    for prediction in interact(case, seat_of(plan), plan.settings):
-        steps.append(judge(prediction, case, scorer))
-        predictions.append(prediction)
-    _keep(case, predictions, plan)
+    with _writer(case, plan) as writer:
+        for prediction in interact(case, seat_of(plan), plan.settings):
+            writer.add(prediction.labels)
+            steps.append(judge(prediction, case, scorer))
+            predictions.append(prediction)
+    steps = [
+        step if step.failure else replace(step, prediction_sha256=sha256)
+        for step, sha256 in zip(steps, writer.hashes, strict=True)
+    ]
     return _gather(blank, case, predictions, steps, time.perf_counter() - began)
+
+
+def _writer(case: Case, plan: Plan) -> PredictionWriter:
+    keep = plan.predictions != "none"
+    return PredictionWriter(
+        results.prediction_file(plan.out, case.name) if keep else None,
+        plan.settings.n_clicks + bool(case.boxes),
+        last_only=plan.predictions == "final",
+    )
 
 
 def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
@@ -93,29 +105,15 @@ def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
 
 
 def judge(prediction: Prediction, case: Case, scorer: Scorer) -> StepResult:
-    """Return the facts of one step: its scores and the hash of the answer, or why there is none."""
+    """Return the facts of one step: its scores, or why there are none."""
     if prediction.answer.failure is not None:
         return StepResult(prediction.step, (), prediction.answer.failure)
     labels = prediction.labels
     return StepResult(
         step=prediction.step,
         scores=scorer.score(prediction.step, labels),
-        prediction_sha256=labels_sha256(labels),
         unknown_labels=tuple(sorted(set(labels_of(labels)) - set(case.labels))),
     )
-
-
-def labels_sha256(labels: LabelMap) -> str:
-    """Return the sha256 of a label map's little-endian bytes in C order."""
-    data = np.ascontiguousarray(labels, labels.dtype.newbyteorder("<"))
-    return hashlib.sha256(data.data).hexdigest()
-
-
-def _keep(case: Case, predictions: Sequence[Prediction], plan: Plan) -> None:
-    if plan.predictions == "none" or not predictions:
-        return
-    kept = [prediction.labels for prediction in predictions]
-    results.write_predictions(plan.out, case.name, kept if plan.predictions == "all" else kept[-1:])
 
 
 def _gather(

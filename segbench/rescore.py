@@ -12,8 +12,8 @@ from segbench.challenge import ChallengeFile
 from segbench.core import Case, CaseResult, Click, LabelMap, Settings, StepResult
 from segbench.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
-from segbench.evaluation import labels_sha256
-from segbench.results import Run, read_run
+from segbench.predictions import labels_sha256
+from segbench.results import Run, prediction_file, read_run
 from segbench.scoring import Scorer
 from segbench.simulator import next_clicks
 
@@ -67,7 +67,7 @@ def rescore(folder: Path, data: Path | None = None, references: Path | None = No
     checks: list[Check] = []
     without = []
     for result in run.cases:
-        kept = folder / "predictions" / f"{result.case}.npz"
+        kept = prediction_file(folder, result.case)
         if result.status == "invalid":
             continue
         if not kept.exists():

@@ -15,13 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segbench.challenge import write_prediction
 from segbench.core import (
     AdapterInfo,
     Box,
     CaseResult,
     Click,
-    LabelMap,
     Prompt,
     Settings,
     StepResult,
@@ -155,15 +153,14 @@ def write_case_result(folder: Path, result: CaseResult) -> None:
     write_text(case_file(folder, result.case), _dump(_case_to_json(result)))
 
 
-def write_predictions(folder: Path, case: str, all_labels: Sequence[LabelMap]) -> None:
-    """Keep label maps of a case in the challenge's format; they appear whole or not at all."""
-    (folder / "predictions").mkdir(exist_ok=True)
-    write_prediction(folder / "predictions" / f"{case}.npz", all_labels)
-
-
 def case_file(folder: Path, case: str) -> Path:
     """Return where the result of a case lies."""
     return folder / "cases" / f"{case}.json"
+
+
+def prediction_file(folder: Path, case: str) -> Path:
+    """Return where the label maps of a case lie, in the challenge's format."""
+    return folder / "predictions" / f"{case}.npz"
 
 
 def write_text(file: Path, text: str) -> None:

@@ -13,7 +13,8 @@ LAYERS = [
     {"errors", "core"},
     {"adapter", "boxes", "challenge", "leases", "metrics", "official", "painting", "progress"}
     | {"simulator"},
-    {"dataset", "environments", "results", "scoring", "session", "supervisor", "worker"},
+    {"dataset", "environments", "predictions", "results", "scoring", "session"}
+    | {"supervisor", "worker"},
     {"evaluation", "manifest", "phantoms", "report"},
     {"rescore", "runner"},
     {"cli"},

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,12 +102,6 @@ def test_a_damaged_file_is_named(tmp_path, text, message):
 def test_what_is_no_run_folder_is_named(tmp_path):
     with pytest.raises(RunError, match=r"expected a run folder, found no run\.json"):
         results.read_run(tmp_path)
-
-
-def test_predictions_are_the_official_file(tmp_path):
-    results.write_predictions(tmp_path, "CT_a", [np.zeros((2, 3, 4), np.uint8)] * 6)
-    with np.load(tmp_path / "predictions" / "CT_a.npz") as raw:
-        assert raw["all_segs"].shape == (6, 2, 3, 4)
 
 
 # ---- metrics.csv -----------------------------------------------------------------------------

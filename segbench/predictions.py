@@ -1,0 +1,133 @@
+"""The label maps of one case, hashed and stored by a thread while the case goes on.
+
+Compressing and hashing release the interpreter, so a model's next step runs meanwhile; a backlog
+makes the session wait rather than fill the memory. The file appears when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from segbench.challenge import write_prediction
+from segbench.core import LabelMap
+
+BACKLOG = 2  # label maps that may wait
+LEVEL = 1  # label maps are nearly as small with the fastest compression
+
+
+def labels_sha256(labels: LabelMap) -> str:
+    """Return the sha256 of a label map's little-endian bytes in C order."""
+    return hashlib.sha256(_bytes(labels)).hexdigest()
+
+
+def _bytes(labels: LabelMap) -> memoryview:
+    return np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).data
+
+
+class PredictionWriter:
+    """Takes the label maps of a case one by one; writes ``segs`` and ``all_segs`` if asked to.
+
+    Parameters
+    ----------
+    file : Path or None
+        Where they go; None if they are only hashed.
+    n_maps : int
+        How many will come.
+    last_only : bool
+        Keep only the last of them.
+
+    Attributes
+    ----------
+    hashes : list of str
+        One a label map; complete after the ``with`` block.
+    """
+
+    def __init__(self, file: Path | None, n_maps: int, *, last_only: bool = False) -> None:
+        self._file, self._n_maps, self._last_only = file, n_maps, last_only
+        self._maps: list[LabelMap] = []
+        self.hashes: list[str] = []
+        self._archive: zipfile.ZipFile | None = None
+        self._stream: IO[bytes] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictions")
+        self._pending: deque[Future[None]] = deque()
+
+    def add(self, labels: LabelMap) -> None:
+        """Take the next label map; it must not change afterwards. Waits while two are waiting."""
+        if len(self._pending) == BACKLOG:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._store, labels))
+
+    def __enter__(self) -> PredictionWriter:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, fault: type[BaseException] | None, *_: object) -> None:
+        """Wait until all is on disk; after a fault, remove what is not complete."""
+        try:
+            while self._pending and fault is None:
+                self._pending.popleft().result()
+            if fault is None:
+                self._finish()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+            self._give_up_stream()
+
+    @property
+    def _partial(self) -> Path:
+        assert self._file is not None
+        return self._file.with_name(f".{self._file.name}.{os.getpid()}.partial")
+
+    def _store(self, labels: LabelMap) -> None:
+        self.hashes.append(labels_sha256(labels))
+        if self._file is None or (self._last_only and len(self.hashes) < self._n_maps):
+            return
+        self._maps.append(labels)
+        if labels.dtype == np.uint8 and len(self._maps) == 1:
+            self._open_stream(labels)
+        if labels.dtype == np.uint8 and self._stream is not None:
+            self._stream.write(_bytes(labels))
+        elif self._stream is not None:  # a wide map: the stream has the wrong dtype
+            self._give_up_stream()
+
+    def _open_stream(self, labels: NDArray[np.uint8]) -> None:
+        assert self._file is not None
+        self._file.parent.mkdir(exist_ok=True)
+        self._archive = zipfile.ZipFile(
+            self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
+        )
+        self._stream = self._archive.open("all_segs.npy", "w", force_zip64=True)
+        shape = (1 if self._last_only else self._n_maps, *labels.shape)
+        header = {"descr": labels.dtype.str, "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(self._stream, header)
+
+    def _finish(self) -> None:
+        if self._file is None or not self._maps:
+            return
+        if self._stream is None or self._archive is None:
+            self._file.parent.mkdir(exist_ok=True)
+            write_prediction(self._file, self._maps)
+            return
+        self._stream.close()
+        with self._archive.open("segs.npy", "w", force_zip64=True) as stream:
+            npy.write_array(stream, np.ascontiguousarray(self._maps[-1]), allow_pickle=False)
+        self._archive.close()
+        self._archive = self._stream = None
+        self._partial.replace(self._file)
+
+    def _give_up_stream(self) -> None:
+        if self._stream is None or self._archive is None:
+            return
+        self._stream.close()
+        self._archive.close()
+        self._archive = self._stream = None
+        self._partial.unlink(missing_ok=True)
