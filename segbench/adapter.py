@@ -62,14 +62,15 @@ class Seat(Protocol):
 
 def names() -> list[str]:
     """Return the name of every adapter that can be found."""
-    return sorted({_name_of(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
+    return sorted({name_of(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
 
 
 def _adapter_files(folder: Path) -> list[Path]:
     return [*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__init__.py")]
 
 
-def _name_of(file: Path) -> str:
+def name_of(file: Path) -> str:
+    """Return the name of an adapter by its file."""
     return (file.parent if file.name == "__init__.py" else file).stem
 
 
@@ -82,7 +83,7 @@ def find(name: str) -> Path:
         With the nearest of the known names.
     """
     known = {
-        _name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)
+        name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)
     }
     by_name = known.get(name.replace("-", "_"))
     if by_name is not None:
@@ -132,7 +133,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
         adapter: Adapter = make(**options)
     except TypeError as error:
         given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
-        raise AdapterError(f"{_name_of(file)}: options given: {given}; {error}") from error
+        raise AdapterError(f"{name_of(file)}: options given: {given}; {error}") from error
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter
@@ -140,7 +141,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
 
 def _import(file: Path) -> object:
     is_package = file.name == "__init__.py"
-    name = f"segbench_adapter_{_name_of(file)}"
+    name = f"segbench_adapter_{name_of(file)}"
     places = [str(file.parent)] if is_package else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
     assert spec is not None  # the suffix is .py

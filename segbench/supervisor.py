@@ -26,6 +26,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.adapter import name_of
 from segbench.core import AdapterInfo, Answer, Image, Interactions
 from segbench.errors import AdapterError
 from segbench.leases import process_runs
@@ -65,7 +66,7 @@ class Supervisor:
         try:
             hello = self._alive().hello
         except WorkerFault as fault:
-            raise AdapterError(f"{self._file.name}: cannot be loaded: {fault}") from None
+            raise AdapterError(f"{name_of(self._file)}: cannot be loaded: {fault}") from None
         info = hello["info"]
         surroundings = {key: hello[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings

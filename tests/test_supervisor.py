@@ -104,7 +104,7 @@ def test_an_image_that_cannot_be_started_is_not_tried_for_every_click(seat):
 def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
     file = tmp_path / "lame.py"
     file.write_text("import nowhere_to_be_found\n")
-    with pytest.raises(AdapterError, match=r"lame\.py: cannot be loaded: .*nowhere_to_be_found"):
+    with pytest.raises(AdapterError, match=r"lame: cannot be loaded: .*nowhere_to_be_found"):
         Supervisor(file, {}, Environment(step_timeout=20))
 
 
