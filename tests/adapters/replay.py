@@ -1,0 +1,46 @@
+"""An adapter that answers what a scripted model of the golden data answered, failures included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from segbench.core import AdapterInfo, Image, Interactions
+
+
+class Replay:
+    """Knows its case by the image."""
+
+    info = AdapterInfo("replay", version="1", licence="Apache-2.0", sees_reference=True)
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._folder, self._model = folder, model
+        self._expected = json.loads((folder / "expected.json").read_text())["cases"]
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Find the case and load the model's answers."""
+        for name, facts in self._expected.items():
+            with np.load(self._folder / f"{name}.npz") as case:
+                if tuple(facts["shape"]) == image.voxels.shape and np.array_equal(
+                    case["imgs"], image.voxels
+                ):
+                    self._facts = facts["models"][self._model]
+                    self._answers = case[self._facts["pred_key"]]
+                    return
+        raise LookupError("no golden case has this image")
+
+    def step(self, said: Interactions) -> np.ndarray:
+        """Answer what was written in this step."""
+        if not self._facts["wrote"][said.step]:
+            raise RuntimeError("the scripted model wrote nothing")
+        return np.asarray(self._answers[said.step], order=self._facts["pred_order"][said.step])
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def make_adapter(folder: str, model: str) -> Replay:
+    """Make the adapter."""
+    return Replay(Path(folder), model)
