@@ -1,0 +1,207 @@
+"""The documentation, held to the code: options, links, examples, schemas."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+import segbench
+from segbench import evaluation
+from segbench.cli import cli
+from segbench.phantoms import make_phantoms
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+SCHEMAS = {name: DOCS / "schema" / f"{name}.json" for name in ("run", "case")}
+OWN_PAGES = [page for page in PAGES if not page.name.startswith("01")]
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as they are made where Markdown is shown."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def section_of(command: str) -> str:
+    """Return what docs/run.md says of a command."""
+    text = (DOCS / "run.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## `segbench {command}`$(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return section
+
+
+def options_of(command: str) -> set[str]:
+    options = {name for param in cli.commands[command].params for name in param.opts}
+    return {name for name in options if name.startswith("--") and name != "--help"}
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory) -> Path:
+    """Return a folder with one small case."""
+    folder = tmp_path_factory.mktemp("data") / "val"
+    make_phantoms(folder, cases=1, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, phantom) -> Path:
+    """Return a run folder as a real run leaves it."""
+    out = tmp_path_factory.mktemp("runs") / "boxfill"
+    segbench.evaluate("boxfill", phantom, out, in_process=True, limit=1)
+    evaluation.close_seats()
+    return out
+
+
+# ---- commands --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_the_table_of_a_command_has_exactly_its_options(command):
+    assert set(re.findall(r"^\| `(--[a-z-]+)`", section_of(command), re.M)) == options_of(command)
+
+
+@pytest.mark.parametrize("page", OWN_PAGES, ids=lambda page: page.name)
+def test_no_page_shows_an_option_that_a_command_does_not_have(page):
+    text = page.read_text(encoding="utf-8")
+    for command, words in re.findall(r"segbench ([a-z]+)((?: [^\s`]+)+)", text):
+        if command in cli.commands:
+            assert set(re.findall(r"(?<= )--[a-z][a-z-]+", words)) <= options_of(command), words
+
+
+def test_the_readme_names_every_adapter():
+    from segbench.adapter import names
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in names() if f"| `{name}` |" not in readme] == []
+
+
+# ---- links -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file) if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8"))
+        todo += [(page.parent / link).resolve() for link in links]
+    pages = {page for page in PAGES if page.parent.name != "decisions"}
+    assert pages - seen == set()
+
+
+# ---- examples --------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(DOCS / "python.md")
+    assert len(blocks) >= 8
+    names: dict[str, object] = {"__name__": "examples"}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    evaluation.close_seats()
+
+
+def test_the_reading_example_of_the_results_page_runs(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "ours").symlink_to(run)
+    (block,) = python_blocks(DOCS / "results.md")
+    exec(compile(block, "docs/results.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("CT_Phantom_0001 0.")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "adapters.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize("words", [["--in-process"], []], ids=["in process", "in a worker"])
+def test_the_twenty_line_adapter_runs(page, words, phantom, tmp_path):
+    adapter = next(block for block in python_blocks(page) if "make_adapter" in block)
+    assert sum(bool(line.strip()) for line in adapter.splitlines()) <= 22
+    (tmp_path / "alike.py").write_text(adapter, encoding="utf-8")
+    command = ["run", "--model", str(tmp_path / "alike.py"), "--data", str(phantom)]
+    command += ["--out", str(tmp_path / "run"), "--limit", "1", *words]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    evaluation.close_seats()
+    assert result.exit_code == 0, result.output
+    (case,) = (tmp_path / "run" / "cases").glob("[!.]*")
+    facts = json.loads(case.read_text())
+    assert facts["status"] == "ok"
+    assert min(score["dsc"] for score in facts["steps"][-1]["scores"]) > 0.3
+
+
+# ---- schemas ---------------------------------------------------------------------------------
+
+
+def objects(schema):
+    """Yield every object that a schema describes."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)
+
+
+@pytest.fixture(params=sorted(SCHEMAS))
+def schema(request):
+    return json.loads(SCHEMAS[request.param].read_text(encoding="utf-8"))
+
+
+def test_a_schema_is_one_and_leaves_nothing_open(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for described in objects(schema):
+        assert described["additionalProperties"] in (False, {"type": "string"})
+        assert all("description" in field for field in described.get("properties", {}).values())
+
+
+def test_the_results_page_names_every_field(schema):
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    fields = {name for described in objects(schema) for name in described.get("properties", {})}
+    assert sorted(name for name in fields if f"`{name}`" not in page) == []
+
+
+def test_a_real_run_is_what_the_schemas_say(run):
+    files = {"run": [run / "run.json"], "case": sorted((run / "cases").glob("[!.]*"))}
+    for name, schema in SCHEMAS.items():
+        validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+        for file in files[name]:
+            facts = json.loads(file.read_text())
+            validator.validate(facts)
+            assert not validator.is_valid(facts | {"surprise": 1})
+
+
+def test_invalid_and_failed_cases_are_what_the_schema_says(tmp_path, phantom, scripted):
+    data = tmp_path / "val"
+    data.mkdir()
+    (data / "CT_broken.npz").write_bytes(b"no archive")
+    (data / "CT_fine.npz").symlink_to(next(phantom.glob("*.npz")))
+    out, options = tmp_path / "run", {"fail": "raise", "at": "1"}
+    segbench.evaluate(scripted, data, out, in_process=True, options=options)
+    evaluation.close_seats()
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMAS["case"].read_text()))
+    facts = [json.loads(file.read_text()) for file in sorted((out / "cases").glob("[!.]*"))]
+    assert [case["status"] for case in facts] == ["invalid", "failed"]
+    for case in facts:
+        validator.validate(case)
