@@ -128,8 +128,9 @@ def look(request: Request) -> Todo:
     Raises
     ------
     RunError
-        If a case that is done has changed since.
+        If a case that is done has changed since, or is not in the data.
     """
+    _refuse_strangers(request)
     cases = find_cases(
         request.data,
         references=request.references,
@@ -140,6 +141,17 @@ def look(request: Request) -> Todo:
     names = {case.name for case in done}
     todo = tuple(case for case in cases if case.name not in names)
     return Todo(todo, tuple(sorted(names)), max(map(_size_mb, todo), default=0.0))
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Raise if the folder holds cases of other data: their means would mix silently."""
+    done = {file.stem for file in (request.out / "cases").glob("[!.]*.json")}
+    strangers = sorted(done - {case.name for case in find_cases(request.data)})
+    if strangers:
+        raise RunError(
+            f"{request.out} holds {len(strangers)} cases that are not in {request.data}, "
+            f"{strangers[0]} first; choose another --out, or remove them from {request.out}/cases"
+        )
 
 
 def _is_done(source: CaseFile, request: Request) -> bool:

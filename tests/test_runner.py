@@ -109,6 +109,14 @@ def test_a_changed_case_that_is_done_is_refused(request_for, data, make_case):
         run(request_for())
 
 
+def test_a_run_of_other_data_is_refused(request_for, tmp_path, make_case):
+    run(request_for(limit=1))
+    (tmp_path / "other").mkdir()
+    write_case(tmp_path / "other" / "US_Toy_009.npz", make_case("US_Toy_009"))
+    with pytest.raises(RunError, match="holds 1 cases that are not in .*other, CT_Toy_001 first"):
+        run(request_for(data=tmp_path / "other"))
+
+
 def test_a_new_case_continues_the_run(request_for, data, make_case):
     run(request_for())
     write_case(data / "US_Toy_004.npz", make_case("US_Toy_004", seed=9))
