@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from scipy.ndimage import find_objects
-
-from segbench.core import LabelMap, Mask, Settings, Spacing, StepScore, mean_scores
-from segbench.metrics import Surface, dice, ruler, surface_agreement, surface_of
-
-Window = tuple[slice, ...]  # one slice per axis, in voxels of the volume
+from segbench.bits import Bits
+from segbench.comparison import Reference, label_windows
+from segbench.core import LabelMap, Settings, Spacing, StepScore, mean_scores
+from segbench.metrics import Surface, overlap, ruler, surface_agreement, surface_of
 
 
 def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
@@ -58,8 +55,9 @@ class Scorer:
 
     Parameters
     ----------
-    reference : unsigned integer array, shape (z, y, x)
-        Must not change while the scorer is in use.
+    reference : unsigned integer array, shape (z, y, x), or Reference
+        Must not change while the scorer is in use. A `Reference` that the simulated user has too
+        is compared with each prediction only once.
     labels : tuple of int
         The labels to score, each present in the reference.
     spacing : float
@@ -72,66 +70,45 @@ class Scorer:
 
     def __init__(
         self,
-        reference: LabelMap,
+        reference: LabelMap | Reference,
         labels: tuple[int, ...],
         spacing: Spacing,
         settings: Settings = Settings(),
         *,
         exact_sum: bool = False,
     ) -> None:
-        self._reference, self._labels, self._nsd_gate = reference, labels, settings.nsd_gate
+        if not isinstance(reference, Reference):
+            reference = Reference(reference, labels)
+        self._reference = reference
+        self._labels, self._nsd_gate = labels, settings.nsd_gate
         self._ruler = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
-        self._windows = label_windows(reference)
-        self._surfaces: dict[int, Surface] = {}
+        self._surfaces: dict[int, tuple[Bits, Surface]] = {}
 
     def score(self, step: int, prediction: LabelMap) -> tuple[StepScore, ...]:
         """Return the scores of one prediction, in the order of the labels.
 
-        NSD is 0 for every label unless the mean DSC is above the gate. Values of the prediction
-        that are no label of the case only count as wrong voxels.
+        NSD is 0 for every label unless the mean DSC is above the gate (PROTOCOL 6.1). Values of
+        the prediction that are no label of the case only count as wrong voxels.
         """
-        windows = label_windows(prediction)
+        both = self._reference.compare(prediction)
         scores = tuple(
-            StepScore(step, label, self._dice(label, prediction, windows.get(label)), 0.0)
+            StepScore(step, label, overlap(both.predicted[label], both.expected[label]), 0.0)
             for label in self._labels
         )
         # "not above", so that the NaN of a case without labels is gated too
         if not mean_scores(scores)[0] > self._nsd_gate:
             return scores
         return tuple(
-            replace(score, nsd=self._nsd(score.label, prediction, windows.get(score.label)))
+            replace(
+                score,
+                nsd=self._nsd(score.label, both.predicted[score.label], both.expected[score.label]),
+            )
             for score in scores
         )
 
-    def _dice(self, label: int, prediction: LabelMap, window: Window | None) -> float:
-        box = _union(window, self._windows[label])
-        return dice(prediction[box] == label, self._reference[box] == label)
-
-    def _nsd(self, label: int, prediction: LabelMap, window: Window | None) -> float:
-        if window is None:
-            return 0.0
-        if label not in self._surfaces:
-            self._surfaces[label] = _label_surface(self._reference, label, self._windows[label])
-        predicted = _label_surface(prediction, label, window)
-        return surface_agreement(predicted, self._surfaces[label], self._ruler)
-
-
-def label_windows(labels: LabelMap) -> dict[int, Window]:
-    """Return the box around each label, ascending, found in one pass."""
-    found = find_objects(labels)
-    return {label: box for label, box in enumerate(found, start=1) if box is not None}
-
-
-def _union(window: Window | None, other: Window) -> Window:
-    if window is None:
-        return other
-    return tuple(
-        slice(min(a.start, b.start), max(a.stop, b.stop))
-        for a, b in zip(window, other, strict=True)
-    )
-
-
-def _label_surface(labels: LabelMap, label: int, window: Window) -> Surface:
-    mask: Mask = np.equal(labels[window], label)
-    z, y, x = (side.start for side in window)
-    return surface_of(mask, (z, y, x))
+    def _nsd(self, label: int, predicted: Bits, expected: Bits) -> float:
+        known = self._surfaces.get(label)
+        # the frame of a label may have grown since
+        if known is None or known[0] is not expected:
+            known = self._surfaces[label] = expected, surface_of(expected, self._ruler)
+        return surface_agreement(surface_of(predicted, self._ruler), known[1])

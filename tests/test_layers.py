@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
 LAYERS = [
     {"errors", "core"},
-    {"adapter", "boxes", "challenge", "leases", "metrics", "official", "painting", "progress"}
-    | {"simulator"},
+    {"adapter", "bits", "boxes", "challenge", "leases", "official", "painting", "progress"},
+    {"comparison", "depth", "metrics"},
+    {"simulator"},
     {"dataset", "environments", "predictions", "results", "scoring", "session"}
     | {"supervisor", "worker"},
     {"evaluation", "manifest", "phantoms", "report"},

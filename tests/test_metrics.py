@@ -8,7 +8,8 @@ import surface_distance
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from segbench.metrics import dice, surface_dice, surface_of
+from segbench.bits import pack_mask
+from segbench.metrics import dice, ruler, surface_dice, surface_of
 
 thorough = settings(max_examples=200, deadline=None, derandomize=True)
 SPACINGS = [(1, 1, 1), (5.0, 0.8, 0.8), (0.5, 2, 1), tuple(np.float32([0.8, 0.7, 3])), (9, 9, 9)]
@@ -86,15 +87,52 @@ def test_the_tolerance_itself_counts_as_agreement():
 
 def test_a_mask_cut_by_the_border_has_a_surface_there():
     full = np.ones((2, 3, 4), bool)
-    assert len(surface_of(full).codes) == 3 * 4 * 5 - 1 * 2 * 3
+    surface = surface_of(pack_mask(full), ruler((1, 1, 1), 2.0))
+    assert len(surface.codes) == 3 * 4 * 5 - 1 * 2 * 3
     assert nsd(full, full) == 1
 
 
-def test_a_surface_knows_where_in_the_volume_its_mask_lies():
-    corners = surface_of(np.ones((1, 1, 1), bool), low=(4, 5, 6)).corners
-    assert sorted(map(tuple, corners)) == [
-        (z, y, x) for z in (4, 5) for y in (5, 6) for x in (6, 7)
-    ]
+@pytest.mark.parametrize("voxel", list(np.ndindex(2, 2, 2)))
+def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
+    mask = np.zeros((2, 2, 2), bool)
+    mask[voxel] = True
+    z, y, x = voxel
+    surface = surface_of(pack_mask(mask), ruler((1, 1, 1), 2.0))
+    # bit (1, 1, 1) of the frame is the corner in the middle, below which lies voxel (0, 0, 0)
+    middle = np.ravel_multi_index((1, 1, 1), surface.corners.shape)
+    assert surface.codes[surface.at == middle] == 2 ** (4 * z + 2 * y + x)
+
+
+@pytest.mark.parametrize(
+    ("side_mm", "tolerance_mm"),
+    [(0.3, 0.8999999999999999), (0.3, 1.236931687685298), (0.7, 2.6191601707417584)],
+)
+def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm):
+    # offsets of one true length have several float64 lengths here, on both sides of the tolerance
+    spacing = (side_mm,) * 3
+    prediction, reference = np.random.default_rng(1).random((2, 12, 13, 14)) < 0.01
+    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
+    assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
+
+
+def test_some_surfaces_have_corners_in_doubt():
+    mask = np.zeros((9, 9, 9), bool)
+    mask[4, 4, 4] = True
+    # three voxels along an axis round to the tolerance, (1, 2, 2) to just above it
+    surface = surface_of(pack_mask(mask), ruler((0.3, 0.3, 0.3), 0.8999999999999999))
+    assert surface.doubtful is not None
+    assert surface.doubtful.count > 0
+    assert surface_of(pack_mask(mask), ruler((1, 1, 1), 2.0)).doubtful is None
+
+
+def test_a_reach_of_very_many_voxels_is_measured_instead():
+    prediction, reference = np.random.default_rng(2).random((2, 150, 150, 3)) < 1e-4
+    spacing, tolerance_mm = (0.02, 0.02, 1.0), 1.7
+    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
+    assert 0 < expected < 1
+    assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
 
 
 @pytest.mark.parametrize("tolerance_mm", [0.0, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5])

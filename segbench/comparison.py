@@ -1,0 +1,125 @@
+"""Label maps beside the reference of their case, one bit a voxel in each label's own frame.
+
+Clicks and scores of a step look at the same voxels; what is common to both is made once here, and
+what does not depend on the prediction once a case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from segbench.bits import Bits, Window, pack
+from segbench.core import LabelMap
+
+MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its frame too
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One label map beside the reference: for each label, ascending, both masks in one frame.
+
+    A label that neither of the two has is missing.
+    """
+
+    prediction: LabelMap
+    predicted: dict[int, Bits]
+    expected: dict[int, Bits]
+    in_fortran_order: bool  # both label maps are, which decides between equal errors (PROTOCOL 4.2)
+
+
+class Reference:
+    """The reference standard of one case, made ready to be compared with many predictions.
+
+    Parameters
+    ----------
+    label_map : unsigned integer array, shape (z, y, x)
+        Must not change while this is in use.
+    labels : int
+        The labels to compare; other values only count as wrong voxels.
+    """
+
+    def __init__(self, label_map: LabelMap, labels: Iterable[int]) -> None:
+        self.labels = tuple(sorted(set(labels)))
+        self._in_fortran_order = _is_fortran(label_map)
+        self._label_map = np.ascontiguousarray(label_map)
+        self._windows = label_windows(self._label_map)
+        self._frames: dict[int, Window] = {}
+        self._expected: dict[int, Bits] = {}
+        self._fit({})
+        self._last: Comparison | None = None
+
+    def compare(self, prediction: LabelMap) -> Comparison:
+        """Put a label map of the same shape beside the reference."""
+        voxels = np.ascontiguousarray(prediction)
+        predicted = self._pack(voxels)
+        if sum(bits.count for bits in predicted.values()) != np.count_nonzero(voxels):
+            # something lies outside the frame of its label, or has a label of no interest
+            self._fit(label_windows(voxels))
+            predicted = self._pack(voxels)
+        in_fortran_order = self._in_fortran_order and _is_fortran(prediction)
+        self._last = Comparison(prediction, predicted, dict(self._expected), in_fortran_order)
+        return self._last
+
+    def compared(self, prediction: LabelMap) -> Comparison:
+        """Return the last comparison if it was with this very array, else make it."""
+        if self._last is not None and self._last.prediction is prediction:
+            return self._last
+        return self.compare(prediction)
+
+    def _pack(self, voxels: LabelMap) -> dict[int, Bits]:
+        seen = (label for label in self.labels if label in self._frames)
+        return {label: pack(voxels, label, self._frames[label]) for label in seen}
+
+    def _fit(self, windows: dict[int, Window]) -> None:
+        """Enlarge each frame that does not hold its label's voxels in both label maps."""
+        for label in self.labels:
+            found = [w[label] for w in (self._windows, windows) if label in w]
+            if not found:
+                continue
+            frame = self._frames.get(label)
+            if frame is None or enclosing([frame, *found]) != frame:
+                self._frames[label] = _grown(enclosing(found), self._label_map.shape)
+                self._expected[label] = pack(self._label_map, label, self._frames[label])
+
+
+def label_windows(labels: LabelMap) -> dict[int, Window]:
+    """Return the box around each label, ascending."""
+    box = _occupied(labels)
+    return {
+        label: tuple(
+            slice(s.start + b.start, s.stop + b.start) for s, b in zip(w, box, strict=True)
+        )
+        for label, w in enumerate(find_objects(labels[box]), start=1)
+        if w is not None
+    }
+
+
+def enclosing(windows: Iterable[Window]) -> Window:
+    """Return the smallest window that holds all of some windows."""
+    sides = zip(*windows, strict=True)
+    return tuple(slice(min(s.start for s in side), max(s.stop for s in side)) for side in sides)
+
+
+def _occupied(labels: LabelMap) -> Window:
+    """Return the box around everything; looking for labels in it alone is three times as fast."""
+    rows = labels.max(axis=2)
+    lines = rows.max(axis=1), rows.max(axis=0), labels.max(axis=(0, 1))
+    used = [np.flatnonzero(line) for line in lines]
+    return tuple(slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 1) for at in used)
+
+
+def _grown(window: Window, shape: tuple[int, ...]) -> Window:
+    return tuple(
+        slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, size))
+        for side, size in zip(window, shape, strict=True)
+    )
+
+
+def _is_fortran(array: NDArray[Any]) -> bool:
+    return array.flags.f_contiguous and not array.flags.c_contiguous

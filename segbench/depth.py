@@ -1,0 +1,176 @@
+"""How deep voxels lie inside a component: its innermost voxels, without a map of all distances.
+
+Depth is the Euclidean distance in voxels to the nearest voxel outside the component; outside the
+volume is outside (PROTOCOL 4.3). Squared depths are whole numbers, so everything here is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.bits import Positions, Window
+from segbench.core import Mask
+
+THIN = 0.15  # a component that fills less of its box is peeled
+PEELED = 16  # voxels; what is deeper is measured
+PAIRS = 50_000  # up to so many pairs of voxel and neighbour are looked up at once
+
+
+def deepest_voxels(component: Mask, *, max_fine_voxels: int) -> Positions:
+    """Return the deepest voxels of a component, shape (n, 3), in raster order.
+
+    Parameters
+    ----------
+    component : bool array, shape (z, y, x)
+        Cut to its box.
+    max_fine_voxels : int
+        Above so many voxels of the padded box, depth is measured on blocks (PROTOCOL 4.4).
+    """
+    padding = [max(int(0.25 * size), 1) for size in component.shape]
+    padded = [size + 2 * pad for size, pad in zip(component.shape, padding, strict=True)]
+    if math.prod(padded) > max_fine_voxels:
+        return _deepest_by_blocks(component, padding)
+    return (
+        _coordinates(_innermost(np.pad(component, 1)), [size + 2 for size in component.shape]) - 1
+    )
+
+
+def _coordinates(positions: Positions, shape: list[int] | tuple[int, ...]) -> Positions:
+    return np.stack(np.unravel_index(positions, shape), axis=1)
+
+
+def _innermost(room: Mask) -> Positions:
+    """Return the flat positions of greatest depth, ascending; all faces of the room are empty."""
+    at = np.flatnonzero(room)
+    peeled = _peel(room, at) if len(at) < THIN * room.size else None
+    return _measured(room) if peeled is None else peeled
+
+
+# ---- thin components: take away layer by layer -----------------------------------------------
+
+
+def _peel(room: Mask, at: Positions) -> Positions | None:
+    """Return the voxels that last longest when those of depth 1, sqrt(2), sqrt(3), ... are taken.
+
+    None when measuring would be cheaper.
+    """
+    inside, budget = room.ravel(), 4 * room.size
+    strides = np.array([room.shape[1] * room.shape[2], room.shape[2], 1])
+    for sphere in _spheres():
+        # voxels this deep have all these neighbours in the room, at worst on its faces
+        deeper, looked_up = _with_all(inside, at, sphere @ strides)
+        if not len(deeper):
+            return at
+        at, budget = deeper, budget - 3 * looked_up
+        if budget < 0:
+            break
+    return None
+
+
+def _with_all(inside: Mask, at: Positions, neighbours: Positions) -> tuple[Positions, int]:
+    """Return the positions all of whose neighbours are inside, and the number of look-ups."""
+    if len(at) * len(neighbours) < PAIRS:
+        return at[inside[at[:, None] + neighbours].all(axis=1)], len(at) * len(neighbours)
+    looked_up = 0
+    for neighbour in neighbours:
+        looked_up += len(at)
+        at = at[inside[at + neighbour]]
+    return at, looked_up
+
+
+@lru_cache(1)
+def _spheres() -> list[Positions]:
+    """Return the offsets of each squared length that there is, ascending, each of shape (n, 3)."""
+    line = np.arange(-PEELED, PEELED + 1)
+    offsets = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
+    squares = (offsets**2).sum(axis=1)
+    order = np.argsort(squares, kind="stable")
+    order = order[1 : np.searchsorted(squares[order], PEELED**2, side="right")]
+    return np.split(offsets[order], np.flatnonzero(np.diff(squares[order])) + 1)
+
+
+# ---- thick components: measure, but only where the deepest voxels can be ---------------------
+
+
+def _measured(room: Mask) -> Positions:
+    inner, outer = _core(room)
+    squares = edt.edtsq(np.ascontiguousarray(room[outer]).view(np.uint8))
+    inside = tuple(
+        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+    )
+    squares = squares[inside]
+    deepest = np.argwhere(squares == squares.max()) + [side.start for side in inner]
+    positions: Positions = np.ravel_multi_index(tuple(deepest.T), room.shape)
+    return positions
+
+
+def _core(room: Mask) -> tuple[Window, Window]:
+    """Return a window that holds all deepest voxels, and one that holds their surroundings.
+
+    Cells of 2x2x2 voxels that are wholly inside bound depth: that of a voxel is twice that of its
+    cell, give or take sqrt(3).
+    """
+    cells = _blocks(np.pad(room, [(0, size % 2) for size in room.shape]), np.logical_and)
+    depth = np.sqrt(edt.edtsq(cells.view(np.uint8), black_border=True))
+    slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())
+    candidates = np.argwhere(depth >= greatest - slack)
+    reach = int(2 * greatest + slack) + 2
+    inner, outer = [], []
+    sides = zip(candidates.min(axis=0), candidates.max(axis=0), room.shape, strict=True)
+    for low, high, size in ((2 * int(low), 2 * int(high) + 2, size) for low, high, size in sides):
+        inner.append(slice(low, min(high, size)))
+        outer.append(slice(max(low - reach, 0), min(high + reach, size)))
+    return tuple(inner), tuple(outer)
+
+
+def _blocks(voxels: Mask, unite: np.ufunc) -> Mask:
+    """Unite blocks of 2x2x2 voxels; all sizes are even."""
+    voxels = unite(voxels[::2], voxels[1::2])
+    voxels = unite(voxels[:, ::2], voxels[:, 1::2])
+    united: Mask = unite(voxels[..., ::2], voxels[..., 1::2])
+    return united
+
+
+# ---- large components, at half the resolution ------------------------------------------------
+
+
+def _deepest_by_blocks(component: Mask, padding: list[int]) -> Positions:
+    """Return the voxels of the component in the deepest blocks of 2x2x2 voxels (PROTOCOL 4.4).
+
+    Blocks start at the corner of the padded box. Whole blocks of padding change nothing, so only
+    the parity of the padding is put in front of the component, and one empty block around; but
+    where no empty block is left, because the padding of one voxel shares its block with the
+    component, depth is not bounded on that side.
+    """
+    odd = np.array([pad % 2 for pad in padding])
+    sizes = np.array(component.shape)
+    shifted = np.pad(component, [(o, (size + o) % 2) for o, size in zip(odd, sizes, strict=True)])
+    blocks = _blocks(shifted, np.logical_or)
+    around = _empty_blocks(sizes, np.array(padding), np.array(blocks.shape))
+    room = np.pad(blocks, around)
+    positions = _innermost(room) if np.all(around) else _measured_as_it_is(room)
+    deepest = _coordinates(positions, room.shape) - around[:, 0]
+    corners = np.array(list(np.ndindex(2, 2, 2)))
+    voxels = (deepest[:, None] * 2 - odd + corners).reshape(-1, 3)
+    voxels = voxels[((voxels >= 0) & (voxels < sizes)).all(axis=1)]
+    voxels = voxels[component[tuple(voxels.T)]]
+    in_raster_order: Positions = voxels[np.lexsort(voxels.T[::-1])]
+    return in_raster_order
+
+
+def _empty_blocks(
+    sizes: NDArray[np.intp], padding: NDArray[np.intp], blocks: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Return for each axis whether an empty block comes before and after, shape (3, 2)."""
+    all_blocks = (sizes + 2 * padding + 1) // 2
+    return np.stack([padding > 1, padding // 2 + blocks < all_blocks], axis=1).astype(np.intp)
+
+
+def _measured_as_it_is(room: Mask) -> Positions:
+    squares = edt.edtsq(room.view(np.uint8))
+    return np.flatnonzero(squares == squares.max())
