@@ -74,7 +74,7 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
     )
     steps, predictions = [], []
     with _writer(case, plan) as writer:
-        for prediction in interact(case, seat_of(plan), plan.settings):
+        for prediction in interact(case, seat_of(plan), plan.settings, scorer.reference):
             writer.add(prediction.labels)
             steps.append(judge(prediction, case, scorer))
             predictions.append(prediction)

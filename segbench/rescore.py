@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from segbench.challenge import ChallengeFile
-from segbench.core import Case, CaseResult, Click, LabelMap, Settings, StepResult
+from segbench.comparison import Comparison
+from segbench.core import Case, CaseResult, LabelMap, Settings, StepResult
 from segbench.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
 from segbench.predictions import labels_sha256
 from segbench.results import Run, prediction_file, read_run
 from segbench.scoring import Scorer
-from segbench.simulator import next_clicks
+from segbench.simulator import corrective_clicks
 
 
 @dataclass(frozen=True)
@@ -110,18 +111,16 @@ def check_case(
         previous = None  # what stood before the first kept step is not known
     for step, labels in zip(steps, predictions, strict=True):
         if previous is not None and step.step > 0:
-            yield _check_clicks(result, case, step.step, previous, run.settings)
+            yield _check_clicks(
+                result, step.step, scorer.reference.compared(previous), run.settings
+            )
         if step.failure is None:
             yield from _check_step(result.case, step, labels, scorer)
         previous = labels
 
 
-def _check_clicks(
-    result: CaseResult, case: Case, step: int, previous: LabelMap, settings: Settings
-) -> Check:
-    clicks: tuple[Click, ...] = next_clicks(
-        previous, case.reference, case.labels, settings=settings
-    )
+def _check_clicks(result: CaseResult, step: int, previous: Comparison, settings: Settings) -> Check:
+    clicks = corrective_clicks(previous, settings=settings)
     return Check(result.case, f"step {step} clicks", result.rounds[step], clicks)
 
 

@@ -55,9 +55,8 @@ class Scorer:
 
     Parameters
     ----------
-    reference : unsigned integer array, shape (z, y, x), or Reference
-        Must not change while the scorer is in use. A `Reference` that the simulated user has too
-        is compared with each prediction only once.
+    reference : unsigned integer array, shape (z, y, x)
+        Must not change while the scorer is in use.
     labels : tuple of int
         The labels to score, each present in the reference.
     spacing : float
@@ -66,20 +65,23 @@ class Scorer:
         Gives the tolerance of NSD and the mean DSC above which it counts.
     exact_sum : bool
         Give the official script's NSD to the last bit, see `segbench.metrics.Ruler`.
+
+    Attributes
+    ----------
+    reference : Reference
+        For a simulated user who clicks on what was scored: it is not compared again.
     """
 
     def __init__(
         self,
-        reference: LabelMap | Reference,
+        reference: LabelMap,
         labels: tuple[int, ...],
         spacing: Spacing,
         settings: Settings = Settings(),
         *,
         exact_sum: bool = False,
     ) -> None:
-        if not isinstance(reference, Reference):
-            reference = Reference(reference, labels)
-        self._reference = reference
+        self.reference = Reference(reference, labels)
         self._labels, self._nsd_gate = labels, settings.nsd_gate
         self._ruler = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
         self._surfaces: dict[int, tuple[Bits, Surface]] = {}
@@ -90,7 +92,7 @@ class Scorer:
         NSD is 0 for every label unless the mean DSC is above the gate (PROTOCOL 6.1). Values of
         the prediction that are no label of the case only count as wrong voxels.
         """
-        both = self._reference.compare(prediction)
+        both = self.reference.compare(prediction)
         scores = tuple(
             StepScore(step, label, overlap(both.predicted[label], both.expected[label]), 0.0)
             for label in self._labels

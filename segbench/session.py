@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from segbench.adapter import Seat
+from segbench.comparison import Reference
 from segbench.core import (
     MAX_LABEL,
     Answer,
@@ -18,22 +19,29 @@ from segbench.core import (
     Prompt,
     Settings,
 )
-from segbench.simulator import next_clicks
+from segbench.simulator import corrective_clicks
 
 
-def interact(case: Case, seat: Seat, settings: Settings = Settings()) -> Iterator[Prediction]:
+def interact(
+    case: Case,
+    seat: Seat,
+    settings: Settings = Settings(),
+    reference: Reference | None = None,
+) -> Iterator[Prediction]:
     """Yield what stands after the boxes, if there are any, and after each round of clicks.
 
     The model is asked in every step, also when no label has a new click; after a failed step the
-    clicks are made from the last answer, zeros before the first (PROTOCOL 3.1, 9).
+    clicks are made from the last answer, zeros before the first (PROTOCOL 3.1, 9). A ``reference``
+    that a scorer has already compared with the last answer is not compared again.
     """
+    reference = reference or Reference(case.reference, case.labels)
     seat.start(case.image, case.labels)
     # in the memory order of the reference, which decides ties between errors (PROTOCOL 4.2)
     labels: LabelMap = np.zeros_like(case.reference, dtype=np.uint8)
     rounds: tuple[tuple[Prompt, ...], ...] = (case.boxes,)
     for step in range(0 if case.boxes else 1, settings.n_clicks + 1):
         if step > 0:
-            clicks = next_clicks(labels, case.reference, case.labels, settings=settings)
+            clicks = corrective_clicks(reference.compared(labels), settings=settings)
             rounds = (*rounds, clicks)
         answer = checked(seat.ask(Interactions(rounds, labels)), case.reference.shape)
         labels = labels if answer.labels is None else answer.labels

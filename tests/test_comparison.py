@@ -1,0 +1,100 @@
+"""What clicks and scores share: frames that fit, and nothing kept too long."""
+
+import numpy as np
+
+from segbench.comparison import Reference, enclosing, label_windows
+
+
+def blocks():
+    reference = np.zeros((10, 20, 31), np.uint8)
+    reference[2:6, 3:9, 4:14], reference[4:9, 11:17, 15:28] = 1, 3
+    return reference
+
+
+def voxels_of(bits):
+    return {tuple(voxel) for voxel in np.argwhere(bits.mask()) + bits.low}
+
+
+def where(labels, label):
+    return {tuple(voxel) for voxel in np.argwhere(labels == label)}
+
+
+def assert_complete(comparison, prediction, reference, labels):
+    assert list(comparison.predicted) == list(comparison.expected) == list(labels)
+    for label in labels:
+        assert voxels_of(comparison.predicted[label]) == where(prediction, label)
+        assert voxels_of(comparison.expected[label]) == where(reference, label)
+
+
+def test_frames_grow_with_predictions_that_leave_them():
+    reference = blocks()
+    standard = Reference(reference, (1, 3))
+    moved = np.roll(reference, (1, 8, 9), (0, 1, 2))
+    for prediction in (reference, np.zeros_like(reference), moved, reference, moved.T.copy().T):
+        assert_complete(standard.compare(prediction), prediction, reference, (1, 3))
+
+
+def test_a_frame_that_still_fits_is_kept_and_so_are_its_bits():
+    reference = blocks()
+    standard = Reference(reference, (1, 3))
+    first = standard.compare(reference)
+    outside = reference.copy()
+    outside[0, 0, 30] = 1
+    second = standard.compare(outside)
+    assert second.expected[3] is first.expected[3]
+    assert second.expected[1] is not first.expected[1]
+    assert standard.compare(reference).expected[1] is second.expected[1]
+
+
+def test_labels_of_no_interest_are_left_out():
+    reference = blocks()
+    prediction = np.where(reference == 1, 9, reference)
+    prediction[0, 0, 0] = 3
+    comparison = Reference(reference, (3, 1, 1)).compare(prediction)
+    assert_complete(comparison, prediction, reference, (1, 3))
+
+
+def test_a_label_only_one_of_both_has_is_compared_and_one_that_none_has_is_not():
+    reference = blocks()
+    prediction = np.where(reference == 3, 2, 0)
+    comparison = Reference(reference, (1, 2, 7)).compare(prediction)
+    assert_complete(comparison, prediction, reference, (1, 2))
+
+
+def test_what_was_compared_last_is_not_compared_again():
+    reference = blocks()
+    standard = Reference(reference, (1, 3))
+    prediction = reference.copy()
+    first = standard.compare(prediction)
+    assert standard.compared(prediction) is first
+    assert standard.compared(prediction.copy()) is not first
+
+
+def test_comparing_sees_that_an_array_has_changed():
+    reference = blocks()
+    standard = Reference(reference, (1, 3))
+    prediction = reference.copy()
+    standard.compare(prediction)
+    prediction[reference == 1] = 3
+    assert_complete(standard.compare(prediction), prediction, reference, (1, 3))
+
+
+def test_fortran_order_counts_only_if_both_have_it():
+    reference = blocks()
+    fortran = np.asfortranarray(reference)
+    orders = [
+        Reference(one, (1,)).compare(other).in_fortran_order
+        for one in (reference, fortran)
+        for other in (reference, fortran)
+    ]
+    assert orders == [False, False, False, True]
+
+
+def test_windows_hold_each_label_exactly():
+    reference = blocks()
+    assert label_windows(reference) == {
+        1: (slice(2, 6), slice(3, 9), slice(4, 14)),
+        3: (slice(4, 9), slice(11, 17), slice(15, 28)),
+    }
+    assert label_windows(np.zeros((2, 3, 4), np.uint8)) == {}
+    assert enclosing(label_windows(reference).values()) == (slice(2, 9), slice(3, 17), slice(4, 28))

@@ -1,0 +1,96 @@
+"""The innermost voxels against scipy's distance transform of everything."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from segbench import depth
+from segbench.depth import deepest_voxels
+
+thorough = settings(max_examples=200, deadline=None, derandomize=True)
+ALWAYS_FINE = 10**9
+
+
+def expected_voxels(component):
+    """Return the voxels of greatest depth by measuring all."""
+    distances = ndimage.distance_transform_edt(np.pad(component, 1))[1:-1, 1:-1, 1:-1]
+    squares = np.rint(distances**2)
+    return np.argwhere(squares == squares.max())
+
+
+def tight(mask):
+    return mask[ndimage.find_objects(mask.view(np.uint8))[0]]
+
+
+@st.composite
+def components(draw):
+    """Draw masks cut to their box: smooth or rough, thick or thin."""
+    shape = draw(st.tuples(*[st.integers(1, 30)] * 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sigma, share = draw(st.sampled_from([0, 1, 3])), draw(st.sampled_from([0.03, 0.3, 0.7, 1]))
+    field = ndimage.gaussian_filter(rng.random(shape), sigma)
+    mask = field >= np.quantile(field, 1 - share)
+    assume(mask.any())
+    return tight(mask)
+
+
+@given(components(), st.sampled_from([0, 0.15, 1.1]))
+@thorough
+def test_both_ways_find_all_deepest_voxels_in_raster_order(component, thin):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depth, "THIN", thin)
+        found = deepest_voxels(component, max_fine_voxels=ALWAYS_FINE)
+    assert np.array_equal(found, expected_voxels(component))
+
+
+def test_peeling_gives_up_on_what_is_deeper_than_it_looks():
+    z, y, x = np.ogrid[-20:21, -20:21, -20:21]
+    ball = z**2 + y**2 + x**2 <= 400
+    thread = np.zeros((41, 41, 400), bool)
+    thread[20, 20] = True
+    thread[:, :, :41] |= ball
+    assert thread.mean() < depth.THIN
+    found = deepest_voxels(thread, max_fine_voxels=ALWAYS_FINE)
+    assert np.array_equal(found, expected_voxels(thread))
+    assert np.array_equal(found, [[20, 20, 20]])
+
+
+def test_peeling_gives_up_when_it_has_looked_long_enough(monkeypatch):
+    component = np.ones((20, 20, 20), bool)
+    monkeypatch.setattr(depth, "THIN", 1.1)
+    monkeypatch.setattr(depth, "PEELED", 100)
+    depth._spheres.cache_clear()
+    room = np.pad(component, 1)
+    assert depth._peel(room, np.flatnonzero(room)) is None
+    depth._spheres.cache_clear()
+
+
+def test_the_spheres_hold_each_offset_once_by_length():
+    spheres = depth._spheres()
+    squares = [{int(square) for square in (sphere**2).sum(axis=1)} for sphere in spheres]
+    assert [len(lengths) for lengths in squares] == [1] * len(spheres)
+    assert [min(lengths) for lengths in squares[:6]] == [1, 2, 3, 4, 5, 6]
+    assert [len(sphere) for sphere in spheres[:6]] == [6, 12, 8, 6, 24, 24]
+    together = np.concatenate(spheres)
+    assert len(np.unique(together, axis=0)) == len(together)
+    assert (together**2).sum(axis=1).max() == depth.PEELED**2
+
+
+def test_thick_components_are_measured_in_their_core_only(monkeypatch):
+    measured = []
+    whole = depth.edt.edtsq
+    monkeypatch.setattr(
+        depth.edt, "edtsq", lambda room, **k: measured.append(room.size) or whole(room, **k)
+    )
+    z, y, x = (
+        np.linspace(-1, 1, n)[tuple(np.newaxis if i != a else slice(None) for i in range(3))]
+        for a, n in enumerate((20, 60, 300))
+    )
+    component = tight(z**2 + y**2 + (x + 0.1 * y) ** 2 <= 1)
+    found = deepest_voxels(component, max_fine_voxels=ALWAYS_FINE)
+    assert np.array_equal(found, expected_voxels(component))
+    cells, core = measured
+    assert cells < component.size / 6
+    assert core < component.size / 2
