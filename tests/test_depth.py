@@ -84,11 +84,8 @@ def test_thick_components_are_measured_in_their_core_only(monkeypatch):
     monkeypatch.setattr(
         depth.edt, "edtsq", lambda room, **k: measured.append(room.size) or whole(room, **k)
     )
-    z, y, x = (
-        np.linspace(-1, 1, n)[tuple(np.newaxis if i != a else slice(None) for i in range(3))]
-        for a, n in enumerate((20, 60, 300))
-    )
-    component = tight(z**2 + y**2 + (x + 0.1 * y) ** 2 <= 1)
+    z, y, x = np.ogrid[-20:21, -20:21, -20:180]
+    component = (z**2 + y**2 + x**2 <= 400) | ((z**2 + y**2 <= 225) & (x > 0))
     found = deepest_voxels(component, max_fine_voxels=ALWAYS_FINE)
     assert np.array_equal(found, expected_voxels(component))
     cells, core = measured
