@@ -1,8 +1,8 @@
 """The challenge's ``.npz`` files, both directions, without ever executing a pickle.
 
 The official files keep ``boxes``, ``clicks`` and ``clicks_order`` as pickled object arrays. They
-are read with an unpickler that can build numpy arrays and plain containers and nothing else: any
-other name is refused before anything of it runs. Arrays are read one key at a time.
+are read by :mod:`segbench.pickles`, which builds plain data and nothing else: any other name is
+refused before anything of it runs. Arrays are read one key at a time.
 
 Keys: ``imgs``, ``gts``, ``spacing``, ``boxes``, ``prev_pred``, ``clicks``, ``clicks_order`` in a
 case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6). Bounds of boxes are inclusive in the
@@ -13,13 +13,12 @@ Standard library and numpy only, syntax of Python 3.9: adapters use this in fore
 
 from __future__ import annotations
 
-import io
+import lzma
 import math
 import os
-import pickle
+import tokenize
 import zipfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from segbench.core import Box, Case, LabelMap
 from segbench.errors import CaseError
+from segbench.pickles import MOST_BYTES, Refused, load_plain
 
 BOX_KEYS = (
     "z_min",
@@ -40,16 +40,9 @@ BOX_KEYS = (
     "z_mid_x_max",
     "z_mid_y_max",
 )
-BROKEN = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
-PICKLE_FAULTS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+BROKEN = (
+    *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
 
 
@@ -94,9 +87,9 @@ class ChallengeFile:
         try:
             with self._zip.open(f"{key}.npy") as stream:
                 return _read_array(stream, self.size(key))
-        except pickle.UnpicklingError as error:
+        except Refused as error:
             raise CaseError(f"{self.name}: {key} {error}") from None
-        except (*BROKEN, MemoryError) as error:
+        except BROKEN as error:
             raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
 
 
@@ -107,7 +100,7 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = header(stream)
     if dtype.hasobject:
-        return _read_objects(stream.read())
+        return _read_objects(stream.read(MOST_BYTES + 1))
     count = math.prod(shape)
     # an honest file holds its header and the array; checked before any memory is taken
     if not 0 <= count * dtype.itemsize <= size:
@@ -128,49 +121,10 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
 
 
 def _read_objects(data: bytes) -> NDArray[Any]:
-    try:
-        found = Unpickler(io.BytesIO(data)).load()
-    except PICKLE_FAULTS as error:
-        raise pickle.UnpicklingError(f"is not a plain pickled array: {error}") from None
+    found = load_plain(data)
     if not isinstance(found, np.ndarray):
-        raise pickle.UnpicklingError(f"holds a {type(found).__name__}, expected an array")
+        raise Refused(f"holds a {type(found).__name__}, expected an array")
     return found
-
-
-def _admitted() -> dict[tuple[str, str], Any]:
-    """Return what a case file may name: numpy's own rebuilding functions and plain containers."""
-    rebuild = np.zeros(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    from_buffer = np.zeros(1).__reduce_ex__(5)[0]
-    table: dict[tuple[str, str], Any] = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("collections", "OrderedDict"): OrderedDict,
-    }
-    for root in ("numpy.core", "numpy._core"):  # the names that numpy 1 and numpy 2 write
-        table[f"{root}.multiarray", "_reconstruct"] = rebuild
-        table[f"{root}.multiarray", "scalar"] = scalar
-        table[f"{root}.numeric", "_frombuffer"] = from_buffer
-    for builtin in (bool, complex, float, frozenset, int, set, str):
-        for module in ("builtins", "__builtin__"):
-            table[module, builtin.__name__] = builtin
-    return table
-
-
-class Unpickler(pickle.Unpickler):
-    """Builds arrays, dtypes, scalars, plain containers, numbers, strings and None; nothing else."""
-
-    admitted = _admitted()
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return an admitted name; refuse any other before it is even imported."""
-        try:
-            return self.admitted[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"names {module}.{name}, expected plain numpy arrays and containers; "
-                "refused, nothing of it was run"
-            ) from None
 
 
 # ---- boxes -----------------------------------------------------------------------------------
@@ -197,10 +151,16 @@ def _bounds(raw: Any) -> list[int]:
         if missing:
             raise ValueError(f"lacks {', '.join(missing)}")
         raw = [raw[key] for key in BOX_KEYS]
-    values = np.asarray(raw).tolist()
-    if len(values) != len(BOX_KEYS) or any(value != int(value) for value in values):
-        raise ValueError(f"expected {len(BOX_KEYS)} integers, found {values}")
+    values = list(raw)
+    if len(values) != len(BOX_KEYS) or not all(map(_is_whole, values)):
+        raise ValueError(f"expected {len(BOX_KEYS)} integers, found {str(values)[:100]}")
     return [int(value) for value in values]
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, (float, np.floating)):
+        return float(value).is_integer()
+    return isinstance(value, (int, np.integer))
 
 
 def box_to_raw(box: Box) -> dict[str, int]:

@@ -22,6 +22,8 @@ from segbench.challenge import ChallengeFile, box_from_raw
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
 from segbench.errors import CaseError
 
+FINEST_MM, COARSEST_MM = 1e-9, 1e9  # beyond, surface areas leave the range of float64
+
 
 @dataclass(frozen=True)
 class About:
@@ -72,7 +74,8 @@ def find_cases(
     CaseError
         If nothing is left, or the folder does not exist.
     """
-    files = sorted(folder.glob("*.npz"), key=lambda file: file.name)
+    # a name that begins with a dot is not a case (macOS leaves ._NAME.npz beside copies)
+    files = sorted(folder.glob("[!.]*.npz"), key=lambda file: file.name)
     if not files:
         raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
     kept = [file for file in files if _matches(file.stem, patterns)]
@@ -92,8 +95,11 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def _read_index(file: Path) -> dict[str, dict[str, str]]:
     if not file.exists():
         return {}
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CaseError(f"{file}: expected a table as UTF-8 text: {error}") from None
     if rows and "name" not in rows[0]:
         raise CaseError(f"{file}: expected a column 'name', found {', '.join(rows[0])}")
     return {row["name"]: row for row in rows}
@@ -188,8 +194,11 @@ def spacing_mm(raw: NDArray[Any], name: str) -> Spacing:
             f"{name}: spacing: expected 3 numbers (z, y, x) in mm, found {raw.dtype} {raw.shape}"
         )
     z, y, x = (float(mm) for mm in raw)
-    if not all(np.isfinite(mm) and mm > 0 for mm in (z, y, x)):
-        raise CaseError(f"{name}: spacing: expected positive numbers in mm, found {(z, y, x)}")
+    if not all(FINEST_MM <= mm <= COARSEST_MM for mm in (z, y, x)):
+        raise CaseError(
+            f"{name}: spacing: expected positive numbers in mm ({FINEST_MM:g} to {COARSEST_MM:g}), "
+            f"found {(z, y, x)}"
+        )
     return z, y, x
 
 

@@ -60,6 +60,19 @@ def test_an_index_wins_over_the_file_name(data):
     assert (about.modality, about.patient, about.dataset) == ("PET", "p7", "Toy")
 
 
+def test_hidden_files_are_no_cases(data):
+    (data / "._CT_Toy_001.npz").write_bytes(b"what macOS leaves beside a copy")
+    assert len(find_cases(data)) == 3
+
+
+def test_an_index_of_a_spreadsheet_is_read_and_one_of_no_text_is_refused(data):
+    (data / "index.csv").write_bytes(b"\xef\xbb\xbfname,modality\r\nCT_Toy_001,US\r\n")
+    assert find_cases(data)[0].about.modality == "US"
+    (data / "index.csv").write_bytes(b"name,modality\nCT_Toy_001,Sch\xe4del\n")
+    with pytest.raises(CaseError, match=r"index\.csv: expected a table as UTF-8 text"):
+        find_cases(data)
+
+
 def test_references_may_lie_in_a_folder_of_their_own(data, tmp_path, make_case):
     references = tmp_path / "references"
     references.mkdir()
@@ -82,6 +95,7 @@ def test_references_may_lie_in_a_folder_of_their_own(data, tmp_path, make_case):
         ({"spacing": np.float64(1.0)}, r"expected 3 numbers .* found float64 \(\)"),
         ({"spacing": np.array([1.0, 0.0, 1.0])}, "expected positive numbers"),
         ({"spacing": np.array([1.0, np.nan, 1.0])}, "expected positive numbers"),
+        ({"spacing": np.array([1e300, 1.0, 1.0])}, "expected positive numbers"),
         ({"gts": reference(np.float32)}, "expected integer labels, found float32"),
         ({"gts": reference(np.int16, -2)}, r"expected labels 0\.\.65535, found -2\.\.0"),
         ({"gts": reference(np.int64, 70_000)}, r"found 0\.\.70000"),

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
 LAYERS = [
-    {"errors", "core"},
+    {"errors", "core", "pickles"},
     {"adapter", "bits", "boxes", "challenge", "leases", "official", "painting", "progress"},
     {"comparison", "depth", "metrics"},
     {"simulator"},
@@ -23,7 +23,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ADAPTERS_MAY = {"core", "errors", "challenge", "painting"}
-FOREIGN = {"__init__", "errors", "core", "challenge", "painting", "adapter", "worker"}
+FOREIGN = {"__init__", "errors", "core", "pickles", "challenge", "painting", "adapter", "worker"}
 
 
 def modules() -> list[Path]:
