@@ -22,7 +22,8 @@ from segbench.leases import lease
 from segbench.predictions import PredictionWriter
 from segbench.scoring import Scorer
 from segbench.session import interact
-from segbench.supervisor import Environment, Supervisor
+from segbench.supervisor import Supervisor
+from segbench.workplace import Environment
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Two runners on one run folder: who works on which case.
 
 A lease is a small file that only one process can create. Its owner touches it while it works; one
-that has not been touched for a while, or whose owner on this machine is dead, is taken over.
+that has not been touched for a while, or whose owner on this machine is dead, is taken over. An
+owner that was suspended so long that it lost its lease notices, and leaves the new one alone.
 Plain files, because they work on the network disks of clusters, where locks often do not.
 """
 
@@ -13,46 +14,71 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TOUCHED_EVERY = 20.0  # seconds
 DEAD_AFTER = 180.0  # seconds without a touch
 
+IsMine = Callable[[], bool]
+
 
 @contextlib.contextmanager
-def lease(folder: Path, case: str) -> Iterator[bool]:
-    """Hold the lease of a case; yields False if somebody else does."""
+def lease(folder: Path, case: str) -> Iterator[IsMine | None]:
+    """Hold the lease of a case; yields None if somebody else does.
+
+    Else it yields a function that says whether the lease is still held: to be asked before
+    anything is written.
+    """
     file = folder / f".{case}.lease"
+    token = uuid.uuid4().hex
     _bury(file)
-    if not _create(file):
-        yield False
+    if not _create(file, token):
+        yield None
         return
     done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(file, done), daemon=True)
+    keeper = threading.Thread(target=_keep, args=(file, token, done), daemon=True)
     keeper.start()
     try:
-        yield True
+        yield lambda: _is_held(file, token)
     finally:
         done.set()
         keeper.join()
-        file.unlink(missing_ok=True)
+        if _is_held(file, token):
+            file.unlink(missing_ok=True)
 
 
-def _create(file: Path) -> bool:
+def _create(file: Path, token: str) -> bool:
+    owner = {"token": token, "host": socket.gethostname(), "boot": _boot(), "pid": os.getpid()}
     try:
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        with file.open("x", encoding="utf-8") as stream:
+            json.dump(owner, stream)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump({"host": socket.gethostname(), "pid": os.getpid()}, stream)
+    except OSError:  # a full disk: an empty lease would keep everybody out
+        file.unlink(missing_ok=True)
+        raise
     return True
 
 
-def _keep(file: Path, done: threading.Event) -> None:
+def _is_held(file: Path, token: str) -> bool:
+    return _owner(file).get("token") == token
+
+
+def _owner(file: Path) -> dict[str, object]:
+    """Return who holds a lease; nothing if that cannot be told."""
+    try:
+        owner = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _keep(file: Path, token: str, done: threading.Event) -> None:
     while not done.wait(TOUCHED_EVERY):
         with contextlib.suppress(OSError):
-            file.touch()
+            if _is_held(file, token):
+                os.utime(file)  # unlike touch, never makes a file
 
 
 def _bury(file: Path) -> None:
@@ -63,21 +89,31 @@ def _bury(file: Path) -> None:
         # of two who find it dead, one moves it away; a live one has since been made anew
         grave = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
         file.rename(grave)
-        if _is_dead(grave):
-            grave.unlink()
-        else:
-            os.link(grave, file)
+        try:
+            if not _is_dead(grave):
+                os.link(grave, file)
+        finally:
             grave.unlink()
 
 
 def _is_dead(file: Path) -> bool:
     if _age(file) > DEAD_AFTER:
         return True
-    try:
-        owner = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        return False  # being written
-    return owner["host"] == socket.gethostname() and not process_runs(owner["pid"])
+    owner = _owner(file)
+    here = owner.get("host") == socket.gethostname() and owner.get("boot") == _boot()
+    pid = owner.get("pid")
+    return here and isinstance(pid, int) and not process_runs(pid)
+
+
+def _boot() -> str:
+    """Return what tells this machine, since it booted, from another of the same name.
+
+    Containers count processes on their own, so their namespace is part of it.
+    """
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    return ""
 
 
 def _age(file: Path) -> float:

@@ -24,7 +24,7 @@ from segbench.dataset import CaseFile, find_cases, sha256_of
 from segbench.environments import interpreter_of
 from segbench.errors import CaseError, RunError
 from segbench.evaluation import Broken, Plan, close_seats, run_case, seat_of
-from segbench.supervisor import Environment
+from segbench.workplace import Environment
 
 KEEP = ("all", "final", "none")
 RESTARTS = 3  # of the pool, when one of its processes was killed (out of memory, say)

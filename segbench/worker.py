@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from segbench.adapter import Adapter
@@ -42,37 +42,55 @@ def expose_segbench() -> None:
 
 def serve(adapter_file: str, folder: str, options: str) -> None:
     """Answer requests until stdin closes."""
-    # a model prints what it likes: its stdout becomes stderr, the pipe stays ours
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    requests = listen(Path(folder))
+    source, pipe = private_pipes()
+    requests = listen(source, Path(folder))
     expose_segbench()
     from segbench.adapter import load
 
-    def reply(**facts: Any) -> None:
-        pipe.write(json.dumps(facts) + "\n")
+    owner = os.getpid()
+
+    def reply(number: int, **facts: Any) -> None:
+        end_if_forked(owner)
+        pipe.write(json.dumps({"number": number, **facts}) + "\n")
         pipe.flush()
 
     try:
         adapter = load(Path(adapter_file), json.loads(options))
     except Exception as error:  # the supervisor decides what a failed load means
-        reply(failure=told(error))
+        reply(0, failure=told(error))
         return
-    reply(info=dataclasses.asdict(adapter.info), **surroundings())
+    reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
     while True:
         request = requests.get()
         if request["do"] == "close":
             adapter.close()
             return
-        reply(**attend(adapter, request, Path(folder)))
+        reply(request["number"], **attend(adapter, request, Path(folder), owner))
 
 
-def listen(scratch: Path) -> queue.Queue[dict[str, Any]]:
+def private_pipes() -> tuple[TextIO, TextIO]:
+    """Take stdin and stdout for ourselves: a model prints and reads what it likes elsewhere."""
+    source = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, pipe
+
+
+def end_if_forked(owner: int) -> None:
+    """End a process that the model forked and that came back to us: there is one voice."""
+    if os.getpid() != owner:
+        os._exit(0)
+
+
+def listen(source: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
     """Read requests in the background; end the process when there can be no more."""
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
-        for line in sys.stdin:
+        for line in source:
             requests.put(json.loads(line))
         shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
         os._exit(0)
@@ -81,10 +99,8 @@ def listen(scratch: Path) -> queue.Queue[dict[str, Any]]:
     return requests
 
 
-def attend(adapter: Adapter, request: dict[str, Any], scratch: Path) -> dict[str, Any]:
+def attend(adapter: Adapter, request: dict[str, Any], scratch: Path, owner: int) -> dict[str, Any]:
     """Do one request; report how long the adapter took, or how it failed."""
-    import numpy as np
-
     prepare = show if request["do"] == "start" else ask
     began = time.perf_counter()
     try:
@@ -92,11 +108,21 @@ def attend(adapter: Adapter, request: dict[str, Any], scratch: Path) -> dict[str
         began = time.perf_counter()  # reading arrays is not the model's time
         labels = act()
         seconds = time.perf_counter() - began
+        end_if_forked(owner)
         if labels is not None:
-            np.save(scratch / "labels.npy", labels, allow_pickle=False)
+            leave(labels, scratch / f"labels-{request['number']}.npy")
     except Exception as error:  # whatever a model raises is that model's failure
         return {"failure": told(error), "seconds": time.perf_counter() - began, **memory()}
     return {"seconds": seconds, **memory()}
+
+
+def leave(labels: Any, file: Path) -> None:
+    """Leave an answer: whole, under the number of its question, or not at all."""
+    import numpy as np
+
+    draft = file.with_suffix(".draft.npy")
+    np.save(draft, labels, allow_pickle=False)
+    draft.replace(file)
 
 
 def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
@@ -139,10 +165,10 @@ def told(error: BaseException) -> str:
     from segbench.errors import SegbenchError
 
     if isinstance(error, SegbenchError):
-        return str(error)
+        return f"failed: {error}"
     traceback.print_exception(type(error), error, error.__traceback__)
     sys.stderr.flush()
-    return f"{type(error).__name__}: {error}".strip()
+    return f"raised {type(error).__name__}: {error}".strip()
 
 
 def memory() -> dict[str, float]:

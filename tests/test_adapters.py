@@ -11,7 +11,8 @@ from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.environments import interpreter_of
 from segbench.errors import AdapterNotFound
 from segbench.session import checked
-from segbench.supervisor import Environment, Supervisor
+from segbench.supervisor import Supervisor
+from segbench.workplace import Environment
 
 NAMES = names()
 

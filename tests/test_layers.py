@@ -15,7 +15,8 @@ LAYERS = [
     {"comparison", "depth", "metrics"},
     {"simulator"},
     {"dataset", "environments", "predictions", "results", "scoring", "session"}
-    | {"supervisor", "worker"},
+    | {"worker", "workplace"},
+    {"supervisor"},
     {"evaluation", "manifest", "phantoms", "report"},
     {"rescore", "runner"},
     {"cli"},

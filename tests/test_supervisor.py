@@ -9,7 +9,8 @@ import pytest
 
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
-from segbench.supervisor import Environment, Supervisor
+from segbench.supervisor import Supervisor
+from segbench.workplace import Environment
 
 IMAGE = Image(np.zeros((4, 5, 6), np.uint8), (3.0, 1.0, 1.0))
 BOX = Box(1, (0, 0, 0), (2, 2, 2), 0)
