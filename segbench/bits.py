@@ -48,7 +48,9 @@ class Bits:
         used = np.flatnonzero(flat)
         voxels = np.unpackbits(flat[used].view(np.uint8), bitorder="little")
         inside = np.flatnonzero(voxels.view(bool))
-        return (used * WORD)[inside // WORD] + inside % WORD
+        skipped = (used - np.arange(len(used))) * WORD
+        at: Positions = skipped[inside >> 6] + inside
+        return at
 
     def __and__(self, other: Bits) -> Bits:
         """Return the voxels in both masks of one frame."""

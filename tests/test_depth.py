@@ -63,7 +63,7 @@ def test_peeling_gives_up_when_it_has_looked_long_enough(monkeypatch):
     monkeypatch.setattr(depth, "PEELED", 100)
     depth._spheres.cache_clear()
     room = np.pad(component, 1)
-    assert depth._peel(room, np.flatnonzero(room)) is None
+    assert depth._peel(room) is None
     depth._spheres.cache_clear()
 
 
