@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import cc3d
 import edt
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from segbench.bits import Positions, Window
 from segbench.core import Mask
@@ -110,19 +112,36 @@ def _spheres() -> list[Positions]:
 
 
 def _measured(room: Mask) -> Positions:
-    inner, outer = _core(room)
-    squares = edt.edtsq(np.ascontiguousarray(room[outer]).view(np.uint8))
-    inside = tuple(
-        slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+    cores, reach = _cores(room)
+    best, found = 0.0, []
+    for bound, core in sorted(cores, key=lambda each: each[0], reverse=True):
+        if bound < math.sqrt(best):
+            break
+        square, at = _deepest_in(room, core, reach)
+        found.append((square, at))
+        best = max(best, square)
+    # windows may overlap, so voxels may be found twice
+    return np.unique(np.concatenate([at for square, at in found if square == best]))
+
+
+def _deepest_in(room: Mask, core: Window, reach: int) -> tuple[float, Positions]:
+    """Return the greatest squared depth in a window, and where it is; measure what is in reach."""
+    around = [slice(max(side.start - reach, 0), side.stop + reach) for side in core]
+    squares = edt.edtsq(np.ascontiguousarray(room[tuple(around)]).view(np.uint8))
+    inner = tuple(
+        slice(side.start - out.start, side.stop - out.start)
+        for side, out in zip(core, around, strict=True)
     )
-    squares = squares[inside]
-    deepest = np.argwhere(squares == squares.max()) + [side.start for side in inner]
+    greatest = squares[inner].max()
+    deepest = np.argwhere(squares[inner] == greatest) + [side.start for side in core]
     positions: Positions = np.ravel_multi_index(tuple(deepest.T), room.shape)
-    return positions
+    return float(greatest), positions
 
 
-def _core(room: Mask) -> tuple[Window, Window]:
-    """Return a window that holds all deepest voxels, and one that holds their surroundings.
+def _cores(room: Mask) -> tuple[list[tuple[float, Window]], int]:
+    """Return windows with a bound of the depth in each, and how far off an outside can be.
+
+    All deepest voxels lie in the windows.
 
     Cells of 2x2x2 voxels that are wholly inside bound depth: that of a voxel is twice that of its
     cell, give or take sqrt(3).
@@ -130,14 +149,18 @@ def _core(room: Mask) -> tuple[Window, Window]:
     cells = _blocks(np.pad(room, [(0, size % 2) for size in room.shape]), np.logical_and)
     depth = np.sqrt(edt.edtsq(cells.view(np.uint8), black_border=True))
     slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())
-    candidates = np.argwhere(depth >= greatest - slack)
+    candidates = cc3d.connected_components((depth >= greatest - slack).view(np.uint8))
     reach = int(2 * greatest + slack) + 2
-    inner, outer = [], []
-    sides = zip(candidates.min(axis=0), candidates.max(axis=0), room.shape, strict=True)
-    for low, high, size in ((2 * int(low), 2 * int(high) + 2, size) for low, high, size in sides):
-        inner.append(slice(low, min(high, size)))
-        outer.append(slice(max(low - reach, 0), min(high + reach, size)))
-    return tuple(inner), tuple(outer)
+    cores, looked_at = [], 0
+    for box in find_objects(candidates):
+        bound = 2 * float(depth[box].max()) + slack
+        sides = zip(box, room.shape, strict=True)
+        core = tuple(slice(2 * side.start, min(2 * side.stop, size)) for side, size in sides)
+        cores.append((bound, core))
+        looked_at += math.prod(side.stop - side.start + 2 * reach for side in core)
+    if looked_at > 4 * room.size:
+        return [(math.inf, tuple(slice(0, size) for size in room.shape))], 0
+    return cores, reach
 
 
 def _blocks(voxels: Mask, unite: np.ufunc) -> Mask:

@@ -1,0 +1,145 @@
+"""Cases replayed by segbench or by the reference implementation, with what they cost.
+
+``python -m tests.bench.replay FOLDER segbench boxes`` prints CPU seconds, wall seconds, the peak
+memory above the loaded arrays, clicks and scores as JSON. It is a process of its own, because
+memory that one implementation has freed hides what the other one needs.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from segbench.scoring import Scorer
+from segbench.simulator import corrective_clicks
+from tests.bench import reference as plain
+from tests.bench.volumes import Volume, corrected
+
+N_STEPS = 6
+
+
+@dataclass
+class Stopwatch:
+    """CPU and wall seconds by phase."""
+
+    cpu: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    wall: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def phase(self, name):
+        cpu, wall = time.process_time(), time.perf_counter()
+        yield
+        self.cpu[name] += time.process_time() - cpu
+        self.wall[name] += time.perf_counter() - wall
+
+
+class Fast:
+    """segbench: whatever is kept over steps is made anew for each replay."""
+
+    def __init__(self, volume: Volume, watch: Stopwatch):
+        self.watch = watch
+        with watch.phase("scores"):
+            self.scorer = Scorer(volume.reference, volume.labels, volume.spacing)
+
+    def scores(self, prediction):
+        with self.watch.phase("scores"):
+            scores = self.scorer.score(0, prediction)
+        return [score.dsc for score in scores], [score.nsd for score in scores]
+
+    def clicks(self, prediction):
+        with self.watch.phase("clicks"):
+            return corrective_clicks(self.scorer.reference.compared(prediction))
+
+
+class Plain:
+    """The reference implementation."""
+
+    def __init__(self, volume: Volume, watch: Stopwatch):
+        self.watch, self.volume = watch, volume
+
+    def scores(self, prediction):
+        known = self.volume.reference, self.volume.labels, self.volume.spacing
+        with self.watch.phase("scores"):
+            return plain.scores(prediction, *known)
+
+    def clicks(self, prediction):
+        with self.watch.phase("clicks"):
+            return plain.clicks(prediction, self.volume.reference, self.volume.labels)
+
+
+IMPLEMENTATIONS = {"segbench": Fast, "plain": Plain}
+
+
+def replay(
+    volume: Volume, implementation: str, watch: Stopwatch, *, boxes: bool, n_steps: int = N_STEPS
+):
+    """Yield clicks, DSC and NSD of each step; predictions get better around each click.
+
+    With boxes the first prediction is that of the volume; without, it is the answer to clicks on
+    nothing. Making predictions is not part of the phases.
+    """
+    case = IMPLEMENTATIONS[implementation](volume, watch)
+    prediction, clicks = volume.prediction, ()
+    if not boxes:
+        clicks = case.clicks(np.zeros_like(volume.reference))
+    for step in range(0 if boxes else 1, n_steps):
+        yield clicks, *case.scores(prediction)
+        if step < n_steps - 1:
+            clicks = case.clicks(prediction)
+            prediction = corrected(prediction, volume.reference, clicks)
+
+
+def one_step(volume: Volume, implementation: str, watch: Stopwatch, *, empty: bool):
+    """Yield what one step gives: what is made once a case is part of it."""
+    case = IMPLEMENTATIONS[implementation](volume, watch)
+    prediction = np.zeros_like(volume.reference) if empty else volume.prediction
+    scores = case.scores(prediction)
+    yield case.clicks(prediction), *scores
+
+
+REPLAYS = {
+    "boxes": lambda *what: replay(*what, boxes=True),
+    "no-boxes": lambda *what: replay(*what, boxes=False),
+    "step": lambda *what: one_step(*what, empty=False),
+    "empty": lambda *what: one_step(*what, empty=True),
+}
+
+
+def load(folder: Path) -> Volume:
+    arrays = (np.load(folder / f"{name}.npy") for name in ("reference", "prediction"))
+    return Volume(*arrays, tuple(np.load(folder / "spacing.npy").tolist()))
+
+
+def save(volume: Volume, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("reference", "prediction", "spacing"):
+        np.save(folder / f"{name}.npy", getattr(volume, name))
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(folder: Path, implementation: str, kind: str) -> None:
+    volume = load(folder)
+    before, facts, watch = peak_mb(), [], Stopwatch()
+    for said, dsc, nsd in REPLAYS[kind](volume, implementation, watch):
+        clicks = [[click.label, *click.at, click.positive] for click in said]
+        facts.append({"clicks": clicks, "dsc": dsc, "nsd": nsd})
+    cost = {"cpu": watch.cpu, "wall": watch.wall, "extra_mb": peak_mb() - before}
+    json.dump({**cost, "steps": facts}, sys.stdout)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("implementation", choices=IMPLEMENTATIONS)
+    parser.add_argument("kind", choices=REPLAYS)
+    main(**vars(parser.parse_args()))
