@@ -82,9 +82,7 @@ def find(name: str) -> Path:
     AdapterNotFound
         With the nearest of the known names.
     """
-    known = {
-        name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)
-    }
+    known = {name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)}
     by_name = known.get(name.replace("-", "_"))
     if by_name is not None:
         return by_name

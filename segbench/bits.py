@@ -60,10 +60,6 @@ class Bits:
         """Return the voxels in exactly one of two masks of one frame."""
         return Bits(self.words ^ other.words, self.low)
 
-    def without(self, other: Bits) -> Bits:
-        """Return the voxels that the other mask of the same frame lacks."""
-        return Bits(self.words & ~other.words, self.low)
-
     def look_up(self, positions: Positions) -> Mask:
         """Return for each flat position whether its bit is set."""
         octets = self.words.ravel().view(np.uint8)[positions >> 3]

@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from segbench.runner import Outcome, Request
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+SECONDS = click.FloatRange(0, 1e6, min_open=True)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class Group(click.Group):
-    """Turns a SegbenchError into one line on stderr and exit status 2."""
+    """Turns an expected error into one line on stderr and exit status 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except SegbenchError as error:
+        except (SegbenchError, OSError) as error:
             click.echo(f"segbench: {error}", err=True)
             ctx.exit(2)
 
@@ -62,7 +64,7 @@ def policy_options(command: Any) -> Any:
     )
     limit = click.option(
         "--time-limit",
-        type=float,
+        type=SECONDS,
         metavar="SECONDS",
         help="Score a case 0 if it took more than SECONDS per label (the paper: 90).",
     )
@@ -96,9 +98,11 @@ def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...])
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Cases at a time, a model each.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and how much memory it takes.")
 @click.option("--retry-failed", is_flag=True, help="Do cases again that failed or were invalid.")
-@click.option("--python", type=click.Path(exists=True, path_type=Path), help="An interpreter.")
+@click.option("--threads", type=click.IntRange(1), help="Of a worker. [processors / jobs]")
+@click.option("--wait/--no-wait", default=True, help="Wait for cases that another runner has.")
+@click.option("--python", type=FILE, help="An interpreter.")
 @click.option("--in-process", is_flag=True, help="No worker process: for debugging an adapter.")
-@click.option("--step-timeout", type=float, default=900.0, help="Seconds a step may take.")
+@click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
 @click.option(
     "--predictions",
     type=click.Choice(["all", "final", "none"]),
@@ -117,9 +121,11 @@ def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:
     The same command again continues a run that was broken off.
     """
     from segbench import runner
+    from segbench.adapter import find
 
     policy = Policy(given.pop("failures"), given.pop("time_limit"))
     out = out or runner.default_out(model)
+    find(model)  # also in a dry run
     request = runner.Request(model=model, out=out, policy=policy, command=_command(), **given)
     if dry_run:
         click.echo(_forecast(runner.look(request)))
@@ -149,13 +155,13 @@ def _run(request: Request) -> Outcome:
 
 def _notes(outcome: Outcome) -> list[str]:
     bad = [case for case in outcome.run.cases if case.status != "ok"]
-    lines = [f"{case.status}: {case.case}: {case.reason}" for case in bad[:10]]
+    lines = [f"{case.status}: {case.case}: {(case.reason or '')[:1000]}" for case in bad[:10]]
     if len(bad) > len(lines):
         lines.append(f"and {len(bad) - len(lines)} more, see run.log")
     for case in outcome.broken:
         lines.append(f"broken: {case.case}: a fault of segbench, not done:\n{case.traceback}")
     if outcome.elsewhere:
-        lines.append(f"{len(outcome.elsewhere)} cases are being done by another runner")
+        lines.append(f"{len(outcome.elsewhere)} cases are left to another runner")
     return lines
 
 
@@ -179,7 +185,7 @@ def score(run_folder: Path, data: Path | None, references: Path | None) -> None:
     \b
     segbench score runs/ours
 
-    Exit status 1 if anything differs, floats to the last bit.
+    Exit status 1 if anything differs, floats to the last bit, or cannot be checked.
     """
     from segbench.rescore import rescore
 
@@ -187,9 +193,12 @@ def score(run_folder: Path, data: Path | None, references: Path | None) -> None:
     for check in found.different[:20]:
         click.echo(f"{check.case} {check.what}: stored {check.stored}, now {check.now}", err=True)
     if found.without_predictions:
-        click.echo(f"no predictions kept of {len(found.without_predictions)} cases", err=True)
+        unchecked = ", ".join(found.without_predictions[:5])
+        click.echo(
+            f"no predictions kept of {len(found.without_predictions)} cases: {unchecked}", err=True
+        )
     click.echo(f"{len(found.checks)} facts compared, {len(found.different)} different")
-    sys.exit(1 if found.different else 0)
+    sys.exit(1 if found.different or found.without_predictions else 0)
 
 
 @cli.command()

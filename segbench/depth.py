@@ -188,7 +188,8 @@ def _deepest_by_blocks(component: Mask, padding: list[int]) -> Positions:
     blocks = _blocks(shifted, np.logical_or)
     around = _empty_blocks(sizes, np.array(padding), np.array(blocks.shape))
     room = np.pad(blocks, around)
-    positions = _innermost(room) if np.all(around) else _measured_as_it_is(room)
+    whole = tuple(slice(0, size) for size in room.shape)
+    positions = _innermost(room) if np.all(around) else _deepest_in(room, whole, 0)[1]
     deepest = _coordinates(positions, room.shape) - around[:, 0]
     corners = np.array(list(np.ndindex(2, 2, 2)))
     voxels = (deepest[:, None] * 2 - odd + corners).reshape(-1, 3)
@@ -204,8 +205,3 @@ def _empty_blocks(
     """Return for each axis whether an empty block comes before and after, shape (3, 2)."""
     all_blocks = (sizes + 2 * padding + 1) // 2
     return np.stack([padding > 1, padding // 2 + blocks < all_blocks], axis=1).astype(np.intp)
-
-
-def _measured_as_it_is(room: Mask) -> Positions:
-    squares = edt.edtsq(room.view(np.uint8))
-    return np.flatnonzero(squares == squares.max())

@@ -7,6 +7,7 @@ model over its cases.
 from __future__ import annotations
 
 import atexit
+import os
 import time
 import traceback
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class Plan:
     predictions: str
     exact_sum: bool
     settings: Settings
+    parent: int | None = None  # the process that shares out the cases, if that is another one
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,39 @@ class Broken:
     traceback: str
 
 
-def run_case(source: CaseFile, plan: Plan) -> CaseResult | Broken | None:
-    """Run, score and write one case; None if another runner has it."""
-    with lease(plan.out / "cases", source.name) as mine:
-        if not mine or results.case_file(plan.out, source.name).exists():
-            return None
-        try:
+def run_case(source: CaseFile, plan: Plan, before: int | None = None) -> CaseResult | Broken | None:
+    """Run, score and write one case; None if another runner has it, or has done it.
+
+    ``before`` is the time stamp of an old result that is to be replaced.
+    """
+    _end_if_orphaned(plan)
+    try:
+        with lease(plan.out / "cases", source.name) as is_mine:
+            if is_mine is None or stamp_of(plan.out, source.name) != before:
+                return None
+            results.sweep(plan.out, source.name)
             result = evaluate_case(source, plan)
-        except Exception:  # a fault of segbench or of the machine: the other cases go on
-            return Broken(source.name, traceback.format_exc())
-        results.write_case_result(plan.out, result)
-        return result
+            if not is_mine():  # suspended for so long that another runner took over
+                return None
+            results.write_case_result(plan.out, result)
+            return result
+    except Exception:  # a fault of segbench or of the machine: the other cases go on
+        return Broken(source.name, traceback.format_exc())
+
+
+def stamp_of(out: Path, case: str) -> int | None:
+    """Return when the result of a case was written, in ns; None if there is none."""
+    try:
+        return results.case_file(out, case).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _end_if_orphaned(plan: Plan) -> None:
+    """End a job whose run was killed: nobody waits for it, and it holds a model."""
+    if plan.parent is not None and os.getppid() != plan.parent:
+        close_seats()
+        os._exit(1)
 
 
 def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:

@@ -35,14 +35,21 @@ def describe_data(
     folder: Path, references: Path | None, cases: Sequence[CaseFile]
 ) -> dict[str, Any]:
     """Return which cases there were; each done case carries the sha256 of its file besides."""
-    lines = "".join(f"{case.file.name} {case.file.stat().st_size}\n" for case in cases)
-    fingerprint = hashlib.sha256(lines.encode()).hexdigest()
+    lines = "".join(f"{case.file.name} {_size(case.file)}\n" for case in cases)
+    fingerprint = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
     return {
         "path": str(folder),
         "references": str(references) if references else None,
         "cases": len(cases),
         "names_and_sizes_sha256": fingerprint,
     }
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a link to nowhere: refused when it is read
+        return -1
 
 
 def describe_machine() -> dict[str, Any]:

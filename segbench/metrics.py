@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
 
-from segbench.bits import Bits, Positions, pack_mask
+from segbench.bits import Bits, pack_mask
 from segbench.core import Mask, Spacing
 
 # the published table has the voxels around a corner in the other order
@@ -57,11 +57,6 @@ class Surface:
     ruler: Ruler
 
     @property
-    def at(self) -> Positions:
-        """The flat positions of the corners in their frame, ascending."""
-        return self.corners.at
-
-    @property
     def reach(self) -> NDArray[np.intp]:
         """How far the tolerance reaches, see `reach`."""
         return self._reach(self.ruler.tolerance_mm)
@@ -82,7 +77,7 @@ class Surface:
         low, high = (self._reach(tolerance_mm * factor) for factor in (1 - CLOSE, 1 + CLOSE))
         if np.array_equal(self.reach, low) or np.array_equal(self.reach, high):
             return None
-        return self.corners.spread(high).without(self.corners.spread(low))
+        return self.corners.spread(high) ^ self.corners.spread(low)
 
     def _reach(self, limit_mm: float) -> NDArray[np.intp]:
         return reach(self.ruler.spacing, limit_mm, self.corners.shape)
@@ -159,8 +154,8 @@ def surface_dice(
 
 def surface_agreement(prediction: Surface, reference: Surface) -> float:
     """Return the share of two surfaces of one frame that agrees, as `surface_dice`."""
-    if not len(prediction.at) or not len(reference.at):
-        return math.nan if len(prediction.at) == len(reference.at) else 0.0
+    if not prediction.corners.count or not reference.corners.count:
+        return math.nan if prediction.corners.count == reference.corners.count else 0.0
     measure = _areas_in_official_order if reference.ruler.exact_sum else _areas
     # the reference first: without exact_sum the order of two terms plays no part
     parts = measure(reference, prediction), measure(prediction, reference)
@@ -182,10 +177,10 @@ def _within(surface: Surface, other: Surface) -> Mask:
     """Return for each corner of ``surface`` whether ``other`` is within tolerance."""
     tolerance_mm = surface.ruler.tolerance_mm
     if np.count_nonzero(other.reach >= 0) > MAX_ROWS or (
-        other.doubtful is not None and other.doubtful.look_up(surface.at).any()
+        other.doubtful is not None and other.doubtful.look_up(surface.corners.at).any()
     ):
         return _distances_mm(surface, other) <= tolerance_mm
-    return other.near.look_up(surface.at)
+    return other.near.look_up(surface.corners.at)
 
 
 # ---- the official numbers to the last bit: slower by far, also for ties at the tolerance -----
@@ -217,7 +212,7 @@ def _distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
 
 
 def _corners(surface: Surface) -> NDArray[np.intp]:
-    return np.stack(np.unravel_index(surface.at, surface.corners.shape), axis=1)
+    return np.stack(np.unravel_index(surface.corners.at, surface.corners.shape), axis=1)
 
 
 def _chunked_sum(areas: NDArray[np.float64]) -> float:

@@ -127,7 +127,10 @@ class PredictionWriter:
     def _give_up_stream(self) -> None:
         if self._stream is None or self._archive is None:
             return
-        self._stream.close()
-        self._archive.close()
+        stream, archive = self._stream, self._archive
         self._archive = self._stream = None
-        self._partial.unlink(missing_ok=True)
+        try:
+            stream.close()
+            archive.close()
+        finally:  # also on a full disk
+            self._partial.unlink(missing_ok=True)

@@ -75,26 +75,37 @@ def rescore(folder: Path, data: Path | None = None, references: Path | None = No
             without.append(result.case)
             continue
         case = read_case(_same_file(files.get(result.case), result, folder))
-        checks += check_case(result, case, _predictions(kept), run)
+        checks += check_case(result, case, _predictions(kept, result, case), run)
     return Rescored(tuple(checks), tuple(without))
 
 
 def _files(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
     where = data or Path(run.manifest["data"]["path"])
+    if not where.is_dir():
+        raise RunError(f"{run.folder}: its data were in {where}, not found from here; give --data")
     stored = run.manifest["data"]["references"]
     return find_cases(where, references=references or (Path(stored) if stored else None))
 
 
 def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
-    if file is None or sha256_of(file.file) != result.file_sha256:
-        found = "no such case" if file is None else f"another file, {file.file}"
-        raise RunError(f"{folder}: expected the data of case {result.case}, found {found}")
+    if file is None:
+        raise RunError(f"{folder}: expected the data of case {result.case}, found no such case")
+    pairs = [(file.file, result.file_sha256)]
+    if file.reference_file is not None:
+        pairs.append((file.reference_file, result.reference_sha256 or ""))
+    for path, expected in pairs:
+        if sha256_of(path) != expected:
+            raise RunError(f"{folder}: expected the data of {result.case}, {path} is another file")
     return file
 
 
-def _predictions(file: Path) -> list[LabelMap]:
+def _predictions(file: Path, result: CaseResult, case: Case) -> list[LabelMap]:
     with ChallengeFile(file) as kept:
-        return list(kept.read("all_segs"))
+        maps = kept.read("all_segs")
+    if maps.shape[1:] != case.reference.shape or len(maps) not in (1, len(result.steps)):
+        expected = f"{len(result.steps)} (or 1) x {case.reference.shape}"
+        raise RunError(f"{file}: all_segs: expected {expected}, found {maps.shape}")
+    return list(maps)
 
 
 def check_case(

@@ -8,6 +8,7 @@ every field, docs/schema/ holds them as JSON Schema.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -163,10 +164,21 @@ def prediction_file(folder: Path, case: str) -> Path:
     return folder / "predictions" / f"{case}.npz"
 
 
+def sweep(folder: Path, case: str) -> None:
+    """Remove what earlier attempts at a case left: its predictions, and half-written files.
+
+    Only for who holds the case's lease.
+    """
+    prediction_file(folder, case).unlink(missing_ok=True)
+    for file in (case_file(folder, case), prediction_file(folder, case)):
+        for partial in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
+            partial.unlink(missing_ok=True)
+
+
 def write_text(file: Path, text: str) -> None:
     """Write a text file whole or not at all, safe against a crash of the machine."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as stream:
+    with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

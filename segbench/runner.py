@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
 from segbench import manifest, official, results
-from segbench.adapter import find, source_sha256
+from segbench.adapter import find, name_of, source_sha256
 from segbench.challenge import ChallengeFile
 from segbench.core import CaseResult, Policy, Settings
 from segbench.dataset import CaseFile, find_cases, sha256_of
 from segbench.environments import interpreter_of
 from segbench.errors import CaseError, RunError
-from segbench.evaluation import Broken, Plan, close_seats, run_case, seat_of
+from segbench.evaluation import Broken, Plan, seat_of, stamp_of
+from segbench.sharing import Todo, share_out
 from segbench.workplace import Environment
 
 KEEP = ("all", "final", "none")
-RESTARTS = 3  # of the pool, when one of its processes was killed (out of memory, say)
 
 
 @dataclass(frozen=True)
@@ -43,24 +40,17 @@ class Request:
     patterns: tuple[str, ...] = ()
     limit: int | None = None
     jobs: int = 1
+    threads: int | None = None  # of numerical libraries in each worker; None: shared out
     python: Path | None = None
     in_process: bool = False
     step_timeout: float = 900.0
     predictions: str = "all"
     exact_sum: bool = False
     retry_failed: bool = False
+    wait: bool = True  # for cases that another runner on the folder has
     policy: Policy = Policy()
     settings: Settings = Settings()
     command: str = ""
-
-
-@dataclass(frozen=True)
-class Todo:
-    """Which cases a run would do, which it has, and what the largest of them takes in memory."""
-
-    cases: tuple[CaseFile, ...]
-    done: tuple[str, ...]
-    largest_mb: float
 
 
 @dataclass(frozen=True)
@@ -69,12 +59,13 @@ class Outcome:
 
     run: results.Run
     broken: tuple[Broken, ...]
-    elsewhere: tuple[str, ...]  # being done by another runner on the same folder
+    elsewhere: tuple[str, ...]  # left to another runner on the same folder
 
     @property
     def clean(self) -> bool:
-        """Whether every case of the run was valid and every step answered."""
-        return not self.broken and all(case.status == "ok" for case in self.run.cases)
+        """Whether every case was done and valid, and every step answered."""
+        done = not self.broken and not self.elsewhere
+        return done and all(case.status == "ok" for case in self.run.cases)
 
 
 Watch = Callable[[CaseResult], None]
@@ -85,7 +76,7 @@ Watch = Callable[[CaseResult], None]
 
 def default_out(model: str) -> Path:
     """Return where a run goes when nobody says: runs/<model>."""
-    return Path("runs") / Path(model).stem
+    return Path("runs") / name_of(find(model))
 
 
 def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = None) -> Outcome:
@@ -111,12 +102,12 @@ def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = 
     """
     todo = todo or look(request)
     plan = make_plan(request)
-    _enrol(request, plan, todo)
-    broken = []
-    for result in _work(todo.cases, plan, request.jobs):
+    _enrol(request, plan)
+    broken: list[Broken] = []
+    for result in share_out(todo, plan, request.jobs, wait=request.wait):
         if isinstance(result, Broken):
             broken.append(result)
-        elif result is not None:
+        else:
             watch(result)
         _log(request.out, result)
     return _conclude(request, todo, broken)
@@ -140,12 +131,23 @@ def look(request: Request) -> Todo:
     done = [case for case in cases if _is_done(case, request)]
     names = {case.name for case in done}
     todo = tuple(case for case in cases if case.name not in names)
-    return Todo(todo, tuple(sorted(names)), max(map(_size_mb, todo), default=0.0))
+    stamps = {case.name: stamp_of(request.out, case.name) for case in todo}
+    return Todo(
+        cases=todo,
+        done=tuple(sorted(names)),
+        largest_mb=max(map(_size_mb, todo), default=0.0),
+        stamps={name: stamp for name, stamp in stamps.items() if stamp is not None},
+    )
 
 
 def _refuse_strangers(request: Request) -> None:
-    """Raise if the folder holds cases of other data: their means would mix silently."""
+    """Raise if the folder holds cases of another run or of other data: means would mix silently."""
     done = {file.stem for file in (request.out / "cases").glob("[!.]*.json")}
+    if done and results.read_manifest(request.out) is None:
+        raise RunError(
+            f"{request.out} holds {len(done)} cases and no run.json that says how they were made; "
+            "choose another --out, or remove them"
+        )
     strangers = sorted(done - {case.name for case in find_cases(request.data)})
     if strangers:
         raise RunError(
@@ -162,12 +164,14 @@ def _is_done(source: CaseFile, request: Request) -> bool:
     if request.retry_failed and before.status != "ok":
         return False
     _refuse_change(source.file, before.file_sha256, request.out)
-    if source.reference_file is not None:
-        _refuse_change(source.reference_file, before.reference_sha256, request.out)
+    if source.reference_file is not None or before.reference_sha256 is not None:
+        reference = source.reference_file or source.file
+        _refuse_change(reference, before.reference_sha256 or before.file_sha256, request.out)
     return True
 
 
-def _refuse_change(file: Path, expected: str | None, out: Path) -> None:
+def _refuse_change(file: Path, expected: str, out: Path) -> None:
+    """Raise if a file is not the one it was; none is expected of what could not be read."""
     found = sha256_of(file) if expected else expected
     if found != expected:
         raise RunError(
@@ -190,11 +194,13 @@ def make_plan(request: Request) -> Plan:
     """Find the adapter and its interpreter, and share the processors between the jobs."""
     if request.predictions not in KEEP:
         raise RunError(f"predictions: expected one of {KEEP}, found {request.predictions!r}")
+    if request.in_process and request.jobs > 1:
+        raise RunError("in_process is for one case at a time: expected jobs 1")
     adapter = find(request.model)
     environment = Environment(
         python=interpreter_of(adapter, request.python),
         step_timeout=request.step_timeout,
-        threads=max(1, (os.cpu_count() or 1) // request.jobs),
+        threads=request.threads or max(1, processors() // request.jobs),
     )
     return Plan(
         out=request.out,
@@ -205,18 +211,26 @@ def make_plan(request: Request) -> Plan:
         predictions=request.predictions,
         exact_sum=request.exact_sum,
         settings=request.settings,
+        parent=os.getpid() if request.jobs > 1 else None,
     )
 
 
-def _enrol(request: Request, plan: Plan, todo: Todo) -> None:
-    """Write the manifest, or see that the one there is this run's; make room for retries."""
+def processors() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def _enrol(request: Request, plan: Plan) -> None:
+    """Write the manifest, or see that the one there is this run's and note this call in it."""
     before = results.read_manifest(request.out)
     facts = _facts(request, plan)
     if before is not None:
         manifest.refuse_another_run(request.out, before, facts)
-    results.write_manifest(request.out, facts)
-    for case in todo.cases:  # only failed ones that are to be tried again have a file here
-        results.case_file(request.out, case.name).unlink(missing_ok=True)
+    calls = [*(before or {}).get("calls", ()), _call(request, plan)]
+    results.write_manifest(request.out, {**facts, "calls": calls})
 
 
 def _facts(request: Request, plan: Plan) -> dict[str, Any]:
@@ -232,37 +246,21 @@ def _facts(request: Request, plan: Plan) -> dict[str, Any]:
         "options": request.options,
         "exact_sum": request.exact_sum,
         "data": manifest.describe_data(request.data, request.references, everything),
-        "predictions": request.predictions,
-        "policy": vars(request.policy),
-        "threads": plan.environment.threads,
-        "step_timeout": request.step_timeout,
-        "worker": seat.surroundings,
-        "command": request.command,
-        **manifest.describe_machine(),
     }
 
 
-def _work(cases: Sequence[CaseFile], plan: Plan, jobs: int) -> Iterator[CaseResult | Broken | None]:
-    if jobs == 1 or plan.in_process:
-        yield from (run_case(case, plan) for case in cases)
-        return
-    close_seats()  # each job opens its own
-    left = {case.name: case for case in cases}
-    for _ in range(RESTARTS):
-        pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        try:
-            for name, result in pool(delayed(_named)(case, plan) for case in list(left.values())):
-                del left[name]
-                yield result
-            return
-        except TerminatedWorkerError:
-            left = {n: c for n, c in left.items() if not results.case_file(plan.out, n).exists()}
-    for name in left:
-        yield Broken(name, f"its process was killed {RESTARTS} times; is there enough memory?")
-
-
-def _named(source: CaseFile, plan: Plan) -> tuple[str, CaseResult | Broken | None]:
-    return source.name, run_case(source, plan)
+def _call(request: Request, plan: Plan) -> dict[str, Any]:
+    """Return what may differ between the calls that made a run, this one's part."""
+    return {
+        "command": request.command,
+        "predictions": request.predictions,
+        "policy": vars(request.policy),
+        "jobs": request.jobs,
+        "threads": plan.environment.threads,
+        "step_timeout": request.step_timeout,
+        "worker": seat_of(plan).surroundings,
+        **manifest.describe_machine(),
+    }
 
 
 def _conclude(request: Request, todo: Todo, broken: Sequence[Broken]) -> Outcome:
@@ -274,13 +272,11 @@ def _conclude(request: Request, todo: Todo, broken: Sequence[Broken]) -> Outcome
     return Outcome(run_, tuple(broken), elsewhere)
 
 
-def _log(out: Path, result: CaseResult | Broken | None) -> None:
-    if result is None:
-        return
+def _log(out: Path, result: CaseResult | Broken) -> None:
     if isinstance(result, Broken):
         line = f"{result.case} broken\n{result.traceback}"
     else:
         spent = sum(result.seconds.values())
         line = f"{result.case} {result.status} {spent:.1f}s {result.reason or ''}".rstrip()
-    with (out / "run.log").open("a", encoding="utf-8") as log:
+    with (out / "run.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")

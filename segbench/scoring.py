@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segbench.bits import Bits
-from segbench.comparison import Reference, label_windows
+from segbench.comparison import Comparison, Reference, label_windows
 from segbench.core import LabelMap, Settings, Spacing, StepScore, mean_scores
 from segbench.metrics import Surface, overlap, ruler, surface_agreement, surface_of
 
@@ -100,15 +100,10 @@ class Scorer:
         # "not above", so that the NaN of a case without labels is gated too
         if not mean_scores(scores)[0] > self._nsd_gate:
             return scores
-        return tuple(
-            replace(
-                score,
-                nsd=self._nsd(score.label, both.predicted[score.label], both.expected[score.label]),
-            )
-            for score in scores
-        )
+        return tuple(replace(score, nsd=self._nsd(score.label, both)) for score in scores)
 
-    def _nsd(self, label: int, predicted: Bits, expected: Bits) -> float:
+    def _nsd(self, label: int, both: Comparison) -> float:
+        predicted, expected = both.predicted[label], both.expected[label]
         known = self._surfaces.get(label)
         # the frame of a label may have grown since
         if known is None or known[0] is not expected:

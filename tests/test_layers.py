@@ -18,7 +18,8 @@ LAYERS = [
     | {"worker", "workplace"},
     {"supervisor"},
     {"evaluation", "manifest", "phantoms", "report"},
-    {"rescore", "runner"},
+    {"rescore", "sharing"},
+    {"runner"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -102,7 +103,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "click": {"cli"},
         "pandas": {"results", "report"},
         "matplotlib": {"report"},
-        "joblib": {"runner"},
+        "joblib": {"sharing"},
         "rich": {"progress"},
         "torch": set(),
     }

@@ -180,10 +180,11 @@ def test_a_case_that_another_runner_has_is_left_to_it(request_for):
     cases = request_for().out / "cases"
     cases.mkdir(parents=True)
     with lease(cases, "MR_Toy_002"):
-        outcome = run(request_for())
+        outcome = run(request_for(wait=False))
     assert outcome.elsewhere == ("MR_Toy_002",)
+    assert not outcome.clean
     assert len(outcome.run.cases) == 2
-    assert run(request_for()).elsewhere == ()
+    assert run(request_for(wait=False)).clean
 
 
 def test_looking_loads_no_model_and_writes_nothing(request_for, tmp_path):
