@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -20,8 +21,19 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SECONDS = click.FloatRange(0, 1e6, min_open=True)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class Seconds(click.FloatRange):
+    """A positive number of seconds; "nan" is none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the number."""
+        seconds = super().convert(value, param, ctx)
+        return self.fail(f"{value!r} is not a number") if math.isnan(seconds) else seconds
+
+
+SECONDS = Seconds(0, 1e6, min_open=True)
 
 
 class Group(click.Group):

@@ -193,12 +193,8 @@ class Worker:
         self._kill()
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.close()
-        streams = (self._process.stdout, self._process.stderr)
-        for reader, stream in zip(self._readers, streams, strict=True):
+        for reader in self._readers:
             reader.join(timeout=1)
-            # a child that left our process group may keep it open; closing would wait for that
-            if stream is not None and not reader.is_alive():
-                stream.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
@@ -242,6 +238,7 @@ def _drain(stream: IO[bytes] | None, take: Callable[[bytes], None]) -> threading
             chunk = os.read(handle, 1 << 16)
             take(chunk)
             if not chunk:
+                stream.close()  # here: a child of the model may keep it open for long
                 return
 
     reader = threading.Thread(target=drain, daemon=True)

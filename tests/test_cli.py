@@ -94,6 +94,11 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
         (["--model", "boxfill", "--option", "a"], "expected key=value, found 'a'"),
         (["--model", "boxfill", "--option", "a=1"], "options given: a=1"),
         (["--model", "oracle"], "expected --option references=DIR"),
+        (["--model", "boxfill", "--step-timeout", "-1"], "is not in the range"),
+        (["--model", "boxfill", "--time-limit", "nan"], "'nan' is not a number"),
+        (["--model", "boxfill", "--in-process", "--jobs", "2"], "expected jobs 1"),
+        (["--model", "boxfil", "--dry-run"], "did you mean 'boxfill'?"),
+        (["--model", "boxfill", "--out", "/dev/null/run"], "/dev/null"),
     ],
 )
 def test_a_bad_request_is_one_line_and_exit_status_2(data, tmp_path, words, message):

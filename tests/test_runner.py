@@ -162,6 +162,90 @@ def test_failed_cases_are_done_again_on_request(request_for, scripted, tmp_path)
     assert seen == [case.case for case in first.run.cases]
 
 
+def test_a_finished_case_of_another_runner_is_never_thrown_away(request_for, monkeypatch):
+    """It finished between our look and our start."""
+    todo = look(request_for())
+    first = run(request_for())
+    stamps = [file.stat().st_mtime_ns for file in sorted((request_for().out / "cases").iterdir())]
+    again = run(request_for(), todo=todo)
+    assert again.run.cases == first.run.cases
+    assert stamps == [
+        file.stat().st_mtime_ns for file in sorted((request_for().out / "cases").iterdir())
+    ]
+
+
+def test_references_cannot_be_exchanged_on_the_way(request_for, data, tmp_path):
+    run(request_for(limit=1))
+    references = tmp_path / "references"
+    references.mkdir()
+    for file in data.glob("*.npz"):
+        with np.load(file, allow_pickle=True) as raw:
+            write_arrays(references / file.name, {"gts": (raw["gts"] > 0).astype(np.uint8)})
+    with pytest.raises(RunError, match=r"references/CT_Toy_001\.npz is not the file"):
+        run(request_for(references=references))
+
+
+def test_cases_without_a_manifest_are_not_adopted(request_for):
+    run(request_for())
+    (request_for().out / "run.json").unlink()
+    with pytest.raises(RunError, match=r"holds 3 cases and no run\.json"):
+        run(request_for("empty"))
+
+
+def test_every_call_is_noted(request_for):
+    run(request_for(limit=1, command="one"))
+    outcome = run(request_for(predictions="none", command="two"))
+    calls = outcome.run.manifest["calls"]
+    assert [(call["command"], call["predictions"]) for call in calls] == [
+        ("one", "all"),
+        ("two", "none"),
+    ]
+
+
+def test_predictions_of_an_older_attempt_do_not_stay(request_for, scripted):
+    first = request_for(scripted, options={"fail": "raise"})
+    run(first)
+    run(request_for(scripted, options={"fail": "raise"}, retry_failed=True, predictions="none"))
+    assert list((first.out / "predictions").iterdir()) == []
+
+
+KILLER = """
+import os, signal
+import numpy as np
+from segbench.core import AdapterInfo
+
+
+class Killer:
+    info = AdapterInfo("killer", version="1")
+
+    def start(self, image, labels):
+        self.shape = image.voxels.shape
+        if image.voxels.flat[0] == 255:
+            os.kill(os.getppid(), signal.SIGKILL)
+
+    def step(self, said):
+        return np.zeros(self.shape, np.uint8)
+
+    def close(self): ...
+
+
+make_adapter = Killer
+"""
+
+
+def test_a_case_that_kills_its_process_is_named_and_the_others_are_done(
+    request_for, data, tmp_path, make_case
+):
+    deadly = make_case("MR_Toy_002")
+    deadly.image.voxels.flat[0] = 255
+    write_case(data / "MR_Toy_002.npz", deadly)
+    (tmp_path / "killer.py").write_text(KILLER)
+    outcome = run(request_for(str(tmp_path / "killer.py"), jobs=2, in_process=False))
+    assert [case.case for case in outcome.run.cases] == ["CT_Toy_001", "PET_Toy_003"]
+    assert [case.case for case in outcome.broken] == ["MR_Toy_002"]
+    assert "the process that did this case died" in outcome.broken[0].traceback
+
+
 def test_a_fault_of_segbench_itself_leaves_the_case_undone(request_for, monkeypatch):
     def fault(*_):
         raise ZeroDivisionError("a bug")

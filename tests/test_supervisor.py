@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from segbench import workplace
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from segbench.supervisor import Supervisor
@@ -112,6 +114,77 @@ def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
 def test_an_unknown_option_names_the_options_given(scripted):
     with pytest.raises(AdapterError, match=r"options given: colour=red; .*colour"):
         Supervisor(Path(scripted), {"colour": "red"}, Environment(step_timeout=20))
+
+
+def test_a_model_that_forks_and_comes_back_twice_has_one_voice(seat):
+    """Else every later question would get the answer of the one before."""
+    model = seat(fail="fork")
+    answers = [model.ask(said(step)) for step in range(5)]
+    time.sleep(0.5)
+    answers.append(model.ask(said(5)))
+    assert [answer.failure for answer in answers] == [None] * 6
+    assert [int((answer.labels > 0).sum()) for answer in answers] == sorted(
+        int((answer.labels > 0).sum()) for answer in answers
+    )
+
+
+def test_noise_in_the_private_pipe_is_that_steps_failure_and_no_others(seat):
+    model = seat(fail="babble")
+    failures = [model.ask(said(step)).failure for step in range(5)]
+    assert failures[2].startswith("step 2 wrote into the private pipe")
+    assert [failure is None for failure in failures] == [True, True, False, True, True]
+
+
+def test_a_child_that_outlives_its_model_holds_nothing_up(seat):
+    model = seat(fail="child")
+    began = time.monotonic()
+    assert "exit status 5" in model.ask(said(2)).failure
+    assert model.ask(said(3)).failure is None
+    assert time.monotonic() - began < 7
+
+
+def test_a_model_that_reads_stdin_finds_nothing(seat):
+    model = seat(fail="stdin", step_timeout=10.0)
+    assert model.ask(said(2)).labels[:2, :2, :2].all()
+    assert model.ask(said(3)).failure is None
+
+
+def test_a_failed_answer_does_not_spoil_the_next_steps(seat):
+    """Through the session's own arrays: the last answer is handed on as the previous label map."""
+    model, previous, failures = seat(fail="none"), np.zeros((4, 5, 6), np.uint8), []
+    for step in range(5):
+        answer = model.ask(Interactions(said(step).rounds, previous))
+        previous = previous if answer.labels is None else answer.labels
+        failures.append(answer.failure)
+    assert [failure is None for failure in failures] == [True, True, False, True, True]
+
+
+def test_the_reason_of_a_failure_is_bounded_text(seat):
+    failure = seat(fail="flood").ask(said(2)).failure
+    assert len(failure) < 20_000
+    failure.encode("utf-8")
+
+
+def test_a_full_disk_of_the_harness_is_no_failure_of_the_model(seat, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    model = seat()
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.ask(said(1))
+
+
+def test_an_interpreter_that_cannot_be_run_is_one_clear_error(scripted, tmp_path):
+    with pytest.raises(AdapterError, match=r"scripted: cannot be loaded: .* cannot be run"):
+        Supervisor(Path(scripted), {}, Environment(python=tmp_path))
+
+
+def test_threads_are_shared_out_unless_the_user_has_set_them(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    variables = workplace._variables(Environment(threads=8))
+    assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("3", "8")
 
 
 def test_nothing_is_left_behind(seat):

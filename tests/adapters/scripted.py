@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 
@@ -57,7 +58,47 @@ def with_foreign_label(labels: np.ndarray) -> np.ndarray:
     return labels
 
 
+def fork(labels: np.ndarray) -> np.ndarray:
+    """Come back twice, as a model does that forks and forgets to end its child."""
+    if os.fork() == 0:
+        time.sleep(0.3)
+        return labels * 0
+    return labels
+
+
+def babble(labels: np.ndarray) -> np.ndarray:
+    """Write into every open file, the private pipe among them."""
+    for handle in range(3, 30):
+        try:
+            os.write(handle, b"hello\n")
+        except OSError:
+            continue
+    return labels
+
+
+def leave_a_child(labels: np.ndarray) -> np.ndarray:
+    """Crash, and leave a child in a session of its own that keeps stderr open."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
+    os._exit(5)
+
+
+def read_stdin(labels: np.ndarray) -> np.ndarray:
+    """Read what is not there for a model."""
+    return labels if sys.stdin.read() == "" and os.read(0, 10) == b"" else labels * 0
+
+
+def flood(labels: np.ndarray) -> np.ndarray:
+    """Write very much to stderr, and raise words that are no text."""
+    os.write(2, b"x" * 3_000_000)
+    raise ValueError("\ud800" + "y" * 100_000)
+
+
 FAILURES = {
+    "fork": fork,
+    "babble": babble,
+    "child": leave_a_child,
+    "stdin": read_stdin,
+    "flood": flood,
     "raise": raise_error,
     "hang": hang,
     "exit": leave,
