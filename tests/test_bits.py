@@ -42,7 +42,6 @@ def test_masks_of_one_frame_combine_voxel_by_voxel(drawn):
     bits, others = pack_mask(one), pack_mask(other)
     assert np.array_equal(unpacked(bits & others, one.shape), one & other)
     assert np.array_equal(unpacked(bits ^ others, one.shape), one ^ other)
-    assert np.array_equal(unpacked(bits.without(others), one.shape), one & ~other)
     assert np.array_equal(bits.look_up(others.at), bits.mask().ravel()[others.at])
 
 

@@ -100,7 +100,7 @@ def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
     surface = surface_of(pack_mask(mask), ruler((1, 1, 1), 2.0))
     # bit (1, 1, 1) of the frame is the corner in the middle, below which lies voxel (0, 0, 0)
     middle = np.ravel_multi_index((1, 1, 1), surface.corners.shape)
-    assert surface.codes[surface.at == middle] == 2 ** (4 * z + 2 * y + x)
+    assert surface.codes[surface.corners.at == middle] == 2 ** (4 * z + 2 * y + x)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,196 @@
+"""What a case costs beside the reference implementation, and how the cost grows.
+
+``make bench`` shows the tables; docs/performance.md quotes and explains them. Each replay is a
+process of its own. CPU seconds are compared, because wall seconds depend on what else is running.
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from segbench.core import Settings
+from segbench.scoring import Scorer
+from segbench.simulator import corrective_clicks
+from tests.bench import reference as plain
+from tests.bench.replay import save
+from tests.bench.volumes import VOLUMES, Volume, organs, three, with_errors
+
+pytestmark = pytest.mark.slow
+
+BARS = {"three": 60, "organs": 110, "vessel": 90}  # times less CPU for a whole case with boxes
+EMPTY_BAR = 12  # for the first step without boxes
+MEMORY_BAR = 10  # times less memory above the loaded arrays, for a step
+ROUNDS = 3
+NEVER = Settings(nsd_gate=2)  # DSC alone
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Save the three volumes, so that a replay does not have to make them."""
+    root = tmp_path_factory.mktemp("volumes")
+    for name, make in VOLUMES.items():
+        save(make(), root / name)
+    return root
+
+
+@pytest.fixture
+def show(capsys):
+    """Return a function that prints past pytest."""
+
+    def write(text):
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}")
+
+    return write
+
+
+def run(folder, implementation, kind):
+    command = [sys.executable, "-m", "tests.bench.replay", str(folder), implementation, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def side_by_side(folder, kind, rounds):
+    """Return the cheapest of some runs of both, the slow one once, among the others."""
+    fast = [run(folder, "segbench", kind) for _ in range(rounds - 1)]
+    slow = run(folder, "plain", kind)
+    fast.append(run(folder, "segbench", kind))
+    return min(fast, key=lambda cost: sum(cost["cpu"].values())), slow
+
+
+def ratios(fast, slow):
+    cpu, wall = (sum(slow[k].values()) / sum(fast[k].values()) for k in ("cpu", "wall"))
+    return cpu, wall, slow["extra_mb"] / fast["extra_mb"]
+
+
+def row(what, fast, slow):
+    cpu, wall, memory = ratios(fast, slow)
+    seconds = f"{sum(slow['cpu'].values()):7.2f} s {sum(fast['cpu'].values()):7.3f} s"
+    megabytes = f"{slow['extra_mb']:5.0f} MB {fast['extra_mb']:4.0f} MB"
+    return f"{what:16} {seconds} {cpu:6.1f}x {wall:6.1f}x {megabytes} {memory:5.1f}x"
+
+
+@pytest.mark.parametrize("kind", ["boxes", "no-boxes"])
+@pytest.mark.parametrize("name", VOLUMES)
+def test_a_whole_case_costs_a_fraction(name, kind, folders, show):
+    fast, slow = side_by_side(folders / name, kind, ROUNDS)
+    show(row(f"{name}, {kind}", fast, slow))
+    assert [step["clicks"] for step in fast["steps"]] == [step["clicks"] for step in slow["steps"]]
+    if kind == "boxes":
+        assert ratios(fast, slow)[0] >= BARS[name]
+
+
+@pytest.mark.parametrize("kind", ["step", "empty"])
+@pytest.mark.parametrize("name", VOLUMES)
+def test_a_single_step_costs_a_fraction(name, kind, folders, show):
+    fast, slow = side_by_side(folders / name, kind, ROUNDS)
+    show(row(f"{name}, {kind}", fast, slow))
+    cpu, _, memory = ratios(fast, slow)
+    assert cpu >= (EMPTY_BAR if kind == "empty" else 30)
+    assert memory >= MEMORY_BAR
+
+
+def cpu_seconds(work, rounds=ROUNDS):
+    spent = []
+    for _ in range(rounds):
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return min(spent)
+
+
+def phases(volume):
+    """Return what to call for each phase of a step; what is kept over steps is there already."""
+    labels, scored = volume.labels, volume.prediction
+    scorer = Scorer(volume.reference, labels, volume.spacing)
+    shut = Scorer(volume.reference, labels, volume.spacing, NEVER)
+    for each in (scorer, shut):
+        each.score(0, scored)
+    comparison = scorer.reference.compared(scored)
+    return {
+        "clicks": lambda: corrective_clicks(comparison),
+        "DSC": lambda: shut.score(0, scored),
+        "DSC and NSD": lambda: scorer.score(0, scored),
+    }
+
+
+def plain_phases(volume):
+    known = volume.prediction, volume.reference, volume.labels
+    return {
+        "clicks": lambda: plain.clicks(*known),
+        "DSC": lambda: plain.dsc(*known),
+        "DSC and NSD": lambda: plain.scores(*known, volume.spacing),
+    }
+
+
+@pytest.mark.parametrize("phase", ["clicks", "DSC", "DSC and NSD"])
+@pytest.mark.parametrize("name", VOLUMES)
+@pytest.mark.benchmark(timer=time.process_time)
+def test_each_phase(name, phase, benchmark, show):
+    volume = VOLUMES[name]()
+    fast = phases(volume)[phase]
+    benchmark.pedantic(fast, rounds=5)
+    seconds, slow = cpu_seconds(fast, 5), cpu_seconds(plain_phases(volume)[phase], 1)
+    show(f"{name:7} {phase:12} {slow:7.3f} s {seconds * 1e3:6.1f} ms {slow / seconds:6.1f}x")
+    assert slow > 10 * seconds
+
+
+def slope(sizes, seconds):
+    """Return the exponent of a power law through the points."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def grown(volume):
+    """Return the costs of a step, without those of making what is kept over steps."""
+    clicks, _, scores = phases(volume).values()
+    return cpu_seconds(clicks) + cpu_seconds(scores)
+
+
+def surface_of_size(n):
+    """Return a volume with n thin plates: surface without much else."""
+    reference = np.zeros((160, 256, 256), np.uint8)
+    for plate in range(n):
+        reference[10 + 4 * plate : 12 + 4 * plate, 20:230, 20:230] = 1
+    return Volume(reference, np.roll(reference, 1, 1), (1.0, 1.0, 1.0))
+
+
+def with_layers_wrong(times):
+    volume = three()
+    rng = np.random.RandomState(5)
+    wrong = with_errors(volume.reference, rng, times=times)
+    return Volume(volume.reference, wrong, volume.spacing)
+
+
+GROWTH = {
+    "voxels": [(scale**3, lambda scale=scale: three(scale)) for scale in (0.5, 0.75, 1, 1.4)],
+    "labels": [(n, lambda n=n: organs(labels=n)) for n in (2, 4, 8, 13)],
+    "surface": [(n, lambda n=n: surface_of_size(n)) for n in (4, 8, 16, 32)],
+    "error layers": [(n, lambda n=n: with_layers_wrong(n)) for n in (1, 2, 4, 8)],
+}
+
+
+@pytest.mark.parametrize("what", GROWTH)
+def test_the_cost_of_a_step_grows_at_most_in_proportion(what, show):
+    sizes, seconds = zip(*((size, grown(make())) for size, make in GROWTH[what]), strict=True)
+    exponent = slope(sizes, seconds)
+    costs = " ".join(f"{each * 1e3:.0f}" for each in seconds)
+    show(f"{what:12} x{sizes[-1] / sizes[0]:.0f}: {costs} ms, exponent {exponent:.2f}")
+    assert exponent < 1.3
+
+
+def test_how_far_the_floor_is(folders, show):
+    for name in VOLUMES:
+        prediction = np.load(folders / name / "prediction.npy")
+        read = cpu_seconds(lambda array=prediction: array.ravel().view(np.uint64).max(), 5)
+        volume = VOLUMES[name]()
+        spent = grown(volume)
+        show(
+            f"{name:7} reading the prediction once {read * 1e3:.1f} ms "
+            f"({prediction.nbytes / read / 1e9:.0f} GB/s), a step {spent * 1e3:.0f} ms: "
+            f"{spent / read:.0f} times"
+        )
+        assert spent > read
