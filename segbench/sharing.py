@@ -37,11 +37,12 @@ def share_out(todo: Todo, plan: Plan, jobs: int, *, wait: bool) -> Iterator[Case
             taken.append(source)
         else:
             yield result
+    once_more = _inline if jobs == 1 else _alone
     while taken and wait:
         time.sleep(SECONDS_TO_WAIT)
         left, taken = taken, []
         for source in left:
-            result = run_case(source, plan, todo.stamps.get(source.name))
+            _, result = once_more(source, plan, todo)
             if result is not None:
                 yield result
             elif stamp_of(plan.out, source.name) == todo.stamps.get(source.name):
@@ -51,7 +52,7 @@ def share_out(todo: Todo, plan: Plan, jobs: int, *, wait: bool) -> Iterator[Case
 def _first_pass(todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
     """Yield each case with its result, None if another runner has it."""
     if jobs == 1:
-        yield from ((case, run_case(case, plan, todo.stamps.get(case.name))) for case in todo.cases)
+        yield from (_inline(case, plan, todo) for case in todo.cases)
         return
     close_seats()  # each job opens its own
     left = {case.name: case for case in todo.cases}
@@ -66,7 +67,7 @@ def _first_pass(todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
 
 def _pool(cases: list[CaseFile], todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from pool(delayed(_paired)(case, plan, todo.stamps.get(case.name)) for case in cases)
+    yield from pool(delayed(_inline)(case, plan, todo) for case in cases)
 
 
 def _after_a_crash(left: dict[str, CaseFile], todo: Todo, plan: Plan) -> Iterator[Pair]:
@@ -79,13 +80,17 @@ def _after_a_crash(left: dict[str, CaseFile], todo: Todo, plan: Plan) -> Iterato
     ]
     for case in suspects or list(left.values())[:1]:
         del left[case.name]
-        with ProcessPoolExecutor(1) as alone:
-            job = alone.submit(_paired, case, plan, todo.stamps.get(case.name))
-            try:
-                yield job.result()
-            except TerminatedWorkerError as error:
-                yield case, Broken(case.name, f"the process that did this case died: {error}")
+        yield _alone(case, plan, todo)
 
 
-def _paired(source: CaseFile, plan: Plan, before: int | None) -> Pair:
-    return source, run_case(source, plan, before)
+def _inline(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
+    return source, run_case(source, plan, todo.stamps.get(source.name))
+
+
+def _alone(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
+    """Do one case in a process that does nothing else."""
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(_inline, source, plan, todo).result()  # type: ignore[no-any-return]
+        except TerminatedWorkerError as error:
+            return source, Broken(source.name, f"the process that did this case died: {error}")

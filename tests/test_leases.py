@@ -56,6 +56,16 @@ def test_the_lease_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
         assert mine()
 
 
+def test_a_process_that_is_dead_but_not_buried_holds_no_lease(tmp_path):
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    while leases.process_runs(zombie.pid):
+        pass
+    write_lease(tmp_path, zombie.pid)
+    with lease(tmp_path, "CT_a") as mine:
+        assert mine()
+    zombie.wait()
+
+
 def test_the_lease_of_another_machine_is_respected_until_it_is_cold(tmp_path):
     write_lease(tmp_path, 1, host="elsewhere")
     with lease(tmp_path, "CT_a") as mine:
