@@ -26,6 +26,7 @@ from segbench.errors import AdapterError, AdapterNotFound
 
 HERE = Path(__file__).resolve().parent
 SEARCH_PATH = (HERE.parent / "adapters", HERE / "_adapters")  # a checkout, then a wheel
+SCHEMES = {"container": "image", "command": "command"}  # of --model -> an option of container
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
@@ -95,6 +96,17 @@ def find(name: str) -> Path:
         f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
         "or give a path to a .py file or to a folder with an __init__.py"
     )
+
+
+def resolve(model: str) -> tuple[Path, dict[str, str]]:
+    """Return the file of what ``--model`` names, and the options that its scheme stands for.
+
+    ``container:IMAGE`` and ``command:TEMPLATE`` are served by the adapter ``container``.
+    """
+    scheme, colon, rest = model.partition(":")
+    if colon and scheme in SCHEMES:
+        return find("container"), {SCHEMES[scheme]: rest}
+    return find(model), {}
 
 
 def wants_own_environment(file: Path) -> bool:

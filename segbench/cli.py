@@ -133,11 +133,11 @@ def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:
     The same command again continues a run that was broken off.
     """
     from segbench import runner
-    from segbench.adapter import find
+    from segbench.adapter import resolve
 
     policy = Policy(given.pop("failures"), given.pop("time_limit"))
     out = out or runner.default_out(model)
-    find(model)  # also in a dry run
+    resolve(model)  # also in a dry run
     request = runner.Request(model=model, out=out, policy=policy, command=_command(), **given)
     if dry_run:
         click.echo(_forecast(runner.look(request)))
@@ -242,6 +242,32 @@ def report(
     write_report(runs, out, published=published, policy=policy, command=_command())
     click.echo(terminal_table(runs, policy))
     click.echo(f"report: {out / 'index.html'}")
+
+
+@cli.command()
+@click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
+@click.option("--inputs", type=EXISTING_FOLDER, required=True, help="Holds CASE.npz files.")
+@click.option("--outputs", type=FOLDER, required=True, help="Gets CASE.npz files with segs.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_options,
+    help="An option of the adapter; repeatable.",
+)
+@click.option("--python", type=FILE, help="An interpreter.")
+@click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
+def predict(outputs: Path, **given: Any) -> None:
+    """Answer one step of the challenge's contract: what a submission's predict.sh has to do.
+
+    \b
+    segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
+    """
+    from segbench.predict import predict as answer
+
+    files = answer(outputs=outputs, **given)
+    click.echo(f"{len(files)} answers in {outputs}")
 
 
 @cli.command()

@@ -7,6 +7,7 @@ missing.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench import manifest, official, results
-from segbench.adapter import find, name_of, source_sha256
+from segbench.adapter import SCHEMES, find, name_of, resolve, source_sha256
 from segbench.challenge import ChallengeFile
 from segbench.core import CaseResult, Policy, Settings
 from segbench.dataset import CaseFile, find_cases, sha256_of
@@ -76,7 +77,9 @@ Watch = Callable[[CaseResult], None]
 
 def default_out(model: str) -> Path:
     """Return where a run goes when nobody says: runs/<model>."""
-    return Path("runs") / name_of(find(model))
+    scheme, _, rest = model.partition(":")
+    plain = re.sub(r"[^\w.-]+", "-", rest).strip("-") if scheme in SCHEMES else ""
+    return Path("runs") / (plain or name_of(find(model)))
 
 
 def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = None) -> Outcome:
@@ -196,7 +199,7 @@ def make_plan(request: Request) -> Plan:
         raise RunError(f"predictions: expected one of {KEEP}, found {request.predictions!r}")
     if request.in_process and request.jobs > 1:
         raise RunError("in_process is for one case at a time: expected jobs 1")
-    adapter = find(request.model)
+    adapter, implied = resolve(request.model)
     environment = Environment(
         python=interpreter_of(adapter, request.python),
         step_timeout=request.step_timeout,
@@ -205,7 +208,7 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         out=request.out,
         adapter=adapter,
-        options=tuple(sorted(request.options.items())),
+        options=tuple(sorted((implied | request.options).items())),
         environment=environment,
         in_process=request.in_process,
         predictions=request.predictions,
@@ -243,7 +246,7 @@ def _facts(request: Request, plan: Plan) -> dict[str, Any]:
         "settings": vars(request.settings),
         "adapter": manifest.describe_adapter(seat.info),
         "adapter_source_sha256": source_sha256(plan.adapter),
-        "options": request.options,
+        "options": dict(plan.options),
         "exact_sum": request.exact_sum,
         "data": manifest.describe_data(request.data, request.references, everything),
     }

@@ -23,7 +23,7 @@ class Supervisor:
     """Fulfils :class:`segbench.adapter.Seat` by asking a worker process."""
 
     def __init__(self, file: Path, options: Mapping[str, str], environment: Environment) -> None:
-        self._file, self._options, self._environment = file, dict(options), environment
+        self.file, self.options, self._environment = file, dict(options), environment
         self._worker: Worker | None = None
         self._shown: tuple[Image, tuple[int, ...]] | None = None
         self._starts_left = 0
@@ -33,7 +33,7 @@ class Supervisor:
         try:
             hello = self._alive().hello
         except WorkerFault as fault:
-            raise AdapterError(f"{name_of(self._file)}: cannot be loaded: {fault}") from None
+            raise AdapterError(f"{name_of(self.file)}: cannot be loaded: {fault}") from None
         info = hello["info"]
         surroundings = {key: hello[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
@@ -71,7 +71,7 @@ class Supervisor:
     def _alive(self) -> Worker:
         if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = Worker(self._file, self._options, self._environment)
+            self._worker = Worker(self.file, self.options, self._environment)
         return self._worker
 
     def _shown_to(self) -> tuple[Worker, float]:

@@ -1,5 +1,6 @@
 """The contract, over every adapter that can be found, through its own worker process."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,20 @@ def references(tmp_path_factory) -> Path:
     return folder
 
 
+def options_for(name: str, references: Path) -> dict[str, str]:
+    """Return what an adapter cannot do without."""
+    program = Path(__file__).parent / "submissions" / "boxes.py"
+    needed = {
+        "oracle": {"references": str(references)},
+        "container": {"command": f"{sys.executable} {program} {{inputs}} {{outputs}}"},
+    }
+    return needed.get(name, {})
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def seat(request, references):
     """Return a supervised adapter, once for all of its tests."""
-    file = find(request.param)
-    options = {"references": str(references)} if request.param == "oracle" else {}
+    file, options = find(request.param), options_for(request.param, references)
     if wants_own_environment(file):
         pytest.skip(f"{request.param} declares an environment of its own")
     environment = Environment(python=interpreter_of(file, None), step_timeout=120)
@@ -125,8 +135,7 @@ def test_it_does_not_change_what_it_is_given(references):
         file = find(name)
         if wants_own_environment(file):
             continue
-        options = {"references": str(references)} if name == "oracle" else {}
-        local, case = LocalSeat(file, options), CASES[0]
+        local, case = LocalSeat(file, options_for(name, references)), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
         local.start(case.image, case.labels)
         local.ask(said(case, 1, case.reference))
@@ -136,8 +145,7 @@ def test_it_does_not_change_what_it_is_given(references):
 
 
 def test_in_process_and_worker_give_the_same_answer(seat, references):
-    options = {"references": str(references)} if seat.info.name == "oracle" else {}
-    local = LocalSeat(find(seat.info.name), options)
+    local = LocalSeat(seat.file, seat.options)
     for each in (local, seat):
         each.start(CASES[1].image, CASES[1].labels)
     np.testing.assert_array_equal(answer(local, CASES[1], 1), answer(seat, CASES[1], 1))

@@ -14,18 +14,19 @@ LAYERS = [
     {"adapter", "bits", "boxes", "challenge", "leases", "official", "painting", "progress"},
     {"comparison", "depth", "metrics"},
     {"simulator"},
-    {"dataset", "environments", "predictions", "results", "scoring", "session"}
+    {"dataset", "environments", "exchange", "predictions", "results", "scoring", "session"}
     | {"worker", "workplace"},
     {"supervisor"},
     {"evaluation", "manifest", "phantoms", "report"},
-    {"rescore", "sharing"},
+    {"predict", "rescore", "sharing"},
     {"runner"},
     {"cli"},
     {"__init__", "__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ADAPTERS_MAY = {"core", "errors", "challenge", "painting"}
-FOREIGN = {"__init__", "errors", "core", "pickles", "challenge", "painting", "adapter", "worker"}
+ADAPTERS_MAY = {"core", "errors", "challenge", "exchange", "painting"}
+FOREIGN = {"__init__", "errors", "core", "pickles", "challenge", "exchange", "painting"}
+FOREIGN |= {"adapter", "worker"}
 
 
 def modules() -> list[Path]:

@@ -1,0 +1,133 @@
+"""The challenge's container contract, both ends: what a submission finds, and what it leaves.
+
+A submission is called once a step. It finds ``inputs/CASE.npz`` and leaves ``outputs/CASE.npz``
+with ``segs`` (PROTOCOL 3.6). ``clicks`` holds one ``{"fg": [[z, y, x], ...], "bg": [...]}`` a
+label, in ascending label order, all clicks so far; ``clicks_order`` one list a label of "fg",
+"bg" or None (no error in that step). Object arrays are pickled, as participants expect.
+
+Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.challenge import ChallengeFile, box_from_raw, raw_boxes, write_arrays
+from segbench.core import Box, Click, Image, Interactions, LabelMap, Prompt
+from segbench.errors import CaseError
+
+KINDS = {True: "fg", False: "bg"}
+
+
+# ---- what a submission finds -----------------------------------------------------------------
+
+
+def write_input(file: Path, image: Image, labels: Sequence[int], said: Interactions) -> None:
+    """Write the input file of a step; step 0 has no clicks and no ``prev_pred``."""
+    arrays: dict[str, NDArray[Any]] = {
+        "imgs": image.voxels,
+        "spacing": np.array(image.spacing, np.float64),
+    }
+    if said.boxes:
+        arrays["boxes"] = raw_boxes(said.boxes)
+    if said.step > 0:
+        arrays["clicks"] = raw_clicks(labels, said)
+        arrays["clicks_order"] = raw_clicks_order(labels, said)
+        arrays["prev_pred"] = said.previous
+    write_arrays(file, arrays, level=1)
+
+
+def raw_clicks(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+    """Return all clicks so far as the challenge's files hold them."""
+    raw = np.empty(len(labels), object)
+    raw[:] = [{kind: _places(said, label, kind) for kind in ("fg", "bg")} for label in labels]
+    return raw
+
+
+def _places(said: Interactions, label: int, kind: str) -> list[list[int]]:
+    clicks = (click for click in said.clicks if click.label == label)
+    return [list(click.at) for click in clicks if KINDS[click.positive] == kind]
+
+
+def raw_clicks_order(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+    """Return which kind of click each label got in each step; None where it had no error."""
+    order = [[_kind(prompts, label) for prompts in said.rounds[1:]] for label in labels]
+    missing = any(kind is None for kinds in order for kind in kinds)
+    return np.array(order, object if missing else None)
+
+
+def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
+    found = (p for p in prompts if isinstance(p, Click) and p.label == label)
+    return next((KINDS[click.positive] for click in found), None)
+
+
+def read_answer(file: Path) -> LabelMap:
+    """Return what a submission left, in whatever dtype it was written."""
+    with ChallengeFile(file) as left:
+        labels: LabelMap = left.read("segs")
+    return labels
+
+
+# ---- the other end: being a submission -------------------------------------------------------
+
+
+def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
+    """Return image, labels and all that was said, from an input file.
+
+    A label is its place in ``boxes`` and ``clicks``, counted from 1, as in the official files.
+
+    Raises
+    ------
+    CaseError
+        If the file is damaged or its prompts do not fit together.
+    """
+    with ChallengeFile(file) as found:
+        voxels = found.read("imgs")
+        z, y, x = (float(mm) for mm in found.read("spacing"))
+        boxes = _read_boxes(found)
+        rounds = _read_rounds(found)
+        n_labels = max(len(boxes), len(found.read("clicks")) if "clicks" in found.keys else 0)
+        zeros = np.zeros(voxels.shape, np.uint8)
+        previous = found.read("prev_pred") if "prev_pred" in found.keys else zeros
+    labels = tuple(range(1, n_labels + 1))
+    return Image(voxels, (z, y, x)), labels, Interactions((boxes, *rounds), previous)
+
+
+def _read_boxes(found: ChallengeFile) -> tuple[Box, ...]:
+    raw = found.read("boxes") if "boxes" in found.keys else ()
+    try:
+        return tuple(box_from_raw(label, each) for label, each in enumerate(raw, start=1))
+    except (ValueError, TypeError) as error:
+        raise CaseError(f"{found.name}: boxes: {error}") from None
+
+
+def _read_rounds(found: ChallengeFile) -> list[tuple[Click, ...]]:
+    if "clicks" not in found.keys:
+        return []
+    try:
+        return _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
+    except (LookupError, StopIteration, TypeError, ValueError) as error:
+        raise CaseError(f"{found.name}: clicks and clicks_order do not fit: {error!r}") from None
+
+
+def _rounds(
+    clicks: Sequence[Any], order: Sequence[Sequence[str | None]]
+) -> list[tuple[Click, ...]]:
+    rounds: list[list[Click]] = [[] for _ in range(max(map(len, order), default=0))]
+    for label, (places, kinds) in enumerate(zip(clicks, order), start=1):
+        left = {kind: iter(places[kind]) for kind in ("fg", "bg")}
+        for said, kind in zip(rounds, kinds):
+            if kind is not None:
+                z, y, x = (int(c) for c in next(left[str(kind)]))
+                said.append(Click(label, (z, y, x), positive=kind == "fg"))
+    return [tuple(said) for said in rounds]
+
+
+def write_answer(file: Path, labels: LabelMap) -> None:
+    """Write the answer of a step as participants do."""
+    write_arrays(file, {"segs": labels}, level=1)
