@@ -44,12 +44,11 @@ class Bits:
     @cached_property
     def at(self) -> Positions:
         """The flat positions of the set bits in an array of `shape`, ascending."""
-        flat = self.words.ravel()
-        used = np.flatnonzero(flat)
-        voxels = np.unpackbits(flat[used].view(np.uint8), bitorder="little")
-        inside = np.flatnonzero(voxels.view(bool))
-        skipped = (used - np.arange(len(used))) * WORD
-        at: Positions = skipped[inside >> 6] + inside
+        octets = self.words.ravel().view(np.uint8)
+        used = np.flatnonzero(octets != 0)
+        inside = np.flatnonzero(np.unpackbits(octets[used], bitorder="little").view(bool))
+        skipped = (used - np.arange(len(used))) * 8
+        at: Positions = skipped[inside >> 3] + inside
         return at
 
     def __and__(self, other: Bits) -> Bits:

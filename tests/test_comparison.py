@@ -1,6 +1,10 @@
 """What clicks and scores share: frames that fit, and nothing kept too long."""
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from segbench.comparison import Reference, enclosing, label_windows
 
@@ -98,3 +102,18 @@ def test_windows_hold_each_label_exactly():
     }
     assert label_windows(np.zeros((2, 3, 4), np.uint8)) == {}
     assert enclosing(label_windows(reference).values()) == (slice(2, 9), slice(3, 17), slice(4, 28))
+
+
+@pytest.mark.parametrize("runs", [1, 10**9])
+@given(
+    st.tuples(*[st.integers(1, 12)] * 3), st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.5, 1])
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_both_ways_to_find_windows_find_those_of_scipy(runs, shape, seed, share):
+    rng = np.random.default_rng(seed)
+    labels = np.where(rng.random(shape) < share, rng.choice([1, 2, 700], shape), 0)
+    found = ndimage.find_objects(labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segbench.comparison.MIN_RUN", runs)
+        windows = label_windows(labels.astype(np.uint16))
+    assert windows == {label: box for label, box in enumerate(found, start=1) if box is not None}

@@ -7,7 +7,7 @@ memory that one implementation has freed hides what the other one needs.
 
 import argparse
 import json
-import resource
+import re
 import sys
 import time
 from collections import defaultdict
@@ -124,7 +124,9 @@ def save(volume: Volume, folder: Path) -> None:
 
 
 def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not ru_maxrss, which starts at the peak of the process that started this one
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def main(folder: Path, implementation: str, kind: str) -> None:
