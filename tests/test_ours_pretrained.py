@@ -1,7 +1,8 @@
 """Warm start: a file in the very format of nnInteractive v1.0, small and with random weights."""
 
+import io
 import json
-import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -173,9 +174,6 @@ def test_numbers_pickled_under_numpy_1_are_read(tmp_path):
 
 def repickled(archive):
     """Return a torch archive in which numpy's modules have their names of numpy 1."""
-    import io
-    import zipfile
-
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -191,8 +189,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     file = tmp_path / "checkpoint_final.pth"
     with pytest.raises(AdapterError, match="no weights at"):
         starting_point(file, SMALL)
-    file.write_bytes(pickle.dumps({"a": 1}, protocol=2))
-    with pytest.raises(AdapterError, match="network_weights"):
+    file.write_bytes(b"not a checkpoint")
+    with pytest.raises(AdapterError, match="loads safely"):
         starting_point(file, SMALL)
     torch.save({"state_dict": {}}, file)
     with pytest.raises(AdapterError, match="network_weights"):
