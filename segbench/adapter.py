@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -135,7 +136,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
     AdapterError
         If it defines no ``make_adapter`` or does not take the options.
     """
-    module = _import(file)
+    module = import_file(file)
     make = getattr(module, "make_adapter", None)
     if make is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
@@ -149,7 +150,8 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
     return adapter
 
 
-def _import(file: Path) -> object:
+def import_file(file: Path) -> ModuleType:
+    """Import an adapter's file in this process under the name that belongs to it."""
     is_package = file.name == "__init__.py"
     name = f"segbench_adapter_{name_of(file)}"
     places = [str(file.parent)] if is_package else None

@@ -244,6 +244,24 @@ def report(
     click.echo(f"report: {out / 'index.html'}")
 
 
+@cli.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF NAME]...")
+def train(name: str, arguments: tuple[str, ...]) -> None:
+    """Train the adapter NAME by its own program.
+
+    \b
+    segbench train ours --help
+    segbench train ours --data train/ --minutes 120 --out mine.safetensors
+    """
+    from segbench import training
+
+    training.train(name, arguments)
+
+
 @cli.command()
 @click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
 @click.option("--inputs", type=EXISTING_FOLDER, required=True, help="Holds CASE.npz files.")

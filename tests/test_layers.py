@@ -15,7 +15,7 @@ LAYERS = [
     {"comparison", "depth", "metrics"},
     {"simulator"},
     {"dataset", "environments", "exchange", "predictions", "results", "scoring", "session"}
-    | {"worker", "workplace"},
+    | {"training", "worker", "workplace"},
     {"supervisor"},
     {"evaluation", "manifest", "phantoms", "report"},
     {"predict", "rescore", "sharing"},

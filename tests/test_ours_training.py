@@ -1,8 +1,9 @@
-"""Training of `ours`: scenes, crops of scans, dialogues, the loss, and a very short run."""
+"""Training of `ours`: scenes, crops of scans, dialogues, the feed, the loss."""
 
-import csv
-import subprocess
-import sys
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,21 @@ import pytest
 import torch
 
 from adapters.ours.crop import window_around
-from adapters.ours.network import CONFIGS, NetworkConfig
 from adapters.ours.prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS
-from adapters.ours.training import run as training_run
-from adapters.ours.training.dialogue import click, drawn_box, open_dialogue
-from adapters.ours.training.learning import Phase, Schedule, learning_rate, loss_of
+from adapters.ours.training.dialogue import answer, drawn_box, open_dialogue
+from adapters.ours.training.feed import Feed, Maker
+from adapters.ours.training.losses import click_loss, deep_loss, loss_of
 from adapters.ours.training.objects import (
     jittered_window,
     read_scans,
     scene_of,
+    searching_window,
     split_by_patient,
     targets_of,
     tight_box,
 )
 from adapters.ours.training.scenes import Scene, generated_scene
-from adapters.ours.weights import load_checkpoint
-
-SCRIPT = Path(__file__).parent.parent / "adapters" / "ours" / "training" / "train.py"
+from adapters.ours.training.schedule import Phase, Schedule, learning_rate, phase_at
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):
     assert target.box == tight_box(target.scan.labels, 1)
     assert np.subtract(target.box.high, target.box.low).tolist() == [11, 11, 11]
     for _ in range(5):
-        scene = scene_of(target, rng, 32, centred=True)
+        scene = scene_of(target, rng, 32, boxed=True)
         assert scene.reference.any()
         assert np.isfinite(scene.image).all()
 
@@ -94,13 +93,13 @@ def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):
 def test_windows_in_training_stay_near_the_crop_rule(scans, rng):
     (target,) = targets_of(read_scans(scans)[0])
     rule = window_around(target.box, 16)
-    sizes = [jittered_window(target, rng, 16, centred=True).size for _ in range(200)]
+    sizes = [jittered_window(target, rng, 16).size for _ in range(200)]
     assert np.mean(sizes) == pytest.approx(rule.size[0], rel=0.05)
     assert np.std(sizes) > 0.05 * rule.size[0]
 
 
 def test_an_unboxed_dialogue_opens_with_a_click_inside_the_object(rng):
-    dialogue = open_dialogue(cube(), rng, radius=2.0, boxed=False)
+    dialogue = open_dialogue(cube(), rng, boxed=False)
     assert dialogue.clicks == 1
     assert not dialogue.channels[BOX].any()
     assert dialogue.channels[POSITIVE][6:8, 6:8, 6:8].any()
@@ -108,7 +107,7 @@ def test_an_unboxed_dialogue_opens_with_a_click_inside_the_object(rng):
 
 def test_a_boxed_dialogue_opens_with_a_box_that_meets_the_object(rng):
     for _ in range(30):
-        dialogue = open_dialogue(cube(), rng, radius=2.0, boxed=True)
+        dialogue = open_dialogue(cube(), rng, boxed=True)
         drawn = dialogue.channels[BOX] > 0
         assert (drawn & dialogue.reference).any()
         assert drawn.sum() == np.prod(np.ptp(np.argwhere(drawn), axis=0) + 1)
@@ -124,19 +123,19 @@ def test_boxes_are_drawn_in_several_manners(rng):
 
 
 def test_the_prediction_and_a_click_on_its_error_are_said_next(rng):
-    dialogue = open_dialogue(cube(), rng, radius=2.0, boxed=True)
+    dialogue = open_dialogue(cube(), rng, boxed=True)
     prediction = np.zeros((16, 16, 16), bool)
     prediction[4:10, 4:10, 4:10] = True
     prediction[11:16, 11:16, 11:16] = True
-    assert click(dialogue, prediction, 2.0)
+    assert answer(dialogue, prediction)
     np.testing.assert_array_equal(dialogue.channels[PREVIOUS], prediction)
     assert dialogue.channels[NEGATIVE, 13, 13, 13] == 1
     assert not dialogue.channels[POSITIVE].any()
 
 
 def test_a_perfect_prediction_ends_the_dialogue(rng):
-    dialogue = open_dialogue(cube(), rng, radius=2.0, boxed=True)
-    assert not click(dialogue, dialogue.reference, 2.0)
+    dialogue = open_dialogue(cube(), rng, boxed=True)
+    assert not answer(dialogue, dialogue.reference)
     assert dialogue.clicks == 0
 
 
@@ -155,6 +154,26 @@ def test_a_better_prediction_costs_less():
     assert loss_of(bad, reference, 10.0)[0].item() > 10
 
 
+def test_coarse_heads_are_supervised_by_the_averaged_reference():
+    """A perfect fine head and a coarse one that says 0.5 everywhere, weights 1 and 0.5."""
+    reference = torch.zeros(1, 4, 4, 4)
+    reference[:, :2] = 1
+    fine, coarse = 40 * (reference - 0.5), torch.zeros(1, 2, 2, 2)
+    losses, dice = deep_loss([fine, coarse], reference, weights=(1.0, 0.5), dice_weight=10.0)
+    assert losses.item() == pytest.approx((10 * 0.5 + np.log(2)) * 0.5 / 1.5, abs=1e-3)
+    assert dice == [pytest.approx(1)]
+
+
+def test_near_clicks_alone_the_click_loss_looks():
+    margin, reference = torch.zeros(2, 9, 9, 9), torch.zeros(2, 9, 9, 9)
+    clicked = torch.zeros_like(margin)
+    clicked[0, 4, 4, 4] = 1
+    margin[:, 0, 0, 0] = 50  # badly wrong, but far from the click
+    assert click_loss(margin, reference, clicked).tolist() == [pytest.approx(np.log(2)), 0]
+    margin[0, 4, 4, 5] = 50
+    assert click_loss(margin, reference, clicked)[0].item() > 0.9
+
+
 def test_the_learning_rate_warms_up_and_falls():
     schedule = Schedule(1.0, warm_up=10, learning_rate=1.0)
     assert learning_rate(schedule, 0, 0.0) == pytest.approx(0.1)
@@ -162,27 +181,108 @@ def test_the_learning_rate_warms_up_and_falls():
     assert learning_rate(schedule, 50, 1.0) == pytest.approx(0.02)
 
 
-def test_a_short_run_leaves_a_log_a_curve_and_a_checkpoint(scans, tmp_path, monkeypatch):
-    monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6), (1, 1)))
-    monkeypatch.setattr(training_run, "LOG_EVERY", 2)
-    monkeypatch.setattr(training_run, "TUNE_SCENES", 1)
-    out, said = tmp_path / "tiny.safetensors", []
-    schedule = Schedule(0.03, config="tiny", phases=(Phase(1.0, 16, 2),))
-    training_run.train(schedule, scans, out, said.append)
-    network, recipe = load_checkpoint(out)
-    assert recipe.patch == 16
-    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
-    with out.with_suffix(".log.csv").open() as file:
-        losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    assert losses
-    assert np.isfinite(losses).all()
-    with out.with_suffix(".tune.csv").open() as file:
-        assert {row["set"] for row in csv.DictReader(file)} == {"scans", "scenes"}
-    assert any("inscribed ellipsoid" in line for line in said)
+def test_phases_follow_each_other():
+    schedule = Schedule(phases=(Phase(0.4, 32, 4), Phase(1.0, 64, 2)))
+    assert [phase_at(schedule, done).patch for done in (0, 0.39, 0.4, 1.0)] == [32, 32, 64, 64]
 
 
-def test_the_script_explains_its_options():
-    shown = subprocess.run(
-        [sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True
-    )
-    assert "--minutes" in shown.stdout
+def test_a_search_without_a_box_zooms_from_native_to_the_whole_object(scans, rng):
+    (target,) = targets_of(read_scans(scans)[0])
+    windows = [searching_window(target, rng, 8) for _ in range(200)]
+    edges = [np.mean(window.size) for window in windows]
+    assert min(edges) == pytest.approx(8, rel=0.25)
+    assert max(edges) > max(np.subtract(target.box.high, target.box.low))
+    for window in windows:
+        middle = np.add(window.low, np.array(window.size) / 2)
+        assert np.abs(middle - target.deepest).max() < 4
+    z, y, x = target.deepest
+    assert target.scan.labels[z, y, x] == 1
+    assert target.deepest == (9, 11, 12)
+
+
+def maker(scans=None, **choices):
+    groups = [targets_of(scan) for scan in read_scans(scans)] if scans else []
+    return Maker(groups, Schedule(**choices))
+
+
+def assert_same(first, second):
+    for name in ("channels", "reference"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_make_what_one_process_would_make(workers, scans):
+    alone, shared = Feed(maker(scans), workers=0), Feed(maker(scans), workers=workers)
+    try:
+        for patch in (16, 16, 16, 16, 32, 32, 16):
+            assert_same(alone.next(patch), shared.next(patch))
+    finally:
+        shared.close()
+
+
+def test_a_feed_may_begin_at_any_number(scans):
+    whole, later = Feed(maker(scans), workers=0), Feed(maker(scans), workers=2, number=3)
+    try:
+        for _ in range(3):
+            whole.next(16)
+        assert_same(whole.next(16), later.next(16))
+    finally:
+        later.close()
+
+
+def test_no_two_dialogues_are_alike():
+    feed = Feed(maker(share_unboxed=0), workers=0)
+    first, second = feed.next(16), feed.next(16)
+    assert (first.channels != second.channels).any()
+
+
+def test_a_fault_in_a_worker_is_told_with_its_place():
+    feed = Feed(Maker([[]], Schedule(share_generated=0)), workers=1)
+    try:
+        with pytest.raises(RuntimeError, match=r"making dialogue 0 failed:\nTraceback"):
+            feed.next(16)
+    finally:
+        feed.close()
+
+
+def test_a_killed_worker_is_noticed():
+    feed = Feed(maker(), workers=1)
+    try:
+        feed.next(16)
+        ((process, _),) = feed._lines
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        with pytest.raises(EOFError):
+            [feed.next(16) for _ in range(5)]  # what lay ready may still come
+    finally:
+        feed.close()
+
+
+def test_workers_end_when_the_training_is_killed():
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def killed():
+        feed = Feed(maker(), workers=2)
+        feed.next(16)
+        theirs.send([process.pid for process, _ in feed._lines])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = context.Process(target=killed)
+    child.start()
+    theirs.close()
+    workers = ours.recv()
+    child.join()
+    deadline = time.monotonic() + 60
+    while any(map(lives, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(lives, workers))
+
+
+def lives(process):
+    """Whether a process runs; one that ended and was not yet collected does not."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

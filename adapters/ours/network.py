@@ -152,8 +152,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Transposed convolutions up, one convolution a stage, one output head a stage.
 
-    Only the last head is used: the paper has no deep supervision. The others exist because the
-    pretrained weights carry them.
+    Inference uses the last head only, as the paper does; training may supervise the others too
+    (``outputs``). They exist in any case because the pretrained weights carry them.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -170,11 +170,17 @@ class Decoder(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Return the logits at full resolution, (batch, outputs, z, y, x)."""
+        return self.outputs(features, heads=1)[0]
+
+    def outputs(self, features: list[Tensor], *, heads: int) -> list[Tensor]:
+        """Return the logits of the last ``heads`` heads, finest first, each half as fine."""
         *skips, x = features
-        for up, stage, skip in zip(self.transpconvs, self.stages, skips[::-1]):
-            x = stage(torch.cat((up(x), skip), dim=1))
-        logits: Tensor = self.seg_layers[-1](x)
-        return logits
+        logits = []
+        for place, skip in enumerate(skips[::-1]):
+            x = self.stages[place](torch.cat((self.transpconvs[place](x), skip), dim=1))
+            if place >= len(skips) - heads:
+                logits.append(self.seg_layers[place](x))
+        return logits[::-1]
 
 
 class ResidualEncoderUNet(nn.Module):
@@ -191,6 +197,10 @@ class ResidualEncoderUNet(nn.Module):
         """Map (batch, 8, z, y, x) to (batch, 2, z, y, x); edges multiples of ``config.stride``."""
         logits: Tensor = self.decoder(self.encoder(x))
         return logits
+
+    def outputs(self, x: Tensor, *, heads: int) -> list[Tensor]:
+        """Return the logits of up to ``heads`` resolutions, finest first, for deep supervision."""
+        return self.decoder.outputs(self.encoder(x), heads=heads)
 
 
 def _initialise(module: nn.Module) -> None:

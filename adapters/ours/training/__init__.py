@@ -1,1 +1,16 @@
 """Training of ``ours``: generated scenes, annotated scans, dialogues, the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segbench.errors import AdapterError
+
+
+def main(arguments: Sequence[str], program: str = "train") -> None:
+    """Train as the arguments of the command line say."""
+    try:
+        from .command import main as train
+    except ImportError as error:
+        raise AdapterError(f"training needs {error.name}: pip install 'segbench[ours]'") from error
+    train(arguments, program)

@@ -8,56 +8,73 @@ costs no extra pass.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from segbench.core import Mask
+from segbench.core import Click, Mask
 from segbench.simulator import next_click
 
 from ..crop import Floats
 from ..intensity import occupied_box
-from ..prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS, draw_ball, network_input
+from ..prompts import BOX, NEGATIVE, POSITIVE, ball_radius, draw_ball, network_input
 from .scenes import Scene
 
 LABEL = 1
+Slices = tuple[slice, ...]
 
 
 @dataclass
 class Dialogue:
-    """A scene, the network's input as of now, and the number of clicks in it."""
+    """A scene, the prompts given and the last answer; all on the patch."""
 
-    channels: Floats  # (8, z, y, x)
-    reference: Mask
-    clicks: int = 0
+    scene: Scene
+    box: Slices | None
+    previous: Mask
+    said: list[Click] = field(default_factory=list)
+
+    @property
+    def reference(self) -> Mask:
+        """The scene's object."""
+        return self.scene.reference
+
+    @property
+    def clicks(self) -> int:
+        """How many clicks have been given."""
+        return len(self.said)
+
+    @property
+    def channels(self) -> Floats:
+        """The network's input as of now, (8, z, y, x)."""
+        channels = network_input(self.scene.image, self.previous)
+        if self.box is not None:
+            channels[BOX][self.box] = 1
+        for click in self.said:
+            channel = channels[POSITIVE if click.positive else NEGATIVE]
+            draw_ball(channel, np.array(click.at, dtype=float), ball_radius(len(self.previous)))
+        return channels
 
 
-def open_dialogue(
-    scene: Scene, rng: np.random.Generator, radius: float, *, boxed: bool
-) -> Dialogue:
+def open_dialogue(scene: Scene, rng: np.random.Generator, *, boxed: bool) -> Dialogue:
     """Start with a box, or without one and with a first click."""
     nothing = np.zeros_like(scene.reference)
-    dialogue = Dialogue(network_input(scene.image, nothing), scene.reference)
-    if boxed:
-        dialogue.channels[BOX][drawn_box(scene.reference, rng)] = 1
-    else:
-        click(dialogue, nothing, radius)
+    dialogue = Dialogue(scene, drawn_box(scene.reference, rng) if boxed else None, nothing)
+    if not boxed:
+        answer(dialogue, nothing)
     return dialogue
 
 
-def click(dialogue: Dialogue, prediction: Mask, radius: float) -> bool:
+def answer(dialogue: Dialogue, prediction: Mask) -> bool:
     """Add the simulated user's next click; False when the prediction is perfect."""
-    said = next_click(prediction, dialogue.reference, label=LABEL)
-    if said is None:
+    click = next_click(prediction, dialogue.reference, label=LABEL)
+    if click is None:
         return False
-    channel = dialogue.channels[POSITIVE if said.positive else NEGATIVE]
-    draw_ball(channel, np.array(said.at, dtype=float), radius)
-    dialogue.channels[PREVIOUS] = prediction
-    dialogue.clicks += 1
+    dialogue.said.append(click)
+    dialogue.previous = prediction
     return True
 
 
-def drawn_box(reference: Mask, rng: np.random.Generator) -> tuple[slice, ...]:
+def drawn_box(reference: Mask, rng: np.random.Generator) -> Slices:
     """Return a box as the challenge, a careful or a careless user draws it.
 
     The challenge draws the in-plane sides on the middle slice only, so that objects stick out.
@@ -69,9 +86,7 @@ def drawn_box(reference: Mask, rng: np.random.Generator) -> tuple[slice, ...]:
     return tight if manner < 0.7 else _careless(tight, rng, len(reference))
 
 
-def _middle_slice_box(
-    reference: Mask, rng: np.random.Generator, tight: tuple[slice, ...]
-) -> tuple[slice, ...]:
+def _middle_slice_box(reference: Mask, rng: np.random.Generator, tight: Slices) -> Slices:
     # scenes are turned at random, so any axis may be the one across the slices
     across = int(rng.integers(3))
     used = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != across)))
@@ -83,7 +98,7 @@ def _middle_slice_box(
     return tuple(spans)
 
 
-def _careless(tight: tuple[slice, ...], rng: np.random.Generator, patch: int) -> tuple[slice, ...]:
+def _careless(tight: Slices, rng: np.random.Generator, patch: int) -> Slices:
     out, into = patch // 12, patch // 24
     return tuple(
         slice(

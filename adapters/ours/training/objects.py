@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from numpy.typing import NDArray
 
 from segbench.challenge import ChallengeFile
 from segbench.core import Box, LabelMap, Voxel
+from segbench.simulator import next_click
 
 from ..crop import Floats, Window, cut_image, cut_mask, window_around
 from ..intensity import Intensity, occupied_box
 from .scenes import Scene
 
 FEWEST_VOXELS = 60
+ZOOM_OUT = 1.5  # what one zoom of a search without a box multiplies the window by
 # licence not stated; share-alike, which would pass to the weights; scattered, so never boxed
 LEFT_OUT = ("US_DeepRegTRUS", "MR_MSDHippocampus", "MR_OpenMS")
 
@@ -49,6 +53,15 @@ class Target:
 
     scan: Scan
     box: Box
+
+    @cached_property
+    def deepest(self) -> Voxel:
+        """Where the simulated user clicks first when nothing is segmented yet."""
+        part = tuple(slice(low, high) for low, high in zip(self.box.low, self.box.high))
+        wanted = np.ascontiguousarray(self.scan.labels[part] == self.box.label)
+        click = next_click(np.zeros_like(wanted), wanted, label=self.box.label)
+        assert click is not None  # targets are not empty
+        return _voxel(np.add(click.at, self.box.low))
 
 
 def read_scans(folder: Path, left_out: Sequence[str] = LEFT_OUT) -> list[Scan]:
@@ -95,12 +108,9 @@ def tight_box(labels: LabelMap, label: int) -> Box:
     return Box(label, low, high, drawn_at=(low[0] + high[0]) // 2)
 
 
-def scene_of(target: Target, rng: np.random.Generator, patch: int, *, centred: bool) -> Scene:
-    """Cut a target out of its scan with a jittered crop rule and change its looks a little.
-
-    Not ``centred``: round one of its voxels instead of its box, as when no box was given.
-    """
-    window = jittered_window(target, rng, patch, centred=centred)
+def scene_of(target: Target, rng: np.random.Generator, patch: int, *, boxed: bool) -> Scene:
+    """Cut a target out of its scan with a jittered crop rule and change its looks a little."""
+    window = jittered_window(target, rng, patch) if boxed else searching_window(target, rng, patch)
     scan = target.scan
     image = cut_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
     reference = cut_mask(scan.labels, window, patch, label=target.box.label)
@@ -112,24 +122,32 @@ def scene_of(target: Target, rng: np.random.Generator, patch: int, *, centred: b
     )
 
 
-def jittered_window(
-    target: Target, rng: np.random.Generator, patch: int, *, centred: bool
-) -> Window:
+def jittered_window(target: Target, rng: np.random.Generator, patch: int) -> Window:
     """Return the crop rule's window, shifted, scaled and stretched a little."""
     rule = window_around(target.box, patch)
     scale = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.07, 3))
     size = np.maximum(np.round(np.array(rule.size) * scale), 2).astype(int)
-    middle = np.add(target.box.low, target.box.high) / 2 + rng.uniform(-0.05, 0.05, 3) * size
-    if not centred:
-        middle = _random_voxel(target, rng)
+    middle = np.add(target.box.low, target.box.high) / 2
+    return _window(middle + rng.uniform(-0.05, 0.05, 3) * size, size)
+
+
+def searching_window(target: Target, rng: np.random.Generator, patch: int) -> Window:
+    """Return a window as a search without a box passes through.
+
+    It starts at native resolution round the first click, deep inside the object, and zooms out
+    by half while the prediction touches its border, centred on what was found so far.
+    """
+    enough = 1.2 * window_around(target.box, patch).size[0]
+    zooms = 1 + max(0, math.ceil(math.log(enough / patch, ZOOM_OUT)))
+    edge = patch * ZOOM_OUT ** int(rng.integers(zooms))
+    size = np.round(edge * np.exp(rng.normal(0, 0.07, 3))).astype(int)
+    start, end = np.array(target.deepest), np.add(target.box.low, target.box.high) / 2
+    middle = start + (end - start) * max(rng.uniform(-1, 1), 0.0)
+    return _window(middle + rng.uniform(-0.07, 0.07, 3) * size, size)
+
+
+def _window(middle: NDArray[Any], size: NDArray[Any]) -> Window:
     return Window(_voxel(np.round(middle - size / 2).astype(int)), _voxel(size))
-
-
-def _random_voxel(target: Target, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-    part = tuple(slice(low, high) for low, high in zip(target.box.low, target.box.high))
-    voxels = np.argwhere(target.scan.labels[part] == target.box.label)
-    chosen: NDArray[np.integer[Any]] = voxels[int(rng.integers(len(voxels)))] + target.box.low
-    return chosen
 
 
 def _altered(image: Floats, rng: np.random.Generator) -> Floats:

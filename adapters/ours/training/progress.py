@@ -12,25 +12,26 @@ from torch import Tensor, nn
 from segbench.core import Mask
 
 from ..prompts import BOX
-from .dialogue import Dialogue, click, open_dialogue
+from .dialogue import Dialogue, answer, open_dialogue
 from .objects import Target, scene_of
 from .scenes import generated_scene
 
-CLICKS = 3
+CLICKS = 5
 
 
 def fixed_dialogues(
-    targets: Sequence[Target], patch: int, radius: float, *, scenes: int, seed: int
-) -> tuple[list[Dialogue], list[Dialogue]]:
-    """Return opened dialogues, the same for the same seed: of ``targets`` and of generated ones."""
+    targets: Sequence[Target], patch: int, *, boxed: bool, seed: int
+) -> list[Dialogue]:
+    """Return an opened dialogue for each target, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    real = [scene_of(target, rng, patch, centred=True) for target in targets]
-    made = [generated_scene(rng, patch) for _ in range(scenes)]
-    opened = [
-        [open_dialogue(scene, rng, radius, boxed=True) for scene in group if scene.reference.any()]
-        for group in (real, made)
-    ]
-    return opened[0], opened[1]
+    scenes = [scene_of(target, rng, patch, boxed=boxed) for target in targets]
+    return [open_dialogue(scene, rng, boxed=boxed) for scene in scenes if scene.reference.any()]
+
+
+def generated_dialogues(count: int, patch: int, *, seed: int) -> list[Dialogue]:
+    """Return opened dialogues of generated scenes, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return [open_dialogue(generated_scene(rng, patch), rng, boxed=True) for _ in range(count)]
 
 
 def dice(prediction: Mask, reference: Mask) -> float:
@@ -39,9 +40,9 @@ def dice(prediction: Mask, reference: Mask) -> float:
     return 2 * both / (int(prediction.sum()) + int(reference.sum()))
 
 
-def mean_curve(network: nn.Module, dialogues: Sequence[Dialogue], radius: float) -> list[float]:
-    """Return the mean DSC at the box and after each of ``CLICKS`` clicks."""
-    curves = [_curve(network, dialogue, radius) for dialogue in dialogues]
+def mean_curve(network: nn.Module, dialogues: Sequence[Dialogue]) -> list[float]:
+    """Return the mean DSC at the opening and after each of ``CLICKS`` further clicks."""
+    curves = [_curve(network, dialogue) for dialogue in dialogues]
     return [float(mean) for mean in np.mean(curves, axis=0)]
 
 
@@ -58,19 +59,20 @@ def ellipsoid_dice(dialogues: Sequence[Dialogue]) -> float:
     return float(np.mean(scores))
 
 
-def _curve(network: nn.Module, dialogue: Dialogue, radius: float) -> list[float]:
-    dialogue = replace(dialogue, channels=dialogue.channels.copy())
+def _curve(network: nn.Module, dialogue: Dialogue) -> list[float]:
+    dialogue = replace(dialogue, said=list(dialogue.said))
     scores = []
     for _ in range(CLICKS + 1):
         prediction = foreground(network, dialogue)
         scores.append(dice(prediction, dialogue.reference))
-        click(dialogue, prediction, radius)
+        answer(dialogue, prediction)
     return scores
 
 
 def foreground(network: nn.Module, dialogue: Dialogue) -> Mask:
     """Return where the network sees the object now."""
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        logits: Tensor = network(torch.from_numpy(dialogue.channels)[None])[0].float()
-    mask: Mask = (logits[1] > logits[0]).numpy()
+        logits: Tensor = network(torch.from_numpy(dialogue.channels)[None].to(device))[0].float()
+    mask: Mask = (logits[1] > logits[0]).cpu().numpy()
     return mask

@@ -1,94 +1,146 @@
-"""One training run: data in, a log, a curve and a checkpoint out."""
+"""One training run: data in, a log, curves and a checkpoint out."""
 
 from __future__ import annotations
 
 import csv
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..network import CONFIGS
 from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
+from .curves import draw_curves
 from .dialogue import Dialogue
-from .learning import Schedule, Source, Trainer, mixed_precision, phase_at
+from .feed import Feed, Maker
+from .learning import Fact, Trainer, mixed_precision
 from .objects import Scan, Target, read_scans, split_by_patient, targets_of
-from .progress import CLICKS, ellipsoid_dice, fixed_dialogues, mean_curve
+from .pretrained import starting_point
+from .progress import CLICKS, ellipsoid_dice, fixed_dialogues, generated_dialogues, mean_curve
+from .resuming import load_state, save_state
+from .schedule import Schedule, phase_at, share_done
 
 LOG_EVERY = 50  # steps
 TUNE_TARGETS, TUNE_SCENES = 26, 10
-LICENCE = "Apache-2.0"
+TUNE_COLUMNS = (
+    *("step", "samples", "minutes", "set", "opening"),
+    *(f"click_{i + 1}" for i in range(CLICKS)),
+)
+LOG_COLUMNS = ("step", "samples", "minutes", "patch", "loss", "dice_box", "dice_clicked")
 
 Row = Sequence[object]
-Say = Callable[[str], None]
+Clock = Callable[[], float]  # seconds
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training reads and writes, and what it runs on."""
+
+    data: Path
+    out: Path
+    start: Path | None = None  # weights to begin with
+    resume: bool = False
+    workers: int = 1
+    device: str = "cpu"
+
+    @property
+    def state(self) -> Path:
+        """The file from which a killed training goes on."""
+        return self.out.with_suffix(".state.pt")
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Who is told what happens: lines to keep, and the state of the work after each step."""
+
+    say: Callable[[str], None]
+    show: Callable[[float, int, float], None]  # share done, steps, loss
 
 
 @dataclass
 class Run:
-    """A trainer, what it is measured on, and the files it writes."""
+    """A trainer, what it is measured on, and the time it has used."""
 
     trainer: Trainer
     tune: dict[str, list[Dialogue]]
-    out: Path
-    say: Say
+    place: Place
+    teller: Teller
+    minutes: float = 0.0
+    measured: float = 0.0  # when, in minutes
+    facts: list[Fact] = field(default_factory=list)
 
     @property
     def schedule(self) -> Schedule:
         """The schedule of the trainer."""
         return self.trainer.schedule
 
-    def measure(self, minutes: float) -> None:
-        """Append the average network's curve on both tune sets to the log and save it."""
-        radius = ball_radius(self.schedule.phases[-1].patch)
-        with mixed_precision():
+    @property
+    def done(self) -> float:
+        """The share of the budget that is used up."""
+        return share_done(self.schedule, self.trainer.steps, self.minutes)
+
+    def measure(self) -> None:
+        """Append the average network's curve on each tune set, save it and the state."""
+        with mixed_precision(self.trainer.device):
             curves = {
-                name: mean_curve(self.trainer.average, dialogues, radius)
+                name: mean_curve(self.trainer.average, dialogues)
                 for name, dialogues in self.tune.items()
             }
         for name, curve in curves.items():
-            row = [self.trainer.steps, self.trainer.samples, f"{minutes:.1f}", name]
-            append(self.out.with_suffix(".tune.csv"), TUNE_COLUMNS, [*row, *map(_short, curve)])
-            self.say(f"{minutes:5.1f} min  {name}: DSC " + " ".join(map(_short, curve)))
-        self.save(minutes)
+            row = [self.trainer.steps, self.trainer.samples, f"{self.minutes:.1f}", name]
+            tune = self.place.out.with_suffix(".tune.csv")
+            append(tune, TUNE_COLUMNS, [*row, *map(_short, curve)])
+            shown = " ".join(map(_short, curve))
+            self.teller.say(f"{self.minutes:6.1f} min  {name}: DSC {shown}")
+        self.measured = self.minutes
+        self.save()
 
-    def save(self, minutes: float) -> None:
-        """Write the averaged weights as they are now."""
-        schedule, patch = self.schedule, self.schedule.phases[-1].patch
+    def save(self) -> None:
+        """Write the log, the averaged weights, the state to go on from, and the curves."""
+        if self.facts:
+            self.log()
+        trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
         made = (
-            f"{minutes:.0f} minutes, {self.trainer.steps} steps, {self.trainer.samples} samples, "
-            f"seed {schedule.seed}"
+            f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples} samples of "
+            f"{patch}^3, seed {schedule.seed}, {trainer.origin}"
         )
-        config = CONFIGS[schedule.config]
-        recipe = Recipe(config, patch, ball_radius(patch), True, LICENCE, made)
-        save_checkpoint(self.out, self.trainer.average.state_dict(), recipe)
+        config, radius = CONFIGS[schedule.config], ball_radius(patch)
+        recipe = Recipe(config, patch, radius, True, trainer.licence, made)
+        save_checkpoint(self.place.out, trainer.average.state_dict(), recipe)
+        save_state(self.place.state, trainer, self.minutes)
+        draw_curves(self.place.out)
+
+    def log(self) -> None:
+        """Append the means over the last steps to the log."""
+        means = (
+            [loss for _, _, loss in self.facts],
+            [dice for clicks, dice, _ in self.facts if clicks == 0],
+            [dice for clicks, dice, _ in self.facts if clicks > 0],
+        )
+        shown = [_short(float(np.mean(values))) if values else "" for values in means]
+        patch = phase_at(self.schedule, self.done).patch
+        row = [self.trainer.steps, self.trainer.samples, f"{self.minutes:.2f}", patch, *shown]
+        append(self.place.out.with_suffix(".log.csv"), LOG_COLUMNS, row)
+        self.facts = []
 
 
-TUNE_COLUMNS = (
-    "step",
-    "samples",
-    "minutes",
-    "set",
-    "box",
-    *(f"click_{i + 1}" for i in range(CLICKS)),
-)
-LOG_COLUMNS = ("step", "samples", "minutes", "patch", "loss", "dice_box", "dice_clicked")
-
-
-def train(schedule: Schedule, data: Path, out: Path, say: Say) -> None:
-    """Train for the scheduled time; a usable checkpoint exists after the first evaluation."""
+def train(schedule: Schedule, place: Place, teller: Teller, clock: Clock = time.monotonic) -> None:
+    """Train until the budget is used up; a usable checkpoint exists after the first evaluation."""
     rng = np.random.default_rng(schedule.seed)
-    learn, hold = split_by_patient(read_scans(data), schedule.tune_share, rng)
-    say(f"{len(learn)} scans to train on, {len(hold)} to tune on: {_names(hold)}")
-    source = Source(grouped(learn), rng, schedule)
-    run = Run(Trainer(schedule, source), _tune_sets(schedule, hold), out, say)
-    for name, dialogues in run.tune.items():
-        say(
-            f"{name}: {len(dialogues)} objects, inscribed ellipsoid {ellipsoid_dice(dialogues):.3f}"
-        )
-    _until_the_time_is_up(run)
+    learn, hold = split_by_patient(read_scans(place.data), schedule.tune_share, rng)
+    teller.say(f"{len(learn)} scans to train on, {len(hold)} to tune on: {_names(hold)}")
+    feed = Feed(Maker(grouped(learn), schedule), place.workers)
+    try:
+        trainer = Trainer(schedule, feed, torch.device(place.device))
+        run = Run(trainer, tune_sets(schedule, hold), place, teller)
+        _begin(run)
+        _until_the_budget_is_used_up(run, clock)
+    finally:
+        feed.close()
 
 
 def grouped(scans: Sequence[Scan]) -> list[list[Target]]:
@@ -99,6 +151,21 @@ def grouped(scans: Sequence[Scan]) -> list[list[Target]]:
     return [targets for targets in groups.values() if targets]
 
 
+def tune_sets(schedule: Schedule, hold: Sequence[Scan]) -> dict[str, list[Dialogue]]:
+    """Return what progress is measured on: held-out scans with and without boxes, and scenes."""
+    rng = np.random.default_rng(schedule.seed + 1)
+    patch, seed = schedule.phases[-1].patch, schedule.seed + 2
+    targets = [
+        group[int(place)] for group in grouped(hold) for place in rng.permutation(len(group))
+    ][:TUNE_TARGETS]
+    sets = {
+        "scans": fixed_dialogues(targets, patch, boxed=True, seed=seed),
+        "scans_without_box": fixed_dialogues(targets[::2], patch, boxed=False, seed=seed),
+        "scenes": generated_dialogues(TUNE_SCENES, patch, seed=seed),
+    }
+    return {name: dialogues for name, dialogues in sets.items() if dialogues}
+
+
 def append(path: Path, columns: Row, row: Row) -> None:
     """Append one row to a csv file, after its header when it is new."""
     fresh = not path.exists()
@@ -107,44 +174,47 @@ def append(path: Path, columns: Row, row: Row) -> None:
         writer.writerows([columns, row] if fresh else [row])
 
 
-def _until_the_time_is_up(run: Run) -> None:
-    start, schedule = time.monotonic(), run.schedule
-    facts: list[tuple[int, float, float]] = []
-    measured = minutes = 0.0
-    while minutes < schedule.minutes:
-        facts += run.trainer.step(minutes / schedule.minutes)
-        minutes = (time.monotonic() - start) / 60
+def _forget_after(path: Path, steps: int) -> None:
+    """Drop the rows of steps that will be done again."""
+    if not path.is_file():
+        return
+    columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    path.unlink()
+    for row in rows:
+        if int(row[0]) <= steps:
+            append(path, columns, row)
+
+
+def _begin(run: Run) -> None:
+    """Go on from the stored state, or start from given weights, or from random ones."""
+    place, trainer = run.place, run.trainer
+    if place.resume and place.state.is_file():
+        run.minutes = run.measured = load_state(place.state, trainer)
+        for suffix in (".log.csv", ".tune.csv"):
+            _forget_after(place.out.with_suffix(suffix), trainer.steps)
+        run.teller.say(f"going on after {trainer.steps} steps, {run.minutes:.1f} minutes")
+        return
+    if place.start is not None:
+        trainer.start_from(starting_point(place.start, trainer.network.config))
+    for name, dialogues in run.tune.items():
+        if dialogues[0].box is not None:
+            floor = ellipsoid_dice(dialogues)
+            run.teller.say(f"{name}: {len(dialogues)} objects, inscribed ellipsoid {floor:.3f}")
+    if place.start is not None:
+        run.measure()
+
+
+def _until_the_budget_is_used_up(run: Run, clock: Clock) -> None:
+    started = clock() - 60 * run.minutes
+    while run.done < 1:
+        run.facts += run.trainer.step(run.done)
+        run.minutes = (clock() - started) / 60
+        run.teller.show(run.done, run.trainer.steps, run.facts[-1][2])
         if run.trainer.steps % LOG_EVERY == 0:
-            _log(run, minutes, facts)
-            facts = []
-        if minutes - measured >= schedule.evaluate_minutes:
-            run.measure(minutes)
-            measured = minutes
-    run.measure(minutes)
-
-
-def _log(run: Run, minutes: float, facts: Sequence[tuple[int, float, float]]) -> None:
-    trainer, patch = run.trainer, phase_at(run.schedule, minutes / run.schedule.minutes).patch
-    means = (
-        [loss for _, _, loss in facts],
-        [dice for clicks, dice, _ in facts if clicks == 0],
-        [dice for clicks, dice, _ in facts if clicks > 0],
-    )
-    shown = [_short(float(np.mean(values))) if values else "" for values in means]
-    row = [trainer.steps, trainer.samples, f"{minutes:.2f}", patch, *shown]
-    append(run.out.with_suffix(".log.csv"), LOG_COLUMNS, row)
-
-
-def _tune_sets(schedule: Schedule, hold: Sequence[Scan]) -> dict[str, list[Dialogue]]:
-    rng = np.random.default_rng(schedule.seed + 1)
-    patch = schedule.phases[-1].patch
-    targets = [
-        group[int(place)] for group in grouped(hold) for place in rng.permutation(len(group))
-    ][:TUNE_TARGETS]
-    real, made = fixed_dialogues(
-        targets, patch, ball_radius(patch), scenes=TUNE_SCENES, seed=schedule.seed + 2
-    )
-    return {name: group for name, group in (("scans", real), ("scenes", made)) if group}
+            run.log()
+        if run.minutes - run.measured >= run.schedule.evaluate_minutes and run.done < 1:
+            run.measure()
+    run.measure()
 
 
 def _short(value: float) -> str:

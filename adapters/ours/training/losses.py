@@ -1,0 +1,60 @@
+"""The loss of the paper (Eq. 14-16), at several resolutions, and with a look at the clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def loss_of(margin: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, list[float]]:
+    """Return each sample's loss (Eq. 14-16), and the Dice of its thresholded prediction.
+
+    The sign of the Dice term is the authors' code's; the printed one would maximise the loss.
+    """
+    share, wanted = torch.sigmoid(margin).flatten(1), reference.flatten(1)
+    overlap = soft_dice(share, wanted)
+    entropy = F.binary_cross_entropy_with_logits(margin, reference, reduction="none")
+    losses = weight * (1 - overlap) + entropy.flatten(1).mean(1)
+    return losses, soft_dice((share > 0.5).float(), wanted).tolist()
+
+
+def soft_dice(share: Tensor, wanted: Tensor) -> Tensor:
+    """Return Eq. 15's overlap of each sample, (batch,)."""
+    total = share.sum(1) + wanted.sum(1)
+    return (2 * (share * wanted).sum(1) + 1e-5) / (total + 1e-5)
+
+
+def deep_loss(
+    margins: Sequence[Tensor], reference: Tensor, *, weights: Sequence[float], dice_weight: float
+) -> tuple[Tensor, list[float]]:
+    """Return each sample's weighted mean loss over the heads, finest first, and the finest Dice.
+
+    A coarse head answers to the reference averaged over its voxels. Heads beyond ``weights`` are
+    not trained.
+    """
+    total, dice = loss_of(margins[0], reference, dice_weight)
+    total = weights[0] * total
+    for margin, weight in zip(margins[1:], weights[1:]):
+        edge = reference.shape[-1] // margin.shape[-1]
+        coarse = F.avg_pool3d(reference[:, None], edge)[:, 0]
+        total = total + weight * loss_of(margin, coarse, dice_weight)[0]
+    return total / sum(weights[: len(margins)]), dice
+
+
+def click_loss(margin: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:
+    """Return each sample's mean cross-entropy near its clicks; 0 where there are none.
+
+    The neighbourhood of a click is a sliver of the patch, so the other terms hardly notice
+    whether the network does as it was told there.
+
+    Parameters
+    ----------
+    margin, reference, clicked : (batch, z, y, x)
+        Logits, truth in [0, 1], and 1 inside the balls that mark clicks.
+    """
+    near = F.max_pool3d(clicked[:, None], 5, stride=1, padding=2)[:, 0]
+    entropy = F.binary_cross_entropy_with_logits(margin, reference, reduction="none")
+    return (entropy * near).flatten(1).sum(1) / near.flatten(1).sum(1).clamp_min(1)

@@ -1,0 +1,160 @@
+"""Weights to begin with: a checkpoint of ours, or nnInteractive's, from which the paper starts.
+
+nnInteractive v1.0 is a folder with ``fold_0/checkpoint_final.pth``: a pickled dictionary with the
+tensors (956 keys for 264 tensors) and the plans that say which network they belong to. It is read
+without executing anything but what rebuilds numpy numbers. Its eight input channels are those of
+``prompts``; the three that the challenge never speaks through (negative box, two scribbles) are
+kept and see zeros.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segbench.errors import AdapterError
+
+from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
+from ..weights import fit_state, load_checkpoint
+
+FILE = Path("fold_0") / "checkpoint_final.pth"
+NNINTERACTIVE_LICENCE = "CC-BY-NC-SA-4.0"  # of its weights, and so of what is trained from them
+NORM_OPS = {"InstanceNorm3d": "instance", "GroupNorm": "group"}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Tensors under canonical keys, and what whoever uses them must be told."""
+
+    state: dict[str, Tensor]
+    licence: str
+    origin: str  # half a sentence for the model card
+
+
+def starting_point(path: Path, config: NetworkConfig) -> Start:
+    """Read the weights at ``path`` for a network of ``config``.
+
+    Parameters
+    ----------
+    path : Path
+        A checkpoint of ours (safetensors), nnInteractive's folder, or its ``.pth`` file.
+    config : NetworkConfig
+        The network to train; another one in the file is refused, another norm above all: weights
+        of one norm fit the other without an error and mean something else.
+
+    Raises
+    ------
+    AdapterError
+        Nothing is there, it is unsafe or malformed, or it belongs to another network.
+    """
+    if path.suffix == ".safetensors":
+        network, recipe = load_checkpoint(path)
+        _same_network(path, recipe.config, config)
+        return Start(network.state_dict(), recipe.licence, f"after {recipe.training}")
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise AdapterError(f"no weights at {file}: expected a .pth file or a folder with {FILE}")
+    content = read_safely(file)
+    _same_network(file, stated_config(file, content), config)
+    state = _tensors(file, content, config)
+    return Start(state, NNINTERACTIVE_LICENCE, f"from nnInteractive's {file.name}")
+
+
+def read_safely(file: Path) -> dict[str, Any]:
+    """Unpickle a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
+    try:
+        with torch.serialization.safe_globals(_harmless()):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise AdapterError(
+            f"{file.name}: not a checkpoint that loads safely ({str(error).splitlines()[0]})"
+        ) from error
+    if not isinstance(content, dict) or "network_weights" not in content:
+        raise AdapterError(f"{file.name}: expected a dictionary with network_weights")
+    return content
+
+
+def stated_config(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
+    """Return the network that the checkpoint's plans describe."""
+    try:
+        said = content["init_args"]
+        architecture = _architecture(said["plans"]["configurations"], said["configuration"])
+        norm = NORM_OPS[architecture["norm_op"].rpartition(".")[2]]
+        _assert_known_parts(file, architecture)
+        first = content["network_weights"]["encoder.stem.convs.0.conv.weight"]
+        return NetworkConfig(
+            tuple(architecture["features_per_stage"]),
+            tuple(architecture["n_blocks_per_stage"]),
+            norm,
+            in_channels=first.shape[1],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AdapterError(
+            f"{file.name}: expected plans with a network of known norm, found no {error}"
+        ) from error
+
+
+def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the network's arguments of a configuration or of the one it inherits from."""
+    for _ in configurations:
+        chosen = configurations[name]
+        if "architecture" in chosen:
+            arguments: Mapping[str, Any] = chosen["architecture"]["arch_kwargs"]
+            return arguments
+        name = chosen["inherits_from"]
+    raise KeyError("architecture")
+
+
+def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
+    """Refuse what would change the result without changing a tensor's name or shape."""
+    stages = int(architecture["n_stages"])
+    expected = {
+        "strides": [1] + [2] * (stages - 1),
+        "n_conv_per_stage_decoder": [1] * (stages - 1),
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+    }
+    for key, wanted in expected.items():
+        if _plain(architecture[key]) != wanted:
+            raise AdapterError(f"{file.name}: {key}: expected {wanted}, found {architecture[key]}")
+
+
+def _plain(value: Any) -> Any:
+    """Write [2, 2, 2] as 2: plans may give a stride an axis."""
+    if isinstance(value, (list, tuple)):
+        return [v[0] if isinstance(v, (list, tuple)) and len(set(v)) == 1 else v for v in value]
+    return value
+
+
+def _same_network(file: Path, found: NetworkConfig, wanted: NetworkConfig) -> None:
+    for key in ("norm", "features", "blocks", "in_channels", "out_channels"):
+        if getattr(found, key) != getattr(wanted, key):
+            raise AdapterError(
+                f"{file.name}: expected {key} {getattr(wanted, key)}, found {getattr(found, key)}"
+            )
+
+
+def _tensors(file: Path, content: Mapping[str, Any], config: NetworkConfig) -> dict[str, Tensor]:
+    """Return every tensor once, after a look at whether its aliases agree."""
+    weights: dict[str, Tensor] = content["network_weights"]
+    state = canonical_state(weights)
+    for key, tensor in library_state(state).items():
+        if key not in weights or not torch.equal(weights[key], tensor):
+            raise AdapterError(f"{file.name}: {key} is missing or contradicts its alias")
+    fit_state(ResidualEncoderUNet(config), state, file.name)
+    return state
+
+
+def _harmless() -> list[Any]:
+    """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    makers = [multiarray.scalar, multiarray._reconstruct]
+    old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]
+    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
+    return [*makers, *old, np.ndarray, np.dtype, *dtypes]

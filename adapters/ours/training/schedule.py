@@ -1,0 +1,58 @@
+"""Every choice that moves a training result beside the data, and what follows from the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training with one patch edge; ``until`` is a share of the whole budget."""
+
+    until: float
+    patch: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The budget is ``steps`` where given, else ``minutes`` of wall time."""
+
+    minutes: float = 45.0
+    steps: int | None = None
+    config: str = "small"
+    # not 32: with a bottleneck of 2 voxels an axis, oneDNN's bfloat16 weight gradients are garbage
+    phases: tuple[Phase, ...] = (Phase(1.0, 64, 2),)
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warm_up: int = 100  # steps
+    dice_weight: float = 10.0  # alpha of Eq. 14
+    click_weight: float = 1.0  # of the cross-entropy near clicks
+    deep_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
+    clip_norm: float = 5.0
+    decay: float = 0.999  # of the exponential moving average of the weights
+    share_generated: float = 0.4
+    share_unboxed: float = 0.25
+    another_click: float = 0.75
+    most_clicks: int = 6
+    tune_share: float = 0.15
+    evaluate_minutes: float = 10.0
+    seed: int = 42
+
+
+def phase_at(schedule: Schedule, done: float) -> Phase:
+    """Return the phase at a share ``done`` of the budget."""
+    return next((phase for phase in schedule.phases if done < phase.until), schedule.phases[-1])
+
+
+def learning_rate(schedule: Schedule, step: int, done: float) -> float:
+    """Return the rate after ``step`` steps and a share ``done`` of the budget: warm-up, cosine."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    warm = min(1.0, (step + 1) / schedule.warm_up)
+    return schedule.learning_rate * warm * (0.98 * cosine + 0.02)
+
+
+def share_done(schedule: Schedule, steps: int, minutes: float) -> float:
+    """Return the share of the budget that is used up."""
+    return steps / schedule.steps if schedule.steps else minutes / schedule.minutes

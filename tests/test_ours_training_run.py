@@ -1,0 +1,217 @@
+"""Whole trainings of a tiny network: what they leave behind, and how a killed one goes on."""
+
+import csv
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from adapters.ours.network import CONFIGS, NetworkConfig
+from adapters.ours.training import run as training_run
+from adapters.ours.training.command import USUAL_PHASES, parser, phases, place_of, schedule_of
+from adapters.ours.training.run import Place, Teller, train
+from adapters.ours.training.schedule import Phase, Schedule, share_done
+from adapters.ours.weights import load_checkpoint
+from segbench.cli import cli
+from segbench.errors import AdapterError
+
+TINY = Schedule(
+    steps=12, config="tiny", phases=(Phase(0.6, 16, 2), Phase(1.0, 24, 1)), evaluate_minutes=4
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6, 8), (1, 1, 1)))
+    monkeypatch.setattr(training_run, "LOG_EVERY", 3)
+    monkeypatch.setattr(training_run, "TUNE_SCENES", 1)
+    monkeypatch.setattr("adapters.ours.training.progress.CLICKS", 2)
+    monkeypatch.setattr(
+        training_run, "TUNE_COLUMNS", (*training_run.TUNE_COLUMNS[:5], "click_1", "click_2")
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute on one thread: threads do not survive the fork to the process that is killed."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six scans of three patients, one ball each."""
+    grid = np.indices((20, 24, 28)).transpose(1, 2, 3, 0)
+    names = [f"{m}_STS_{p:03}" for m in ("CT", "PET") for p in (1, 2, 3)]
+    for i, name in enumerate(names):
+        ball = ((grid - (9, 11, 12 + i)) ** 2).sum(-1) <= 25
+        noise = np.random.default_rng(i).integers(0, 60, ball.shape)
+        voxels = (noise + 120 * ball).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", imgs=voxels, gts=ball.astype(np.uint8), spacing=[1] * 3)
+    return tmp_path
+
+
+class Told:
+    """Keeps the lines; may kill the process, as an impatient system does, after a step."""
+
+    def __init__(self, kill_after=None):
+        self.lines, self.kill_after = [], kill_after
+        self.teller = Teller(self.lines.append, self.show)
+
+    def show(self, done, step, loss):
+        if step == self.kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def minutes_pass():
+    """Return a clock by which every step takes one minute."""
+    return map(float, itertools.count(0, 60)).__next__
+
+
+def weights(path):
+    return load_checkpoint(path)[0].state_dict()
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def killed_training(place, schedule, after):
+    """Train in a child process that dies by SIGKILL after a step."""
+    context = multiprocessing.get_context("fork")
+    told = Told(kill_after=after)
+    child = context.Process(target=train, args=(schedule, place, told.teller, minutes_pass()))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+
+
+def test_a_short_run_leaves_a_log_curves_and_a_checkpoint(data, tmp_path):
+    out, told = tmp_path / "tiny.safetensors", Told()
+    train(TINY, Place(data, out, workers=0), told.teller)
+    network, recipe = load_checkpoint(out)
+    assert recipe.patch == 24
+    assert "12 steps" in recipe.training
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+    log = rows(out.with_suffix(".log.csv"))
+    assert [row["step"] for row in log] == ["3", "6", "9", "12"]
+    assert np.isfinite([float(row["loss"]) for row in log]).all()
+    sets = {row["set"] for row in rows(out.with_suffix(".tune.csv"))}
+    assert sets == {"scans", "scans_without_box", "scenes"}
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert any("inscribed ellipsoid" in line for line in told.lines)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_one(
+    data, tmp_path, workers
+):
+    whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
+    train(TINY, Place(data, whole, workers=workers), Told().teller, minutes_pass())
+    place = Place(data, broken, resume=True, workers=workers)
+    killed_training(place, TINY, after=7)
+    before = weights(broken)
+    told = Told()
+    train(TINY, place, told.teller, minutes_pass())
+    assert any("going on after 4 steps" in line for line in told.lines)
+    expected, found = weights(whole), weights(broken)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert any(not torch.equal(before[key], found[key]) for key in expected)
+    for suffix in (".log.csv", ".tune.csv"):
+        without_time = [
+            [{**row, "minutes": None} for row in rows(path.with_suffix(suffix))]
+            for path in (whole, broken)
+        ]
+        assert without_time[0] == without_time[1]
+
+
+def test_a_training_by_the_clock_goes_on_with_the_time_it_has_left(data, tmp_path):
+    out = tmp_path / "timed.safetensors"
+    schedule = replace(TINY, steps=None, minutes=10)
+    place = Place(data, out, resume=True, workers=0)
+    killed_training(place, schedule, after=6)
+    train(schedule, place, Told().teller, minutes_pass())
+    _, recipe = load_checkpoint(out)
+    assert "10 minutes, 10 steps" in recipe.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
+    outs = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for out, seed in zip(outs, (1, 1, 2), strict=True):
+        train(replace(TINY, steps=3, seed=seed), Place(data, out, workers=0), Told().teller)
+    first, again, other = map(weights, outs)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_going_on_with_another_schedule_is_refused(data, tmp_path):
+    place = Place(data, tmp_path / "a.safetensors", resume=True, workers=0)
+    train(replace(TINY, steps=1), place, Told().teller)
+    with pytest.raises(AdapterError, match="trained with steps 1, now asked for 2"):
+        train(replace(TINY, steps=2), place, Told().teller)
+
+
+def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train(replace(TINY, steps=2), Place(data, first, workers=0), Told().teller)
+    start = Place(data, second, start=first, workers=0)
+    train(replace(TINY, steps=1, learning_rate=0.0, weight_decay=0.0), start, Told().teller)
+    before, after = weights(first), weights(second)
+    assert all(torch.allclose(before[key], after[key], atol=1e-3) for key in before)
+    _, recipe = load_checkpoint(second)
+    assert "1 steps" in recipe.training
+    assert "after" in recipe.training
+    assert "2 steps" in recipe.training
+
+
+def test_the_budget_is_steps_where_given_else_minutes():
+    assert share_done(Schedule(minutes=10), 700, 5.0) == 0.5
+    assert share_done(Schedule(minutes=10, steps=1000), 700, 5.0) == 0.7
+
+
+def test_options_become_a_schedule_and_a_place(tmp_path):
+    options = ["--data", str(tmp_path), "--out", "o.safetensors", "--device", "cpu"]
+    given = parser("train").parse_args(
+        [*options, "--phases", "0.36:64:32,1:96:16", "--scenes", "0.5", "--steps", "9"]
+    )
+    schedule = schedule_of(given)
+    assert schedule.phases == (Phase(0.36, 64, 32), Phase(1.0, 96, 16))
+    assert (schedule.share_generated, schedule.steps) == (0.5, 9)
+    assert place_of(given).device == "cpu"
+    paper = schedule_of(parser("train").parse_args([*options, "--config", "paper"]))
+    assert paper.phases == phases(USUAL_PHASES["paper"]) == (Phase(1.0, 192, 2),)
+
+
+def test_segbench_train_hands_its_options_to_the_adapter():
+    shown = CliRunner().invoke(cli, ["train", "ours", "--help"])
+    assert shown.exit_code == 0
+    assert "usage: segbench train ours" in shown.output
+    assert "--minutes" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("empty", "empty: has no training"), ("oures", "did you mean 'ours'")],
+)
+def test_what_cannot_be_trained_is_refused_with_a_reason(name, reason):
+    shown = CliRunner().invoke(cli, ["train", name])
+    assert shown.exit_code == 2
+    assert reason in shown.stderr
+
+
+def test_a_state_holds_nothing_that_could_execute(data, tmp_path):
+    place = Place(data, tmp_path / "a.safetensors", workers=0)
+    train(replace(TINY, steps=2), place, Told().teller)
+    state = torch.load(place.state, weights_only=True)
+    assert json.loads(state["schedule"])["steps"] == 2
+    assert state["steps"] == 2
