@@ -20,7 +20,6 @@ Words = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
 WORD = 64  # voxels
-SLAB = 1 << 18  # voxels compared at a time: what stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,14 +131,9 @@ def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
     """Return the voxels of one label in a frame of a label map."""
     inside = labels[frame]
     depth, height, width = inside.shape
-    words = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD)), "<u8")
-    step = max(1, SLAB // (height * width))
-    slab = np.zeros((min(step, depth), height, words.shape[2] * WORD), bool)
-    for z in range(0, depth, step):
-        part = slab[: min(step, depth - z)]
-        np.equal(inside[z : z + step], label, out=part[:, :, 1 : width + 1])
-        packed = np.packbits(part, axis=-1, bitorder="little").view(words.dtype)
-        words[z + 1 : z + 1 + len(part), 1:-1] = packed
+    mask = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD) * WORD), bool)
+    np.equal(inside, label, out=mask[1:-1, 1:-1, 1 : width + 1])
+    words = np.packbits(mask, axis=-1, bitorder="little").view("<u8")
     low_z, low_y, low_x = (side.start - 1 for side in frame)
     return Bits(words, (low_z, low_y, low_x))
 

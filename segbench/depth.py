@@ -37,13 +37,8 @@ def deepest_voxels(component: Mask, *, max_fine_voxels: int) -> Positions:
     padded = [size + 2 * pad for size, pad in zip(component.shape, padding, strict=True)]
     if math.prod(padded) > max_fine_voxels:
         return _deepest_by_blocks(component, padding)
-    return (
-        _coordinates(_innermost(np.pad(component, 1)), [size + 2 for size in component.shape]) - 1
-    )
-
-
-def _coordinates(positions: Positions, shape: list[int] | tuple[int, ...]) -> Positions:
-    return np.stack(np.unravel_index(positions, shape), axis=1)
+    room = np.pad(component, 1)
+    return np.stack(np.unravel_index(_innermost(room), room.shape), axis=1) - 1
 
 
 def _innermost(room: Mask) -> Positions:
@@ -190,7 +185,7 @@ def _deepest_by_blocks(component: Mask, padding: list[int]) -> Positions:
     room = np.pad(blocks, around)
     whole = tuple(slice(0, size) for size in room.shape)
     positions = _innermost(room) if np.all(around) else _deepest_in(room, whole, 0)[1]
-    deepest = _coordinates(positions, room.shape) - around[:, 0]
+    deepest = np.stack(np.unravel_index(positions, room.shape), axis=1) - around[:, 0]
     corners = np.array(list(np.ndindex(2, 2, 2)))
     voxels = (deepest[:, None] * 2 - odd + corners).reshape(-1, 3)
     voxels = voxels[((voxels >= 0) & (voxels < sizes)).all(axis=1)]

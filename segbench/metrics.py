@@ -19,7 +19,7 @@ from scipy.ndimage import distance_transform_edt
 from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
 
 from segbench.bits import Bits, pack_mask
-from segbench.core import Mask, Spacing
+from segbench.core import Mask, Spacing, Voxel
 
 # the published table has the voxels around a corner in the other order
 MIRRORED = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
@@ -56,15 +56,10 @@ class Surface:
     codes: NDArray[np.uint8]  # one a corner: which of the eight voxels around are in the mask
     ruler: Ruler
 
-    @property
-    def reach(self) -> NDArray[np.intp]:
-        """How far the tolerance reaches, see `reach`."""
-        return self._reach(self.ruler.tolerance_mm)
-
     @cached_property
     def near(self) -> Bits:
         """All corners of the frame within tolerance, if no offset is rounded across it."""
-        return self.corners.spread(self.reach)
+        return self.corners.spread(self.reach(1.0))
 
     @cached_property
     def doubtful(self) -> Bits | None:
@@ -73,14 +68,15 @@ class Surface:
         Offsets of one true length have several float64 lengths, and which of them counts depends
         on the one that scipy's distance transform happens to meet. None where all are on one side.
         """
-        tolerance_mm = self.ruler.tolerance_mm
-        low, high = (self._reach(tolerance_mm * factor) for factor in (1 - CLOSE, 1 + CLOSE))
-        if np.array_equal(self.reach, low) or np.array_equal(self.reach, high):
+        low, exact, high = (self.reach(tolerances) for tolerances in (1 - CLOSE, 1.0, 1 + CLOSE))
+        if np.array_equal(exact, low) or np.array_equal(exact, high):
             return None
         return self.corners.spread(high) ^ self.corners.spread(low)
 
-    def _reach(self, limit_mm: float) -> NDArray[np.intp]:
-        return reach(self.ruler.spacing, limit_mm, self.corners.shape)
+    def reach(self, tolerances: float) -> NDArray[np.intp]:
+        """Return how far so many times the tolerance reaches, see `offsets_within`."""
+        limit_mm = self.ruler.tolerance_mm * tolerances
+        return offsets_within(limit_mm, self.ruler.spacing, self.corners.shape)
 
 
 def surface_of(mask: Bits, ruler: Ruler) -> Surface:
@@ -90,7 +86,7 @@ def surface_of(mask: Bits, ruler: Ruler) -> Surface:
 
 
 @lru_cache(64)
-def reach(spacing: Spacing, limit_mm: float, shape: tuple[int, int, int]) -> NDArray[np.intp]:
+def offsets_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.intp]:
     """Return the largest offset along x within a limit for each offset along z and y.
 
     Lengths are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
@@ -176,7 +172,7 @@ def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
 def _within(surface: Surface, other: Surface) -> Mask:
     """Return for each corner of ``surface`` whether ``other`` is within tolerance."""
     tolerance_mm = surface.ruler.tolerance_mm
-    if np.count_nonzero(other.reach >= 0) > MAX_ROWS or (
+    if np.count_nonzero(other.reach(1.0) >= 0) > MAX_ROWS or (
         other.doubtful is not None and other.doubtful.look_up(surface.corners.at).any()
     ):
         return _distances_mm(surface, other) <= tolerance_mm

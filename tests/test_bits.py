@@ -127,13 +127,6 @@ def test_a_label_too_large_for_the_label_map_is_not_in_it(dtype):
     assert pack(np.full((3, 4, 5), 44, dtype), 44, everything).count == 60
 
 
-def test_large_masks_are_packed_in_parts(monkeypatch):
-    mask = np.random.default_rng(0).random((7, 8, 70)) < 0.5
-    whole = pack_mask(mask).words
-    monkeypatch.setattr("segbench.bits.SLAB", 2 * 8 * 70)
-    assert np.array_equal(pack_mask(mask).words, whole)
-
-
 def test_bits_keep_their_place():
     bits = Bits(np.zeros((3, 3, 1), np.uint64), (4, 5, 6))
     assert (bits ^ bits).low == (bits & bits).low == bits.surface().low == (4, 5, 6)
