@@ -107,8 +107,10 @@ def test_the_image_and_what_was_said_are_left_as_they_were(adapter):
     assert not question.previous.any()
 
 
-def test_every_label_without_a_box_gets_the_central_third(adapter):
+@pytest.mark.parametrize("choice", [{"no_box": "paper"}, {"variant": "paper"}])
+def test_every_label_without_a_box_gets_the_papers_central_third(weights, choice):
     """The authors' code gives such a box to the first label only; the others never appear."""
+    adapter = make_adapter(weights=str(weights), device="cpu", **choice)
     third = ((3, 6, 10), (6, 13, 20))
     adapter.start(image(), (4, 7))
     default = adapter.step(said(()))
@@ -169,9 +171,9 @@ def test_the_shipped_weights_load_and_answer():
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():
-    with pytest.raises(AdapterError, match="no option 'patch'; known are device, weights"):
+    with pytest.raises(AdapterError, match="no option 'patch'; known are device, weights, variant"):
         make_adapter(patch="64")
-    assert set(OPTIONS) == {"device", "weights"}
+    assert {"device", "weights", "no_box", "bugs", "fix"} < set(OPTIONS)
 
 
 def test_an_unknown_device_is_refused(weights):
