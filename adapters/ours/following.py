@@ -7,7 +7,7 @@ inside the volume.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,15 +24,21 @@ MOST_LOOKS = 5
 TOUCH = 0.002  # share of a face that the prediction must cover to leave through it
 
 
-def box_to_follow(label: int, clicks: Iterable[Click], found: Region | None) -> Box:
-    """Return the smallest box round all clicks and the label's last answer."""
-    lows = [click.at for click in clicks]
-    highs = [as_voxel(n + 1 for n in at) for at in lows]
+def box_to_follow(label: int, clicks: Sequence[Click], found: Region | None) -> Box:
+    """Return the smallest box round all clicks and the label's last answer, and what they imply.
+
+    The user clicks into the middle of what is missing. A positive click outside the answer
+    therefore says that the object goes on as far behind it, and a click into the shell round an
+    answer that is too small says so of all sides.
+    """
+    low, high = np.min([click.at for click in clicks], 0), np.max([click.at for click in clicks], 0)
     if found is not None:
-        lows.append(as_voxel(span.start for span in found))
-        highs.append(as_voxel(span.stop for span in found))
-    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
-    return Box(label, low, high, drawn_at=(low[0] + high[0]) // 2)
+        start, last = np.array([(span.start, span.stop - 1) for span in found]).T
+        at = np.array(clicks[-1].at)
+        beyond = np.maximum(np.maximum(start - at, at - last), 0) * clicks[-1].positive
+        low = np.minimum(low, start - 2 * beyond)
+        high = np.maximum(high, last + 2 * beyond)
+    return Box(label, as_voxel(low), as_voxel(high + 1), drawn_at=int(low[0] + high[0]) // 2)
 
 
 def leaves(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
