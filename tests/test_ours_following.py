@@ -16,29 +16,29 @@ def click(*at):
 
 
 def test_the_first_click_is_a_box_of_one_voxel():
-    box = box_to_follow(1, [click(3, 4, 5)], None)
+    box = box_to_follow([click(3, 4, 5)], None)
     assert (box.low, box.high) == ((3, 4, 5), (4, 5, 6))
 
 
 def test_all_clicks_and_the_last_answer_are_followed():
     found = (slice(8, 12), slice(1, 6), slice(2, 9))
-    box = box_to_follow(1, [click(3, 20, 5), click(9, 4, 5)], found)
+    box = box_to_follow([click(3, 20, 5), click(9, 4, 5)], found)
     assert (box.low, box.high) == ((3, 1, 2), (12, 21, 9))
 
 
 def test_a_positive_click_outside_the_answer_speaks_for_all_that_is_missing():
     """An object of radius 20, an answer of radius 10: the user clicks at radius 15."""
     found = (slice(40, 61), slice(40, 61), slice(40, 61))
-    box = box_to_follow(1, [click(50, 50, 50), click(50, 50, 65)], found)
+    box = box_to_follow([click(50, 50, 50), click(50, 50, 65)], found)
     assert (box.low, box.high) == ((40, 40, 30), (61, 61, 71))
-    box = box_to_follow(1, [click(50, 50, 50), click(35, 50, 50)], found)
+    box = box_to_follow([click(50, 50, 50), click(35, 50, 50)], found)
     assert (box.low, box.high) == ((30, 40, 40), (71, 61, 61))
 
 
 def test_only_the_last_click_speaks_and_only_a_positive_one():
     found = (slice(40, 61), slice(40, 61), slice(40, 61))
     for last in (click(50, 50, 50), Click(1, (50, 50, 65), False)):
-        box = box_to_follow(1, [click(50, 50, 65), last], found)
+        box = box_to_follow([click(50, 50, 65), last], found)
         assert (box.low, box.high) == ((40, 40, 40), (61, 61, 66))
 
 

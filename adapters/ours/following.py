@@ -7,7 +7,8 @@ inside the volume.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,21 +25,38 @@ MOST_LOOKS = 5
 TOUCH = 0.002  # share of a face that the prediction must cover to leave through it
 
 
-def box_to_follow(label: int, clicks: Sequence[Click], found: Region | None) -> Box:
+def box_to_follow(clicks: Sequence[Click], found: Region | None) -> Box:
     """Return the smallest box round all clicks and the label's last answer, and what they imply.
 
     The user clicks into the middle of what is missing. A positive click outside the answer
     therefore says that the object goes on as far behind it, and a click into the shell round an
     answer that is too small says so of all sides.
     """
-    low, high = np.min([click.at for click in clicks], 0), np.max([click.at for click in clicks], 0)
-    if found is not None:
-        start, last = np.array([(span.start, span.stop - 1) for span in found]).T
-        at = np.array(clicks[-1].at)
-        beyond = np.maximum(np.maximum(start - at, at - last), 0) * clicks[-1].positive
-        low = np.minimum(low, start - 2 * beyond)
-        high = np.maximum(high, last + 2 * beyond)
-    return Box(label, as_voxel(low), as_voxel(high + 1), drawn_at=int(low[0] + high[0]) // 2)
+    if found is None:
+        return enclosing(_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
+    low, last = [span.start for span in found], [span.stop - 1 for span in found]
+    answer = _grown(_box(clicks[0], low, last), clicks[-1])
+    return enclosing(answer, clicks)
+
+
+def enclosing(box: Box, clicks: Iterable[Click]) -> Box:
+    """Return the smallest box round a box and clicks."""
+    lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
+    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
+    return replace(box, low=low, high=high)
+
+
+def _grown(answer: Box, click: Click) -> Box:
+    """Return the box that an answer would have without the error that was clicked."""
+    low, last, at = np.array(answer.low), np.array(answer.high) - 1, np.array(click.at)
+    beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
+    return _box(click, low - 2 * beyond, last + 2 * beyond)
+
+
+def _box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
+    """Return the box of a click's label from its first to its last voxel on each axis."""
+    high = as_voxel(n + 1 for n in last)
+    return Box(click.label, as_voxel(low), high, drawn_at=click.at[0])
 
 
 def leaves(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:

@@ -135,7 +135,7 @@ class Ours:
     def _followed(self, clicks: Sequence[Click], found: Region | None, said: Interactions) -> Part:
         """Look round the clicks and the last answer, and wider while the prediction leaves."""
         label, shape = clicks[0].label, self._image.shape
-        box = following.box_to_follow(label, clicks, found)
+        box = following.box_to_follow(clicks, found)
         window = window_around(box, self.recipe.patch, zoom_in=self.choices.zoom_in and bool(found))
         previous = cut_mask(said.previous, window, self.recipe.patch, label=label)
         logits = self._clicked(window, previous, clicks)

@@ -19,7 +19,7 @@ from segbench.core import Box, Click, Interactions
 from segbench.errors import AdapterError
 
 from .crop import Region, Window, as_voxel, default_box, window_around
-from .following import box_to_follow
+from .following import enclosing
 from .prompts import NEGATIVE, POSITIVE, draw_ball, patch_position
 
 Bugs = Collection[str]
@@ -48,8 +48,7 @@ def frame_of(
         box = replace(box, high=as_voxel(n - 1 for n in box.high))
     window = window_around(box, patch, zoom_in=zoom_in)
     if "fixed_crop" not in bugs and not all(shows(window, click) for click in clicks):
-        sides = tuple(slice(low, high) for low, high in zip(box.low, box.high))
-        window = window_around(box_to_follow(box.label, clicks, sides), patch)
+        window = window_around(enclosing(box, clicks), patch)
     if "rounded_centre" in bugs:
         window = replace(window, low=_rounded_low(box, window, region))
     believed = window
