@@ -121,6 +121,12 @@ def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...])
     default="all",
     help="Which label maps to keep.",
 )
+@click.option(
+    "--boxes",
+    type=click.Choice(["given", "none"]),
+    default="given",
+    help="Draw the boxes of the cases, or withhold them: no step 0.",
+)
 @click.option("--exact-sum", is_flag=True, help="NSD to the official last bit, for audits.")
 @policy_options
 def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:

@@ -37,6 +37,7 @@ class Plan:
     environment: Environment
     in_process: bool
     predictions: str
+    boxes: str
     exact_sum: bool
     settings: Settings
     parent: int | None = None  # the process that shares out the cases, if that is another one
@@ -91,7 +92,7 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
     blank = CaseResult(source.name, "invalid", **vars(source.about))
     try:
         blank = _with_hashes(blank, source)
-        case = read_case(source)
+        case = _shown(read_case(source), plan)
     except CaseError as refusal:
         return replace(blank, reason=str(refusal))
     scorer = Scorer(
@@ -108,6 +109,11 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
         for step, sha256 in zip(steps, writer.hashes, strict=True)
     ]
     return _gather(blank, case, predictions, steps, time.perf_counter() - began)
+
+
+def _shown(case: Case, plan: Plan) -> Case:
+    """Return the case as the model gets to know it; without its boxes, it has no step 0."""
+    return replace(case, boxes=()) if plan.boxes == "none" else case
 
 
 def _writer(case: Case, plan: Plan) -> PredictionWriter:

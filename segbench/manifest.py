@@ -17,7 +17,15 @@ from segbench.core import AdapterInfo, Settings
 from segbench.dataset import CaseFile
 from segbench.errors import RunError
 
-IDENTITY = ("protocol", "settings", "adapter", "adapter_source_sha256", "options", "exact_sum")
+IDENTITY = (
+    "protocol",
+    "settings",
+    "adapter",
+    "adapter_source_sha256",
+    "options",
+    "boxes",
+    "exact_sum",
+)
 PACKAGES = ("segbench", "numpy", "scipy", "connected-components-3d", "edt", "surface-distance")
 
 

@@ -26,6 +26,7 @@ from segbench.sharing import Todo, share_out
 from segbench.workplace import Environment
 
 KEEP = ("all", "final", "none")
+BOXES = ("given", "none")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Request:
     in_process: bool = False
     step_timeout: float = 900.0
     predictions: str = "all"
+    boxes: str = "given"
     exact_sum: bool = False
     retry_failed: bool = False
     wait: bool = True  # for cases that another runner on the folder has
@@ -197,6 +199,8 @@ def make_plan(request: Request) -> Plan:
     """Find the adapter and its interpreter, and share the processors between the jobs."""
     if request.predictions not in KEEP:
         raise RunError(f"predictions: expected one of {KEEP}, found {request.predictions!r}")
+    if request.boxes not in BOXES:
+        raise RunError(f"boxes: expected one of {BOXES}, found {request.boxes!r}")
     if request.in_process and request.jobs > 1:
         raise RunError("in_process is for one case at a time: expected jobs 1")
     adapter, implied = resolve(request.model)
@@ -212,6 +216,7 @@ def make_plan(request: Request) -> Plan:
         environment=environment,
         in_process=request.in_process,
         predictions=request.predictions,
+        boxes=request.boxes,
         exact_sum=request.exact_sum,
         settings=request.settings,
         parent=os.getpid() if request.jobs > 1 else None,
@@ -247,6 +252,7 @@ def _facts(request: Request, plan: Plan) -> dict[str, Any]:
         "adapter": manifest.describe_adapter(seat.info),
         "adapter_source_sha256": source_sha256(plan.adapter),
         "options": dict(plan.options),
+        "boxes": request.boxes,
         "exact_sum": request.exact_sum,
         "data": manifest.describe_data(request.data, request.references, everything),
     }

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.ours import resampling
 from adapters.ours.crop import (
     Window,
     cut_image,
     cut_mask,
     default_box,
     linear_weights,
-    paste_logits,
     window_around,
 )
 from adapters.ours.intensity import EPSILON, Intensity, occupied_box
@@ -24,6 +24,19 @@ SHAPE = (10, 20, 31)
 
 def box(low, high):
     return Box(1, low, high, drawn_at=low[0])
+
+
+def whole(shape):
+    return tuple(slice(0, n) for n in shape)
+
+
+def pasted(values, window, shape):
+    """Values on a patch, from the voxels of a window: two slabs put together."""
+    back = resampling.Pasted(torch.from_numpy(values), window, whole(shape))
+    span = back.region[0]
+    middle = (span.start + span.stop) // 2
+    halves = [back.slices(slice(span.start, middle)), back.slices(slice(middle, span.stop))]
+    return torch.cat(halves).numpy()
 
 
 def boxes_within(shape):
@@ -71,7 +84,7 @@ def test_at_zoom_one_cutting_and_pasting_is_exact(drawn):
     voxels = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
     window = window_around(drawn, 48)
     patch = cut_image(voxels, window, 48, intensity=AS_STORED, antialias=True)
-    np.testing.assert_array_equal(paste_logits(patch, window, SHAPE), voxels[window.inside(SHAPE)])
+    np.testing.assert_array_equal(pasted(patch, window, SHAPE), voxels[window.inside(SHAPE)])
     mask = cut_mask(voxels, window, 48, label=int(voxels[drawn.low]))
     assert mask.sum() == (voxels[window.inside(SHAPE)] == voxels[drawn.low]).sum()
 
@@ -81,7 +94,7 @@ def test_at_zoom_one_cutting_and_pasting_is_exact(drawn):
 def test_a_constant_inside_the_volume_comes_back_as_itself(drawn, patch):
     window = window_around(drawn, patch)
     logits = np.full((patch,) * 3, 2.5, np.float32)
-    back = paste_logits(logits, window, SHAPE)
+    back = pasted(logits, window, SHAPE)
     assert back.shape == tuple(s.stop - s.start for s in window.inside(SHAPE))
     np.testing.assert_allclose(back, 2.5, rtol=1e-5)
 
@@ -93,6 +106,63 @@ def test_the_window_holds_its_box(drawn, patch):
     for low, high, start, size in zip(drawn.low, drawn.high, window.low, window.size, strict=True):
         assert start <= low
         assert high <= start + size
+
+
+@settings(max_examples=40, deadline=None)
+@given(boxes_within(SHAPE), st.sampled_from([6, 12, 18]), st.booleans())
+def test_the_device_cuts_what_training_cuts(drawn, patch, antialias):
+    voxels = np.random.default_rng(0).integers(0, 60_000, SHAPE).astype(np.uint16)
+    window, intensity = window_around(drawn, patch), Intensity.of(voxels)
+    mine = resampling.cut(
+        resampling.uploaded(voxels, torch.device("cpu")),
+        window,
+        patch,
+        region=whole(SHAPE),
+        intensity=intensity,
+        antialias=antialias,
+    )
+    theirs = cut_image(voxels, window, patch, intensity=intensity, antialias=antialias)
+    np.testing.assert_allclose(mine.numpy(), theirs, atol=1e-5)
+
+
+def test_outside_its_region_a_cut_is_zero():
+    voxels = np.full(SHAPE, 3, np.uint8)
+    region = (slice(2, 6), slice(4, 9), slice(0, 31))
+    patch = resampling.cut(
+        torch.from_numpy(voxels),
+        Window((0, 0, 0), (32, 32, 32)),
+        32,
+        region=region,
+        intensity=AS_STORED,
+        antialias=True,
+    )
+    assert patch.sum() == 3 * 4 * 5 * 31
+    assert (patch[region] == 3).all()
+
+
+@pytest.mark.parametrize("dtype", [">i2", "u2", "u4", "f4", "f8", "?", np.longdouble])
+def test_voxels_of_any_type_and_layout_reach_the_device(dtype):
+    voxels = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (3, 4, 5)).astype(dtype))
+    for given_ in (voxels, voxels[::-1], voxels.T):
+        given_.flags.writeable = False
+        tensor = resampling.uploaded(given_, torch.device("cpu"))
+        np.testing.assert_array_equal(tensor.double().numpy(), given_.astype(float))
+
+
+def test_a_window_grows_round_its_middle():
+    assert Window((10, 10, 10), (20, 20, 20)).grown(1.5) == Window((5, 5, 5), (30, 30, 30))
+    assert Window((0, 0, 0), (48, 48, 48)).grown(1.5) == Window((-12, -12, -12), (72, 72, 72))
+
+
+def test_zooming_in_makes_the_window_one_and_a_half_boxes():
+    assert window_around(box((4, 4, 4), (24, 14, 14)), 48, zoom_in=True).size == (30, 30, 30)
+    assert window_around(box((4, 4, 4), (6, 6, 6)), 48, zoom_in=True).size == (12, 12, 12)
+
+
+@pytest.mark.parametrize("extent", [32, 33, 47, 60, 200])
+def test_large_boxes_know_no_zooming_in(extent):
+    drawn = box((0, 0, 0), (extent, 9, 9))
+    assert window_around(drawn, 48, zoom_in=True) == window_around(drawn, 48)
 
 
 @pytest.mark.parametrize(("size", "patch"), [(37, 24), (24, 24), (20, 24)])

@@ -107,8 +107,10 @@ def test_the_image_and_what_was_said_are_left_as_they_were(adapter):
     assert not question.previous.any()
 
 
-def test_every_label_without_a_box_gets_the_central_third(adapter):
+@pytest.mark.parametrize("choice", [{"no_box": "paper"}, {"variant": "paper"}])
+def test_every_label_without_a_box_gets_the_papers_central_third(weights, choice):
     """The authors' code gives such a box to the first label only; the others never appear."""
+    adapter = make_adapter(weights=str(weights), device="cpu", **choice)
     third = ((3, 6, 10), (6, 13, 20))
     adapter.start(image(), (4, 7))
     default = adapter.step(said(()))
@@ -116,6 +118,96 @@ def test_every_label_without_a_box_gets_the_central_third(adapter):
     np.testing.assert_array_equal(default, adapter.step(said(boxes)))
     adapter.start(image(), (7,))
     assert (adapter.step(said(())) == 7).any()
+
+
+def test_a_label_without_box_and_click_has_no_answer_yet(adapter):
+    adapter.start(image(), (1, 2))
+    assert not adapter.step(said(())).any()
+    only_first = adapter.step(said((), (Click(1, (3, 5, 6), True),)))
+    assert 2 not in only_first
+
+
+def bright(x):
+    """A network that answers what is bright."""
+    return torch.stack([-x[:, 0], x[:, 0]], dim=1)
+
+
+def cube(side, shape=(60, 70, 80)):
+    """An image of a bright cube in the middle, and the cube."""
+    inside = np.zeros(shape, bool)
+    inside[tuple(slice((n - side) // 2, (n + side) // 2) for n in shape)] = True
+    return Image((inside * 200 + 20).astype(np.uint8), SPACING), inside
+
+
+@pytest.mark.parametrize("side", [8, 20, 40])
+def test_without_a_box_the_window_grows_until_it_holds_the_object(adapter, side):
+    adapter.network = bright
+    shown, inside = cube(side)
+    adapter.start(shown, (1,))
+    rounds = ((), (Click(1, (30, 35, 40), True),))
+    answer = adapter.step(said(*rounds, shape=inside.shape)) == 1
+    overlap = 2 * (answer & inside).sum() / (answer.sum() + inside.sum())
+    assert overlap > (0.99 if side < 16 else 0.8)  # zoomed out, edges are half a patch voxel off
+    assert answer[inside].mean() > 0.8
+
+
+def test_without_a_box_a_fresh_adapter_answers_a_late_step_alike(adapter, weights):
+    shown, inside = cube(20)
+    adapter.start(shown, (1, 2))
+    first = ((), (Click(1, (30, 35, 40), True), Click(2, (5, 5, 5), True)))
+    previous = adapter.step(said(*first, shape=inside.shape))
+    late = said(*first, (Click(1, (40, 35, 40), False),), shape=inside.shape, previous=previous)
+    expected = adapter.step(late)
+    fresh = make_adapter(weights=str(weights), device="cpu")
+    fresh.start(shown, (1, 2))
+    np.testing.assert_array_equal(fresh.step(late), expected)
+
+
+def test_labels_with_and_without_a_box_go_together(adapter):
+    adapter.start(image(), (1, 2))
+    answer = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
+    assert answer.shape == SHAPE
+
+
+def test_what_was_clicked_is_true_when_clicks_are_obeyed(weights):
+    adapter = make_adapter(weights=str(weights), device="cpu", obey_clicks="yes")
+    flat = Image(np.full(SHAPE, 7, np.uint8), SPACING)
+    adapter.start(flat, (1, 2))
+    clicks = (Click(1, (4, 10, 12), True), Click(2, (4, 10, 22), False))
+    answer = adapter.step(said(BOXES, clicks))
+    assert answer[4, 10, 12] == 1
+    assert (answer[4, 10, 9:16] == 1).all()
+    assert answer[4, 10, 22] != 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_on_cuda_a_step_waits_for_the_device_once(weights, monkeypatch):
+    on_cuda = make_adapter(weights=str(weights), device="cuda")
+    on_cpu = make_adapter(weights=str(weights), device="cpu")
+    for each in (on_cuda, on_cpu):
+        each.start(image(), (1, 2))
+    copies = []
+    monkeypatch.setattr(torch.Tensor, "cpu", _unwatched(torch.Tensor.cpu, copies))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        answer = on_cuda.step(said(BOXES, CLICKS))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(copies) == 1
+    assert (answer != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
+
+
+def _unwatched(copy, copies):
+    """Return ``Tensor.cpu`` that notes its call and may wait."""
+
+    def cpu(tensor):
+        copies.append(tensor.shape)
+        torch.cuda.set_sync_debug_mode("default")
+        copied = copy(tensor)
+        torch.cuda.set_sync_debug_mode("error")
+        return copied
+
+    return cpu
 
 
 @pytest.mark.parametrize(
@@ -134,7 +226,7 @@ def test_thin_tiny_and_wide_ranged_images_work(adapter, shape, dtype):
     whole = Box(1, (0, 0, 0), shape, middle[0])
     rounds = ((whole,), (Click(1, middle, True),))
     assert adapter.step(said(*rounds, shape=shape)).shape == shape
-    assert adapter.step(said((), shape=shape)).shape == shape
+    assert adapter.step(said((), *rounds[1:], shape=shape)).shape == shape
 
 
 @pytest.mark.parametrize("value", [0, 200])
@@ -169,9 +261,9 @@ def test_the_shipped_weights_load_and_answer():
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():
-    with pytest.raises(AdapterError, match="no option 'patch'; known are device, weights"):
+    with pytest.raises(AdapterError, match="no option 'patch'; known are device, weights, variant"):
         make_adapter(patch="64")
-    assert set(OPTIONS) == {"device", "weights"}
+    assert {"device", "weights", "no_box", "bugs", "fix"} < set(OPTIONS)
 
 
 def test_an_unknown_device_is_refused(weights):

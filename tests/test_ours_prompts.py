@@ -1,10 +1,9 @@
-"""The prompt channels of `ours`, by hand, and the merge of several labels."""
+"""The prompt channels of `ours`, by hand."""
 
 import numpy as np
 import pytest
 
 from adapters.ours.crop import Window
-from adapters.ours.merging import Part, merge
 from adapters.ours.prompts import (
     BOX,
     IMAGE,
@@ -17,8 +16,6 @@ from adapters.ours.prompts import (
     network_input,
 )
 from segbench.core import Box, Click
-
-WHOLE = (slice(0, 1), slice(0, 1), slice(0, 3))
 
 
 def empty(patch=12):
@@ -96,36 +93,3 @@ def test_a_click_outside_the_window_draws_nothing(at):
 
 def test_the_click_radius_is_four_at_192_and_never_below_two():
     assert [ball_radius(patch) for patch in (192, 144, 96, 48)] == [4.0, 3.0, 2.0, 2.0]
-
-
-def line(*values):
-    return np.array(values, np.float32).reshape(1, 1, -1)
-
-
-def test_one_label_is_foreground_above_one_half():
-    merged = merge([Part(3, WHOLE, line(0.49, 0.5, 0.51))], (1, 1, 3))
-    np.testing.assert_array_equal(merged, [[[0, 0, 3]]])
-    assert merged.dtype == np.uint8
-
-
-def test_the_background_is_the_product_of_all_doubts():
-    """0.4 each: p_bg = 0.36 < 0.4, the smaller label wins; 0.3 each: p_bg = 0.49 > 0.3."""
-    parts = [Part(1, WHOLE, line(0.4, 0.3, 0.6)), Part(2, WHOLE, line(0.4, 0.3, 0.9))]
-    np.testing.assert_array_equal(merge(parts, (1, 1, 3)), [[[1, 0, 2]]])
-
-
-def test_labels_are_merged_where_their_regions_meet():
-    left = (slice(0, 1), slice(0, 1), slice(1, 3))
-    right = (slice(0, 1), slice(0, 1), slice(2, 5))
-    parts = [Part(9, right, line(0.9, 0.2, 0.8)), Part(4, left, line(0.7, 0.8))]
-    np.testing.assert_array_equal(merge(parts, (1, 1, 6)), [[[0, 4, 9, 0, 9, 0]]])
-
-
-def test_a_label_above_255_makes_a_wider_map():
-    merged = merge([Part(300, WHOLE, line(0.1, 0.9, 0.1))], (1, 1, 3))
-    assert merged.dtype == np.uint16
-    np.testing.assert_array_equal(merged, [[[0, 300, 0]]])
-
-
-def test_without_labels_everything_is_background():
-    np.testing.assert_array_equal(merge([], (2, 2, 2)), np.zeros((2, 2, 2)))

@@ -259,6 +259,7 @@ def test_the_facts_tell_how_a_run_was_made(run):
     assert row(facts, "Adapter version") == ["1.2"]
     assert row(facts, "Weights sha256") == ["abababababab"]
     assert row(facts, "Licence") == ["MIT"]
+    assert row(facts, "Boxes") == ["as the cases have them"]
     assert row(facts, "Protocol settings") == [Settings().hash]
     assert row(facts, "Steps with unknown labels") == ["1 (labels 9)"]
     assert row(facts, "Data") == ["val"]

@@ -93,6 +93,7 @@ def test_jobs_change_nothing_but_the_time(request_for, tmp_path):
     [
         ({"model": "ellipsoid"}, "adapter.name was 'boxfill', is now 'ellipsoid'"),
         ({"settings": Settings(nsd_tolerance_mm=1.0)}, "settings.nsd_tolerance_mm was 2.0, is now"),
+        ({"boxes": "none"}, "boxes was 'given', is now 'none'"),
         ({"exact_sum": True}, "exact_sum was False, is now True"),
     ],
 )
@@ -100,6 +101,20 @@ def test_another_run_in_the_same_folder_is_refused_by_name(request_for, fields, 
     run(request_for(limit=1))
     with pytest.raises(RunError, match=f"holds another run.*{difference}"):
         run(request_for(**fields))
+
+
+def test_withheld_boxes_leave_no_step_0(request_for):
+    outcome = run(request_for(model="ellipsoid", boxes="none"))
+    for case in outcome.run.cases:
+        assert not case.has_boxes
+        assert case.rounds[0] == ()
+        assert [step.step for step in case.steps] == [1, 2, 3, 4, 5]
+        assert case.rounds[1]
+
+
+def test_an_unknown_way_with_boxes_is_refused(request_for):
+    with pytest.raises(RunError, match="boxes: expected one of .*found 'some'"):
+        run(request_for(boxes="some"))
 
 
 def test_a_changed_case_that_is_done_is_refused(request_for, data, make_case):

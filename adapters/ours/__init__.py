@@ -6,7 +6,8 @@ segmentation. What was trained on what, and how good it is: docs/model.md.
 
 Options: ``device`` is ``auto`` (the default: a CUDA device where there is one), ``cpu`` or
 ``cuda``; ``weights`` is a checkpoint (default: the one that lies beside this file), whose metadata
-choose the network.
+choose the network; the others, on what to do without a box and on replaying the authors'
+submission, are in ``options`` and docs/ours.md.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from segbench.errors import AdapterError
 
+from .options import DEFAULTS, parse
+
 if TYPE_CHECKING:
     from .predictor import Ours
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "small.safetensors"
-OPTIONS = {"device": "auto", "weights": str(SHIPPED)}
+OPTIONS = {"device": "auto", "weights": str(SHIPPED), **DEFAULTS}
 
 
 def make_adapter(**options: str) -> Ours:
@@ -29,11 +32,14 @@ def make_adapter(**options: str) -> Ours:
     Raises
     ------
     AdapterError
-        For an unknown option, a device that is not there, a missing torch, or unusable weights.
+        For an unknown option or value, a device that is not there, a missing torch, or unusable
+        weights.
     """
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise AdapterError(f"ours: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
+    chosen = {**OPTIONS, **options}
+    choices = parse(chosen)
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
@@ -41,5 +47,4 @@ def make_adapter(**options: str) -> Ours:
         raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
     from .predictor import Ours
 
-    chosen = {**OPTIONS, **options}
-    return Ours(Path(chosen["weights"]), device=chosen["device"])
+    return Ours(Path(chosen["weights"]), device=chosen["device"], choices=choices)

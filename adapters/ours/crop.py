@@ -1,14 +1,15 @@
-"""The content-aware crop of the paper (Eq. 12-13) and the way there and back.
+"""The content-aware crop of the paper (Eq. 12-13): where it lies, and the way into it.
 
 A window is cut around a box and resized to the network's patch. Positions are voxel centres: voxel
 ``j`` of a window of ``n`` voxels lies at ``(j + 0.5) * patch / n - 0.5`` in the patch. Resizing is
-separable and linear, so each axis is one small matrix; its columns (or rows, on the way back) are
-those voxels of the window that lie in the volume. What lies outside counts as zero and is never
-stored, and at zoom 1 the matrices are exact identities.
+separable and linear, so each axis is one small matrix; its columns are those voxels of the window
+that lie in the volume. What lies outside counts as zero and is never stored, and at zoom 1 the
+matrices are exact identities. ``resampling`` does the same on a device, and the way back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ from segbench.core import Box, LabelMap, Mask, Voxel
 from .intensity import Intensity
 
 Floats = NDArray[np.float32]
+Region = tuple[slice, ...]
+
+MOST_ZOOM_IN = 4  # a smaller window shows interpolation, not the image
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,20 @@ class Window:
 
     def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return the part of the volume that the window covers."""
+        return self.within(tuple(slice(0, n) for n in shape))
+
+    def within(self, region: Region) -> Region:
+        """Return the part of a region of the volume that the window covers."""
         return tuple(
-            slice(min(max(low, 0), n), max(min(low + size, n), 0))
-            for low, size, n in zip(self.low, self.size, shape)
+            slice(*(min(max(end, span.start), span.stop) for end in (low, low + size)))
+            for low, size, span in zip(self.low, self.size, region)
         )
+
+    def grown(self, factor: float) -> Window:
+        """Return the window with ``factor`` times the edges, round the same middle."""
+        size = [int(np.ceil(edge * factor)) for edge in self.size]
+        low = [(2 * low + edge - n) // 2 for low, edge, n in zip(self.low, self.size, size)]
+        return Window(as_voxel(low), as_voxel(size))
 
 
 def default_box(shape: tuple[int, ...], label: int) -> Box:
@@ -45,18 +59,21 @@ def default_box(shape: tuple[int, ...], label: int) -> Box:
     low = tuple(n // 3 for n in shape)
     high = tuple(max(2 * n // 3, n // 3 + 1) for n in shape)
     middle = (low[0] + high[0]) // 2
-    return Box(label, _voxel(low), _voxel(high), drawn_at=middle)
+    return Box(label, as_voxel(low), as_voxel(high), drawn_at=middle)
 
 
-def window_around(box: Box, patch: int) -> Window:
+def window_around(box: Box, patch: int, *, zoom_in: bool = False) -> Window:
     """Return the cube of edge ``ceil(zoom * patch)`` centred on ``box`` (Eq. 12-13).
 
     Boxes are whole voxels, so ``ceil(max((extent + patch / 3) / patch, 1) * patch)`` is taken in
-    integers: no rounding error adds a voxel.
+    integers: no rounding error adds a voxel. With ``zoom_in`` the window of a small box is as
+    tight as that of a large one, 1.5 times the box, instead of the whole patch.
     """
     extent = max(high - low for low, high in zip(box.low, box.high))
     edge = max(patch, extent + -(-patch // 3))
-    low = _voxel(tuple((low + high - edge) // 2 for low, high in zip(box.low, box.high)))
+    if zoom_in and edge == patch:
+        edge = min(max(-(-3 * extent // 2), patch // MOST_ZOOM_IN), patch)
+    low = as_voxel((low + high - edge) // 2 for low, high in zip(box.low, box.high))
     return Window(low, (edge, edge, edge))
 
 
@@ -76,16 +93,6 @@ def cut_image(
         first = max(-low, 0)
         part = _along(axis, weights[:, first : first + part.shape[axis]], part)
     return part
-
-
-def paste_logits(logits: Floats, window: Window, shape: tuple[int, ...]) -> Floats:
-    """Resize logits on the patch to the window's voxels that lie in the volume, trilinear."""
-    for axis, (low, size, covered) in enumerate(zip(window.low, window.size, window.inside(shape))):
-        patch = logits.shape[axis]
-        offsets = np.arange(covered.start, covered.stop) - low
-        centres = (offsets + 0.5) * patch / size - 0.5
-        logits = _along(axis, linear_weights(centres, patch, support=1.0), logits)
-    return logits
 
 
 def cut_mask(labels: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
@@ -119,6 +126,7 @@ def _along(axis: int, weights: Floats, values: Floats) -> Floats:
     return np.moveaxis(moved, 0, axis)
 
 
-def _voxel(values: tuple[int, ...]) -> Voxel:
+def as_voxel(values: Iterable[int]) -> Voxel:
+    """Return three integers of any kind as a voxel."""
     z, y, x = values
     return (int(z), int(y), int(x))

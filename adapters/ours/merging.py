@@ -1,51 +1,65 @@
-"""From one probability map a label to one label map (section 2.5 of the paper)."""
+"""From the logits of every label to one label map (section 2.5 of the paper)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from segbench.core import LabelMap
 
-from .crop import Floats
+from .crop import Region
+from .resampling import slabs
+
+
+class Slices(Protocol):
+    """Logits over a region of the volume, a few slices at a time."""
+
+    @property
+    def region(self) -> Region:
+        """The voxels that the logits cover."""
+
+    def slices(self, span: slice) -> Tensor:
+        """Return the logits of some slices."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the network says of one label: probabilities inside a region, zero elsewhere."""
+    """What the network says of one label: logits inside a region, certainly not it elsewhere."""
 
     label: int
-    region: tuple[slice, ...]
-    probability: Floats  # shape of the region
+    logits: Slices
+
+    @property
+    def region(self) -> Region:
+        """The voxels that the logits cover."""
+        return self.logits.region
 
 
-def merge(parts: Sequence[Part], shape: tuple[int, ...]) -> LabelMap:
+def merge(
+    parts: Sequence[Part], shape: tuple[int, ...], device: torch.device, *, mixed: bool = False
+) -> LabelMap:
     """Return argmax over {p_bg, p_1, ..., p_K}, where p_bg is the product of all 1 - p_c.
 
-    Equal probabilities go to the background first, then to the smaller label. Only the box that
-    holds all regions is ever stored as floats.
+    Compared as logarithms; equal ones go to the background first, then to the smaller label. With
+    ``mixed`` raw logits stand in for the log-probabilities of the labels, as in the submission.
+    The answer is copied from the device once, when all is done.
     """
     ordered = sorted(parts, key=lambda part: part.label)
-    labels = np.zeros(shape, dtype=smallest_dtype([part.label for part in ordered]))
-    if not ordered:
-        return labels
-    union = _union([part.region for part in ordered])
-    inside = labels[union]
-    background = np.ones(inside.shape, dtype=np.float32)
-    best = np.zeros(inside.shape, dtype=np.float32)
-    for part in ordered:
-        here = tuple(
-            slice(own.start - whole.start, own.stop - whole.start)
-            for own, whole in zip(part.region, union)
-        )
-        background[here] *= 1 - part.probability
-        better = part.probability > best[here]
-        inside[here][better] = part.label
-        best[here][better] = part.probability[better]
-    inside[best <= background] = 0
-    return labels
+    kind = smallest_dtype([part.label for part in ordered])
+    labels = torch.zeros(
+        shape, dtype=torch.uint8 if kind is np.uint8 else torch.int32, device=device
+    )
+    if ordered:
+        for slab in slabs(_union([part.region for part in ordered])[0]):
+            present = [part for part in ordered if _overlap(part.region[0], slab)]
+            _merge_slices(labels, slab, present, mixed)
+    return labels.cpu().numpy().astype(kind, copy=False)
 
 
 def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
@@ -53,7 +67,44 @@ def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
     return np.uint8 if max(labels, default=0) <= np.iinfo(np.uint8).max else np.uint16
 
 
-def _union(regions: Sequence[tuple[slice, ...]]) -> tuple[slice, ...]:
+def _merge_slices(labels: Tensor, slab: slice, parts: Sequence[Part], mixed: bool) -> None:
+    """Decide a few slices, in the box of the plane that holds all regions."""
+    if len(parts) == 1 and not mixed:  # p > 1 - p: nothing to compare with
+        (part,) = parts
+        span = _common(part.region[0], slab)
+        labels[(span, *part.region[1:])] = (part.logits.slices(span) > 0) * part.label
+        return
+    union = (slab, *_union([part.region for part in parts])[1:]) if parts else ()
+    inside = labels[union]
+    background = torch.zeros(inside.shape, device=labels.device)
+    best = torch.full(inside.shape, -torch.inf, device=labels.device)
+    for part in parts:
+        span = _common(part.region[0], slab)
+        logits = part.logits.slices(span)
+        here = _relative((span, *part.region[1:]), union)
+        background[here] -= F.softplus(logits)
+        score = logits if mixed else -F.softplus(-logits)
+        inside[here] = torch.where(score > best[here], part.label, inside[here])
+        best[here] = torch.maximum(best[here], score)
+    inside *= best > background
+
+
+def _common(span: slice, other: slice) -> slice:
+    return slice(max(span.start, other.start), min(span.stop, other.stop))
+
+
+def _overlap(span: slice, other: slice) -> bool:
+    common = _common(span, other)
+    return bool(common.start < common.stop)
+
+
+def _relative(region: Region, whole: Region) -> Region:
+    return tuple(
+        slice(own.start - outer.start, own.stop - outer.start) for own, outer in zip(region, whole)
+    )
+
+
+def _union(regions: Sequence[Region]) -> Region:
     """Return the smallest box that holds all regions."""
     return tuple(
         slice(min(span.start for span in spans), max(span.stop for span in spans))

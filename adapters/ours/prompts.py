@@ -29,7 +29,7 @@ def network_input(image: Floats, previous: Mask) -> Floats:
     return channels
 
 
-def draw_box(channels: Floats, box: Box, window: Window) -> None:
+def draw_box(channels: NDArray[Any], box: Box, window: Window) -> None:
     """Fill the box: every patch voxel whose centre lies in it, and at least one an axis."""
     patch = channels.shape[1]
     sides = zip(box.low, box.high, window.low, window.size)
@@ -37,7 +37,9 @@ def draw_box(channels: Floats, box: Box, window: Window) -> None:
     channels[BOX, z, y, x] = 1
 
 
-def draw_clicks(channels: Floats, clicks: Iterable[Click], window: Window, radius: float) -> None:
+def draw_clicks(
+    channels: NDArray[Any], clicks: Iterable[Click], window: Window, radius: float
+) -> None:
     """Draw each click as a ball of ``radius`` patch voxels (Eq. 3-4).
 
     What a ball has outside the patch is cut off; a click far outside the window draws nothing.

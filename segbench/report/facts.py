@@ -52,6 +52,11 @@ def _options(method: Method) -> str | None:
     return ", ".join(f"{key}={_short(value)}" for key, value in options.items()) or None
 
 
+def _boxes(method: Method) -> str:
+    given = method.run.manifest.get("boxes", "given")
+    return "withheld" if given == "none" else "as the cases have them"
+
+
 def _short(value: object) -> str:
     # Where a folder lies is nobody's business but its owner's; reports are published.
     text = str(value)
@@ -87,6 +92,7 @@ _FACTS: dict[str, Callable[[Method], Value]] = {
     "Adapter version": lambda method: method.run.adapter.version,
     "Adapter note": lambda method: method.run.adapter.note or None,
     "Options": _options,
+    "Boxes": _boxes,
     "Weights sha256": _weights,
     "Licence": lambda method: method.run.adapter.licence,
     "Prompts used": lambda method: ", ".join(method.run.adapter.prompts) or "none",

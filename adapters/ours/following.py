@@ -1,0 +1,97 @@
+"""Where to look when no box was drawn: round the clicks and what was found so far.
+
+The window begins as the native patch round the first click. It is laid round the label's last
+answer and all of its clicks, and grows while the prediction leaves it through a face that lies
+inside the volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from torch import Tensor
+
+from segbench.core import Box, Click, LabelMap, Mask
+
+from .crop import Region, Window, as_voxel
+
+GROWTH = 1.5  # of the window's edges, between two looks
+MOST_LOOKS = 5
+TOUCH = 0.002  # share of a face that the prediction must cover to leave through it
+
+
+def box_to_follow(clicks: Sequence[Click], found: Region | None) -> Box:
+    """Return the smallest box round all clicks and the label's last answer, and what they imply.
+
+    The user clicks into the middle of what is missing. A positive click outside the answer
+    therefore says that the object goes on as far behind it, and a click into the shell round an
+    answer that is too small says so of all sides.
+    """
+    if found is None:
+        return enclosing(_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
+    low, last = [span.start for span in found], [span.stop - 1 for span in found]
+    answer = _grown(_box(clicks[0], low, last), clicks[-1])
+    return enclosing(answer, clicks)
+
+
+def enclosing(box: Box, clicks: Iterable[Click]) -> Box:
+    """Return the smallest box round a box and clicks."""
+    lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
+    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
+    return replace(box, low=low, high=high)
+
+
+def _grown(answer: Box, click: Click) -> Box:
+    """Return the box that an answer would have without the error that was clicked."""
+    low, last, at = np.array(answer.low), np.array(answer.high) - 1, np.array(click.at)
+    beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
+    return _box(click, low - 2 * beyond, last + 2 * beyond)
+
+
+def _box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
+    """Return the box of a click's label from its first to its last voxel on each axis."""
+    high = as_voxel(n + 1 for n in last)
+    return Box(click.label, as_voxel(low), high, drawn_at=click.at[0])
+
+
+def leaves(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
+    """Whether a (patch, patch, patch) mask touches a face of the window inside the volume."""
+    faces = []
+    for axis, (low, size, n) in enumerate(zip(window.low, window.size, shape)):
+        if low > 0:
+            faces.append(prediction.select(axis, 0))
+        if low + size < n:
+            faces.append(prediction.select(axis, -1))
+    if not faces:
+        return False
+    shares = torch.stack(faces).float().mean(dim=(1, 2))
+    return bool((shares >= TOUCH).any())
+
+
+def carry_over(previous: Mask, seen: Mask, window: Window, wider: Window) -> Mask:
+    """Put the prediction seen in ``window`` over the previous mask on the patch of ``wider``.
+
+    Both masks are on the patch of their window; voxels take the nearest.
+    """
+    patch = len(seen)
+    sources, targets = [], []
+    for low, size, start, edge in zip(window.low, window.size, wider.low, wider.size):
+        at = start + (np.arange(patch) + 0.5) * edge / patch
+        nearest: NDArray[np.int64] = np.floor((at - low) * patch / size).astype(np.int64)
+        inside = np.flatnonzero((nearest >= 0) & (nearest < patch))
+        sources.append(nearest[inside])
+        targets.append(inside)
+    carried = previous.copy()
+    carried[np.ix_(*targets)] = seen[np.ix_(*sources)]
+    return carried
+
+
+def boxes_found(previous: LabelMap) -> Sequence[Region | None]:
+    """Return the smallest box of every label of the last answer; entry 0 is label 1."""
+    found: Sequence[Region | None] = find_objects(previous)
+    return found

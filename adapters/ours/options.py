@@ -1,0 +1,89 @@
+"""What the user may choose beside the weights, as one value.
+
+``docs/ours.md`` says what each choice does and what it is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from segbench.errors import AdapterError
+
+# What the authors' submission does otherwise than the paper or than intended, each on its own.
+BUGS = {
+    "one_default_box": "without boxes only the first label is segmented",
+    "third_of_nonzero": "the default box is the middle third of the non-zero region",
+    "nonzero_crop": "outside the non-zero region the image counts as padding",
+    "closed_boxes": "boxes lose their last plane on each axis",
+    "rounded_centre": "the crop's centre is rounded to even",
+    "negative_slices": "a box that begins before the non-zero region wraps round to nothing",
+    "pasted_at_origin": "a crop wholly inside the region: answer and clicks at its corner",
+    "corner_clicks": "clicks are scaled by their corner, not by their centre",
+    "open_balls": "click balls lack the voxels at exactly the radius",
+    "fixed_crop": "the crop does not follow clicks that fall outside",
+    "outside_clicks": "a click outside the crop draws nothing, even when its ball reaches in",
+    "mixed_merge": "the merge compares raw logits with log-probabilities",
+    "failing_label_fills": "a label that fails fills the region, and the later ones are dropped",
+    "silent_label_fails": "a label without a click in some round ends the whole answer",
+    "empty_image_fails": "an image of zeros is an error",
+}
+VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
+    "ours": ("follow", frozenset()),
+    "paper": ("paper", frozenset({"fixed_crop"})),
+    "submission": ("paper", frozenset(BUGS)),
+}
+NO_BOX = ("follow", "paper")
+SWITCHES = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How labels without a box are looked at, which bugs are replayed, and two experiments."""
+
+    no_box: str = "follow"
+    bugs: frozenset[str] = frozenset()
+    zoom_in: bool = False
+    obey_clicks: bool = False
+
+
+DEFAULTS = {
+    "variant": "ours",
+    "no_box": "",
+    "bugs": "",
+    "fix": "",
+    "zoom_in": "no",
+    "obey_clicks": "no",
+}
+
+
+def parse(options: Mapping[str, str]) -> Choices:
+    """Return the choices of a full set of options.
+
+    Raises
+    ------
+    AdapterError
+        For a value that does not exist, with those that do.
+    """
+    _one_of("variant", options["variant"], tuple(VARIANTS))
+    no_box, bugs = VARIANTS[options["variant"]]
+    if options["no_box"]:
+        no_box = _one_of("no_box", options["no_box"], NO_BOX)
+    bugs = (bugs | _names("bugs", options["bugs"])) - _names("fix", options["fix"])
+    zoom_in, obey = (
+        _one_of(name, options[name], SWITCHES) == "yes" for name in ("zoom_in", "obey_clicks")
+    )
+    return Choices(no_box, bugs, zoom_in, obey)
+
+
+def _names(option: str, given: str) -> frozenset[str]:
+    names = frozenset(name for name in given.split(",") if name)
+    for name in sorted(names):
+        _one_of(option, name, tuple(BUGS))
+    return names
+
+
+def _one_of(option: str, given: str, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise AdapterError(f"ours: {option} {given!r}: expected one of {', '.join(known)}")
+    return given

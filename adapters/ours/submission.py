@@ -1,0 +1,144 @@
+"""The geometry of the authors' submission, one bug a switch.
+
+Written from a description of what it does, for the effect of each bug to be measured; the names
+are those of `options.BUGS`. Without any bug this is the paper's geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segbench.core import Box, Click, Interactions
+from segbench.errors import AdapterError
+
+from .crop import Region, Window, as_voxel, default_box, window_around
+from .following import enclosing
+from .prompts import NEGATIVE, POSITIVE, draw_ball, patch_position
+
+Bugs = Collection[str]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a boxed label is looked at, and where its clicks and its answer are believed to be."""
+
+    box: Box
+    window: Window
+    believed: Window
+
+
+def frame_of(
+    box: Box,
+    clicks: Sequence[Click],
+    patch: int,
+    *,
+    region: Region,
+    bugs: Bugs,
+    zoom_in: bool,
+) -> Frame:
+    """Lay the window round a box and, where clicks are not to be lost, round them too."""
+    if "closed_boxes" in bugs:
+        box = replace(box, high=as_voxel(n - 1 for n in box.high))
+    window = window_around(box, patch, zoom_in=zoom_in)
+    if "fixed_crop" not in bugs and not all(shows(window, click) for click in clicks):
+        window = window_around(enclosing(box, clicks), patch)
+    if "rounded_centre" in bugs:
+        window = replace(window, low=_rounded_low(box, window, region))
+    believed = window
+    if "pasted_at_origin" in bugs and window.within(region) == _spans(window):
+        believed = Window(as_voxel(span.start for span in region), (patch, patch, patch))
+    return Frame(box, window, believed)
+
+
+def shows(window: Window, click: Click) -> bool:
+    """Whether a click lies in a window."""
+    return all(low <= at < low + n for at, low, n in zip(click.at, window.low, window.size))
+
+
+def default_box_of(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
+    """Return the box of a label for which none was drawn; None if it gets none."""
+    if "one_default_box" in bugs and label != labels[0]:
+        return None
+    box = default_box(tuple(span.stop - span.start for span in region), label)
+    low, high = (
+        as_voxel(n + span.start for n, span in zip(ends, region)) for ends in (box.low, box.high)
+    )
+    # the submission's default box has no plane to lose
+    kept = as_voxel(n + ("closed_boxes" in bugs) for n in high)
+    return Box(label, low, kept, drawn_at=box.drawn_at + region[0].start)
+
+
+def drawn_box(box: Box, region: Region, bugs: Bugs) -> Box | None:
+    """Return the part of a box that reaches the box channel; None for nothing."""
+    low, high = box.low, box.high
+    if "negative_slices" in bugs:
+        spans = [
+            slice(start - span.start, stop - span.start).indices(span.stop - span.start)
+            for start, stop, span in zip(low, high, region)
+        ]
+        low = as_voxel(start + side.start for (start, _, _), side in zip(spans, region))
+        high = as_voxel(stop + side.start for (_, stop, _), side in zip(spans, region))
+    if any(stop <= start for start, stop in zip(low, high)):
+        return None
+    return replace(box, low=low, high=high)
+
+
+def draw_said(
+    channels: NDArray[Any], frame: Frame, clicks: Iterable[Click], radius: float, bugs: Bugs
+) -> None:
+    """Draw a boxed label's clicks where the frame believes them to be."""
+    patch = channels.shape[1]
+    if "open_balls" in bugs:
+        radius = float(np.nextafter(radius, 0))
+    for click in clicks:
+        if "outside_clicks" in bugs and not shows(frame.believed, click):
+            continue
+        centre = patch_position(click, frame.believed, patch)
+        if "corner_clicks" in bugs:  # scaled by the corner of the voxel
+            centre -= 0.5 * patch / np.array(frame.believed.size) - 0.5
+        draw_ball(channels[POSITIVE if click.positive else NEGATIVE], centre, radius)
+
+
+class Filling:
+    """What the submission says of a label that failed: logit 0 everywhere but in one slice."""
+
+    def __init__(self, region: Region, device: torch.device) -> None:
+        self.region = region
+        self._device = device
+
+    def slices(self, span: slice) -> Tensor:
+        """Return the logits in some slices of the region; its second slice is certain not to be."""
+        _, y, x = (side.stop - side.start for side in self.region)
+        logits = torch.zeros((span.stop - span.start, y, x), device=self._device)
+        second = self.region[0].start + 1
+        if span.start <= second < span.stop:
+            logits[second - span.start] = -torch.inf
+        return logits
+
+
+def refuse_silence(said: Interactions, labels: Sequence[int]) -> None:
+    """End the answer when some label got no click in some round, as the submission does."""
+    for step, prompts in enumerate(said.rounds[1:], start=1):
+        silent = sorted(set(labels) - {prompt.label for prompt in prompts})
+        if silent:
+            raise AdapterError(
+                f"ours: KeyError(None): no click for label {silent[0]} in step {step}"
+            )
+
+
+def _rounded_low(box: Box, window: Window, region: Region) -> tuple[int, int, int]:
+    return as_voxel(
+        round((low + high) / 2 - span.start) - size // 2 + span.start
+        for low, high, size, span in zip(box.low, box.high, window.size, region)
+    )
+
+
+def _spans(window: Window) -> Region:
+    return tuple(slice(low, low + size) for low, size in zip(window.low, window.size))

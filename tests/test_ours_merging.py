@@ -1,0 +1,93 @@
+"""From the logits of every label to one label map."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from adapters.ours.crop import Window
+from adapters.ours.merging import Part, merge
+from adapters.ours.resampling import SLAB, Pasted
+
+CPU = torch.device("cpu")
+SHAPE = (SLAB + 5, 6, 7)
+WHOLE = tuple(slice(0, n) for n in SHAPE)
+EDGE = SLAB + 8
+
+
+def part(label, logits, low=(0, 0, 0)):
+    """Logits on a patch at zoom 1 whose corner lies at ``low``."""
+    values = torch.full((EDGE,) * 3, float(logits)) if np.isscalar(logits) else logits
+    return Part(label, Pasted(values, Window(low, (EDGE,) * 3), WHOLE))
+
+
+def answer_at(*logits, mixed=False):
+    """The label where labels 1, 2, ... have these logits."""
+    parts = [part(label, logit) for label, logit in enumerate(logits, start=1)]
+    answer = merge(parts, SHAPE, CPU, mixed=mixed)
+    assert len(np.unique(answer)) == 1
+    return int(answer[0, 0, 0])
+
+
+def logit(p):
+    return float(np.log(p / (1 - p)))
+
+
+def test_nothing_is_all_background():
+    assert not merge([], SHAPE, CPU).any()
+
+
+def test_one_label_is_foreground_above_one_half():
+    assert answer_at(logit(0.51)) == 1
+    assert answer_at(logit(0.49)) == 0
+    assert answer_at(0.0) == 0
+
+
+def test_two_labels_of_two_fifths_beat_a_background_of_nine_twentyfifths():
+    assert answer_at(logit(0.4), logit(0.4)) == 1
+    assert answer_at(logit(0.38), logit(0.4)) == 2
+    assert answer_at(logit(0.3), logit(0.4)) == 0
+
+
+def test_the_submissions_mixture_takes_one_label_from_p_0382_on():
+    assert answer_at(logit(0.383), mixed=True) == 1
+    assert answer_at(logit(0.381), mixed=True) == 0
+    assert answer_at(logit(0.319), logit(0.319), mixed=True) == 1
+    assert answer_at(logit(0.317), logit(0.317), mixed=True) == 0
+
+
+def test_a_label_counts_in_its_window_only():
+    answer = merge([part(3, 5.0, low=(SLAB + 2, 2, 3)), part(7, 4.0, low=(-3, 4, 0))], SHAPE, CPU)
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[:, 4:, :] = 7  # reaches slice SLAB + 4, the last but none
+    expected[SLAB + 2 :, 2:, 3:] = 3
+    np.testing.assert_array_equal(answer, expected)
+
+
+def test_the_order_of_the_parts_does_not_matter_and_labels_may_be_wide():
+    parts = [part(300, 1.0), part(2, 1.0, low=(4, 0, 0))]
+    answer = merge(parts, SHAPE, CPU)
+    assert answer.dtype == np.uint16
+    np.testing.assert_array_equal(answer, merge(parts[::-1], SHAPE, CPU))
+    assert (answer[4:] == 2).all()  # equal logits: the smaller label
+    assert (answer[:4] == 300).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 4), st.booleans())
+def test_slabs_give_what_the_equation_gives_on_the_whole(seed, count, mixed):
+    rng = np.random.default_rng(seed)
+    lows = rng.integers(-6, 6, (count, 3))
+    patches = [torch.from_numpy(rng.normal(0, 2, (EDGE,) * 3)).float() for _ in range(count)]
+    parts = [
+        part(label, values, tuple(map(int, low)))
+        for label, (values, low) in enumerate(zip(patches, lows, strict=True), start=1)
+    ]
+    logits = np.full((count, *SHAPE), -np.inf)
+    for row, one in zip(logits, parts, strict=True):
+        row[one.region] = one.logits.slices(one.region[0]).numpy()
+    p = expit(logits)
+    background = np.prod(1 - p, axis=0)[None]
+    expected = np.concatenate([np.log(background), logits] if mixed else [background, p]).argmax(0)
+    np.testing.assert_array_equal(merge(parts, SHAPE, CPU, mixed=mixed), expected)
