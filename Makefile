@@ -14,7 +14,7 @@ demo: .venv/.ready ## generated cases, the floors and ours, a report
 	rm -rf $(DEMO)
 	$(BIN)/segbench phantoms $(DEMO)/val --cases 10 --seed 0
 	for model in empty boxfill ellipsoid ours; do \
-	  $(BIN)/segbench run --model $$model --data $(DEMO)/val --out $(DEMO)/runs/$$model || exit $$?; \
+	  $(BIN)/segbench run --model $$model --data $(DEMO)/val --out $(DEMO)/runs/$$model --jobs 2 || exit $$?; \
 	done
 	$(BIN)/segbench report $(DEMO)/runs/* --out $(DEMO)/report
 	@echo
