@@ -96,19 +96,18 @@ def replay(
             prediction = corrected(prediction, volume.reference, clicks)
 
 
-def one_step(volume: Volume, implementation: str, watch: Stopwatch, *, empty: bool):
+def one_step(volume: Volume, implementation: str, watch: Stopwatch):
     """Yield what one step gives: what is made once a case is part of it."""
     case = IMPLEMENTATIONS[implementation](volume, watch)
-    prediction = np.zeros_like(volume.reference) if empty else volume.prediction
-    scores = case.scores(prediction)
-    yield case.clicks(prediction), *scores
+    scores = case.scores(volume.prediction)
+    yield case.clicks(volume.prediction), *scores
 
 
 REPLAYS = {
     "boxes": lambda *what: replay(*what, boxes=True),
     "no-boxes": lambda *what: replay(*what, boxes=False),
-    "step": lambda *what: one_step(*what, empty=False),
-    "empty": lambda *what: one_step(*what, empty=True),
+    "step": one_step,
+    "empty": one_step,
 }
 
 
@@ -131,6 +130,8 @@ def peak_mb() -> float:
 
 def main(folder: Path, implementation: str, kind: str) -> None:
     volume = load(folder)
+    if kind == "empty":
+        volume.prediction[:] = 0
     before, facts, watch = peak_mb(), [], Stopwatch()
     for said, dsc, nsd in REPLAYS[kind](volume, implementation, watch):
         clicks = [[click.label, *click.at, click.positive] for click in said]
