@@ -43,6 +43,10 @@ def parser(program: str) -> argparse.ArgumentParser:
     add("--unboxed", type=float, default=usual.share_unboxed, help="share without a box")
     add("--phases", type=phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add("--rate", type=float, default=usual.learning_rate, help="peak learning rate")
+    add("--leave-out", type=words, default=usual.left_out, help="beginnings of file names, by ','")
+    add("--hold", type=words, default=usual.held, help="patients to tune on [by --seed]")
+    add("--licence", help="of the weights [that of --init, or: not stated]")
+    add("--measure", type=float, default=usual.evaluate_minutes, help="every so many minutes")
     add("--seed", type=int, default=usual.seed)
     add("--workers", type=int, default=1, help="processes that make scenes")
     add("--threads", type=int, help="of the computation [torch's choice]")
@@ -56,6 +60,11 @@ def phases(text: str) -> tuple[Phase, ...]:
     return tuple(Phase(float(until), int(patch), int(batch)) for until, patch, batch in parts)
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Read ``a,b``; nothing is no word."""
+    return tuple(word for word in text.split(",") if word)
+
+
 def schedule_of(given: argparse.Namespace) -> Schedule:
     """Return the schedule that the options describe."""
     return Schedule(
@@ -66,6 +75,9 @@ def schedule_of(given: argparse.Namespace) -> Schedule:
         learning_rate=given.rate,
         share_generated=given.scenes,
         share_unboxed=given.unboxed,
+        left_out=given.leave_out,
+        held=given.hold,
+        evaluate_minutes=given.measure,
         seed=given.seed,
     )
 
@@ -75,4 +87,6 @@ def place_of(given: argparse.Namespace) -> Place:
     device = given.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Place(given.data, given.out, given.init, given.resume, given.workers, device)
+    return Place(
+        given.data, given.out, given.init, given.resume, given.workers, device, given.licence
+    )

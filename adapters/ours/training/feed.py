@@ -11,11 +11,13 @@ import itertools
 import multiprocessing
 import traceback
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .dialogue import Dialogue, open_dialogue
 from .objects import Target, scene_of
@@ -32,6 +34,17 @@ class Maker:
     groups: list[list[Target]]
     schedule: Schedule
 
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """How often each group is drawn: as the square root of its number of scans.
+
+        Between equal shares, which repeat a group of one scan until it is learnt by heart, and
+        shares by size, which forget it.
+        """
+        scans = [len({target.scan.name for target in group}) for group in self.groups]
+        roots = np.sqrt(scans)
+        return np.asarray(roots / roots.sum())
+
     def dialogue(self, number: int, patch: int) -> Dialogue:
         """Open the dialogue of a number."""
         rng = np.random.default_rng([self.schedule.seed, number])
@@ -42,10 +55,10 @@ class Maker:
                 return open_dialogue(scene, rng, boxed=boxed)
 
     def scene(self, rng: np.random.Generator, patch: int, *, boxed: bool) -> Scene:
-        """Return a scene: groups of scans in equal shares, their objects alike."""
+        """Return a scene: groups of scans by their shares, the objects of a group alike."""
         if not self.groups or rng.random() < self.schedule.share_generated:
             return generated_scene(rng, patch)
-        group = self.groups[int(rng.integers(len(self.groups)))]
+        group = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
         target = group[int(rng.integers(len(group)))]
         return scene_of(target, rng, patch, boxed=boxed)
 

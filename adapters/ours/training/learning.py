@@ -22,7 +22,6 @@ from .losses import click_loss, deep_loss
 from .pretrained import Start
 from .schedule import Phase, Schedule, learning_rate, phase_at
 
-LICENCE = "Apache-2.0"
 Fact = tuple[int, float, float]  # clicks, Dice and loss of one sample
 
 
@@ -40,7 +39,7 @@ class Trainer:
     running: list[Dialogue] = field(default_factory=list)
     steps: int = 0
     samples: int = 0
-    licence: str = LICENCE  # of the weights
+    licence: str = "not stated"  # of the weights
     origin: str = "from random weights"
 
     def __post_init__(self) -> None:

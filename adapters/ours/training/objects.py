@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segbench.challenge import ChallengeFile
 from segbench.core import Box, LabelMap, Voxel
+from segbench.errors import AdapterError
 from segbench.simulator import next_click
 
 from ..crop import Floats, Window, cut_image, cut_mask, window_around
@@ -21,9 +22,8 @@ from ..intensity import Intensity, occupied_box
 from .scenes import Scene
 
 FEWEST_VOXELS = 60
+ZOOMED_IN = 0.3  # share of crops with a box that show a small object enlarged
 ZOOM_OUT = 1.5  # what one zoom of a search without a box multiplies the window by
-# licence not stated; share-alike, which would pass to the weights; scattered, so never boxed
-LEFT_OUT = ("US_DeepRegTRUS", "MR_MSDHippocampus", "MR_OpenMS")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Scan:
 
     @property
     def group(self) -> str:
-        """Modality and collection: what sampling balances."""
+        """Modality and collection: what sampling balances and what is measured apart."""
         return "_".join(self.name.split("_")[:2])
 
 
@@ -64,7 +64,7 @@ class Target:
         return _voxel(np.add(click.at, self.box.low))
 
 
-def read_scans(folder: Path, left_out: Sequence[str] = LEFT_OUT) -> list[Scan]:
+def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
     """Read every scan of a folder but those whose names start with one of ``left_out``."""
     paths = sorted(folder.glob("*.npz"))
     return [read_scan(path) for path in paths if not path.name.startswith(tuple(left_out))]
@@ -77,21 +77,29 @@ def read_scan(path: Path) -> Scan:
     return Scan(path.stem, voxels, labels, Intensity.of(voxels))
 
 
-def split_by_patient(
-    scans: Sequence[Scan], share: float, rng: np.random.Generator
-) -> tuple[list[Scan], list[Scan]]:
-    """Split into a part to train on and a ``share`` of each collection's patients to tune on.
+def split_by_patient(scans: Sequence[Scan], held: Collection[str]) -> tuple[list[Scan], list[Scan]]:
+    """Split into scans to train on and those of the patients ``held`` to tune on."""
+    unknown = set(held) - {scan.patient for scan in scans}
+    if unknown:
+        raise AdapterError(f"no scan of {', '.join(sorted(unknown))}: cannot be held out")
+    train = [scan for scan in scans if scan.patient not in held]
+    return train, [scan for scan in scans if scan.patient in held]
 
-    At least one patient of a collection that has several.
+
+def patients_to_hold(scans: Sequence[Scan], share: float, seed: int) -> list[str]:
+    """Draw a ``share`` of each collection's patients, at least one where there are several.
+
+    Each collection draws on its own, so that one more collection does not change who is held out
+    of the others: weights to begin with have seen only their own side of the split.
     """
-    held: set[str] = set()
+    held: list[str] = []
     patients = sorted({scan.patient for scan in scans})
     for collection in sorted({patient.split("_")[0] for patient in patients}):
         members = [patient for patient in patients if patient.split("_")[0] == collection]
         count = max(round(share * len(members)), int(len(members) > 1))
-        held |= set(rng.permutation(members)[:count].tolist())
-    train = [scan for scan in scans if scan.patient not in held]
-    return train, [scan for scan in scans if scan.patient in held]
+        rng = np.random.default_rng([seed, *collection.encode()])
+        held += rng.permutation(members)[:count].tolist()
+    return sorted(held)
 
 
 def targets_of(scan: Scan) -> list[Target]:
@@ -123,8 +131,11 @@ def scene_of(target: Target, rng: np.random.Generator, patch: int, *, boxed: boo
 
 
 def jittered_window(target: Target, rng: np.random.Generator, patch: int) -> Window:
-    """Return the crop rule's window, shifted, scaled and stretched a little."""
-    rule = window_around(target.box, patch)
+    """Return the crop rule's window, shifted, scaled and stretched a little.
+
+    Now and then that of the option ``zoom_in``, so that it can be chosen after the training.
+    """
+    rule = window_around(target.box, patch, zoom_in=bool(rng.random() < ZOOMED_IN))
     scale = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.07, 3))
     size = np.maximum(np.round(np.array(rule.size) * scale), 2).astype(int)
     middle = np.add(target.box.low, target.box.high) / 2

@@ -18,14 +18,14 @@ from .curves import draw_curves
 from .dialogue import Dialogue
 from .feed import Feed, Maker
 from .learning import Fact, Trainer, mixed_precision
-from .objects import Scan, Target, read_scans, split_by_patient, targets_of
+from .objects import Scan, Target, patients_to_hold, read_scans, split_by_patient, targets_of
 from .pretrained import starting_point
 from .progress import CLICKS, ellipsoid_dice, fixed_dialogues, generated_dialogues, mean_curve
 from .resuming import load_state, save_state
 from .schedule import Schedule, phase_at, share_done
 
 LOG_EVERY = 50  # steps
-TUNE_TARGETS, TUNE_SCENES = 26, 10
+TUNE_TARGETS, TUNE_SCENES = 6, 10  # a group, and in all
 TUNE_COLUMNS = (
     *("step", "samples", "minutes", "set", "opening"),
     *(f"click_{i + 1}" for i in range(CLICKS)),
@@ -46,6 +46,7 @@ class Place:
     resume: bool = False
     workers: int = 1
     device: str = "cpu"
+    licence: str | None = None  # of the weights; without it, that of those to begin with
 
     @property
     def state(self) -> Path:
@@ -106,10 +107,11 @@ class Run:
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
         made = (
             f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples} samples of "
-            f"{patch}^3, seed {schedule.seed}, {trainer.origin}"
+            f"{_patches(schedule)}, seed {schedule.seed}, {trainer.origin}"
         )
         config, radius = CONFIGS[schedule.config], ball_radius(patch)
-        recipe = Recipe(config, patch, radius, True, trainer.licence, made)
+        licence = self.place.licence or trainer.licence
+        recipe = Recipe(config, patch, radius, True, licence, made)
         save_checkpoint(self.place.out, trainer.average.state_dict(), recipe)
         save_state(self.place.state, trainer, self.minutes)
         draw_curves(self.place.out)
@@ -130,8 +132,9 @@ class Run:
 
 def train(schedule: Schedule, place: Place, teller: Teller, clock: Clock = time.monotonic) -> None:
     """Train until the budget is used up; a usable checkpoint exists after the first evaluation."""
-    rng = np.random.default_rng(schedule.seed)
-    learn, hold = split_by_patient(read_scans(place.data), schedule.tune_share, rng)
+    scans = read_scans(place.data, schedule.left_out)
+    held = schedule.held or patients_to_hold(scans, schedule.tune_share, schedule.seed)
+    learn, hold = split_by_patient(scans, held)
     teller.say(f"{len(learn)} scans to train on, {len(hold)} to tune on: {_names(hold)}")
     feed = Feed(Maker(grouped(learn), schedule), place.workers)
     try:
@@ -156,8 +159,10 @@ def tune_sets(schedule: Schedule, hold: Sequence[Scan]) -> dict[str, list[Dialog
     rng = np.random.default_rng(schedule.seed + 1)
     patch, seed = schedule.phases[-1].patch, schedule.seed + 2
     targets = [
-        group[int(place)] for group in grouped(hold) for place in rng.permutation(len(group))
-    ][:TUNE_TARGETS]
+        group[int(place)]
+        for group in grouped(hold)
+        for place in rng.permutation(len(group))[:TUNE_TARGETS]
+    ]
     sets = {
         "scans": fixed_dialogues(targets, patch, boxed=True, seed=seed),
         "scans_without_box": fixed_dialogues(targets[::2], patch, boxed=False, seed=seed),
@@ -215,6 +220,11 @@ def _until_the_budget_is_used_up(run: Run, clock: Clock) -> None:
         if run.minutes - run.measured >= run.schedule.evaluate_minutes and run.done < 1:
             run.measure()
     run.measure()
+
+
+def _patches(schedule: Schedule) -> str:
+    edges = dict.fromkeys(phase.patch for phase in schedule.phases)
+    return " and ".join(f"{edge}^3" for edge in edges)
 
 
 def _short(value: float) -> str:

@@ -36,7 +36,10 @@ class Schedule:
     share_unboxed: float = 0.25
     another_click: float = 0.75
     most_clicks: int = 6
+    # licence not stated; scattered, so never boxed
+    left_out: tuple[str, ...] = ("US_DeepRegTRUS", "MR_OpenMS")
     tune_share: float = 0.15
+    held: tuple[str, ...] = ()  # patients to tune on; without any, ``tune_share`` draws them
     evaluate_minutes: float = 10.0
     seed: int = 42
 
