@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from adapters.ours.crop import window_around
+from adapters.ours.intensity import Intensity
 from adapters.ours.prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS
 from adapters.ours.training.dialogue import answer, drawn_box, open_dialogue
 from adapters.ours.training.feed import Feed, Maker
 from adapters.ours.training.losses import click_loss, deep_loss, loss_of
 from adapters.ours.training.objects import (
+    Scan,
     jittered_window,
+    patients_to_hold,
     read_scans,
     scene_of,
     searching_window,
@@ -26,6 +29,7 @@ from adapters.ours.training.objects import (
 )
 from adapters.ours.training.scenes import Scene, generated_scene
 from adapters.ours.training.schedule import Phase, Schedule, learning_rate, phase_at
+from segbench.errors import AdapterError
 
 
 @pytest.fixture
@@ -68,16 +72,48 @@ def test_the_same_seed_generates_the_same_scene():
 
 
 def test_scans_whose_licence_is_unclear_are_left_out(scans):
-    assert [scan.name for scan in read_scans(scans)] == [
+    assert [scan.name for scan in read_scans(scans, Schedule().left_out)] == [
         f"{m}_STS_{p:03}" for m in ("CT", "PET") for p in (1, 2, 3)
     ]
 
 
-def test_a_patient_is_never_on_both_sides_of_the_split(scans, rng):
-    learn, hold = split_by_patient(read_scans(scans), 0.15, rng)
+def test_a_patient_is_never_on_both_sides_of_the_split(scans):
+    read = read_scans(scans, Schedule().left_out)
+    held = patients_to_hold(read, 0.15, seed=42)
+    assert held == patients_to_hold(read, 0.15, seed=42)
+    learn, hold = split_by_patient(read, held)
     assert {scan.patient for scan in learn}.isdisjoint(scan.patient for scan in hold)
     assert len({scan.patient for scan in hold}) == 1
     assert len(hold) == 2
+
+
+def test_one_more_collection_changes_nobody_else_s_side():
+    blank = np.zeros((1, 1, 1), np.uint8)
+    names = [f"MR_{c}_{p:02}" for c in ("Alpha", "Zeta") for p in range(20)]
+    scans = [Scan(name, blank, blank, Intensity.of(blank)) for name in names]
+    alone, both = (patients_to_hold(some, 0.15, seed=1) for some in (scans[20:], scans))
+    assert [patient for patient in both if patient.startswith("Zeta")] == alone
+    assert len(alone) == 3
+    assert len(both) == 6
+
+
+def test_patients_can_be_named_and_must_exist(scans):
+    learn, hold = split_by_patient(read_scans(scans), ["STS_002"])
+    assert [scan.name for scan in hold] == ["CT_STS_002", "PET_STS_002"]
+    assert len(learn) == 5
+    with pytest.raises(AdapterError, match="no scan of STS_099: cannot be held out"):
+        split_by_patient(learn, ["STS_099"])
+
+
+def test_groups_are_drawn_by_the_root_of_their_number_of_scans(scans):
+    targets = {scan.name: targets_of(scan) for scan in read_scans(scans)}
+    one, four = targets["CT_STS_001"], [t for n in range(1, 5) for t in _of(targets, n)]
+    made = Maker([one, four], Schedule())
+    np.testing.assert_allclose(made.shares, [1 / 3, 2 / 3])
+
+
+def _of(targets, place):
+    return list(targets.values())[place]
 
 
 def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):

@@ -163,7 +163,8 @@ def test_going_on_with_another_schedule_is_refused(data, tmp_path):
 
 def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    train(replace(TINY, steps=2), Place(data, first, workers=0), Told().teller)
+    place = Place(data, first, workers=0, licence="CC-BY-SA-4.0")
+    train(replace(TINY, steps=2), place, Told().teller)
     start = Place(data, second, start=first, workers=0)
     train(replace(TINY, steps=1, learning_rate=0.0, weight_decay=0.0), start, Told().teller)
     before, after = weights(first), weights(second)
@@ -172,6 +173,9 @@ def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path)
     assert "1 steps" in recipe.training
     assert "after" in recipe.training
     assert "2 steps" in recipe.training
+    assert recipe.licence == "CC-BY-SA-4.0"
+    with pytest.raises(AdapterError, match="licence CC-BY-SA-4.0 passes to what is trained"):
+        train(TINY, replace(start, licence="MIT"), Told().teller)
 
 
 def test_the_budget_is_steps_where_given_else_minutes():
@@ -188,6 +192,12 @@ def test_options_become_a_schedule_and_a_place(tmp_path):
     assert schedule.phases == (Phase(0.36, 64, 32), Phase(1.0, 96, 16))
     assert (schedule.share_generated, schedule.steps) == (0.5, 9)
     assert place_of(given).device == "cpu"
+    assert schedule.left_out == Schedule().left_out
+    named = [*options, "--leave-out", "", "--hold", "STS_001,STS_002", "--licence", "MIT"]
+    given = parser("train").parse_args([*named, "--measure", "5"])
+    assert (schedule_of(given).left_out, schedule_of(given).evaluate_minutes) == ((), 5)
+    assert schedule_of(given).held == ("STS_001", "STS_002")
+    assert place_of(given).licence == "MIT"
     paper = schedule_of(parser("train").parse_args([*options, "--config", "paper"]))
     assert paper.phases == phases(USUAL_PHASES["paper"]) == (Phase(1.0, 192, 2),)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.core import Mask
+from segbench.errors import AdapterError
 
 from ..network import CONFIGS, ResidualEncoderUNet
 from ..prompts import NEGATIVE, POSITIVE
@@ -53,11 +54,22 @@ class Trainer:
             weight_decay=self.schedule.weight_decay,
         )
 
-    def start_from(self, start: Start) -> None:
-        """Begin with given weights."""
+    def start_from(self, start: Start, licence: str | None = None) -> None:
+        """Begin with given weights; what is trained keeps their licence or takes another.
+
+        Raises
+        ------
+        AdapterError
+            The weights' licence does not allow another.
+        """
+        if licence not in (None, start.licence) and start.passes_on:
+            raise AdapterError(
+                f"weights {start.origin}: their licence {start.licence} passes to what is trained "
+                f"from them, found the licence {licence}"
+            )
         self.network.load_state_dict(start.state)
         self.average.load_state_dict(start.state)
-        self.licence, self.origin = start.licence, start.origin
+        self.licence, self.origin = licence or start.licence, start.origin
 
     def step(self, done: float) -> list[Fact]:
         """Train on one batch after a share ``done`` of the budget; return its samples' facts."""

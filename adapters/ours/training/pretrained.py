@@ -37,6 +37,11 @@ class Start:
     licence: str
     origin: str  # half a sentence for the model card
 
+    @property
+    def passes_on(self) -> bool:
+        """Whether the licence binds what is made from the weights (share-alike and the like)."""
+        return not {"SA", "NC", "ND"}.isdisjoint(self.licence.replace(" ", "-").split("-"))
+
 
 def starting_point(path: Path, config: NetworkConfig) -> Start:
     """Read the weights at ``path`` for a network of ``config``.

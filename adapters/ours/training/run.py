@@ -110,8 +110,7 @@ class Run:
             f"{_patches(schedule)}, seed {schedule.seed}, {trainer.origin}"
         )
         config, radius = CONFIGS[schedule.config], ball_radius(patch)
-        licence = self.place.licence or trainer.licence
-        recipe = Recipe(config, patch, radius, True, licence, made)
+        recipe = Recipe(config, patch, radius, True, trainer.licence, made)
         save_checkpoint(self.place.out, trainer.average.state_dict(), recipe)
         save_state(self.place.state, trainer, self.minutes)
         draw_curves(self.place.out)
@@ -199,8 +198,9 @@ def _begin(run: Run) -> None:
             _forget_after(place.out.with_suffix(suffix), trainer.steps)
         run.teller.say(f"going on after {trainer.steps} steps, {run.minutes:.1f} minutes")
         return
+    trainer.licence = place.licence or trainer.licence
     if place.start is not None:
-        trainer.start_from(starting_point(place.start, trainer.network.config))
+        trainer.start_from(starting_point(place.start, trainer.network.config), place.licence)
     for name, dialogues in run.tune.items():
         if dialogues[0].box is not None:
             floor = ellipsoid_dice(dialogues)
