@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapters.ours import OPTIONS, make_adapter
+from adapters.ours.crop import window_around
 from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
+from adapters.ours.prompts import draw_box
 from adapters.ours.weights import Recipe, load_checkpoint, save_checkpoint
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
@@ -178,6 +180,21 @@ def test_what_was_clicked_is_true_when_clicks_are_obeyed(weights):
     assert answer[4, 10, 12] == 1
     assert (answer[4, 10, 9:16] == 1).all()
     assert answer[4, 10, 22] != 2
+
+
+@pytest.mark.parametrize(("mirrors", "symmetric"), [("1", False), ("8", True)])
+def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, mirrors, symmetric):
+    adapter = make_adapter(weights=str(weights), device="cpu", mirrors=mirrors)
+    half = np.random.default_rng(1).integers(0, 250, (16, 16, 8), np.uint8)
+    adapter.start(Image(np.concatenate([half, half[..., ::-1]], axis=2), SPACING), (1,))
+    box = Box(1, (2, 5, 4), (9, 12, 12), 5)
+    window = window_around(box, adapter.recipe.patch)
+    window = replace(window, low=(0, 0, 0))
+    prompts = np.zeros((8, 16, 16, 16), bool)
+    draw_box(prompts, box, window)
+    with torch.inference_mode():
+        logits = adapter._look(window, prompts)
+    assert torch.allclose(logits, logits.flip(2), atol=1e-4) is symmetric
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

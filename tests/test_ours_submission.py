@@ -301,7 +301,7 @@ def choices(**options):
     return parse({"variant": "ours", "no_box": "", "bugs": "", "fix": ""} | SWITCHES | options)
 
 
-SWITCHES = {"zoom_in": "no", "obey_clicks": "no"}
+SWITCHES = {"zoom_in": "no", "obey_clicks": "no", "mirrors": "1"}
 
 
 def test_variants_stand_for_sets_of_bugs():
@@ -326,6 +326,7 @@ def test_bugs_can_be_added_and_taken_away():
         ({"bugs": "typo"}, "bugs 'typo': expected one of one_default_box"),
         ({"fix": "mixed_merge,typo"}, "fix 'typo': expected one of one_default_box"),
         ({"zoom_in": "maybe"}, "zoom_in 'maybe': expected one of no, yes"),
+        ({"mirrors": "3"}, "mirrors '3': expected one of 1, 2, 8"),
     ],
 )
 def test_unknown_values_are_refused_with_the_known_ones(options, message):

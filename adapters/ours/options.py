@@ -35,16 +35,22 @@ VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
 }
 NO_BOX = ("follow", "paper")
 SWITCHES = ("no", "yes")
+MIRRORS = {  # axes of the network's input that are turned round, a tuple a look
+    "1": ((),),
+    "2": ((), (2, 3, 4)),
+    "8": ((), (2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)),
+}
 
 
 @dataclass(frozen=True)
 class Choices:
-    """How labels without a box are looked at, which bugs are replayed, and two experiments."""
+    """How labels without a box are looked at, which bugs are replayed, and three experiments."""
 
     no_box: str = "follow"
     bugs: frozenset[str] = frozenset()
     zoom_in: bool = False
     obey_clicks: bool = False
+    mirrors: tuple[tuple[int, ...], ...] = MIRRORS["1"]
 
 
 DEFAULTS = {
@@ -54,6 +60,7 @@ DEFAULTS = {
     "fix": "",
     "zoom_in": "no",
     "obey_clicks": "no",
+    "mirrors": "1",
 }
 
 
@@ -73,7 +80,8 @@ def parse(options: Mapping[str, str]) -> Choices:
     zoom_in, obey = (
         _one_of(name, options[name], SWITCHES) == "yes" for name in ("zoom_in", "obey_clicks")
     )
-    return Choices(no_box, bugs, zoom_in, obey)
+    mirrors = MIRRORS[_one_of("mirrors", options["mirrors"], tuple(MIRRORS))]
+    return Choices(no_box, bugs, zoom_in, obey, mirrors)
 
 
 def _names(option: str, given: str) -> frozenset[str]:

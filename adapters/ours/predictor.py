@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +164,20 @@ class Ours:
         return prompts
 
     def _look(self, window: Window, prompts: Mask) -> Tensor:
-        """Return the logit of the object against the background on the patch."""
+        """Return the logit of the object against the background on the patch.
+
+        The mean over the mirror images that were chosen.
+        """
         channels = uploaded(prompts, self.device).float()
         channels[IMAGE] = self._patch(window)
-        outputs = self.network(channels[None])[0]
+        looks = (self._logits(channels[None], axes) for axes in self.choices.mirrors)
+        return reduce(torch.add, looks) / len(self.choices.mirrors)
+
+    def _logits(self, inputs: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Look at the inputs with some axes turned round, and turn the logits back."""
+        outputs = self.network(inputs.flip(axes) if axes else inputs)[0]
         logits: Tensor = (outputs[1] - outputs[0]).float()
-        return logits
+        return logits.flip([axis - 2 for axis in axes]) if axes else logits
 
     def _patch(self, window: Window) -> Tensor:
         """Return the image in a window, resized; kept, for it does not change between steps."""
