@@ -17,17 +17,18 @@ def draw_curves(out: Path) -> None:
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     losses.plot([float(row["minutes"]) for row in log], [float(row["loss"]) for row in log])
-    losses.set(xlabel="minutes", ylabel="training loss", yscale="log")
+    losses.set(xlabel="minutes", ylabel="training loss")
     for name in sorted({row["set"] for row in tune}):
         rows = [row for row in tune if row["set"] == name]
         last = max(key for key in rows[0] if key.startswith("click_"))
         minutes = [float(row["minutes"]) for row in rows]
         (line,) = scores.plot(minutes, [float(row["opening"]) for row in rows], "--")
         values = [float(row[last]) for row in rows]
-        scores.plot(minutes, values, color=line.get_color(), label=name)
-    scores.set(xlabel="minutes", ylabel="DSC: dashed at the opening, solid after all clicks")
+        scores.plot(minutes, values, color=line.get_color(), label=name.replace("_", " "))
+    scores.set(xlabel="minutes", ylabel="mean DSC on tune patients and scenes")
+    scores.set_title("dashed: at the opening, solid: after all clicks", fontsize="medium")
     if tune:
-        scores.legend()
+        scores.legend(fontsize="small")
     figure.savefig(out.with_suffix(".png"), dpi=110)
 
 
