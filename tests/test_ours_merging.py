@@ -16,10 +16,10 @@ WHOLE = tuple(slice(0, n) for n in SHAPE)
 EDGE = SLAB + 8
 
 
-def part(label, logits, low=(0, 0, 0)):
+def part(label, logits, low=(0, 0, 0), region=WHOLE):
     """Logits on a patch at zoom 1 whose corner lies at ``low``."""
     values = torch.full((EDGE,) * 3, float(logits)) if np.isscalar(logits) else logits
-    return Part(label, Pasted(values, Window(low, (EDGE,) * 3), WHOLE))
+    return Part(label, Pasted(values, Window(low, (EDGE,) * 3), region))
 
 
 def answer_at(*logits, mixed=False):
@@ -63,6 +63,16 @@ def test_a_label_counts_in_its_window_only():
     expected[:, 4:, :] = 7  # reaches slice SLAB + 4, the last but none
     expected[SLAB + 2 :, 2:, 3:] = 3
     np.testing.assert_array_equal(answer, expected)
+
+
+def test_labels_far_apart_do_not_erase_each_other():
+    shape = (6 * SLAB, *SHAPE[1:])
+    whole = tuple(slice(0, n) for n in shape)
+    parts = [part(label, 5.0, (low, 0, 0), whole) for label, low in ((1, 0), (2, 5 * SLAB))]
+    answer = merge(parts, shape, CPU)
+    assert (answer[:EDGE] == 1).all()
+    assert (answer[EDGE : 5 * SLAB] == 0).all()
+    assert (answer[5 * SLAB :] == 2).all()
 
 
 def test_the_order_of_the_parts_does_not_matter_and_labels_may_be_wide():

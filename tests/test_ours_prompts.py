@@ -6,6 +6,7 @@ import pytest
 from adapters.ours.crop import Window
 from adapters.ours.prompts import (
     BOX,
+    CHANNELS,
     IMAGE,
     NEGATIVE,
     POSITIVE,
@@ -13,20 +14,21 @@ from adapters.ours.prompts import (
     ball_radius,
     draw_box,
     draw_clicks,
-    network_input,
 )
+from adapters.ours.training.dialogue import Dialogue
+from adapters.ours.training.scenes import Scene
 from segbench.core import Box, Click
 
 
 def empty(patch=12):
-    return network_input(np.zeros((patch,) * 3, np.float32), np.zeros((patch,) * 3, bool))
+    return np.zeros((CHANNELS, *(patch,) * 3), np.float32)
 
 
 def test_channels_stand_in_the_order_of_the_weights():
     assert (IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE) == (0, 1, 2, 4, 5)
     image, previous = np.full((4, 4, 4), 0.5, np.float32), np.zeros((4, 4, 4), bool)
     previous[1] = True
-    channels = network_input(image, previous)
+    channels = Dialogue(Scene(image, previous), None, previous).channels
     assert channels.shape == (8, 4, 4, 4)
     assert channels.dtype == np.float32
     np.testing.assert_array_equal(channels[0], image)

@@ -105,6 +105,13 @@ def test_patients_can_be_named_and_must_exist(scans):
         split_by_patient(learn, ["STS_099"])
 
 
+def test_names_without_a_collection_are_patients_of_one():
+    blank = np.zeros((1, 1, 1), np.uint8)
+    scans = [Scan(f"case{i:02}", blank, blank, Intensity.of(blank)) for i in range(20)]
+    assert len(patients_to_hold(scans, 0.15, seed=1)) == 3
+    assert {scan.group for scan in scans} == {""}
+
+
 def test_groups_are_drawn_by_the_root_of_their_number_of_scans(scans):
     targets = {scan.name: targets_of(scan) for scan in read_scans(scans)}
     one, four = targets["CT_STS_001"], [t for n in range(1, 5) for t in _of(targets, n)]

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from adapters.ours.network import CONFIGS, NetworkConfig
 from adapters.ours.training import run as training_run
 from adapters.ours.training.command import USUAL_PHASES, parser, phases, place_of, schedule_of
+from adapters.ours.training.learning import Trainer
 from adapters.ours.training.run import Place, Teller, train
 from adapters.ours.training.schedule import Phase, Schedule, share_done
 from adapters.ours.weights import load_checkpoint
@@ -161,6 +163,78 @@ def test_going_on_with_another_schedule_is_refused(data, tmp_path):
         train(replace(TINY, steps=2), place, Told().teller)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"licence": "MIT"}, "trained with licence None, now asked for MIT"),
+        ({"start": Path("w.safetensors")}, "trained with init None, now asked for w.safetensors"),
+    ],
+)
+def test_going_on_under_other_conditions_is_refused(data, tmp_path, change, reason):
+    place = Place(data, tmp_path / "a.safetensors", resume=True, workers=0)
+    train(replace(TINY, steps=1), place, Told().teller)
+    with pytest.raises(AdapterError, match=reason):
+        train(replace(TINY, steps=1), replace(place, **change), Told().teller)
+    (data / "CT_STS_001.npz").unlink()
+    with pytest.raises(AdapterError, match="trained with scans"):
+        train(replace(TINY, steps=1), place, Told().teller)
+
+
+def test_a_training_is_not_written_over(data, tmp_path):
+    place = Place(data, tmp_path / "a.safetensors", workers=0)
+    train(replace(TINY, steps=3), place, Told().teller)
+    with pytest.raises(AdapterError, match="a training has begun here; go on with --resume"):
+        train(replace(TINY, steps=3), place, Told().teller)
+    told, before = Told(), rows(place.out.with_suffix(".tune.csv"))
+    train(replace(TINY, steps=3), replace(place, resume=True), told.teller)
+    assert told.lines[-1] == "the budget was used up before: nothing to do"
+    assert rows(place.out.with_suffix(".tune.csv")) == before
+
+
+def test_logs_of_a_training_without_a_state_are_not_gone_on_with(data, tmp_path):
+    out, told = tmp_path / "a.safetensors", Told()
+    out.with_suffix(".log.csv").write_text("step\n99\n")
+    train(replace(TINY, steps=3), Place(data, out, resume=True, workers=0), told.teller)
+    assert any("no such training, beginning anew" in line for line in told.lines)
+    assert [row["step"] for row in rows(out.with_suffix(".log.csv"))] == ["3"]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(data, tmp_path, monkeypatch):
+    def break_off(done, step, loss):
+        if step == 5:
+            nothing = lambda trainer, values: torch.full(values.shape, torch.nan)  # noqa: E731
+            monkeypatch.setattr(Trainer, "_moved", nothing)
+
+    place = Place(data, tmp_path / "a.safetensors", workers=0)
+    with pytest.raises(AdapterError, match="the loss is nan after 5 steps"):
+        train(TINY, place, Teller(Told().lines.append, break_off), minutes_pass())
+    assert all(torch.isfinite(tensor).all() for tensor in weights(place.out).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"steps": 0}, "a budget of 0: expected minutes or steps above 0"),
+        ({"phases": (Phase(1.0, 18, 2),)}, "a patch of 18: expected a multiple of 4 from 12 on"),
+        ({"phases": (Phase(1.0, 8, 2),)}, "a patch of 8: expected a multiple of 4 from 12 on"),
+        ({"phases": (Phase(1.0, 16, 0),)}, "a batch of 0: expected 1 or more"),
+        ({"left_out": ("CT_ST", "PET_ST")}, "no scan is left to train on"),
+        ({"left_out": ("CT-ST",)}, "no file begins with CT-ST: cannot be left out"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(data, tmp_path, change, reason):
+    place = Place(data, tmp_path / "a.safetensors", workers=0)
+    with pytest.raises(AdapterError, match=reason):
+        train(replace(TINY, **change), place, Told().teller)
+
+
+def test_places_that_cannot_be_are_refused(data, tmp_path):
+    with pytest.raises(AdapterError, match="expected a folder with .npz cases, found none"):
+        train(TINY, Place(tmp_path / "typo", tmp_path / "a.safetensors"), Told().teller)
+    with pytest.raises(AdapterError, match="expected the name of a file ending in .safetensors"):
+        train(TINY, Place(data, tmp_path / "mine.v1"), Told().teller)
+
+
 def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     place = Place(data, first, workers=0, licence="CC-BY-SA-4.0")
@@ -174,8 +248,9 @@ def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path)
     assert "after" in recipe.training
     assert "2 steps" in recipe.training
     assert recipe.licence == "CC-BY-SA-4.0"
+    freed = replace(start, out=tmp_path / "third.safetensors", licence="MIT")
     with pytest.raises(AdapterError, match="licence CC-BY-SA-4.0 passes to what is trained"):
-        train(TINY, replace(start, licence="MIT"), Told().teller)
+        train(TINY, freed, Told().teller)
 
 
 def test_the_budget_is_steps_where_given_else_minutes():
@@ -193,6 +268,8 @@ def test_options_become_a_schedule_and_a_place(tmp_path):
     assert (schedule.share_generated, schedule.steps) == (0.5, 9)
     assert place_of(given).device == "cpu"
     assert schedule.left_out == Schedule().left_out
+    more = parser("train").parse_args([*options, "--leave-out", "CT_X,US_DeepRegTRUS"])
+    assert schedule_of(more).left_out == ("US_DeepRegTRUS", "MR_OpenMS", "CT_X")
     named = [*options, "--leave-out", "", "--hold", "STS_001,STS_002", "--licence", "MIT"]
     given = parser("train").parse_args([*named, "--measure", "5"])
     assert (schedule_of(given).left_out, schedule_of(given).evaluate_minutes) == ((), 5)

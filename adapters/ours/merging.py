@@ -69,12 +69,14 @@ def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
 
 def _merge_slices(labels: Tensor, slab: slice, parts: Sequence[Part], mixed: bool) -> None:
     """Decide a few slices, in the box of the plane that holds all regions."""
+    if not parts:  # between two windows
+        return
     if len(parts) == 1 and not mixed:  # p > 1 - p: nothing to compare with
         (part,) = parts
         span = _common(part.region[0], slab)
         labels[(span, *part.region[1:])] = (part.logits.slices(span) > 0) * part.label
         return
-    union = (slab, *_union([part.region for part in parts])[1:]) if parts else ()
+    union = (slab, *_union([part.region for part in parts])[1:])
     inside = labels[union]
     background = torch.zeros(inside.shape, device=labels.device)
     best = torch.full(inside.shape, -torch.inf, device=labels.device)

@@ -13,20 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.core import Box, Click, Mask
+from segbench.core import Box, Click
 
-from .crop import Floats, Window
+from .crop import Window
 
 CHANNELS = 8
 IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE = 0, 1, 2, 4, 5
-
-
-def network_input(image: Floats, previous: Mask) -> Floats:
-    """Return the (8, z, y, x) input of an image patch and a previous segmentation."""
-    channels = np.zeros((CHANNELS, *image.shape), dtype=np.float32)
-    channels[IMAGE] = image
-    channels[PREVIOUS] = previous
-    return channels
 
 
 def draw_box(channels: NDArray[Any], box: Box, window: Window) -> None:

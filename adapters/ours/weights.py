@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from segbench.errors import AdapterError
@@ -51,7 +51,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> 
         "training": recipe.training,
     }
     unfinished = path.with_name(path.name + ".part")
-    save_file(halves, unfinished, metadata=metadata)
+    unfinished.write_bytes(save(halves, metadata=metadata))
     unfinished.replace(path)
 
 

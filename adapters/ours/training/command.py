@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -35,23 +35,29 @@ def parser(program: str) -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="checkpoint to write (safetensors)")
     add("--config", choices=sorted(CONFIGS), default=usual.config)
     budget = made.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=usual.minutes, help="wall time")
+    number(budget.add_argument, "--minutes", usual.minutes, "wall time")
     budget.add_argument("--steps", type=int, help="instead of minutes: repeatable bit by bit")
     add("--init", type=Path, help="weights to begin with")
     add("--resume", action="store_true", help="go on where a killed training stopped")
-    add("--scenes", type=float, default=usual.share_generated, help="share of generated scenes")
-    add("--unboxed", type=float, default=usual.share_unboxed, help="share without a box")
+    number(add, "--scenes", usual.share_generated, "share of generated scenes")
+    number(add, "--unboxed", usual.share_unboxed, "share without a box")
     add("--phases", type=phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
-    add("--rate", type=float, default=usual.learning_rate, help="peak learning rate")
-    add("--leave-out", type=words, default=usual.left_out, help="beginnings of file names, by ','")
+    number(add, "--rate", usual.learning_rate, "peak learning rate")
+    always = ", ".join(usual.left_out)
+    add("--leave-out", type=words, help=f"beginnings of file names, beside {always}; '': read all")
     add("--hold", type=words, default=usual.held, help="patients to tune on [by --seed]")
     add("--licence", help="of the weights [that of --init, or: not stated]")
-    add("--measure", type=float, default=usual.evaluate_minutes, help="every so many minutes")
-    add("--seed", type=int, default=usual.seed)
-    add("--workers", type=int, default=1, help="processes that make scenes")
+    number(add, "--measure", usual.evaluate_minutes, "minutes between measurements")
+    add("--seed", type=int, default=usual.seed, help=f"[{usual.seed}]")
+    add("--workers", type=int, default=1, help="processes that make scenes [1]")
     add("--threads", type=int, help="of the computation [torch's choice]")
     add("--device", default="auto", choices=["auto", "cpu", "cuda"])
     return made
+
+
+def number(add: Callable[..., object], option: str, usual: float, meaning: str) -> None:
+    """Add an option for a number, with its default in the help."""
+    add(option, type=float, default=usual, help=f"{meaning} [{usual:g}]")
 
 
 def phases(text: str) -> tuple[Phase, ...]:
@@ -65,6 +71,12 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
 
 
+def left_out(given: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return what is not read: what never is, and more if given; an empty option: nothing."""
+    usual = Schedule().left_out
+    return () if given == () else tuple(dict.fromkeys((*usual, *(given or ()))))
+
+
 def schedule_of(given: argparse.Namespace) -> Schedule:
     """Return the schedule that the options describe."""
     return Schedule(
@@ -75,7 +87,7 @@ def schedule_of(given: argparse.Namespace) -> Schedule:
         learning_rate=given.rate,
         share_generated=given.scenes,
         share_unboxed=given.unboxed,
-        left_out=given.leave_out,
+        left_out=left_out(given.leave_out),
         held=given.hold,
         evaluate_minutes=given.measure,
         seed=given.seed,

@@ -17,7 +17,16 @@ from segbench.simulator import next_click
 
 from ..crop import Floats
 from ..intensity import occupied_box
-from ..prompts import BOX, NEGATIVE, POSITIVE, ball_radius, draw_ball, network_input
+from ..prompts import (
+    BOX,
+    CHANNELS,
+    IMAGE,
+    NEGATIVE,
+    POSITIVE,
+    PREVIOUS,
+    ball_radius,
+    draw_ball,
+)
 from .scenes import Scene
 
 LABEL = 1
@@ -44,14 +53,22 @@ class Dialogue:
         return len(self.said)
 
     @property
+    def prompts(self) -> Mask:
+        """The network's input as of now but for the image, (8, z, y, x)."""
+        prompts = np.zeros((CHANNELS, *self.previous.shape), dtype=bool)
+        prompts[PREVIOUS] = self.previous
+        if self.box is not None:
+            prompts[BOX][self.box] = True
+        for click in self.said:
+            channel = prompts[POSITIVE if click.positive else NEGATIVE]
+            draw_ball(channel, np.array(click.at, dtype=float), ball_radius(len(self.previous)))
+        return prompts
+
+    @property
     def channels(self) -> Floats:
         """The network's input as of now, (8, z, y, x)."""
-        channels = network_input(self.scene.image, self.previous)
-        if self.box is not None:
-            channels[BOX][self.box] = 1
-        for click in self.said:
-            channel = channels[POSITIVE if click.positive else NEGATIVE]
-            draw_ball(channel, np.array(click.at, dtype=float), ball_radius(len(self.previous)))
+        channels = self.prompts.astype(np.float32)
+        channels[IMAGE] = self.scene.image
         return channels
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing.connection import Connection
@@ -56,7 +58,7 @@ class Maker:
 
     def scene(self, rng: np.random.Generator, patch: int, *, boxed: bool) -> Scene:
         """Return a scene: groups of scans by their shares, the objects of a group alike."""
-        if not self.groups or rng.random() < self.schedule.share_generated:
+        if rng.random() < self.schedule.share_generated or not self.groups:
             return generated_scene(rng, patch)
         group = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
         target = group[int(rng.integers(len(group)))]
@@ -76,7 +78,8 @@ class Feed:
     def next(self, patch: int) -> Dialogue:
         """Return the next dialogue."""
         if not self.workers:
-            dialogue = self.maker.dialogue(self.number, patch)
+            with one_thread():
+                dialogue = self.maker.dialogue(self.number, patch)
         else:
             dialogue = self._received(patch)
         self.number += 1
@@ -115,6 +118,17 @@ class Feed:
             theirs.close()  # or a dead child would never be noticed
             self._lines.append((process, ours))
         self._patch = patch
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread for a while: sums come out otherwise on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _serve(

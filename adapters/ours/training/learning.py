@@ -16,7 +16,7 @@ from segbench.core import Mask
 from segbench.errors import AdapterError
 
 from ..network import CONFIGS, ResidualEncoderUNet
-from ..prompts import NEGATIVE, POSITIVE
+from ..prompts import IMAGE, NEGATIVE, POSITIVE
 from .dialogue import Dialogue, answer
 from .feed import Feed
 from .losses import click_loss, deep_loss
@@ -42,6 +42,7 @@ class Trainer:
     samples: int = 0
     licence: str = "not stated"  # of the weights
     origin: str = "from random weights"
+    conditions: dict[str, Any] = field(default_factory=dict)  # of going on, beside the schedule
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.schedule.seed)
@@ -62,14 +63,15 @@ class Trainer:
         AdapterError
             The weights' licence does not allow another.
         """
-        if licence not in (None, start.licence) and start.passes_on:
+        if start.passes_on and licence not in (None, start.licence):
             raise AdapterError(
                 f"weights {start.origin}: their licence {start.licence} passes to what is trained "
                 f"from them, found the licence {licence}"
             )
         self.network.load_state_dict(start.state)
         self.average.load_state_dict(start.state)
-        self.licence, self.origin = licence or start.licence, start.origin
+        inherited = start.licence if start.passes_on else self.licence
+        self.licence, self.origin = licence or inherited, start.origin
 
     def step(self, done: float) -> list[Fact]:
         """Train on one batch after a share ``done`` of the budget; return its samples' facts."""
@@ -77,11 +79,13 @@ class Trainer:
         self._fill(phase)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(schedule, self.steps, done)
-        inputs = self._moved(np.stack([d.channels for d in self.running]))
+        # masks cross to the device as masks: there they become floats
+        inputs = self._moved(np.stack([d.prompts for d in self.running])).float()
+        inputs[:, IMAGE] = self._moved(np.stack([d.scene.image for d in self.running]))
         reference = self._moved(np.stack([d.reference for d in self.running])).float()
         with mixed_precision(self.device):
             outputs = self.network.outputs(inputs, heads=len(schedule.deep_weights))
-        margins = [(out[:, 1] - out[:, 0]).float() for out in outputs]
+        margins = [out[:, 1].float() - out[:, 0].float() for out in outputs]
         losses, dice = deep_loss(
             margins, reference, weights=schedule.deep_weights, dice_weight=schedule.dice_weight
         )
@@ -102,6 +106,11 @@ class Trainer:
         self.running = fitting + [self.feed.next(phase.patch) for _ in range(missing)]
 
     def _descend(self, loss: Tensor) -> None:
+        if not bool(loss.isfinite()):
+            raise AdapterError(
+                f"the loss is {loss.item()} after {self.steps} steps; what was saved before "
+                "stays as it is: go on from there with another --out, --init and a lower --rate"
+            )
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)

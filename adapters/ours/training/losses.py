@@ -53,8 +53,8 @@ def click_loss(margin: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:
     Parameters
     ----------
     margin, reference, clicked : (batch, z, y, x)
-        Logits, truth in [0, 1], and 1 inside the balls that mark clicks.
+        Logits, truth in [0, 1], and 1 or more inside the balls that mark clicks.
     """
-    near = F.max_pool3d(clicked[:, None], 5, stride=1, padding=2)[:, 0]
+    near = F.max_pool3d(clicked[:, None], 5, stride=1, padding=2)[:, 0].clamp(max=1)
     entropy = F.binary_cross_entropy_with_logits(margin, reference, reduction="none")
     return (entropy * near).flatten(1).sum(1) / near.flatten(1).sum(1).clamp_min(1)

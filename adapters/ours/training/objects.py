@@ -36,15 +36,20 @@ class Scan:
     intensity: Intensity
 
     @property
+    def collection(self) -> str:
+        """The second part of ``MODALITY_COLLECTION_..._PATIENT``; empty for shorter names."""
+        parts = self.name.split("_")
+        return parts[1] if len(parts) > 2 else ""
+
+    @property
     def patient(self) -> str:
         """Collection and patient, without the modality: the unit that a split must not cut."""
-        _, collection, *rest = self.name.split("_")
-        return f"{collection}_{rest[-1]}" if rest else collection
+        return f"{self.collection}_{self.name.split('_')[-1]}" if self.collection else self.name
 
     @property
     def group(self) -> str:
         """Modality and collection: what sampling balances and what is measured apart."""
-        return "_".join(self.name.split("_")[:2])
+        return f"{self.name.split('_')[0]}_{self.collection}" if self.collection else ""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,16 @@ class Target:
 
 
 def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
-    """Read every scan of a folder but those whose names start with one of ``left_out``."""
-    paths = sorted(folder.glob("*.npz"))
+    """Read every scan of a folder but those whose names start with one of ``left_out``.
+
+    Raises
+    ------
+    AdapterError
+        There is no scan in the folder.
+    """
+    paths = sorted(folder.glob("[!.]*.npz"))
+    if not paths:
+        raise AdapterError(f"{folder}: expected a folder with .npz cases, found none")
     return [read_scan(path) for path in paths if not path.name.startswith(tuple(left_out))]
 
 
@@ -93,9 +106,8 @@ def patients_to_hold(scans: Sequence[Scan], share: float, seed: int) -> list[str
     of the others: weights to begin with have seen only their own side of the split.
     """
     held: list[str] = []
-    patients = sorted({scan.patient for scan in scans})
-    for collection in sorted({patient.split("_")[0] for patient in patients}):
-        members = [patient for patient in patients if patient.split("_")[0] == collection]
+    for collection in sorted({scan.collection for scan in scans}):
+        members = sorted({scan.patient for scan in scans if scan.collection == collection})
         count = max(round(share * len(members)), int(len(members) > 1))
         rng = np.random.default_rng([seed, *collection.encode()])
         held += rng.permutation(members)[:count].tolist()

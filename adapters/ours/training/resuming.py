@@ -16,9 +16,8 @@ from segbench.errors import AdapterError
 from .dialogue import LABEL, Dialogue
 from .learning import Trainer
 from .scenes import Scene
-from .schedule import Schedule
 
-FORMAT = "segbench-ours-training-1"
+FORMAT = "segbench-ours-training-2"
 
 
 def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
@@ -26,6 +25,7 @@ def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
     state = {
         "format": FORMAT,
         "schedule": json.dumps(asdict(trainer.schedule)),
+        "conditions": json.dumps(trainer.conditions),
         "minutes": minutes,
         "licence": trainer.licence,
         "origin": trainer.origin,
@@ -49,12 +49,15 @@ def load_state(path: Path, trainer: Trainer) -> float:
     Raises
     ------
     AdapterError
-        The file is of another format, or of a training with another schedule.
+        The file is of another format, or of a training with another schedule, other scans, other
+        weights to begin with or another licence.
     """
-    state = torch.load(path, map_location=trainer.device, weights_only=True)
+    # to the processor: what belongs on a device is copied there, the optimiser's counts are not
+    state = torch.load(path, map_location="cpu", weights_only=True)
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
-    _same_schedule(path, json.loads(state["schedule"]), trainer.schedule)
+    _refuse_other(path, json.loads(state["schedule"]), asdict(trainer.schedule))
+    _refuse_other(path, json.loads(state["conditions"]), trainer.conditions)
     trainer.network.load_state_dict(state["network"])
     trainer.average.load_state_dict(state["average"])
     trainer.optimiser.load_state_dict(state["optimiser"])
@@ -66,8 +69,8 @@ def load_state(path: Path, trainer: Trainer) -> float:
     return float(state["minutes"])
 
 
-def _same_schedule(path: Path, stored: dict[str, Any], schedule: Schedule) -> None:
-    asked = json.loads(json.dumps(asdict(schedule)))
+def _refuse_other(path: Path, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    asked = json.loads(json.dumps(wanted))
     for key in asked:
         if stored.get(key) != asked[key]:
             raise AdapterError(

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from segbench.errors import AdapterError
+
 from ..network import CONFIGS
 from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
@@ -22,9 +24,10 @@ from .objects import Scan, Target, patients_to_hold, read_scans, split_by_patien
 from .pretrained import starting_point
 from .progress import CLICKS, ellipsoid_dice, fixed_dialogues, generated_dialogues, mean_curve
 from .resuming import load_state, save_state
-from .schedule import Schedule, phase_at, share_done
+from .schedule import Schedule, phase_at, refuse_impossible, share_done
 
 LOG_EVERY = 50  # steps
+LOGS = (".log.csv", ".tune.csv")
 TUNE_TARGETS, TUNE_SCENES = 6, 10  # a group, and in all
 TUNE_COLUMNS = (
     *("step", "samples", "minutes", "set", "opening"),
@@ -71,7 +74,7 @@ class Run:
     place: Place
     teller: Teller
     minutes: float = 0.0
-    measured: float = 0.0  # when, in minutes
+    measured: float | None = 0.0  # when, in minutes; None: just now
     facts: list[Fact] = field(default_factory=list)
 
     @property
@@ -97,7 +100,7 @@ class Run:
             append(tune, TUNE_COLUMNS, [*row, *map(_short, curve)])
             shown = " ".join(map(_short, curve))
             self.teller.say(f"{self.minutes:6.1f} min  {name}: DSC {shown}")
-        self.measured = self.minutes
+        self.measured = None  # measuring takes time itself: it counts from the next step
         self.save()
 
     def save(self) -> None:
@@ -113,7 +116,10 @@ class Run:
         recipe = Recipe(config, patch, radius, True, trainer.licence, made)
         save_checkpoint(self.place.out, trainer.average.state_dict(), recipe)
         save_state(self.place.state, trainer, self.minutes)
-        draw_curves(self.place.out)
+        try:
+            draw_curves(self.place.out)
+        except (OSError, ValueError, KeyError) as error:  # a picture is no reason to end
+            self.teller.say(f"the curves could not be drawn: {error}")
 
     def log(self) -> None:
         """Append the means over the last steps to the log."""
@@ -130,19 +136,56 @@ class Run:
 
 
 def train(schedule: Schedule, place: Place, teller: Teller, clock: Clock = time.monotonic) -> None:
-    """Train until the budget is used up; a usable checkpoint exists after the first evaluation."""
+    """Train until the budget is used up; a usable checkpoint exists after the first evaluation.
+
+    Raises
+    ------
+    AdapterError
+        What is asked cannot be done: no scans, impossible patches, a training that stands in the
+        way or cannot be gone on with, weights that do not fit; or the loss is no longer a number.
+    """
+    refuse_impossible(schedule)
+    _refuse_place(place)
     scans = read_scans(place.data, schedule.left_out)
+    _refuse_misspelt(place.data, schedule.left_out)
     held = schedule.held or patients_to_hold(scans, schedule.tune_share, schedule.seed)
     learn, hold = split_by_patient(scans, held)
+    if not learn and schedule.share_generated < 1:
+        raise AdapterError(f"{place.data}: no scan is left to train on; only scenes: --scenes 1")
     teller.say(f"{len(learn)} scans to train on, {len(hold)} to tune on: {_names(hold)}")
     feed = Feed(Maker(grouped(learn), schedule), place.workers)
     try:
         trainer = Trainer(schedule, feed, torch.device(place.device))
+        trainer.conditions = {
+            "scans": [scan.name for scan in learn],
+            "held": [scan.name for scan in hold],
+            "init": place.start.name if place.start else None,
+            "licence": place.licence,
+        }
         run = Run(trainer, tune_sets(schedule, hold), place, teller)
         _begin(run)
         _until_the_budget_is_used_up(run, clock)
     finally:
         feed.close()
+
+
+def _refuse_misspelt(data: Path, left_out: Sequence[str]) -> None:
+    """Refuse to leave out what is not there: it would be trained on under another spelling."""
+    names = [path.name for path in data.glob("*.npz")]
+    for beginning in set(left_out) - set(Schedule().left_out):
+        if not any(name.startswith(beginning) for name in names):
+            raise AdapterError(f"{data}: no file begins with {beginning}: cannot be left out")
+
+
+def _refuse_place(place: Place) -> None:
+    """Refuse an output that could not be written, used or told from another training's."""
+    if place.out.suffix != ".safetensors" or place.out.is_dir():
+        raise AdapterError(f"{place.out}: expected the name of a file ending in .safetensors")
+    if place.state.exists() and not place.resume:
+        raise AdapterError(
+            f"{place.state}: a training has begun here; go on with --resume, remove it, or "
+            "choose another --out"
+        )
 
 
 def grouped(scans: Sequence[Scan]) -> list[list[Target]]:
@@ -180,40 +223,53 @@ def append(path: Path, columns: Row, row: Row) -> None:
 
 def _forget_after(path: Path, steps: int) -> None:
     """Drop the rows of steps that will be done again."""
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:
         return
     columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    path.unlink()
-    for row in rows:
-        if int(row[0]) <= steps:
-            append(path, columns, row)
+    whole = (row for row in rows if len(row) == len(columns))  # a kill may have cut the last
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
+    unfinished.replace(path)
 
 
 def _begin(run: Run) -> None:
     """Go on from the stored state, or start from given weights, or from random ones."""
     place, trainer = run.place, run.trainer
     if place.resume and place.state.is_file():
-        run.minutes = run.measured = load_state(place.state, trainer)
-        for suffix in (".log.csv", ".tune.csv"):
+        run.minutes, run.measured = load_state(place.state, trainer), None
+        for suffix in LOGS:
             _forget_after(place.out.with_suffix(suffix), trainer.steps)
         run.teller.say(f"going on after {trainer.steps} steps, {run.minutes:.1f} minutes")
         return
+    if place.resume:
+        run.teller.say(f"{place.state.name}: no such training, beginning anew")
+    for suffix in LOGS:  # of a training that did not come to its first state
+        place.out.with_suffix(suffix).unlink(missing_ok=True)
     trainer.licence = place.licence or trainer.licence
     if place.start is not None:
         trainer.start_from(starting_point(place.start, trainer.network.config), place.licence)
-    for name, dialogues in run.tune.items():
-        if dialogues[0].box is not None:
-            floor = ellipsoid_dice(dialogues)
-            run.teller.say(f"{name}: {len(dialogues)} objects, inscribed ellipsoid {floor:.3f}")
+    _tell_floors(run)
     if place.start is not None:
         run.measure()
 
 
+def _tell_floors(run: Run) -> None:
+    for name, dialogues in run.tune.items():
+        if dialogues[0].box is not None:
+            floor = ellipsoid_dice(dialogues)
+            run.teller.say(f"{name}: {len(dialogues)} objects, inscribed ellipsoid {floor:.3f}")
+
+
 def _until_the_budget_is_used_up(run: Run, clock: Clock) -> None:
     started = clock() - 60 * run.minutes
+    if run.done >= 1:
+        run.teller.say("the budget was used up before: nothing to do")
+        return
     while run.done < 1:
         run.facts += run.trainer.step(run.done)
         run.minutes = (clock() - started) / 60
+        run.measured = run.minutes if run.measured is None else run.measured
         run.teller.show(run.done, run.trainer.steps, run.facts[-1][2])
         if run.trainer.steps % LOG_EVERY == 0:
             run.log()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from segbench.errors import AdapterError
+
+from ..network import CONFIGS
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -44,6 +48,28 @@ class Schedule:
     seed: int = 42
 
 
+def refuse_impossible(schedule: Schedule) -> None:
+    """Refuse a budget that is none, and patches that the network cannot take.
+
+    Raises
+    ------
+    AdapterError
+        With the number, and what was expected.
+    """
+    budget = schedule.minutes if schedule.steps is None else schedule.steps
+    if budget <= 0:
+        raise AdapterError(f"a budget of {budget}: expected minutes or steps above 0")
+    stride = CONFIGS[schedule.config].stride
+    for phase in schedule.phases:
+        # below three voxels at the bottleneck nothing is normalised, and see the schedule's comment
+        if phase.patch % stride or phase.patch < 3 * stride:
+            raise AdapterError(
+                f"a patch of {phase.patch}: expected a multiple of {stride} from {3 * stride} on"
+            )
+        if phase.batch < 1:
+            raise AdapterError(f"a batch of {phase.batch}: expected 1 or more")
+
+
 def phase_at(schedule: Schedule, done: float) -> Phase:
     """Return the phase at a share ``done`` of the budget."""
     return next((phase for phase in schedule.phases if done < phase.until), schedule.phases[-1])
@@ -58,4 +84,4 @@ def learning_rate(schedule: Schedule, step: int, done: float) -> float:
 
 def share_done(schedule: Schedule, steps: int, minutes: float) -> float:
     """Return the share of the budget that is used up."""
-    return steps / schedule.steps if schedule.steps else minutes / schedule.minutes
+    return minutes / schedule.minutes if schedule.steps is None else steps / schedule.steps
