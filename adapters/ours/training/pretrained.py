@@ -124,6 +124,7 @@ def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
         "strides": [1] + [2] * (stages - 1),
         "n_conv_per_stage_decoder": [1] * (stages - 1),
         "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": "torch.nn.LeakyReLU",
     }
     for key, wanted in expected.items():
         if _plain(architecture[key]) != wanted:
