@@ -98,9 +98,11 @@ class Worker:
         doing = f"step {said.step}"
         reply = self._request(doing, do="step", rounds=rounds)
         try:
-            self._answer = np.load(self._answer_file, allow_pickle=False)
+            # mapped, not read: the worker never writes to an answer again
+            answer = np.load(self._answer_file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise WorkerFault(f"{doing} left no answer that can be read: {error}") from None
+        self._answer = np.asarray(answer)
         return self._answer, reply
 
     @property
