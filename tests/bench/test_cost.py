@@ -38,17 +38,6 @@ def folders(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def show(capsys):
-    """Return a function that prints past pytest."""
-
-    def write(text):
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}")
-
-    return write
-
-
 def run(folder, implementation, kind):
     command = [sys.executable, "-m", "tests.bench.replay", str(folder), implementation, kind]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
