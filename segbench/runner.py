@@ -186,7 +186,7 @@ def _refuse_change(file: Path, expected: str, out: Path) -> None:
 
 
 def _size_mb(source: CaseFile) -> float:
-    """Return what the arrays of a case take: image, reference, six answers, one being compared."""
+    """Return what the arrays of a case take: image, reference, answers made, judged and stored."""
     try:
         with ChallengeFile(source.file) as file:
             voxels, labels = file.size("imgs"), file.size("gts") or file.size("imgs")
