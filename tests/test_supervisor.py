@@ -77,10 +77,12 @@ def test_a_crash_is_recorded_with_the_last_lines_of_stderr(seat):
 
 
 def test_a_hang_is_ended_and_recorded(seat):
-    model = seat(fail="hang", step_timeout=1.0)
+    model = seat(
+        fail="hang", step_timeout=4.0
+    )  # on a busy machine the worker takes seconds to load
     answer = model.ask(said(2))
-    assert answer.failure.startswith("timed out: step 2 took more than 1 s")
-    assert 1 <= answer.seconds < 10
+    assert answer.failure.startswith("timed out: step 2 took more than 4 s")
+    assert 4 <= answer.seconds < 30
     assert model.ask(said(3)).failure is None
 
 
