@@ -1,5 +1,6 @@
 """What everything but the model costs in a run: reading, the pipe, clicks, scores, storing."""
 
+import os
 import shutil
 import sys
 import time
@@ -21,7 +22,7 @@ from tests.bench.volumes import VOLUMES, corrected
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 5
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))  # the best of so many
 N_SMALL, N_LARGE = 20, 3
 SMALL_BAR, LARGE_BAR = 0.25, 1.5  # CPU seconds a case; the latter after reading
 STEP_BAR = 0.15  # seconds a step of 512 x 512 x 512 voxels
@@ -29,14 +30,15 @@ HASH_BAR = 0.05  # of a step
 HELP_BAR = 0.4
 
 
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    """Write the small and the large cases."""
-    root = tmp_path_factory.mktemp("cases")
-    return {
-        "small": overhead.write(map(overhead.small_case, range(N_SMALL)), root / "small"),
-        "large": overhead.write(map(overhead.large_case, range(N_LARGE)), root / "large"),
-    }
+MAKE = {"small": (overhead.small_case, N_SMALL), "large": (overhead.large_case, N_LARGE)}
+
+
+@pytest.fixture(scope="module", params=MAKE)
+def cases(request, tmp_path_factory):
+    """Write the cases of one size; return its name and their folder."""
+    make, n = MAKE[request.param]
+    folder = tmp_path_factory.mktemp("cases") / request.param
+    return request.param, overhead.write(map(make, range(n)), folder)
 
 
 def best(cost, *args):
@@ -48,10 +50,10 @@ def run_anew(model, data, out):
     return overhead.run_cost(model, data, out)
 
 
-@pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize("model", ["empty", "oracle"])
-def test_a_run_costs_little_beside_its_model(model, size, cases, tmp_path, show):
-    data, n = cases[size], {"small": N_SMALL, "large": N_LARGE}[size]
+def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
+    size, data = cases
+    n = MAKE[size][1]
     whole = best(run_anew, model, data, tmp_path / "run") / n
     models, reading = (best(overhead.model_cost, model, data), best(overhead.reading_cost, data))
     rest, reading = whole - models / n, reading / n
