@@ -58,6 +58,12 @@ class Bits:
         """Return the voxels in exactly one of two masks of one frame."""
         return Bits(self.words ^ other.words, self.low)
 
+    def or_equal(self, other: Bits | None) -> Bits:
+        """Return the other if it is the same mask in the same frame, else this one."""
+        if other is None or other.low != self.low or not np.array_equal(other.words, self.words):
+            return self
+        return other
+
     def look_up(self, positions: Positions) -> Mask:
         """Return for each flat position whether its bit is set."""
         octets = self.words.ravel().view(np.uint8)[positions >> 3]
@@ -79,6 +85,19 @@ class Bits:
         z, y, x = _extent(rows.any(axis=1)), _extent(rows.any(axis=0)), _extent(columns)
         low = self.low[0] + z.start, self.low[1] + y.start, self.low[2] + x.start * WORD
         return Bits(np.ascontiguousarray(self.words[z, y, x]), low)
+
+    def tight(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
+        """Return the first voxel, the sides and the bits of the box around a mask not empty.
+
+        Each row of the box begins with a new byte.
+        """
+        part = self.trimmed()
+        columns = np.bitwise_or.reduce(np.bitwise_or.reduce(part.words, axis=0), axis=0)
+        x = _extent(np.unpackbits(columns.view(np.uint8), bitorder="little"))
+        depth, height, width = *part.words.shape[:2], x.stop - x.start
+        rows = _moved(part.words, -x.start).view(np.uint8)[..., : -(-width // 8)]
+        low = *part.low[:2], part.low[2] + x.start
+        return low, (depth, height, width), rows
 
     def mask(self) -> Mask:
         """Return one bool a bit, in an array of `shape`."""

@@ -32,6 +32,13 @@ class Comparison:
     predicted: dict[int, Bits]
     expected: dict[int, Bits]
     in_fortran_order: bool  # both label maps are, which decides between equal errors (PROTOCOL 4.2)
+    unknown: tuple[int, ...]  # labels of the prediction that are not compared, ascending
+
+    def repeats(self, other: Comparison) -> bool:
+        """Whether the errors are those of another comparison with the same reference."""
+        pairs = (self.predicted, other.predicted), (self.expected, other.expected)
+        # bits that are equal are the same object, and no two objects are equal
+        return self.in_fortran_order == other.in_fortran_order and all(a == b for a, b in pairs)
 
 
 class Reference:
@@ -58,13 +65,18 @@ class Reference:
     def compare(self, prediction: LabelMap) -> Comparison:
         """Put a label map of the same shape beside the reference."""
         voxels = np.ascontiguousarray(prediction)
+        unknown: tuple[int, ...] = ()
         predicted = self._pack(voxels)
         if sum(bits.count for bits in predicted.values()) != np.count_nonzero(voxels):
             # something lies outside the frame of its label, or has a label of no interest
-            self._fit(label_windows(voxels))
+            windows = label_windows(voxels)
+            self._fit(windows)
             predicted = self._pack(voxels)
+            unknown = tuple(sorted(windows.keys() - set(self.labels)))
         in_fortran_order = self._in_fortran_order and _is_fortran(prediction)
-        self._last = Comparison(prediction, predicted, dict(self._expected), in_fortran_order)
+        self._last = Comparison(
+            prediction, predicted, dict(self._expected), in_fortran_order, unknown
+        )
         return self._last
 
     def compared(self, prediction: LabelMap) -> Comparison:
@@ -74,8 +86,11 @@ class Reference:
         return self.compare(prediction)
 
     def _pack(self, voxels: LabelMap) -> dict[int, Bits]:
+        """Return the bits of each label with a frame: the last ones if they are equal."""
         seen = (label for label in self.labels if label in self._frames)
-        return {label: pack(voxels, label, self._frames[label]) for label in seen}
+        before = self._last.predicted if self._last is not None else {}
+        packed = {label: pack(voxels, label, self._frames[label]) for label in seen}
+        return {label: bits.or_equal(before.get(label)) for label, bits in packed.items()}
 
     def _fit(self, windows: dict[int, Window]) -> None:
         """Enlarge each frame that does not hold its label's voxels in both label maps."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from segbench import threads
 from segbench.bits import Positions, Window
 from segbench.core import Mask
 
@@ -122,7 +123,7 @@ def _measured(room: Mask) -> Positions:
 def _deepest_in(room: Mask, core: Window, reach: int) -> tuple[float, Positions]:
     """Return the greatest squared depth in a window, and where it is; measure what is in reach."""
     around = [slice(max(side.start - reach, 0), side.stop + reach) for side in core]
-    squares = edt.edtsq(np.ascontiguousarray(room[tuple(around)]).view(np.uint8))
+    squares = _squares(np.ascontiguousarray(room[tuple(around)]))
     inner = tuple(
         slice(side.start - out.start, side.stop - out.start)
         for side, out in zip(core, around, strict=True)
@@ -142,7 +143,7 @@ def _cores(room: Mask) -> tuple[list[tuple[float, Window]], int]:
     cell, give or take sqrt(3).
     """
     cells = _blocks(np.pad(room, [(0, size % 2) for size in room.shape]), np.logical_and)
-    depth = np.sqrt(edt.edtsq(cells.view(np.uint8), black_border=True))
+    depth = np.sqrt(_squares(cells, black_border=True))
     slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())
     candidates = cc3d.connected_components((depth >= greatest - slack).view(np.uint8))
     reach = int(2 * greatest + slack) + 2
@@ -156,6 +157,14 @@ def _cores(room: Mask) -> tuple[list[tuple[float, Window]], int]:
     if looked_at > 4 * room.size:
         return [(math.inf, tuple(slice(0, size) for size in room.shape))], 0
     return cores, reach
+
+
+def _squares(voxels: Mask, *, black_border: bool = False) -> NDArray[np.float32]:
+    """Return the squared depth of each voxel; whole numbers that float32 holds."""
+    squares: NDArray[np.float32] = edt.edtsq(
+        voxels.view(np.uint8), black_border=black_border, parallel=threads.OF_SEGBENCH
+    )
+    return squares
 
 
 def _blocks(voxels: Mask, unite: np.ufunc) -> Mask:

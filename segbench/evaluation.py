@@ -16,11 +16,11 @@ from pathlib import Path
 
 from segbench import results
 from segbench.adapter import LocalSeat
-from segbench.core import Case, CaseResult, Prediction, Settings, StepResult
-from segbench.dataset import CaseFile, labels_of, read_case, sha256_of
+from segbench.core import Answer, Case, CaseResult, Prediction, Settings, StepResult
+from segbench.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.leases import lease
-from segbench.predictions import PredictionWriter
+from segbench.predictions import PredictionWriter, labels_sha256
 from segbench.scoring import Scorer
 from segbench.session import interact
 from segbench.supervisor import Supervisor
@@ -98,17 +98,15 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
     scorer = Scorer(
         case.reference, case.labels, case.image.spacing, plan.settings, exact_sum=plan.exact_sum
     )
-    steps, predictions = [], []
+    steps, prompts, answers = [], [], []
     with _writer(case, plan) as writer:
         for prediction in interact(case, seat_of(plan), plan.settings, scorer.reference):
             writer.add(prediction.labels)
-            steps.append(judge(prediction, case, scorer))
-            predictions.append(prediction)
-    steps = [
-        step if step.failure else replace(step, prediction_sha256=sha256)
-        for step, sha256 in zip(steps, writer.hashes, strict=True)
-    ]
-    return _gather(blank, case, predictions, steps, time.perf_counter() - began)
+            steps.append(judge(prediction, scorer))
+            prompts.append(prediction.prompts)
+            answers.append(replace(prediction.answer, labels=None))  # six would fill the memory
+    rounds = case.boxes, *(said for step, said in zip(steps, prompts, strict=True) if step.step)
+    return _gather(replace(blank, rounds=rounds), case, answers, steps, time.perf_counter() - began)
 
 
 def _shown(case: Case, plan: Plan) -> Case:
@@ -135,28 +133,30 @@ def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
     )
 
 
-def judge(prediction: Prediction, case: Case, scorer: Scorer) -> StepResult:
+def judge(prediction: Prediction, scorer: Scorer) -> StepResult:
     """Return the facts of one step: its scores, or why there are none."""
     if prediction.answer.failure is not None:
         return StepResult(prediction.step, (), prediction.answer.failure)
-    labels = prediction.labels
+    scores = scorer.score(prediction.step, prediction.labels)
+    comparison = scorer.reference.compared(prediction.labels)
     return StepResult(
         step=prediction.step,
-        scores=scorer.score(prediction.step, labels),
-        unknown_labels=tuple(sorted(set(labels_of(labels)) - set(case.labels))),
+        scores=scores,
+        prediction_sha256=labels_sha256(comparison),
+        unknown_labels=comparison.unknown,
     )
 
 
 def _gather(
     blank: CaseResult,
     case: Case,
-    predictions: Sequence[Prediction],
+    answers: Sequence[Answer],
     steps: Sequence[StepResult],
     took: float,
 ) -> CaseResult:
     failed = [step for step in steps if step.failure is not None]
-    seconds = {prediction.step: prediction.answer.seconds for prediction in predictions}
-    peaks = [p.answer.peak_mb for p in predictions if p.answer.peak_mb is not None]
+    seconds = {step.step: each.seconds for step, each in zip(steps, answers, strict=True)}
+    peaks = [answer.peak_mb for answer in answers if answer.peak_mb is not None]
     return replace(
         blank,
         status="failed" if failed else "ok",
@@ -165,7 +165,6 @@ def _gather(
         spacing=case.image.spacing,
         labels=case.labels,
         has_boxes=bool(case.boxes),
-        rounds=(case.boxes, *(p.prompts for p in predictions if p.step > 0)),
         steps=tuple(steps),
         seconds=seconds,
         cost={

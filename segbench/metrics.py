@@ -15,11 +15,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
 
 from segbench.bits import Bits, pack_mask
 from segbench.core import Mask, Spacing, Voxel
+from segbench.distances import areas_in_official_order, distances_mm
 
 # the published table has the voxels around a corner in the other order
 MIRRORED = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
@@ -152,16 +152,19 @@ def surface_agreement(prediction: Surface, reference: Surface) -> float:
     """Return the share of two surfaces of one frame that agrees, as `surface_dice`."""
     if not prediction.corners.count or not reference.corners.count:
         return math.nan if prediction.corners.count == reference.corners.count else 0.0
-    measure = _areas_in_official_order if reference.ruler.exact_sum else _areas
     # the reference first: without exact_sum the order of two terms plays no part
-    parts = measure(reference, prediction), measure(prediction, reference)
+    parts = _areas(reference, prediction), _areas(prediction, reference)
     agreeing, whole = (sum(areas) for areas in zip(*parts, strict=True))
     return agreeing / whole
 
 
 def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
     """Return the area in mm^2 within tolerance of the other surface, and the whole area."""
-    within, areas = _within(surface, other), surface.ruler.areas
+    areas = surface.ruler.areas
+    if surface.ruler.exact_sum:
+        distances = _distances_mm(surface, other)
+        return areas_in_official_order(areas[surface.codes], distances, surface.ruler.tolerance_mm)
+    within = _within(surface, other)
     agreeing, whole = (
         math.fsum(np.bincount(codes, minlength=len(areas)) * areas)
         for codes in (surface.codes[within], surface.codes)
@@ -179,38 +182,6 @@ def _within(surface: Surface, other: Surface) -> Mask:
     return other.near.look_up(surface.corners.at)
 
 
-# ---- the official numbers to the last bit: slower by far, also for ties at the tolerance -----
-
-
-def _areas_in_official_order(surface: Surface, other: Surface) -> tuple[float, float]:
-    """Return what `_areas` does, added up as the official script does (PROTOCOL 6.5)."""
-    distances_mm, areas = _distances_mm(surface, other), surface.ruler.areas[surface.codes]
-    order = np.lexsort((areas, distances_mm))
-    within, areas = (distances_mm <= surface.ruler.tolerance_mm)[order], areas[order]
-    return _chunked_sum(areas[within]), _chunked_sum(areas)
-
-
 def _distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
-    """Return for each corner of ``surface`` the distance to the nearest corner of ``other``."""
-    both = [_corners(each) for each in (surface, other)]
-    low = np.minimum(*(corners.min(axis=0) for corners in both))
-    high = np.maximum(*(corners.max(axis=0) for corners in both))
-    elsewhere = np.ones(high - low + 1, bool)
-    elsewhere[tuple((both[1] - low).T)] = False
-    # distances at the corners alone: scipy would fill the whole box with float64, three times
-    nearest: NDArray[np.int32] = distance_transform_edt(
-        elsewhere, sampling=surface.ruler.spacing, return_distances=False, return_indices=True
-    )
-    at = (both[0] - low).T
-    offsets_mm = (nearest[:, *at] - at) * np.array(surface.ruler.spacing)[:, None]
-    distances: NDArray[np.float64] = np.sqrt(np.add.reduce(offsets_mm * offsets_mm, axis=0))
-    return distances
-
-
-def _corners(surface: Surface) -> NDArray[np.intp]:
-    return np.stack(np.unravel_index(surface.corners.at, surface.corners.shape), axis=1)
-
-
-def _chunked_sum(areas: NDArray[np.float64]) -> float:
-    """Add in chunks of 8192, as numpy 1.26 did when the official numbers were made."""
-    return sum(float(areas[start : start + 8192].sum()) for start in range(0, len(areas), 8192))
+    corners = surface.corners
+    return distances_mm(corners.at, other.corners.at, corners.shape, surface.ruler.spacing)

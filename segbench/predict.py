@@ -11,6 +11,7 @@ from segbench.errors import AdapterError, CaseError
 from segbench.exchange import read_input, write_answer
 from segbench.session import checked
 from segbench.supervisor import Supervisor
+from segbench.threads import of_each_model
 from segbench.workplace import Environment
 
 
@@ -49,7 +50,8 @@ def predict(
     if not files:
         raise CaseError(f"{inputs}: expected .npz inputs, found none")
     file, implied = resolve(model)
-    environment = Environment(interpreter_of(file, python), step_timeout)
+    share = of_each_model(jobs=1)
+    environment = Environment(interpreter_of(file, python), step_timeout, share)
     seat = Supervisor(file, implied | dict(options or {}), environment)
     outputs.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
-"""The label maps of one case, hashed and stored by a thread while the case goes on.
+"""The label maps of one case: a name for each, and a thread that stores them meanwhile.
 
-Compressing and hashing release the interpreter, so a model's next step runs meanwhile; a backlog
-makes the session wait rather than fill the memory. The file appears when it is complete.
+Compressing releases the interpreter, so a model's next step runs meanwhile; a backlog makes the
+session wait rather than fill the memory. The file appears when it is complete.
 """
 
 from __future__ import annotations
@@ -19,15 +19,29 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from segbench.challenge import write_prediction
+from segbench.comparison import Comparison
 from segbench.core import LabelMap
 
 BACKLOG = 2  # label maps that may wait
 LEVEL = 1  # label maps are nearly as small with the fastest compression
 
 
-def labels_sha256(labels: LabelMap) -> str:
-    """Return the sha256 of a label map's little-endian bytes in C order."""
-    return hashlib.sha256(_bytes(labels)).hexdigest()
+def labels_sha256(comparison: Comparison) -> str:
+    """Return a sha256 that names the prediction of a comparison (docs/results.md says of what).
+
+    It is made of bits: bytes would cost more than a tenth of all that a step costs segbench.
+    """
+    digest = hashlib.sha256()
+    for label, bits in comparison.predicted.items():
+        if bits.count:
+            (z, y, x), (depth, height, width), rows = bits.tight()
+            digest.update(f"{label} {z} {y} {x} {depth} {height} {width}\n".encode())
+            digest.update(np.ascontiguousarray(rows).data)
+    if comparison.unknown:
+        labels = comparison.prediction
+        kind = np.min_scalar_type(labels.max())  # the same name whatever dtype holds it
+        digest.update(_bytes(labels.astype(kind, copy=False)))
+    return digest.hexdigest()
 
 
 def _bytes(labels: LabelMap) -> memoryview:
@@ -37,25 +51,23 @@ def _bytes(labels: LabelMap) -> memoryview:
 class PredictionWriter:
     """Takes the label maps of a case one by one; writes ``segs`` and ``all_segs`` if asked to.
 
+    What is stored is not kept in memory, but for the last map.
+
     Parameters
     ----------
     file : Path or None
-        Where they go; None if they are only hashed.
+        Where they go; None to keep none.
     n_maps : int
         How many will come.
     last_only : bool
         Keep only the last of them.
-
-    Attributes
-    ----------
-    hashes : list of str
-        One a label map; complete after the ``with`` block.
     """
 
     def __init__(self, file: Path | None, n_maps: int, *, last_only: bool = False) -> None:
         self._file, self._n_maps, self._last_only = file, n_maps, last_only
-        self._maps: list[LabelMap] = []
-        self.hashes: list[str] = []
+        self._n_seen = 0
+        self._last: LabelMap | None = None
+        self._maps: list[LabelMap] = []  # only of those that go into no stream
         self._archive: zipfile.ZipFile | None = None
         self._stream: IO[bytes] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictions")
@@ -88,16 +100,32 @@ class PredictionWriter:
         return self._file.with_name(f".{self._file.name}.{os.getpid()}.partial")
 
     def _store(self, labels: LabelMap) -> None:
-        self.hashes.append(labels_sha256(labels))
-        if self._file is None or (self._last_only and len(self.hashes) < self._n_maps):
+        self._n_seen += 1
+        if self._file is None or (self._last_only and self._n_seen < self._n_maps):
             return
-        self._maps.append(labels)
-        if labels.dtype == np.uint8 and len(self._maps) == 1:
+        if labels.dtype == np.uint8 and self._last is None:
             self._open_stream(labels)
-        if labels.dtype == np.uint8 and self._stream is not None:
+        elif labels.dtype != np.uint8 and self._stream is not None:
+            self._maps = self._taken_back()
+        self._last = labels
+        if self._stream is None:
+            self._maps.append(labels)
+        else:
             self._stream.write(_bytes(labels))
-        elif self._stream is not None:  # a wide map: the stream has the wrong dtype
-            self._give_up_stream()
+
+    def _taken_back(self) -> list[LabelMap]:
+        """Return what is in the stream, and end it: a wide map does not fit in."""
+        assert self._stream is not None
+        assert self._archive is not None
+        self._stream.close()
+        self._archive.close()
+        with zipfile.ZipFile(self._partial) as archive, archive.open("all_segs.npy") as stream:
+            npy.read_magic(stream)
+            (_, *shape), _, _ = npy.read_array_header_1_0(stream)
+            stored = np.frombuffer(stream.read(), np.uint8).reshape(-1, *shape)
+        self._archive = self._stream = None
+        self._partial.unlink()
+        return list(stored)
 
     def _open_stream(self, labels: NDArray[np.uint8]) -> None:
         assert self._file is not None
@@ -111,7 +139,7 @@ class PredictionWriter:
         npy.write_array_header_1_0(self._stream, header)
 
     def _finish(self) -> None:
-        if self._file is None or not self._maps:
+        if self._file is None or self._last is None:
             return
         if self._stream is None or self._archive is None:
             self._file.parent.mkdir(exist_ok=True)
@@ -119,7 +147,7 @@ class PredictionWriter:
             return
         self._stream.close()
         with self._archive.open("segs.npy", "w", force_zip64=True) as stream:
-            npy.write_array(stream, np.ascontiguousarray(self._maps[-1]), allow_pickle=False)
+            npy.write_array(stream, np.ascontiguousarray(self._last), allow_pickle=False)
         self._archive.close()
         self._archive = self._stream = None
         self._partial.replace(self._file)

@@ -136,10 +136,10 @@ def _check_clicks(result: CaseResult, step: int, previous: Comparison, settings:
 
 
 def _check_step(case: str, step: StepResult, labels: LabelMap, scorer: Scorer) -> Iterator[Check]:
-    kind = np.uint8 if labels.max() < 256 else np.uint16  # a stack has the widest step's dtype
-    found = labels_sha256(labels.astype(kind))
+    scores = scorer.score(step.step, labels)
+    found = labels_sha256(scorer.reference.compared(labels))
     yield Check(case, f"step {step.step} prediction", step.prediction_sha256, found)
-    for stored, now in zip(step.scores, scorer.score(step.step, labels), strict=True):
+    for stored, now in zip(step.scores, scores, strict=True):
         where = f"step {step.step} label {stored.label}"
         yield Check(case, f"{where} dsc", stored.dsc, now.dsc)
         yield Check(case, f"{where} nsd", stored.nsd, now.nsd)

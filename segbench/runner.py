@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segbench import manifest, official, results
+from segbench import manifest, official, results, threads
 from segbench.adapter import SCHEMES, find, name_of, resolve, source_sha256
 from segbench.challenge import ChallengeFile
 from segbench.core import CaseResult, Policy, Settings
@@ -42,7 +42,7 @@ class Request:
     patterns: tuple[str, ...] = ()
     limit: int | None = None
     jobs: int = 1
-    threads: int | None = None  # of numerical libraries in each worker; None: shared out
+    threads: int | None = None  # of each model; None: see segbench.threads
     python: Path | None = None
     in_process: bool = False
     step_timeout: float = 900.0
@@ -186,7 +186,7 @@ def _refuse_change(file: Path, expected: str, out: Path) -> None:
 
 
 def _size_mb(source: CaseFile) -> float:
-    """Return what the arrays of a case take: image, reference, six answers, one being compared."""
+    """Return what the arrays of a case take: image, reference, answers made, judged and stored."""
     try:
         with ChallengeFile(source.file) as file:
             voxels, labels = file.size("imgs"), file.size("gts") or file.size("imgs")
@@ -207,7 +207,7 @@ def make_plan(request: Request) -> Plan:
     environment = Environment(
         python=interpreter_of(adapter, request.python),
         step_timeout=request.step_timeout,
-        threads=request.threads or max(1, processors() // request.jobs),
+        threads=threads.of_each_model(request.jobs, request.threads),
     )
     return Plan(
         out=request.out,
@@ -221,14 +221,6 @@ def make_plan(request: Request) -> Plan:
         settings=request.settings,
         parent=os.getpid() if request.jobs > 1 else None,
     )
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def _enrol(request: Request, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from segbench.adapter import Seat
-from segbench.comparison import Reference
+from segbench.comparison import Comparison, Reference
 from segbench.core import (
     MAX_LABEL,
     Answer,
@@ -39,10 +39,14 @@ def interact(
     # in the memory order of the reference, which decides ties between errors (PROTOCOL 4.2)
     labels: LabelMap = np.zeros_like(case.reference, dtype=np.uint8)
     rounds: tuple[tuple[Prompt, ...], ...] = (case.boxes,)
+    last: Comparison | None = None
     for step in range(0 if case.boxes else 1, settings.n_clicks + 1):
         if step > 0:
-            clicks = corrective_clicks(reference.compared(labels), settings=settings)
-            rounds = (*rounds, clicks)
+            comparison = reference.compared(labels)
+            # a model that does not move gets the same clicks: they need not be found again
+            repeated = last is not None and comparison.repeats(last)
+            clicks = rounds[-1] if repeated else corrective_clicks(comparison, settings=settings)
+            rounds, last = (*rounds, clicks), comparison
         answer = checked(seat.ask(Interactions(rounds, labels)), case.reference.shape)
         labels = labels if answer.labels is None else answer.labels
         yield Prediction(step, rounds[-1], answer, labels)

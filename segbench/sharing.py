@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from segbench import threads
 from segbench.core import CaseResult
 from segbench.dataset import CaseFile
 from segbench.evaluation import Broken, Plan, close_seats, run_case, stamp_of
@@ -66,7 +67,8 @@ def _first_pass(todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
 
 
 def _pool(cases: list[CaseFile], todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
-    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    with parallel_config(backend="loky", inner_max_num_threads=threads.OF_SEGBENCH):
+        pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
     yield from pool(delayed(_inline)(case, plan, todo) for case in cases)
 
 
@@ -89,7 +91,7 @@ def _inline(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
 
 def _alone(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
     """Do one case in a process that does nothing else."""
-    with ProcessPoolExecutor(1) as pool:
+    with ProcessPoolExecutor(1, env=threads.variables(threads.OF_SEGBENCH)) as pool:
         try:
             return pool.submit(_inline, source, plan, todo).result()  # type: ignore[no-any-return]
         except TerminatedWorkerError as error:

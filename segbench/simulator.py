@@ -146,7 +146,7 @@ def _largest_component(error: Bits, *, in_fortran_order: bool) -> tuple[Mask, Vo
     if n > 1:
         numbers = (components.T if in_fortran_order else components).ravel()[error.at]
         largest = error.at[numbers == 1 + np.argmax(np.bincount(numbers)[1:])]
-        mask = np.zeros_like(mask)
+        mask.fill(False)
         mask.ravel()[largest] = True
     return _cut_to_box(mask, error.low)
 

@@ -26,6 +26,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench import threads
 from segbench.core import Image, Interactions
 from segbench.leases import process_runs
 
@@ -98,9 +99,11 @@ class Worker:
         doing = f"step {said.step}"
         reply = self._request(doing, do="step", rounds=rounds)
         try:
-            self._answer = np.load(self._answer_file, allow_pickle=False)
+            # mapped, not read: the worker never writes to an answer again
+            answer = np.load(self._answer_file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise WorkerFault(f"{doing} left no answer that can be read: {error}") from None
+        self._answer = np.asarray(answer)
         return self._answer, reply
 
     @property
@@ -281,6 +284,6 @@ def _scratch_place() -> Path:
 def _variables(environment: Environment) -> dict[str, str]:
     variables = dict(os.environ)
     if environment.threads is not None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            variables.setdefault(name, str(environment.threads))  # the user's own word wins
+        # the job that asks may have variables of its own: these are for the model
+        variables |= threads.variables(environment.threads)
     return variables

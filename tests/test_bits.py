@@ -130,3 +130,26 @@ def test_a_label_too_large_for_the_label_map_is_not_in_it(dtype):
 def test_bits_keep_their_place():
     bits = Bits(np.zeros((3, 3, 1), np.uint64), (4, 5, 6))
     assert (bits ^ bits).low == (bits & bits).low == bits.surface().low == (4, 5, 6)
+
+
+@given(masks())
+@thorough
+def test_tight_is_the_box_around_the_mask(drawn):
+    (mask,) = drawn
+    assume(mask.any())
+    low, sides, rows = pack_mask(mask).tight()
+    at = np.argwhere(mask)
+    assert low == tuple(at.min(axis=0))
+    assert sides == tuple(np.ptp(at, axis=0) + 1)
+    box = mask[tuple(slice(a, a + n) for a, n in zip(low, sides, strict=True))]
+    assert np.array_equal(rows, np.packbits(box, axis=-1, bitorder="little"))
+
+
+def test_an_equal_mask_is_taken_for_the_other_and_one_elsewhere_is_not():
+    mask = np.zeros((3, 4, 70), bool)
+    mask[1, 1:3, 60:66] = True
+    bits, same = pack_mask(mask), pack_mask(mask)
+    assert bits.or_equal(same) is same
+    assert bits.or_equal(None) is bits
+    assert bits.or_equal(Bits(same.words, (0, 0, 0))) is bits
+    assert bits.or_equal(pack_mask(~mask)) is bits

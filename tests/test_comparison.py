@@ -117,3 +117,26 @@ def test_both_ways_to_find_windows_find_those_of_scipy(runs, shape, seed, share)
         patch.setattr("segbench.comparison.MIN_RUN", runs)
         windows = label_windows(labels.astype(np.uint16))
     assert windows == {label: box for label, box in enumerate(found, start=1) if box is not None}
+
+
+def test_an_equal_label_map_repeats_the_last_and_another_does_not():
+    reference = np.asfortranarray(blocks())
+    standard = Reference(reference, (1, 3))
+    first, second, c_order, another = (
+        standard.compare(labels)
+        for labels in (reference.copy("F"), reference.copy("F"), blocks(), np.roll(reference, 1))
+    )
+    assert second.repeats(first)
+    assert second.predicted[3] is first.predicted[3]
+    # which of two equal errors comes first depends on the memory order
+    assert not c_order.repeats(second)
+    assert not another.repeats(c_order)
+
+
+def test_labels_that_are_not_compared_are_known():
+    reference = blocks()
+    prediction = reference.copy()
+    prediction[0, 0, :3] = (9, 0, 2)
+    standard = Reference(reference, (1, 3))
+    assert standard.compare(prediction).unknown == (2, 9)
+    assert standard.compare(reference).unknown == ()

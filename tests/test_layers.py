@@ -11,7 +11,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
 LAYERS = [
     {"errors", "core", "pickles"},
-    {"adapter", "bits", "boxes", "challenge", "leases", "official", "painting", "progress"},
+    {
+        "adapter",
+        "bits",
+        "boxes",
+        "challenge",
+        "distances",
+        "leases",
+        "official",
+        "painting",
+        "progress",
+    }
+    | {"threads"},
     {"comparison", "depth", "metrics"},
     {"simulator"},
     {"dataset", "environments", "exchange", "predictions", "results", "scoring", "session"}

@@ -1,4 +1,4 @@
-"""Label maps, hashed and stored beside the session: whole files, exact hashes, any dtype."""
+"""Label maps, named and stored beside the session: whole files, exact hashes, any dtype."""
 
 import hashlib
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from segbench.challenge import write_prediction
+from segbench.comparison import Reference
 from segbench.predictions import BACKLOG, PredictionWriter, labels_sha256
 
 
@@ -17,32 +18,71 @@ def written(file, label_maps, **options):
     with PredictionWriter(file, len(label_maps), **options) as writer:
         for labels in label_maps:
             writer.add(labels)
-    return writer.hashes
+
+
+def named(labels, reference):
+    standard = Reference(reference, set(np.unique(reference).tolist()) - {0})
+    return labels_sha256(standard.compare(labels))
+
+
+def by_hand(labels, known):
+    """Return what docs/results.md says, written down another way."""
+    digest = hashlib.sha256()
+    for label in sorted(set(np.unique(labels).tolist()) & known):
+        at = np.argwhere(labels == label)
+        low, sides = at.min(axis=0), np.ptp(at, axis=0) + 1
+        digest.update((" ".join(map(str, [label, *low, *sides])) + "\n").encode())
+        box = tuple(slice(a, a + n) for a, n in zip(low, sides, strict=True))
+        digest.update(np.packbits(labels[box] == label, axis=-1, bitorder="little").tobytes())
+    if set(np.unique(labels).tolist()) - known - {0}:
+        digest.update(labels.tobytes())
+    return digest.hexdigest()
 
 
 def test_the_file_is_what_the_challenge_expects(tmp_path):
     file = tmp_path / "predictions" / "CT_a.npz"
-    hashes = written(file, maps(0, 1, 2, 3, 4, 5))
+    written(file, maps(0, 1, 2, 3, 4, 5))
     with np.load(file) as raw:
         assert raw["all_segs"].shape == (6, 2, 3, 4)
         assert raw["all_segs"][:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
         assert (raw["segs"] == 5).all()
-    assert hashes[3] == hashlib.sha256(bytes([3] * 24)).hexdigest()
 
 
 def test_a_label_above_255_at_any_step_widens_the_whole_file(tmp_path):
     label_maps = maps(1) + maps(300, dtype=np.uint16) + maps(2)
-    hashes = written(tmp_path / "predictions" / "CT_a.npz", label_maps)
+    written(tmp_path / "predictions" / "CT_a.npz", label_maps)
     with np.load(tmp_path / "predictions" / "CT_a.npz") as raw:
         assert raw["all_segs"].dtype == np.uint16
         assert raw["all_segs"][:, 0, 0, 0].tolist() == [1, 300, 2]
-    assert hashes == [labels_sha256(labels) for labels in label_maps]
     assert [file.name for file in (tmp_path / "predictions").iterdir()] == ["CT_a.npz"]
 
 
-def test_memory_order_changes_neither_hash_nor_content(tmp_path):
+@pytest.mark.parametrize("values", [(), (1,), (1, 3), (2,), (1, 2, 200)])
+def test_the_name_of_a_label_map_is_that_of_the_docs(values):
+    rng = np.random.default_rng(len(values))
+    reference, labels = np.zeros((2, 5, 7, 150), np.uint8)
+    reference[1:3, 2:5, 3:9], reference[3:, 1:, 60:140] = 1, 3
+    for value in values:
+        labels[rng.random(labels.shape) < 0.01] = value
+    expected = by_hand(labels, known={1, 3})
+    assert named(labels, reference) == expected
+    assert named(np.asfortranarray(labels), reference) == expected
+    assert named(labels.astype(np.uint16), reference) == expected
+
+
+def test_every_voxel_counts_in_the_name():
+    reference = np.zeros((4, 5, 70), np.uint8)
+    reference[1:3, 1:4, 2:66] = 1
+    names = {named(reference, reference)}
+    for at in np.ndindex(reference.shape):
+        labels = reference.copy()
+        labels[at] = 1 - labels[at]
+        names.add(named(labels, reference))
+    assert len(names) == 1 + reference.size
+
+
+def test_memory_order_does_not_change_the_content(tmp_path):
     labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    assert labels_sha256(labels) == labels_sha256(np.asfortranarray(labels))
     written(tmp_path / "a.npz", [np.asfortranarray(labels)] * 2)
     with np.load(tmp_path / "a.npz") as raw:
         np.testing.assert_array_equal(raw["segs"], labels)
@@ -50,14 +90,13 @@ def test_memory_order_changes_neither_hash_nor_content(tmp_path):
 
 
 def test_only_the_last_is_kept_if_only_it_is_wanted(tmp_path):
-    hashes = written(tmp_path / "a.npz", maps(1, 2, 3), last_only=True)
-    assert len(hashes) == 3
+    written(tmp_path / "a.npz", maps(1, 2, 3), last_only=True)
     with np.load(tmp_path / "a.npz") as raw:
         assert raw["all_segs"][:, 0, 0, 0].tolist() == [3]
 
 
-def test_hashes_need_no_file(tmp_path):
-    assert len(written(None, maps(1, 2))) == 2
+def test_nothing_is_stored_without_a_file(tmp_path):
+    written(None, maps(1, 2))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from segbench.core import Answer, Click
 from segbench.session import checked, interact
+from segbench.simulator import corrective_clicks, next_clicks
 
 
 class Seat:
@@ -57,6 +58,25 @@ def test_a_perfect_model_is_asked_in_every_step_without_clicks(make_case):
     predictions = list(interact(case, seat))
     assert len(seat.heard) == 6
     assert [p.prompts for p in predictions[1:]] == [()] * 5
+
+
+def test_clicks_are_found_anew_only_where_an_answer_differs_from_the_last(make_case, monkeypatch):
+    case, found = make_case("CT_a"), []
+
+    def counted(comparison, **rules):
+        found.append(comparison)
+        return corrective_clicks(comparison, **rules)
+
+    def answering(number):
+        labels = case.reference * (np.arange(31) < 10 + number).astype(np.uint8)
+        return lambda said: Answer(labels.copy(), 1.0)
+
+    monkeypatch.setattr("segbench.session.corrective_clicks", counted)
+    seat = Seat(*map(answering, (0, 0, 5, 5, 0, 0)))
+    predictions = list(interact(case, seat))
+    assert len(found) == 3
+    for before, after in zip(predictions, predictions[1:], strict=False):
+        assert after.prompts == next_clicks(before.labels, case.reference, case.labels)
 
 
 def test_after_a_failure_clicks_and_previous_come_from_the_last_answer(make_case):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench import workplace
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from segbench.supervisor import Supervisor
@@ -78,10 +77,12 @@ def test_a_crash_is_recorded_with_the_last_lines_of_stderr(seat):
 
 
 def test_a_hang_is_ended_and_recorded(seat):
-    model = seat(fail="hang", step_timeout=1.0)
+    model = seat(
+        fail="hang", step_timeout=4.0
+    )  # on a busy machine the worker takes seconds to load
     answer = model.ask(said(2))
-    assert answer.failure.startswith("timed out: step 2 took more than 1 s")
-    assert 1 <= answer.seconds < 10
+    assert answer.failure.startswith("timed out: step 2 took more than 4 s")
+    assert 4 <= answer.seconds < 30
     assert model.ask(said(3)).failure is None
 
 
@@ -178,13 +179,6 @@ def test_a_full_disk_of_the_harness_is_no_failure_of_the_model(seat, monkeypatch
 def test_an_interpreter_that_cannot_be_run_is_one_clear_error(scripted, tmp_path):
     with pytest.raises(AdapterError, match=r"scripted: cannot be loaded: .* cannot be run"):
         Supervisor(Path(scripted), {}, Environment(python=tmp_path))
-
-
-def test_threads_are_shared_out_unless_the_user_has_set_them(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    variables = workplace._variables(Environment(threads=8))
-    assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("3", "8")
 
 
 def test_nothing_is_left_behind(seat):

@@ -18,6 +18,7 @@ class Volume:
     reference: np.ndarray
     prediction: np.ndarray
     spacing: tuple[float, float, float]
+    room: np.ndarray | None = None  # for answers, which then overwrite the prediction, too
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -90,9 +91,14 @@ def with_errors(reference: np.ndarray, rng: np.random.RandomState, times: int = 
     return prediction
 
 
-def corrected(prediction: np.ndarray, reference: np.ndarray, clicks) -> np.ndarray:
-    """Answer as a good model does: right in a ball around each click, as before elsewhere."""
-    answer, radius = prediction.copy(), max(reference.shape) / 10
+def corrected(prediction: np.ndarray, reference: np.ndarray, clicks, answer=None) -> np.ndarray:
+    """Answer as a good model does: right in a ball around each click, as before elsewhere.
+
+    The answer may be given room, which is no part of what is measured then.
+    """
+    answer = np.empty_like(prediction) if answer is None else answer
+    answer[:] = prediction
+    radius = max(reference.shape) / 10
     for click in clicks:
         window, distance = _ellipsoid(reference.shape, click.at, [radius] * 3)
         near = distance <= 1

@@ -1,0 +1,115 @@
+"""What everything but the model costs in a run: reading, the pipe, clicks, scores, storing."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.adapter import find
+from segbench.core import Click, Image, Interactions
+from segbench.predictions import PredictionWriter, labels_sha256
+from segbench.scoring import Scorer
+from segbench.simulator import corrective_clicks
+from segbench.supervisor import Supervisor
+from segbench.workplace import Environment
+from tests.bench import overhead
+from tests.bench.test_cost import cpu_seconds
+from tests.bench.volumes import VOLUMES, corrected
+
+pytestmark = pytest.mark.slow
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))  # the best of so many
+N_SMALL, N_LARGE = 20, 3
+SMALL_BAR, LARGE_BAR = 0.25, 1.5  # CPU seconds a case; the latter after reading
+STEP_BAR = 0.15  # seconds a step of 512 x 512 x 512 voxels
+HASH_BAR = 0.05  # of a step
+HELP_BAR = 0.4
+
+
+MAKE = {"small": (overhead.small_case, N_SMALL), "large": (overhead.large_case, N_LARGE)}
+
+
+@pytest.fixture(scope="module", params=MAKE)
+def cases(request, tmp_path_factory):
+    """Write the cases of one size; return its name and their folder."""
+    make, n = MAKE[request.param]
+    folder = tmp_path_factory.mktemp("cases") / request.param
+    return request.param, overhead.write(map(make, range(n)), folder)
+
+
+def best(cost, *args):
+    return min(cost(*args) for _ in range(ROUNDS))
+
+
+def run_anew(model, data, out):
+    shutil.rmtree(out, ignore_errors=True)
+    return overhead.run_cost(model, data, out)
+
+
+@pytest.mark.parametrize("model", ["empty", "oracle"])
+def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
+    size, data = cases
+    n = MAKE[size][1]
+    whole = best(run_anew, model, data, tmp_path / "run") / n
+    models, reading = (best(overhead.model_cost, model, data), best(overhead.reading_cost, data))
+    rest, reading = whole - models / n, reading / n
+    show(f"{size} {model:6} {rest:.3f} CPU s a case, {rest - reading:.3f} without reading")
+    assert rest <= SMALL_BAR if size == "small" else rest - reading <= LARGE_BAR
+
+
+def test_a_large_image_crosses_once_and_steps_are_quick(show):
+    shape = (512, 512, 512)
+    image = Image(np.ones(shape, np.uint8), (1.0, 1.0, 1.0))
+    seat = Supervisor(find("empty"), {}, Environment(threads=1))
+    said, spent, crossed = Interactions(((),), np.zeros(shape, np.uint8)), [], set()
+    try:
+        seat.start(image, (1,))
+        for step in range(1, 7):
+            rounds = (*said.rounds, (Click(1, (step, 0, 0), positive=True),))
+            before = time.process_time() + process_cpu(seat._worker._process.pid)
+            answer = seat.ask(Interactions(rounds, said.previous))
+            spent.append(time.process_time() + process_cpu(seat._worker._process.pid) - before)
+            file = (seat._worker.scratch / "image.npy").stat()
+            crossed.add((file.st_ino, file.st_mtime_ns))
+            said = Interactions(rounds, answer.labels)
+    finally:
+        seat.close()
+    show(f"512^3: the image and the first step {spent[0]:.3f} CPU s, a later step {min(spent):.3f}")
+    assert len(crossed) == 1
+    assert min(spent) <= STEP_BAR
+
+
+def process_cpu(pid):
+    """Return the CPU seconds of another process so far; of all its threads."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_a_hash_is_a_small_part_of_a_step(name, show, tmp_path):
+    volume = VOLUMES[name]()
+    scorer = Scorer(volume.reference, volume.labels, volume.spacing)
+    scorer.score(0, volume.prediction)
+    clicks = corrective_clicks(scorer.reference.compared(volume.prediction))
+    answer = corrected(volume.prediction, volume.reference, clicks)
+
+    def step():
+        with PredictionWriter(tmp_path / "kept.npz", 6) as writer:  # the first of six
+            writer.add(answer)
+            scorer.score(1, answer)
+            corrective_clicks(scorer.reference.compared(answer))
+
+    hashed = cpu_seconds(lambda: labels_sha256(scorer.reference.compared(answer)))
+    share = hashed / (cpu_seconds(step) + hashed)
+    show(f"{name}: a hash is {hashed * 1e3:.1f} ms, {share:.1%} of scores, clicks and storing")
+    assert share < HASH_BAR
+
+
+def test_help_answers_at_once(show):
+    spent = best(overhead.command_cost, [sys.executable, "-m", "segbench", "--help"])
+    show(f"segbench --help {spent:.2f} CPU s")
+    assert spent <= HELP_BAR

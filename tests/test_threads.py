@@ -1,0 +1,73 @@
+"""Threads: one number for each model, and what a job limits in itself does not reach it."""
+
+import pytest
+
+import segbench
+from segbench import threads
+from segbench.threads import VARIABLES, of_each_model, processors
+
+TELLING = """
+import os
+from pathlib import Path
+import numpy as np
+from segbench.core import AdapterInfo
+
+class Telling:
+    info = AdapterInfo("telling")
+
+    def __init__(self, notes):
+        self._notes = Path(notes)
+
+    def start(self, image, labels):
+        self._shape = image.voxels.shape
+        own = self._notes / str(os.getpid())
+        own.write_text(" ".join(os.environ[name] for name in VARIABLES))
+
+    def step(self, said):
+        return np.zeros(self._shape, np.uint8)
+
+    def close(self):
+        pass
+
+make_adapter = Telling
+"""
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    """Begin with an environment that says nothing of threads."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_models_never_have_more_threads_than_there_are_processors(monkeypatch):
+    monkeypatch.setattr(threads, "processors", lambda: 8)
+    shares = {jobs: of_each_model(jobs) for jobs in (1, 2, 3, 8)}
+    assert shares == {1: 8, 2: 4, 3: 2, 8: 1}
+    assert of_each_model(100) == 1
+
+
+def test_what_the_user_says_wins_over_the_environment_and_that_over_the_share(monkeypatch):
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    assert of_each_model(1) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert of_each_model(1) == 2
+    assert of_each_model(1, wanted=5) == 5
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert of_each_model(1) == 3
+
+
+def test_there_is_a_processor():
+    assert processors() >= 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_model_has_its_threads_whatever_its_job_has(jobs, data, tmp_path):
+    adapter, notes = tmp_path / "telling.py", tmp_path / "notes"
+    adapter.write_text(TELLING.replace("VARIABLES", repr(VARIABLES)))
+    notes.mkdir()
+    outcome = segbench.evaluate(
+        str(adapter), data, tmp_path / "run", jobs=jobs, threads=3, options={"notes": str(notes)}
+    )
+    assert outcome.clean
+    assert {note.read_text() for note in notes.iterdir()} == {" ".join("3" * len(VARIABLES))}
