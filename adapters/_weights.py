@@ -82,8 +82,8 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
         try:
             found = torch.load(file, map_location="cpu", weights_only=True)
         except UNREADABLE as error:
-            unsafe = _refused(file)
-            reason = f"it names {', '.join(unsafe)}" if unsafe else str(error).splitlines()[0]
+            unsafe, words = _refused(file), str(error) or type(error).__name__
+            reason = f"it names {', '.join(unsafe)}" if unsafe else words.splitlines()[0]
             raise AdapterError(
                 f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
             ) from error

@@ -137,7 +137,7 @@ def scaled(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
     as_stored : bool
         Compute in the stored dtype as the submission does: percentiles of an integer image are cut
         to integers, and in an unsigned one what is darker than the first wraps round to bright.
-        Where the submission fails, float32 all the same.
+        Where the submission cannot, float32 all the same.
     """
     import torch
     from monai.transforms import ScaleIntensityRangePercentiles

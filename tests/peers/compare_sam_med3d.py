@@ -22,7 +22,7 @@ import numpy as np
 
 from segbench.adapter import import_file
 from segbench.core import Case, Interactions, LabelMap
-from tests.peers.dialogue import ask_script, cases, dialogue, report
+from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, report
 from tests.peers.sam_med3d import ROOT, SMALL, write_weights
 
 WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script looks for them
@@ -56,7 +56,7 @@ def asking(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
 
 
 def main(checkout: Path, size: str = "small") -> None:
-    """Compare on all cases, with boxes and once without."""
+    """Compare step by step, with boxes and once without."""
     network = {} if size == "published" else SMALL
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,7 +71,7 @@ def main(checkout: Path, size: str = "small") -> None:
             for case in cases("CT_small", "MR_wide")[: 2 if size == "small" else 1]:
                 adapter.start(case.image, case.labels)
                 ask = asking(adapter, checkout / "medim_infer.py", folder, case)
-                dialogue(case, ask, n_clicks=5 if size == "small" else 1)
+                dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 1)
                 if size == "small":
                     dialogue(case, ask, boxes=False, n_clicks=2)
 

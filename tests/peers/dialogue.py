@@ -24,10 +24,11 @@ Ask = Callable[[Interactions], LabelMap]
 
 
 def cases(*names: str) -> list[Case]:
-    """Return some of the volumes: smaller than a window, wider, and of integers above a million."""
+    """Return some volumes: small, wide, deep with dark voxels, and long enough for any click."""
     known = {
         "CT_small": ((40, 90, 101), (3.0, 1.2, 1.5), np.uint8),
         "MR_wide": ((70, 150, 160), (1.0, 1.5, 2.0), np.float32),
+        "CT_long": ((430, 150, 150), (1.0, 1.0, 1.0), np.uint8),
         "US_deep": ((140, 110, 96), (0.8, 0.8, 0.8), np.uint8),
     }
     return [_case(name, *known[name]) for name in names]
