@@ -157,6 +157,6 @@ def test_each_departure_answers_something_else():
 )
 def test_the_label_maps_are_those_of_the_authors_script(size):
     found = steps(run("sam_med3d", "compare_sam_med3d.py", checkout_of("sam_med3d"), size))
-    assert len(found) == (2 * (6 + 2) if size == "small" else 2)
+    assert len(found) == (2 * (6 + 2) if size == "small" else 1)
     assert [step for step in found if step["differing"]] == []
-    assert any(min(step["voxels"]) > 0 for step in found)  # not all or nothing
+    assert any(np.count_nonzero(step["voxels"]) > 1 for step in found)  # not all or nothing

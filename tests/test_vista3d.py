@@ -133,4 +133,4 @@ def test_the_label_maps_are_those_of_the_authors_script(size):
     found = steps(run("vista3d", "compare_vista3d.py", checkout_of("vista3d"), size))
     assert len(found) == (1 + 2 * 6 if size == "small" else 2)
     assert [step for step in found if step["differing"]] == []
-    assert any(min(step["voxels"]) > 0 for step in found)  # not all or nothing
+    assert any(np.count_nonzero(step["voxels"]) > 1 for step in found)  # not all or nothing

@@ -22,7 +22,7 @@ import numpy as np
 
 from segbench.adapter import import_file
 from segbench.core import Case, Interactions, LabelMap
-from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, report
+from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
 from tests.peers.sam_med3d import ROOT, SMALL, write_weights
 
 WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script looks for them
@@ -68,12 +68,19 @@ def main(checkout: Path, size: str = "small") -> None:
         adapter = module.make_adapter(**options)
         small = functools.partial(medim.create_model, **network)
         with mock.patch("medim.create_model", small):
-            for case in cases("CT_small", "MR_wide")[: 2 if size == "small" else 1]:
+            for case in cases_for(size):
                 adapter.start(case.image, case.labels)
                 ask = asking(adapter, checkout / "medim_infer.py", folder, case)
-                dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 1)
+                dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 0)
                 if size == "small":
                     dialogue(case, ask, boxes=False, n_clicks=2)
+
+
+def cases_for(size: str) -> list[Case]:
+    """Return two volumes for the small network, one label of one for the published."""
+    if size == "small":
+        return cases("CT_small", "MR_wide")
+    return [only_first_label(case) for case in cases("CT_small")]
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ import monai.networks.nets.vista3d as published
 import numpy as np
 
 from segbench.adapter import import_file
-from segbench.core import Interactions, LabelMap
-from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, report
+from segbench.core import Case, Interactions, LabelMap
+from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
 from tests.peers.vista3d import ROOT, SMALL, SMALL_WINDOW, write_weights
 
 MODULES = {"train_cvpr": ModuleType("train_cvpr"), "nibabel": ModuleType("nibabel")}
@@ -49,8 +49,7 @@ def main(checkout: Path, size: str = "small") -> None:
             mock.patch.dict(sys.modules, MODULES),
             mock.patch.object(sys, "argv", [*ARGUMENTS, str(weights)]),
         ):
-            names = ("CT_long", "MR_wide", "US_deep") if size == "small" else ("MR_wide",)
-            for case in cases(*names):
+            for case in cases_for(size):
                 adapter.start(case.image, case.labels)
 
                 def ask(said: Interactions, case=case) -> LabelMap:
@@ -62,6 +61,13 @@ def main(checkout: Path, size: str = "small") -> None:
                 n_clicks = N_CLICKS if size == "small" else 1
                 # the long one is for the click that the script makes up
                 dialogue(case, ask, n_clicks=0 if case.name == "CT_long" else n_clicks)
+
+
+def cases_for(size: str) -> list[Case]:
+    """Return three volumes for the small network, one label of one for the published."""
+    if size == "small":
+        return cases("CT_long", "MR_wide", "US_deep")
+    return [only_first_label(case) for case in cases("MR_wide")]
 
 
 if __name__ == "__main__":
