@@ -106,44 +106,44 @@ class SamMed3D:
         return answer
 
     def _segment(self, label: int, at: Position, before: Mask) -> Mask:
-        window = self._window(cube(before.shape, at), before)
+        window = self._window(at, before)
         if self._choices.point == "random":
-            point = self._drawn(window.object, label, at)
+            point = self._drawn(window.cube, label, at)
         else:
             point = window.position(at, self._step)
         mask = self._predict(window, point)
         return window.pasted(mask, before.shape)
 
-    def _window(self, object_: Mask, before: Mask) -> Window:
+    def _window(self, at: Position, before: Mask) -> Window:
         """Cut everything to the network's window, centred on the resampled cube."""
         import torchio
 
         subject = torchio.Subject(
             image=self._image,
-            object=resampled(object_, self._step, is_mask=True),
+            cube=resampled(cube_around(at, before.shape), self._step, is_mask=True),
             before=resampled(before, self._step, is_mask=True),
         )
-        if not subject["object"].data.any():
+        if not subject["cube"].data.any():
             raise AdapterError(
                 f"at {SPACING_MM} mm the cube of {2 * REACH + 1} voxels round the prompt vanishes; "
                 "the submission ends here, too"
             )
-        cut = torchio.CropOrPad(mask_name="object", target_shape=(SIDE, SIDE, SIDE))
+        cut = torchio.CropOrPad(mask_name="cube", target_shape=(SIDE, SIDE, SIDE))
         padding, cropping = (found or (0,) * 6 for found in cut.compute_crop_or_pad(subject))
         normalise = torchio.ZNormalization(masking_method=lambda voxels: voxels > 0)
         seen = normalise(cut(subject))
         return Window(
             image=seen["image"].data,
-            object=seen["object"].data[0].numpy() > 0,
+            cube=seen["cube"].data[0].numpy() > 0,
             before=seen["before"].data,
             low=cropping[::2],
             padding=padding,
             size=subject.spatial_shape,
         )
 
-    def _drawn(self, object_: Mask, label: int, at: Position) -> Sequence[float]:
+    def _drawn(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
         """Return a random voxel of the cube, the same for the same image, label and prompt."""
-        candidates = np.argwhere(object_)
+        candidates = np.argwhere(cube)
         doubled = [int(2 * c) for c in at]
         seed = [self._choices.seed, int(self._sha256[:16], 16), label, *doubled]
         index = int(np.random.default_rng(seed).integers(len(candidates)))
@@ -194,7 +194,7 @@ class Window:
     """What the network sees of a resampled case, and where that lies."""
 
     image: torch.Tensor  # float32 (1, z, y, x)
-    object: Mask  # the cube round the prompt
+    cube: Mask  # round the prompt, in the object's place
     before: torch.Tensor  # the label's last mask, (1, z, y, x)
     low: Sequence[int]  # its corner in the resampled image, padding left out
     padding: Sequence[int]  # before and after each axis
@@ -247,7 +247,7 @@ def last_prompt(said: Interactions, label: int) -> tuple[Position, bool] | None:
     return (z, y, x), True
 
 
-def cube(shape: tuple[int, ...], at: Position) -> Mask:
+def cube_around(at: Position, shape: tuple[int, ...]) -> Mask:
     """Return the cube round a prompt that stands for the object, cut to the image."""
     mask = np.zeros(shape, bool)
     lows = (max(int(c - REACH), 0) for c in at)  # int rounds towards zero, as in the submission

@@ -40,7 +40,7 @@ def test_a_label_of_which_nothing_was_said_has_no_prompt():
 
 
 def test_the_cube_is_cut_to_the_image():
-    found = np.argwhere(sam_med3d.cube((40, 50, 60), (20, 5.5, 59)))
+    found = np.argwhere(sam_med3d.cube_around((20, 5.5, 59), (40, 50, 60)))
     assert found.min(0).tolist() == [10, 0, 49]
     assert found.max(0).tolist() == [30, 15, 59]
 
@@ -99,7 +99,7 @@ def window(**changes):
     torch = pytest.importorskip("torch")
     nothing = torch.zeros((1, 1, 1, 1))
     geometry = {"low": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
-    return sam_med3d.Window(image=nothing, object=None, before=nothing, **{**geometry, **changes})
+    return sam_med3d.Window(image=nothing, cube=None, before=nothing, **{**geometry, **changes})
 
 
 def test_an_answer_is_put_where_its_window_was_cut():
@@ -117,7 +117,7 @@ def test_a_position_of_the_image_is_found_in_the_window():
 
 
 def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
-    cube = sam_med3d.cube((40, 50, 60), (20, 25, 30))
+    cube = sam_med3d.cube_around((20, 25, 30), (40, 50, 60))
     first = adapter._drawn(cube, 1, (20, 25, 30))
     assert adapter._drawn(cube, 1, (20, 25, 30)) == first
     assert adapter._drawn(cube, 3, (20, 25, 30)) != first
