@@ -14,6 +14,7 @@ from segbench.errors import AdapterNotFound
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
+from tests.peers.running import python_of, run
 
 NAMES = names()
 
@@ -65,15 +66,26 @@ def options_for(name: str, references: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def seat(request, references):
+def seat(request, references, tmp_path_factory):
     """Return a supervised adapter, once for all of its tests."""
-    file, options = find(request.param), options_for(request.param, references)
+    file, options, python = find(request.param), options_for(request.param, references), None
     if wants_own_environment(file):
-        pytest.skip(f"{request.param} declares an environment of its own")
-    environment = Environment(python=interpreter_of(file, None), step_timeout=120)
+        file, options, python = with_own_environment(request.param, tmp_path_factory)
+    environment = Environment(python=interpreter_of(file, python), step_timeout=300)
     seat = Supervisor(file, options, environment)
     yield seat
     seat.close()
+
+
+def with_own_environment(name: str, tmp_path_factory) -> tuple[Path, dict[str, str], Path]:
+    """Return a small version of an adapter with random weights, where its packages are."""
+    python = python_of(name)  # or skips
+    small = Path(__file__).parent / "peers" / f"{name}.py"
+    if not small.is_file():
+        pytest.skip(f"{name}: no small version with random weights to ask")
+    weights = tmp_path_factory.mktemp(name) / "random.pth"
+    run(name, small.name, weights)
+    return small, {"weights": str(weights)}, python
 
 
 def answer(seat, case, *args, **kwargs):
@@ -145,6 +157,8 @@ def test_it_does_not_change_what_it_is_given(references):
 
 
 def test_in_process_and_worker_give_the_same_answer(seat, references):
+    if wants_own_environment(find(seat.file.stem)):
+        pytest.skip("its packages are not here")
     local = LocalSeat(seat.file, seat.options)
     for each in (local, seat):
         each.start(CASES[1].image, CASES[1].labels)

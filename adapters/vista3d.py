@@ -1,0 +1,203 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy==2.4.6", "torch==2.13.0", "monai==1.6.1"]
+# ///
+"""VISTA3D as it was entered into the challenge: one window at each click, from MONAI.
+
+He et al., *VISTA3D: A Unified Segmentation Foundation Model For 3D Medical Imaging*,
+arXiv:2406.05285. Network and inference are MONAI's own `vista3d132` and
+`point_based_window_inferer`; what is written here is which clicks they are given, after the
+challenge's recipe. It reads neither boxes nor the last label map. Every option, and where the
+weights come from: docs/baselines.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask
+from segbench.errors import AdapterError
+
+from ._weights import device_of, fit, one_of, read_checkpoint, sha256_of, weights_file
+
+if TYPE_CHECKING:
+    import torch
+
+REVISION = "1"  # raise it when answers may change
+NETWORK: dict[str, int] = {}  # arguments of vista3d132 beside the published ones
+WINDOW = (128, 128, 128)
+PADDING = -1  # the sign of a point that is none
+SUBMITTED_CLICK = ((418, 138, 136), 1)  # written into the submission for steps without clicks
+SOURCE = (
+    "The challenge's fine-tuned checkpoint is linked from vista3d/cvpr_workshop/README.md of "
+    "github.com/Project-MONAI/VISTA; segbench brings none."
+)
+LICENCE = (
+    "code Apache-2.0; weights contradictory: NVIDIA OneWay Noncommercial by the repository's "
+    "licence section, NVIDIA Open Model by its table of models, nothing beside the challenge's file"
+)
+NOTES = {
+    "empty": "reads clicks only: empty until the first click, so at every box step",
+    "submission": "reads clicks only; without any, the submission's click at (418, 138, 136)",
+}
+# what torch can subtract and numpy takes percentiles of; the rest fails in the submission
+INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
+MOST_FOR_TORCH = 1_000_000  # voxels; above, MONAI takes percentiles with numpy, of any dtype
+
+Point = tuple[tuple[int, int, int], int]  # (z, y, x) and 1 for positive, 0 for negative
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Where the user departs from the submission; docs/baselines.md says what each does."""
+
+    no_clicks: str = "empty"
+    intensities: str = "stored"
+    padding: str = "corner"
+
+
+class Vista3D:
+    """Answers each label from all of its clicks so far; keeps the normalised image only."""
+
+    def __init__(self, network: torch.nn.Module, info: AdapterInfo, choices: Choices) -> None:
+        self.info, self._network, self._choices = info, network, choices
+        self._device = next(network.parameters()).device
+        self._image: Any = None
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Scale the image as the submission does."""
+        as_stored = self._choices.intensities == "stored"
+        self._image = scaled(image.voxels, as_stored=as_stored)[None, None].to(self._device)
+        self._labels = labels
+
+    def step(self, said: Interactions) -> LabelMap:
+        """Segment the labels in ascending order, later ones over earlier ones."""
+        points = [points_of(said, label) for label in self._labels]
+        if not any(points) and self._choices.no_clicks == "submission":
+            points = [[SUBMITTED_CLICK], *([] for _ in self._labels[1:])]
+        longest = max(map(len, points), default=0) if self._choices.padding == "corner" else 0
+        answer = np.zeros(said.previous.shape, np.min_scalar_type(max(self._labels, default=0)))
+        for label, own in zip(self._labels, points):
+            if own:  # windows of padding alone are empty
+                answer[self._segment(padded(own, longest))] = label
+        return answer
+
+    def _segment(self, points: Sequence[Point]) -> Mask:
+        import torch
+        from monai.apps.vista3d.inferer import point_based_window_inferer
+
+        coordinates = torch.tensor([[at for at, _ in points]], device=self._device)
+        signs = torch.tensor([[sign for _, sign in points]], device=self._device)
+        with torch.no_grad():
+            logits = point_based_window_inferer(
+                inputs=self._image,
+                roi_size=WINDOW,
+                predictor=self._network,
+                point_coords=coordinates,
+                point_labels=signs,
+                center_only=True,
+                transpose=True,
+            )
+        inside: Mask = (logits[0, 0] > 0).cpu().numpy()  # never visited is NaN, and so outside
+        return inside
+
+    def close(self) -> None:
+        """Let the image go."""
+        self._image = None
+
+
+def points_of(said: Interactions, label: int) -> list[Point]:
+    """Return a label's clicks so far: the positive ones first, each kind oldest first."""
+    own = [click for click in said.clicks if click.label == label]
+    ordered = sorted(own, key=lambda click: not click.positive)  # stable
+    return [(click.at, int(click.positive)) for click in ordered]
+
+
+def padded(points: Sequence[Point], length: int) -> list[Point]:
+    """Return points filled up to ``length`` as the submission does.
+
+    A point of padding stands in the corner and gets a window, too: where no click is inside,
+    nothing can be segmented in it.
+    """
+    return [*points, *([((0, 0, 0), PADDING)] * (length - len(points)))]
+
+
+def scaled(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
+    """Return an image as float32: its 1st to 99th percentile scaled to [0, 1], clipped.
+
+    Parameters
+    ----------
+    voxels : array, shape (z, y, x)
+    as_stored : bool
+        Compute in the stored dtype as the submission does: percentiles of an integer image are cut
+        to integers, and in an unsigned one what is darker than the first wraps round to bright.
+        Where the submission cannot, float32 all the same.
+    """
+    import torch
+    from monai.transforms import ScaleIntensityRangePercentiles
+
+    if not (as_stored and submission_can_scale(voxels)):
+        voxels = voxels.astype(np.float32)
+    scale = ScaleIntensityRangePercentiles(lower=1, upper=99, b_min=0, b_max=1, clip=True)
+    found: torch.Tensor = scale(torch.from_numpy(np.array(voxels))[None])[0]
+    return found.float()
+
+
+def submission_can_scale(voxels: NDArray[Any]) -> bool:
+    """Whether the submission's normalisation takes an image of this dtype and size."""
+    if voxels.dtype.name in ("float32", "float64"):
+        return True
+    return voxels.dtype.name in INTEGERS and voxels.size > MOST_FOR_TORCH
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """Return the tensors of a checkpoint: as published, or as the training script saves it."""
+    found = read_checkpoint(file)
+    state = found.get("model", found)
+    if not isinstance(state, dict):
+        raise AdapterError(f"{file.name}: model: expected tensors, found {type(state).__name__}")
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def make_adapter(
+    weights: str = "",
+    device: str = "auto",
+    no_clicks: str = "empty",
+    intensities: str = "stored",
+    padding: str = "corner",
+) -> Vista3D:
+    """Load a checkpoint.
+
+    Raises
+    ------
+    AdapterError
+        For an unknown value, a device or a package that is not there, or unusable weights.
+    """
+    one_of("no_clicks", no_clicks, tuple(NOTES))
+    one_of("intensities", intensities, ("stored", "float"))
+    one_of("padding", padding, ("corner", "none"))
+    file = weights_file(weights, SOURCE)
+    try:
+        import monai
+        from monai.networks.nets.vista3d import vista3d132
+    except ImportError as error:
+        raise AdapterError(f"vista3d needs {error.name}, see docs/baselines.md") from error
+    place = device_of(device)
+    network = vista3d132(in_channels=1, **NETWORK)
+    fit(network, read_state(file), file=file)
+    info = AdapterInfo(
+        "VISTA3D",
+        version=f"{REVISION}, monai {monai.__version__}",
+        licence=LICENCE,
+        weights_sha256=sha256_of(file),
+        prompts=("click",),
+        deterministic=place.type == "cpu",
+        note=NOTES[no_clicks],
+    )
+    return Vista3D(network.eval().to(place), info, Choices(no_clicks, intensities, padding))

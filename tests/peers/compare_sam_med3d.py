@@ -1,0 +1,87 @@
+"""Ask the authors' medim_infer.py and the adapter the same questions; one line of JSON a step.
+
+    PYTHONPATH=. python tests/peers/compare_sam_med3d.py CHECKOUT [small|published]
+
+In the environment of the adapter, from the root of the repository. CHECKOUT is a clone of
+github.com/uni-medical/SAM-Med3D on its branch CVPR25_3DFM; the script runs as it is, with its
+draws of a random voxel replaced by those that the adapter recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import medim
+import numpy as np
+
+from segbench.adapter import import_file
+from segbench.core import Case, Interactions, LabelMap
+from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
+from tests.peers.sam_med3d import ROOT, SMALL, write_weights
+
+WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script looks for them
+
+
+def replay(record: Path) -> Callable[[int], int]:
+    """Return what gives the recorded draws, one a call; each must be out of as many."""
+    drawn = [json.loads(line) for line in record.read_text().splitlines()]
+
+    def randint(of: int) -> int:
+        found = drawn.pop(0)
+        assert found["of"] == of, (found, of)
+        return found["index"]
+
+    return randint
+
+
+def asking(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
+    """Return what asks both and reports."""
+    record = folder / "record.jsonl"
+
+    def ask(said: Interactions) -> LabelMap:
+        record.write_text("")
+        ours = adapter.step(said)
+        with mock.patch("numpy.random.randint", replay(record)):
+            theirs = ask_script(script, folder, case, said)
+        report(case.name, said, ours, theirs)
+        return np.asarray(theirs, np.uint8)
+
+    return ask
+
+
+def main(checkout: Path, size: str = "small") -> None:
+    """Compare step by step, with boxes and once without."""
+    network = {} if size == "published" else SMALL
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "ckpt").mkdir()
+        write_weights(folder / WEIGHTS, network)
+        module = import_file(ROOT / "adapters" / "sam_med3d.py")
+        module.NETWORK.update(network)
+        options = {"weights": str(folder / WEIGHTS), "record": str(folder / "record.jsonl")}
+        adapter = module.make_adapter(**options)
+        small = functools.partial(medim.create_model, **network)
+        with mock.patch("medim.create_model", small):
+            for case in cases_for(size):
+                adapter.start(case.image, case.labels)
+                ask = asking(adapter, checkout / "medim_infer.py", folder, case)
+                dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 0)
+                if size == "small":
+                    dialogue(case, ask, boxes=False, n_clicks=2)
+
+
+def cases_for(size: str) -> list[Case]:
+    """Return two volumes for the small network, one label of one for the published."""
+    if size == "small":
+        return cases("CT_small", "MR_wide")
+    return [only_first_label(case) for case in cases("CT_small")]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), *sys.argv[2:])

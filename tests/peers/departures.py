@@ -1,0 +1,55 @@
+"""Ask the small version of an adapter one question under several options; a line of JSON each.
+
+    PYTHONPATH=. python tests/peers/departures.py sam_med3d|vista3d KEY=VALUE ...
+
+In the environment of the adapter. The first line is without any option.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from segbench.adapter import import_file
+from segbench.core import Box, Click, Image, Interactions
+from tests.peers.dialogue import cases
+
+CLICKS = (
+    (Click(1, (40, 40, 30), True), Click(2, (75, 45, 50), True)),
+    (Click(1, (30, 30, 30), True),),
+)
+
+
+def main(name: str, *options: str) -> None:
+    """Print what each option answers."""
+    small = import_file(Path(__file__).with_name(f"{name}.py"))
+    (case,) = cases("US_deep")
+    image = Image(case.image.voxels, (0.8, 1.0, 1.6))
+    said = Interactions((case.boxes, *CLICKS), np.zeros(case.reference.shape, np.uint8))
+    slice_ = Interactions(((Box(1, (0, 20, 20), (1, 40, 40), 0),),), np.zeros((1, 96, 80), "u1"))
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder, "random.pth")
+        small.write_weights(weights, small.SMALL)
+        for option in ("", *options):
+            chosen = dict([option.split("=")]) if option else {}
+            adapter = small.make_adapter(weights=str(weights), **chosen)
+            adapter.start(image, case.labels)
+            tell(option, adapter.step(said))
+        adapter.start(Image(case.image.voxels[:1, :96, :80], (1.0, 1.0, 1.0)), (1,))
+        tell("one slice", adapter.step(slice_))
+
+
+def tell(option: str, labels: np.ndarray) -> None:
+    """Print one line about one answer."""
+    voxels = np.bincount(labels.ravel(), minlength=3).tolist()
+    digest = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
+    sys.stdout.write(json.dumps({"option": option, "voxels": voxels, "sha256": digest}) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

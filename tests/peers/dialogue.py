@@ -1,0 +1,127 @@
+"""A dialogue with two models at once: the peer's own script, and its adapter here.
+
+Runs in the peer's environment: numpy and segbench's core only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from segbench.core import Box, Case, Click, Image, Interactions, LabelMap
+from segbench.exchange import read_answer, write_input
+
+PLAN = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
+N_CLICKS = len(PLAN)
+Ask = Callable[[Interactions], LabelMap]
+
+
+def cases(*names: str) -> list[Case]:
+    """Return some volumes: small, wide, deep with dark voxels, and long enough for any click."""
+    known = {
+        "CT_small": ((40, 90, 101), (3.0, 1.2, 1.5), np.uint8),
+        "MR_wide": ((70, 150, 160), (1.0, 1.5, 2.0), np.float32),
+        "CT_long": ((430, 150, 150), (1.0, 1.0, 1.0), np.uint8),
+        "US_deep": ((140, 110, 96), (0.8, 0.8, 0.8), np.uint8),
+    }
+    return [_case(name, *known[name]) for name in names]
+
+
+def only_first_label(case: Case) -> Case:
+    """Return a case with one label and its box: a large network takes its time."""
+    reference = np.where(case.reference == 1, case.reference, 0)
+    return replace(case, reference=reference, boxes=case.boxes[:1], labels=case.labels[:1])
+
+
+def _case(name: str, shape: tuple[int, ...], spacing: tuple[float, ...], dtype: type) -> Case:
+    rng = np.random.default_rng(len(name))
+    reference = np.zeros(shape, np.uint8)
+    z, y, x = (n // 8 for n in shape)
+    reference[z : 4 * z, y : 4 * y, x : 4 * x] = 1
+    reference[4 * z : 7 * z, 3 * y : 7 * y, 4 * x : 7 * x] = 2
+    voxels = 40 + reference * 60.0 + rng.normal(0, 12, shape)  # no zeros: nothing is background
+    boxes = tuple(_box(reference, label) for label in (1, 2))
+    image = Image(voxels.clip(1, 255).astype(dtype), spacing)
+    return Case(name, image, reference, boxes, (1, 2))
+
+
+def _box(reference: LabelMap, label: int) -> Box:
+    found = np.argwhere(reference == label)
+    low, high = found.min(0).tolist(), (found.max(0) + 1).tolist()
+    return Box(label, tuple(low), tuple(high), (low[0] + high[0]) // 2)
+
+
+def dialogue(case: Case, ask: Ask, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
+    """Say the boxes, then the clicks of `PLAN`, each in an error where there is one of its kind."""
+    rng = np.random.default_rng(7)
+    zeros = np.zeros(case.reference.shape, np.uint8)
+    said = Interactions((case.boxes if boxes else (),), zeros)
+    answer = ask(said) if boxes else zeros
+    for signs in PLAN[:n_clicks]:
+        clicks = [
+            _click(answer, case.reference, label, positive=sign == "+", rng=rng)
+            for label, sign in zip(case.labels, signs, strict=False)
+            if sign != " "
+        ]
+        said = Interactions((*said.rounds, tuple(clicks)), answer)
+        answer = ask(said)
+
+
+def _click(
+    answer: LabelMap,
+    reference: LabelMap,
+    label: int,
+    *,
+    positive: bool,
+    rng: np.random.Generator,
+) -> Click:
+    right = (reference == label) == positive
+    wrong = right & ((answer == label) != positive)
+    candidates = np.argwhere(wrong if wrong.any() else right)
+    at = tuple(candidates[rng.integers(len(candidates))].tolist())
+    return Click(label, at, positive=positive)
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make ``folder`` the working directory for a while."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def ask_script(script: Path, folder: Path, case: Case, said: Interactions) -> LabelMap:
+    """Ask a challenge submission's script, which reads inputs/ and writes outputs/."""
+    inputs, outputs = folder / "inputs", folder / "outputs"
+    for place in (inputs, outputs):
+        place.mkdir(exist_ok=True)
+        for file in place.iterdir():
+            file.unlink()
+    write_input(inputs / "case.npz", case.image, case.labels, said)
+    with working_in(folder), contextlib.redirect_stdout(sys.stderr):
+        runpy.run_path(str(script), run_name="__main__")
+    return read_answer(outputs / "case.npz")
+
+
+def report(case: str, said: Interactions, ours: LabelMap, theirs: LabelMap) -> None:
+    """Print one line of JSON about one step."""
+    facts = {
+        "case": case,
+        "step": said.step,
+        "boxes": len(said.boxes),
+        "differing": int((ours != theirs).sum()),
+        "voxels": np.bincount(ours.ravel(), minlength=3).tolist(),
+    }
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()

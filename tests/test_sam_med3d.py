@@ -1,0 +1,162 @@
+"""SAM-Med3D: which prompt counts, where the answer goes, and that it is the authors' answer."""
+
+import numpy as np
+import pytest
+
+from adapters import sam_med3d
+from segbench.core import AdapterInfo, Box, Click, Image, Interactions
+from segbench.errors import AdapterError
+from tests.peers.running import checkout_of, run, steps
+
+SHAPE = (12, 30, 41)
+BOX = Box(1, (2, 3, 4), (5, 9, 15), 3)
+POSITIVE, LATER, NEGATIVE = (
+    Click(1, (4, 5, 6), True),
+    Click(1, (7, 8, 9), True),
+    Click(1, (1, 1, 1), False),
+)
+
+
+def said(*rounds, boxes=(BOX,), previous=None):
+    zeros = np.zeros(SHAPE, np.uint8)
+    return Interactions((boxes, *rounds), zeros if previous is None else previous)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "last"),
+    [
+        ((), ((3, 5.5, 9), True)),  # between two voxels
+        (((POSITIVE,), (LATER,)), ((7, 8, 9), True)),
+        (((NEGATIVE,), (LATER,)), ((1, 1, 1), False)),  # negative ones are sorted last
+        (((Click(2, (1, 1, 1), True),),), ((3, 5.5, 9), True)),
+    ],
+)
+def test_only_the_last_prompt_counts(rounds, last):
+    assert sam_med3d.last_prompt(said(*rounds), 1) == last
+
+
+def test_a_label_of_which_nothing_was_said_has_no_prompt():
+    assert sam_med3d.last_prompt(said(), 2) is None
+
+
+def test_the_cube_is_cut_to_the_image():
+    found = np.argwhere(sam_med3d.cube_around((20, 5.5, 59), (40, 50, 60)))
+    assert found.min(0).tolist() == [10, 0, 49]
+    assert found.max(0).tolist() == [30, 15, 59]
+
+
+def test_the_spacing_is_read_as_the_submission_reads_it_unless_told():
+    assert sam_med3d.axes_spacing((0.7, 0.8, 5.0), "xyz") == (5.0, 0.7, 0.8)
+    assert sam_med3d.axes_spacing((5.0, 0.7, 0.8), "zyx") == (5.0, 0.7, 0.8)
+
+
+@pytest.fixture
+def adapter(monkeypatch):
+    """Return the adapter with a network that answers the eight voxels before the prompt."""
+    torch = pytest.importorskip("torch")
+
+    def segment(self, label, at, before):
+        mask = np.zeros(SHAPE, bool)
+        mask[tuple(slice(int(c) - 2, int(c)) for c in at)] = True
+        return mask
+
+    monkeypatch.setattr(sam_med3d.SamMed3D, "_segment", segment)
+    monkeypatch.setattr(sam_med3d, "resampled", lambda voxels, step, is_mask: None)
+    adapter = sam_med3d.SamMed3D(
+        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.Choices()
+    )
+    adapter.start(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
+    return adapter
+
+
+def test_an_answer_is_added_to_the_last_one(adapter):
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[0, 0, :5] = 1
+    answer = adapter.step(said((POSITIVE,), previous=previous))
+    assert (answer[previous == 1] == 1).all()
+    assert (answer == 1).sum() == 5 + 8
+
+
+def test_after_a_negative_click_a_label_stays_as_it_was(adapter):
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[1:3, 2, 2] = 1
+    answer = adapter.step(said((NEGATIVE,), (POSITIVE,), previous=previous))
+    np.testing.assert_array_equal(answer, previous)
+
+
+def test_a_later_label_overwrites_an_earlier_one_and_keeps_its_own_number(adapter):
+    answer = adapter.step(said((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
+    assert (answer == 1).sum() == 7
+    assert (answer == 3).sum() == 8
+
+
+def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
+    previous = np.full(SHAPE, 3, np.uint8)
+    assert not (adapter.step(said(previous=previous)) == 3).any()
+
+
+def window(**changes):
+    torch = pytest.importorskip("torch")
+    nothing = torch.zeros((1, 1, 1, 1))
+    geometry = {"low": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
+    return sam_med3d.Window(image=nothing, cube=None, before=nothing, **{**geometry, **changes})
+
+
+def test_an_answer_is_put_where_its_window_was_cut():
+    mask = np.zeros((128, 128, 128), bool)
+    mask[4 + 2, 5, 6] = True  # two voxels behind the padding
+    found = window().pasted(mask, (20, 150, 102))
+    assert np.argwhere(found).tolist() == [[2, 15, 9]]
+    assert window().pasted(mask, (40, 150, 102)).sum() == 2  # the nearest of half as many
+
+
+def test_a_position_of_the_image_is_found_in_the_window():
+    assert window().position((2, 15, 9), (1, 1, 1)) == [6, 5, 6]
+    assert window().position((2, 15, 9), (1.5, 1, 1)) == [4 + 1, 5, 6]
+    assert window().position((2, 150, 9), (1, 1, 1)) == [6, 127, 6]
+
+
+def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
+    cube = sam_med3d.cube_around((20, 25, 30), (40, 50, 60))
+    first = adapter._drawn(cube, 1, (20, 25, 30))
+    assert adapter._drawn(cube, 1, (20, 25, 30)) == first
+    assert adapter._drawn(cube, 3, (20, 25, 30)) != first
+    assert adapter._drawn(cube, 1, (20, 25, 30.5)) != first
+    assert cube[tuple(first)]
+
+
+def test_missing_weights_are_named_before_anything_is_imported():
+    with pytest.raises(AdapterError, match=r"no weights given\. .*blueyo0/SAM-Med3D.* --option"):
+        sam_med3d.make_adapter()
+    with pytest.raises(AdapterError, match="no weights at nowhere"):
+        sam_med3d.make_adapter(weights="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"point": "first"}, "point 'first': expected one of random, centre"),
+        ({"spacing": "yxz"}, "spacing 'yxz': expected one of xyz, zyx"),
+        ({"seed": "-1"}, "seed '-1': expected a whole number"),
+    ],
+)
+def test_an_option_is_known_or_refused(option, message):
+    with pytest.raises(AdapterError, match=message):
+        sam_med3d.make_adapter(weights="x", **option)
+
+
+def test_each_departure_answers_something_else():
+    options = ("seed=1", "point=centre", "spacing=zyx")
+    found = steps(run("sam_med3d", "departures.py", "sam_med3d", *options))
+    assert [each["option"] for each in found] == ["", *options, "one slice"]
+    assert len({each["sha256"] for each in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "size", ["small", pytest.param("published", marks=pytest.mark.slow)], ids=str
+)
+def test_the_label_maps_are_those_of_the_authors_script(size):
+    found = steps(run("sam_med3d", "compare_sam_med3d.py", checkout_of("sam_med3d"), size))
+    assert len(found) == (2 * (6 + 2) if size == "small" else 1)
+    assert [step for step in found if step["differing"]] == []
+    assert any(np.count_nonzero(step["voxels"]) > 1 for step in found)  # not all or nothing

@@ -1,0 +1,136 @@
+"""VISTA3D: which points it is given, what it is not told, and that it is the authors' answer."""
+
+import numpy as np
+import pytest
+
+from adapters import vista3d
+from segbench.core import AdapterInfo, Box, Click, Image, Interactions
+from segbench.errors import AdapterError
+from tests.peers.running import checkout_of, run, steps
+
+SHAPE = (12, 30, 41)
+BOXES = (Box(1, (2, 3, 4), (5, 9, 15), 3), Box(3, (2, 3, 4), (5, 9, 15), 3))
+ROUNDS = (
+    (Click(1, (1, 1, 1), False), Click(3, (5, 5, 5), True)),
+    (Click(1, (2, 2, 2), True),),
+    (Click(1, (3, 3, 3), True),),
+)
+
+
+def said(n_rounds):
+    return Interactions((BOXES, *ROUNDS[:n_rounds]), np.zeros(SHAPE, np.uint8))
+
+
+def test_the_positive_clicks_come_first_each_kind_oldest_first():
+    expected = [((2, 2, 2), 1), ((3, 3, 3), 1), ((1, 1, 1), 0)]
+    assert vista3d.points_of(said(3), 1) == expected
+
+
+def test_missing_points_are_filled_up_in_the_corner():
+    assert vista3d.padded([((5, 5, 5), 1)], 2) == [((5, 5, 5), 1), ((0, 0, 0), -1)]
+    assert vista3d.padded([((5, 5, 5), 1)], 0) == [((5, 5, 5), 1)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "can"),
+    [
+        ((10, 10, 10), "float32", True),
+        ((10, 10, 10), "uint8", False),
+        ((100, 100, 100), "uint8", False),  # not above a million
+        ((100, 100, 101), "uint8", True),
+        ((100, 100, 101), "uint16", False),
+    ],
+)
+def test_what_the_submission_cannot_scale_is_known(shape, dtype, can):
+    assert vista3d.submission_can_scale(np.zeros(shape, dtype)) == can
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return what makes an adapter whose network notes its points and answers a plane."""
+    torch = pytest.importorskip("torch")
+    noted = []
+
+    def segment(self, points):
+        noted.append(points)
+        mask = np.zeros(SHAPE, bool)
+        mask[len(noted) - 1 : len(noted) + 1] = True
+        return mask
+
+    monkeypatch.setattr(vista3d.Vista3D, "_segment", segment)
+    monkeypatch.setattr(vista3d, "scaled", lambda voxels, as_stored: torch.zeros(SHAPE))
+
+    def ask(n_rounds, **choices):
+        noted.clear()
+        adapter = vista3d.Vista3D(
+            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Choices(**choices)
+        )
+        adapter.start(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
+        return adapter.step(said(n_rounds)), list(noted)
+
+    return ask
+
+
+def test_a_box_step_is_empty_and_the_network_is_not_asked(asked):
+    answer, points = asked(0)
+    assert not answer.any()
+    assert points == []
+
+
+def test_the_submissions_click_can_be_had_for_the_first_label(asked):
+    answer, points = asked(0, no_clicks="submission")
+    assert points == [[((418, 138, 136), 1)]]
+    assert set(np.unique(answer)) == {0, 1}
+
+
+def test_every_click_so_far_is_a_point_and_later_labels_overwrite(asked):
+    answer, points = asked(3)
+    assert [len(each) for each in points] == [3, 3]
+    assert points[1][1:] == [((0, 0, 0), -1)] * 2
+    assert (answer[0] == 1).all()
+    assert (answer[1:3] == 3).all()
+
+
+def test_padding_can_be_left_out(asked):
+    _, points = asked(3, padding="none")
+    assert [len(each) for each in points] == [3, 1]
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"model": state, "epoch": 3}])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_published_and_freshly_trained_checkpoints_are_read(tmp_path, wrap, prefix):
+    torch = pytest.importorskip("torch")
+    torch.save(wrap({f"{prefix}head.weight": torch.ones(2)}), tmp_path / "model.pth")
+    assert list(vista3d.read_state(tmp_path / "model.pth")) == ["head.weight"]
+
+
+def test_missing_weights_are_named_before_anything_is_imported():
+    with pytest.raises(AdapterError, match=r"no weights given\. .*cvpr_workshop.* --option"):
+        vista3d.make_adapter()
+
+
+@pytest.mark.parametrize("option", ["no_clicks", "intensities", "padding"])
+def test_an_option_is_known_or_refused(option):
+    with pytest.raises(AdapterError, match=f"{option} 'maybe': expected one of"):
+        vista3d.make_adapter(weights="x", **{option: "maybe"})
+
+
+def test_the_licence_of_the_weights_is_said_to_be_contradictory():
+    assert "contradictory" in vista3d.LICENCE
+
+
+def test_each_departure_answers_something_else():
+    options = ("intensities=float", "padding=none")
+    found = steps(run("vista3d", "departures.py", "vista3d", *options))
+    assert [each["option"] for each in found] == ["", *options, "one slice"]
+    assert len({each["sha256"] for each in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "size", ["small", pytest.param("published", marks=pytest.mark.slow)], ids=str
+)
+def test_the_label_maps_are_those_of_the_authors_script(size):
+    found = steps(run("vista3d", "compare_vista3d.py", checkout_of("vista3d"), size))
+    assert len(found) == (1 + 2 * 6 if size == "small" else 2)
+    assert [step for step in found if step["differing"]] == []
+    assert any(np.count_nonzero(step["voxels"]) > 1 for step in found)  # not all or nothing

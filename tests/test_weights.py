@@ -1,0 +1,105 @@
+"""Other people's checkpoints: nothing in them is executed, and they fit whole or not at all."""
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adapters import _weights as weights
+from segbench.errors import AdapterError
+
+FILE = Path("some.pth")
+
+
+@pytest.fixture
+def network():
+    return torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+
+
+class Program:
+    """What a pickle may be: a call of anything."""
+
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+@pytest.mark.parametrize("given", ["", "nowhere.pth"])
+def test_missing_weights_say_where_they_come_from_and_how_to_pass_them(given):
+    with pytest.raises(AdapterError, match=r"Ask Ada\. Pass the file: --option weights=FILE"):
+        weights.weights_file(given, "Ask Ada.")
+
+
+def test_a_checkpoint_that_is_a_program_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "evil.pth"
+    torch.save({"model_state_dict": {}, "extra": Program()}, file)
+    with pytest.raises(AdapterError, match=r"evil\.pth: not a checkpoint .*mkdir"):
+        weights.read_checkpoint(file)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"Not Found", b"PK\x03\x04 cut short"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+    file = tmp_path / "page.pth"
+    file.write_bytes(content)
+    with pytest.raises(AdapterError, match=r"page\.pth: not a checkpoint"):
+        weights.read_checkpoint(file)
+
+
+def test_a_list_of_tensors_is_refused(tmp_path):
+    torch.save([torch.ones(1)], tmp_path / "list.pth")
+    with pytest.raises(AdapterError, match="expected a dictionary, found list"):
+        weights.read_checkpoint(tmp_path / "list.pth")
+
+
+def test_what_a_training_script_leaves_beside_the_tensors_is_read_if_it_is_allowed(tmp_path):
+    file = tmp_path / "trained.pth"
+    extras = {"args": argparse.Namespace(lr=1e-4), "dices": [np.float64(0.5)], "epoch": 3}
+    torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
+    allowed = [argparse.Namespace, *weights.numpy_numbers()]
+    assert weights.read_checkpoint(file, allowed)["args"].lr == 1e-4
+    with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
+        weights.read_checkpoint(file)
+
+
+def test_fitting_weights_are_taken(network):
+    state = {key: torch.full_like(value, 2) for key, value in network.state_dict().items()}
+    weights.fit(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
+    assert all((parameter == 2).all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"0.bias": None}, "1 of 4 tensors are missing and 0 unknown, first 0.bias"),
+        ({"2.bias": torch.ones(1)}, "0 of 4 tensors are missing and 1 unknown, first 2.bias"),
+        ({"1.bias": torch.ones(2)}, r"1.bias: expected shape \(1,\), found \(2,\)"),
+        ({"1.bias": 0.5}, r"1.bias: expected shape \(1,\), found \(\)"),
+    ],
+)
+def test_weights_of_another_network_are_refused_whole(network, change, message):
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    changed = {**{key: torch.zeros_like(value) for key, value in before.items()}, **change}
+    state = {key: value for key, value in changed.items() if value is not None}
+    with pytest.raises(AdapterError, match=message):
+        weights.fit(network, state, file=FILE)
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_the_sha256_is_that_of_the_file(tmp_path):
+    file = tmp_path / "some"
+    file.write_bytes(b"weights")
+    assert weights.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_device_is_there_or_refused():
+    assert weights.device_of("cpu").type == "cpu"
+    with pytest.raises(AdapterError, match="device 'tpu': expected one of auto, cpu, cuda"):
+        weights.device_of("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(AdapterError, match="no CUDA device"):
+            weights.device_of("cuda")
