@@ -9,6 +9,7 @@ Standard library and numpy only, syntax of Python 3.9: this module also runs in 
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib.util
@@ -116,13 +117,39 @@ def wants_own_environment(file: Path) -> bool:
 
 
 def source_sha256(file: Path) -> str:
-    """Return the sha256 of an adapter's Python source: its file, or all files of its folder."""
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    """Return the sha256 of an adapter's Python source: see ``sources_of``."""
     digest = hashlib.sha256()
-    for source in files:
+    for source in sources_of(file):
         digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0")
         digest.update(source.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def sources_of(file: Path) -> list[Path]:
+    """Return all files of an adapter's folder; or its file and what it imports from beside it."""
+    if file.name == "__init__.py":
+        return sorted(file.parent.rglob("*.py"))
+    found: set[Path] = set()
+    left = [file]
+    while left:
+        source = left.pop()
+        if source not in found:
+            found.add(source)
+            left += _imported_from_beside(source)
+    return sorted(found)
+
+
+def _imported_from_beside(file: Path) -> list[Path]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # loading it will say so
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names += [node.module] if node.module else [alias.name for alias in node.names]
+    beside = (file.with_name(f"{name}.py") for name in names)
+    return [source for source in beside if source.is_file()]
 
 
 # ---- from a file to an adapter ---------------------------------------------------------------
@@ -151,10 +178,13 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import an adapter's file in this process under the name that belongs to it."""
-    is_package = file.name == "__init__.py"
+    """Import an adapter's file in this process under the name that belongs to it.
+
+    A single file is a package too, of its folder: ``from ._shared import ...`` finds a module that
+    lies beside it, and each adapter has its own.
+    """
     name = f"segbench_adapter_{name_of(file)}"
-    places = [str(file.parent)] if is_package else None
+    places = [str(file.parent)]
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
     assert spec is not None  # the suffix is .py
     assert spec.loader is not None
