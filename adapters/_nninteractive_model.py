@@ -54,11 +54,12 @@ def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -
         No folder is given, it is incomplete, or it leaves the fold open.
     """
     place = Path(folder)
-    problem = problem_of(place, described_by) if folder else "expected --option model=DIR"
+    problem = problem_of(place, described_by) if folder else "no model given"
     if problem:
+        files = f"plans.json, dataset.json, {' or '.join(described_by)} and fold_0/{CHECKPOINT}"
         raise AdapterError(
-            f"{name}: {problem}: DIR is a trained model's folder, with plans.json, dataset.json, "
-            f"{' or '.join(described_by)}, and fold_0/{CHECKPOINT}; {WHERE}"
+            f"{name}: {problem}; expected --option model=DIR, a trained model's folder with "
+            f"{files}; {WHERE}"
         )
     plans = read_json(place / "plans.json")
     session = read_json(next(place / file for file in described_by if (place / file).is_file()))

@@ -1,12 +1,20 @@
 """The contract, over every adapter that can be found, through its own worker process."""
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from segbench.adapter import LocalSeat, find, names, source_sha256, wants_own_environment
+from segbench.adapter import (
+    LocalSeat,
+    find,
+    names,
+    source_sha256,
+    sources_of,
+    wants_own_environment,
+)
 from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.environments import interpreter_of
@@ -14,6 +22,7 @@ from segbench.errors import AdapterNotFound
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
+from tests.peers import random_nninteractive
 
 NAMES = names()
 
@@ -54,8 +63,25 @@ def references(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Return a function that makes small random weights for an adapter that brings none."""
+    made = {}
+    makers = {
+        "nninteractive": random_nninteractive.write_folder,
+        "nninteractive_challenge": random_nninteractive.write_folder,
+    }
+
+    def weights_for(name: str) -> dict[str, str]:
+        if name in makers and name not in made:
+            made[name] = makers[name](tmp_path_factory.mktemp(name) / "random")
+        return {"model": str(made[name])} if name in made else {}
+
+    return weights_for
+
+
 def options_for(name: str, references: Path) -> dict[str, str]:
-    """Return what an adapter cannot do without."""
+    """Return what an adapter cannot do without, its weights excepted."""
     program = Path(__file__).parent / "submissions" / "boxes.py"
     needed = {
         "oracle": {"references": str(references)},
@@ -64,14 +90,22 @@ def options_for(name: str, references: Path) -> dict[str, str]:
     return needed.get(name, {})
 
 
+def python_of(name: str) -> Path:
+    """Return the interpreter to test an adapter with; one of its own must be named."""
+    file, variable = find(name), f"SEGBENCH_TEST_PYTHON_{name.upper()}"
+    if not wants_own_environment(file):
+        return interpreter_of(file, None)
+    if variable not in os.environ:
+        pytest.skip(f"{name} has an environment of its own; {variable} may name its interpreter")
+    return Path(os.environ[variable])
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def seat(request, references):
+def seat(request, references, weights):
     """Return a supervised adapter, once for all of its tests."""
-    file, options = find(request.param), options_for(request.param, references)
-    if wants_own_environment(file):
-        pytest.skip(f"{request.param} declares an environment of its own")
-    environment = Environment(python=interpreter_of(file, None), step_timeout=120)
-    seat = Supervisor(file, options, environment)
+    environment = Environment(python=python_of(request.param), step_timeout=120)
+    options = {**options_for(request.param, references), **weights(request.param)}
+    seat = Supervisor(find(request.param), options, environment)
     yield seat
     seat.close()
 
@@ -145,6 +179,8 @@ def test_it_does_not_change_what_it_is_given(references):
 
 
 def test_in_process_and_worker_give_the_same_answer(seat, references):
+    if wants_own_environment(seat.file):
+        pytest.skip("its packages are not in this process")
     local = LocalSeat(seat.file, seat.options)
     for each in (local, seat):
         each.start(CASES[1].image, CASES[1].labels)
@@ -207,6 +243,36 @@ def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
     before = source_sha256(tmp_path / "__init__.py")
     (tmp_path / "network.py").write_text("b")
     assert source_sha256(tmp_path / "__init__.py") != before
+
+
+def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_path):
+    shared, further = tmp_path / "_shared.py", tmp_path / "_further.py"
+    further.write_text("VERSION = '1'\n")
+    shared.write_text("from ._further import VERSION\n")
+    stranger = tmp_path / "_stranger.py"
+    stranger.write_text("")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(
+            "from segbench.core import AdapterInfo\n"
+            "from ._shared import VERSION\n"
+            "class Mine:\n"
+            f"    info = AdapterInfo('{name}', version=VERSION)\n"
+            "make_adapter = Mine\n"
+        )
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    assert [LocalSeat(file, {}).info.name for file in (one, two)] == ["one", "two"]
+    assert sources_of(one) == [further, shared, one]
+    before = source_sha256(one)
+    stranger.write_text("# changed")
+    assert source_sha256(one) == before
+    further.write_text("VERSION = '2'\n")
+    assert source_sha256(one) != before
+
+
+def test_the_hash_of_a_file_that_is_no_python_is_taken_all_the_same(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def (\n")
+    assert sources_of(file) == [file]
 
 
 def test_a_pep_723_header_is_seen(tmp_path):

@@ -19,9 +19,9 @@ import torch
 
 from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
 
-CONFIG = NetworkConfig((4, 8, 8, 8, 8, 8), (1, 1, 1, 1, 1, 1))
-PATCH = 64
-NAME = "3d_fullres_ps64_bs24"
+CONFIG = NetworkConfig((4, 8, 8, 8, 8), (1, 1, 1, 1, 1))
+PATCH = 32
+NAME = f"3d_fullres_ps{PATCH}_bs24"
 GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, last answer, box, clicks of both kinds
 ANSWERED = 0.01  # the share of a crop of noise with a box that is object
 
@@ -45,8 +45,9 @@ def plans() -> dict[str, object]:
         "nonlin": "torch.nn.LeakyReLU",
         "nonlin_kwargs": {"inplace": True},
     }
+    library = "dynamic_network_architectures.architectures"
     architecture = {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "network_class_name": f"{library}.unet.ResidualEncoderUNet",
         "arch_kwargs": arguments,
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     }
@@ -67,7 +68,8 @@ def network(seed: int) -> ResidualEncoderUNet:
     made = ResidualEncoderUNet(CONFIG).eval()
     crop = torch.zeros(1, CONFIG.in_channels, PATCH, PATCH, PATCH)
     crop[:, 0] = torch.randn(PATCH, PATCH, PATCH)
-    crop[:, 2, 20:44, 20:44, 20:44] = 1
+    middle = slice(PATCH // 3, 2 * PATCH // 3)
+    crop[:, 2, middle, middle, middle] = 1
     state = made.state_dict()
     with torch.no_grad():
         for channel, gain in GAINS.items():
@@ -75,14 +77,19 @@ def network(seed: int) -> ResidualEncoderUNet:
         background, object_ = made(crop)[0]
         logits = (object_ - background).flatten().sort().values
         let_through = logits[int(len(logits) * (1 - ANSWERED))]
-        state["decoder.seg_layers.4.bias"] += torch.stack([let_through, -let_through]) / 2
+        state[f"decoder.seg_layers.{len(CONFIG.features) - 2}.bias"] += (
+            torch.stack([let_through, -let_through]) / 2
+        )
     return made
 
 
 def write_folder(
-    folder: Path, *, fold: str = "0", seed: int = 0, decay: float | None = None, **more: object
+    folder: Path, *, fold: str = "0", seed: int = 3, boxes_in_3d: bool = False, **more: object
 ) -> Path:
-    """Write the folder; ``more`` goes into the checkpoint. Return the folder."""
+    """Write the folder; ``more`` goes into the checkpoint. Return the folder.
+
+    With ``boxes_in_3d`` it has the newer description of a session besides, which allows them.
+    """
     said, where = plans(), folder / f"fold_{fold}"
     where.mkdir(parents=True)
     session = {
@@ -90,13 +97,13 @@ def write_folder(
         "point_radius": 4,
         "preferred_scribble_thickness": 2,
     }
-    if decay is not None:
-        session["interaction_decay"] = decay
+    newer = {**session, "supported_interactions": {"bbox3d": True}}
     dataset = {"channel_names": {"0": "any"}, "labels": {"background": 0, "object": 1}}
     for name, content in (
         ("plans", said),
         ("dataset", {**dataset, "numTraining": 0, "file_ending": ".nii.gz"}),
         ("inference_session_class", session),
+        *([("inference_info", newer)] if boxes_in_3d else []),
     ):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
     content = {
