@@ -5,6 +5,9 @@ session. A session remembers: how strong a click is depends on how many came aft
 mask is the one before other labels overwrote it. So nothing but the image is kept between steps:
 for each label the last label map is set and all prompts are replayed, oldest first, and the network
 is asked once, at the place of the newest, as in the authors' challenge submission.
+
+Where patches of full resolution are needed, the session places those that its search leaves over at
+random, by numpy's global generator; it is seeded anew for each label of each step.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ OPTIONS = {
     "autozoom": "yes",
     "decay": "",
     "perfect": "again",
+    "seed": "0",
     "trust": "no",
 }
 PERFECT = ("again", "keep", "fail")
@@ -54,8 +58,8 @@ class System:
 class Replay:
     """A session that is told everything anew at each step, label by label."""
 
-    def __init__(self, session: Any, info: AdapterInfo, *, perfect: str) -> None:
-        self.info, self._session, self._perfect = info, session, perfect
+    def __init__(self, session: Any, info: AdapterInfo, *, perfect: str, seed: int) -> None:
+        self.info, self._session, self._perfect, self._seed = info, session, perfect, seed
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Take a new image; the session normalises it by its non-zero region."""
@@ -100,7 +104,7 @@ class Replay:
     def _asked(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
         """Return the session's mask after a last mask and some prompts, told in this order."""
         session = self._session
-        with quietly():
+        with quietly(), seeded(self._seed):
             session.new_interaction_centers, session.new_interaction_zoom_out_factors = [], []
             session.reset_interactions()
             if previous.any():
@@ -150,9 +154,9 @@ def open_adapter(system: System, options: Mapping[str, str]) -> Replay:
         licence=f"Apache-2.0 (code); weights: {model.licence}",
         weights_sha256=sha256_of(model.checkpoint),
         deterministic=session.device.type == "cpu",
-        note=described(session, model, given=given is not None),
+        note=f"{described(session, model, given=given is not None)}, seed {chosen['seed']}",
     )
-    return Replay(session, info, perfect=chosen["perfect"])
+    return Replay(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
 
 
 def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -164,6 +168,8 @@ def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
     for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT)):
         if chosen[key] not in known:
             raise AdapterError(f"{name}: {key} {chosen[key]!r}: expected one of {', '.join(known)}")
+    if not chosen["seed"].isdecimal() or int(chosen["seed"]) >= 1 << 32:
+        raise AdapterError(f"{name}: seed {chosen['seed']!r}: expected a number below 2**32")
     given_decay(name, chosen["decay"])
     return chosen
 
@@ -250,3 +256,14 @@ def quietly() -> Iterator[None]:
     """Drop what the session prints: some lines for each prompt."""
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         yield
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, which the session draws from, and put it back."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

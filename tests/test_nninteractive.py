@@ -68,12 +68,13 @@ class Notes:
         (place,) = self.new_interaction_centers  # only the newest is asked about
         assert len(self.new_interaction_zoom_out_factors) == 1
         self.buffer[tuple(slice(0, at) for at in place)] = 1
+        self.drawn = np.random.random()
         print("a session prints a lot")  # noqa: T201
 
 
 def replay(perfect="again", labels=(2, 7)):
     session = Notes()
-    adapter = Replay(session, AdapterInfo("nn"), perfect=perfect)
+    adapter = Replay(session, AdapterInfo("nn"), perfect=perfect, seed=5)
     adapter.start(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
     return adapter, session
 
@@ -133,6 +134,17 @@ def test_a_step_depends_on_what_was_said_alone():
     np.testing.assert_array_equal(adapter.step(said(2)), first)
 
 
+def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
+    adapter, session = replay()
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    adapter.step(said(0))
+    drawn = session.drawn
+    adapter.step(said(1))
+    assert session.drawn == drawn == np.random.RandomState(5).random_sample()
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
 def test_what_the_session_prints_is_dropped(capfd):
     adapter, _ = replay()
     adapter.step(said(0))
@@ -182,6 +194,7 @@ def test_an_image_of_zeros_is_refused_by_name():
         ({"perfect": "stop"}, "perfect 'stop': expected one of again, keep, fail"),
         ({"decay": "1.5"}, "decay '1.5': expected a number above 0"),
         ({"decay": "strong"}, "decay 'strong'"),
+        ({"seed": "-1"}, "seed '-1': expected a number below"),
     ],
 )
 def test_a_wrong_option_is_named(option, reason):

@@ -55,6 +55,7 @@ class Peer:
 
 
 def read(stem: Path) -> np.ndarray | str:
+    """Return a label map, or why there is none."""
     failed = stem.with_suffix(".txt")
     return failed.read_text() if failed.exists() else np.load(stem.with_suffix(".npy"))
 
@@ -79,13 +80,13 @@ def peer(request, tmp_path_factory) -> Peer:
 def volume(seed: int) -> Case:
     """Return an image with a border of zeros and two objects, one wider than the patch's middle."""
     rng = np.random.default_rng(seed)
-    shape = [(24, 46, 52), (40, 34, 38)][seed]
+    shape = [(28, 58, 64), (44, 40, 42)][seed]
     reference = np.zeros(shape, np.uint8)
-    reference[4:12, 6:34, 5:33] = 1
+    reference[4:12, 6:36, 5 : [56, 36][seed]] = 1
     reference[10:20, 15:25, 16:30] = 2
     voxels = (rng.integers(0, 200, shape) + 300 * (reference > 0)).astype(np.int16)
     voxels[:2], voxels[:, -5:], voxels[:, :, :3] = 0, 0, 0
-    boxes = (Box(1, (4, 6, 5), (12, 34, 33), 8), Box(2, (10, 15, 16), (20, 25, 30), 15))
+    boxes = (Box(1, (4, 6, 5), (12, 36, [56, 36][seed]), 8), Box(2, (10, 15, 16), (20, 25, 30), 15))
     return Case(f"CT_{seed}", Image(voxels, (3.0, 0.8, 0.8)), reference, boxes, (1, 2))
 
 
@@ -130,7 +131,7 @@ def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
     rounds = (case.boxes, clicks, (Click(1, (7, 20, 20), True),))
     said = Interactions(rounds, case.reference)
     (failure,) = peer.answers(tmp_path, case, [said])
-    assert failure == "IndexError"
+    assert failure.startswith("IndexError")
     skipped = tmp_path / "skipped"
     skipped.mkdir()
     alone = Interactions((rounds[0], rounds[1]), case.reference)

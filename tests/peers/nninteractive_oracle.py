@@ -5,8 +5,9 @@ Run by an interpreter that has nnInteractive, without segbench:
     python nninteractive_oracle.py PREDICT MODEL INPUTS OUTPUTS
 
 PREDICT is the script's file, or - for the one in the installed package. It is used as it is, but
-for the device, which is CUDA in it, and the number of threads. A case on which it ends with an
-exception leaves a text file instead of an array.
+for the device, which is CUDA in it, the number of threads, and the seed of numpy's generator, from
+which the session draws. A case on which it ends with an exception leaves a text file instead of an
+array.
 """
 
 import importlib.util
@@ -37,7 +38,15 @@ def main(place: str, model: str, inputs: str, outputs: str) -> None:
 
     def on_cpu(device, torch_n_threads, **options):
         threads = torch.get_num_threads()
-        return session(device=torch.device("cpu"), torch_n_threads=threads, **options)
+        made = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
+        ask = made._predict
+
+        def ask_seeded():
+            np.random.seed(0)
+            return ask()
+
+        made._predict = ask_seeded
+        return made
 
     predict.nnInteractiveInferenceSession = on_cpu
     for file in sorted(Path(inputs).glob("*.npz")):
@@ -46,7 +55,7 @@ def main(place: str, model: str, inputs: str, outputs: str) -> None:
         try:
             labels = predict.run_inference(case["imgs"], tuple(case["spacing"]), *said)
         except Exception as error:
-            Path(outputs, f"{file.stem}.txt").write_text(type(error).__name__)
+            Path(outputs, f"{file.stem}.txt").write_text(f"{type(error).__name__}: {error}")
         else:
             np.save(Path(outputs, f"{file.stem}.npy"), labels)
 

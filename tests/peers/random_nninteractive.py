@@ -19,8 +19,8 @@ import torch
 
 from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
 
-CONFIG = NetworkConfig((4, 8, 8, 8, 8), (1, 1, 1, 1, 1))
-PATCH = 32
+CONFIG = NetworkConfig((2, 4, 4, 4, 4, 4), (1, 1, 1, 1, 1, 1))
+PATCH = 64  # the session's refinement needs more than 48: two margins of 24
 NAME = f"3d_fullres_ps{PATCH}_bs24"
 GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, last answer, box, clicks of both kinds
 ANSWERED = 0.01  # the share of a crop of noise with a box that is object
@@ -84,7 +84,7 @@ def network(seed: int) -> ResidualEncoderUNet:
 
 
 def write_folder(
-    folder: Path, *, fold: str = "0", seed: int = 3, boxes_in_3d: bool = False, **more: object
+    folder: Path, *, fold: str = "0", seed: int = 4, boxes_in_3d: bool = False, **more: object
 ) -> Path:
     """Write the folder; ``more`` goes into the checkpoint. Return the folder.
 
