@@ -109,7 +109,7 @@ def test_boxes_and_five_clicks_give_the_label_maps_of_the_authors_script(peer, s
     wanted = peer.answers(tmp_path, case, told(case, predictions))
     for prediction, labels in zip(predictions, wanted, strict=True):
         np.testing.assert_array_equal(prediction.labels, labels)
-    assert all({1, 2} <= set(np.unique(labels)) for labels in wanted)
+    assert all({1, 2} <= set(np.unique(labels)) for labels in wanted[1:])
     changed = [(a != b).sum() for a, b in zip(wanted, wanted[1:], strict=False)]
     assert min(changed) > 100  # every click made a difference
 
