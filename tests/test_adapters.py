@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.adapter import LocalSeat, find, names, source_sha256, wants_own_environment
+from segbench.adapter import (
+    LocalSeat,
+    find,
+    names,
+    source_sha256,
+    sources_of,
+    wants_own_environment,
+)
 from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.environments import interpreter_of
@@ -14,6 +21,7 @@ from segbench.errors import AdapterNotFound
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
+from tests.peers import random_nninteractive
 from tests.peers.running import python_of, run
 
 NAMES = names()
@@ -80,6 +88,9 @@ def seat(request, references, tmp_path_factory):
 def with_own_environment(name: str, tmp_path_factory) -> tuple[Path, dict[str, str], Path]:
     """Return a small version of an adapter with random weights, where its packages are."""
     python = python_of(name)  # or skips
+    if name.startswith("nninteractive"):
+        folder = random_nninteractive.write_folder(tmp_path_factory.mktemp(name) / "random")
+        return find(name), {"model": str(folder)}, python
     small = Path(__file__).parent / "peers" / f"{name}.py"
     if not small.is_file():
         pytest.skip(f"{name}: no small version with random weights to ask")
@@ -157,8 +168,8 @@ def test_it_does_not_change_what_it_is_given(references):
 
 
 def test_in_process_and_worker_give_the_same_answer(seat, references):
-    if wants_own_environment(find(seat.file.stem)):
-        pytest.skip("its packages are not here")
+    if wants_own_environment(seat.file) or seat.file.parent.name == "peers":
+        pytest.skip("its packages are not in this process")
     local = LocalSeat(seat.file, seat.options)
     for each in (local, seat):
         each.start(CASES[1].image, CASES[1].labels)
@@ -221,6 +232,36 @@ def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
     before = source_sha256(tmp_path / "__init__.py")
     (tmp_path / "network.py").write_text("b")
     assert source_sha256(tmp_path / "__init__.py") != before
+
+
+def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_path):
+    shared, further = tmp_path / "_shared.py", tmp_path / "_further.py"
+    further.write_text("VERSION = '1'\n")
+    shared.write_text("from ._further import VERSION\n")
+    stranger = tmp_path / "_stranger.py"
+    stranger.write_text("")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(
+            "from segbench.core import AdapterInfo\n"
+            "from ._shared import VERSION\n"
+            "class Mine:\n"
+            f"    info = AdapterInfo('{name}', version=VERSION)\n"
+            "make_adapter = Mine\n"
+        )
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    assert [LocalSeat(file, {}).info.name for file in (one, two)] == ["one", "two"]
+    assert sources_of(one) == [further, shared, one]
+    before = source_sha256(one)
+    stranger.write_text("# changed")
+    assert source_sha256(one) == before
+    further.write_text("VERSION = '2'\n")
+    assert source_sha256(one) != before
+
+
+def test_the_hash_of_a_file_that_is_no_python_is_taken_all_the_same(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def (\n")
+    assert sources_of(file) == [file]
 
 
 def test_a_pep_723_header_is_seen(tmp_path):

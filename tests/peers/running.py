@@ -1,7 +1,7 @@
 """Running a peer's own code: in an environment and from a checkout that the tester names.
 
-``SEGBENCH_PYTHON_<ADAPTER>`` is an interpreter that has what the adapter's header declares,
-``SEGBENCH_PEER_<ADAPTER>`` a checkout of the authors' repository.
+``SEGBENCH_TEST_PYTHON_<ADAPTER>`` is an interpreter that has what the adapter's header declares,
+``SEGBENCH_TEST_PEER_<ADAPTER>`` a checkout of the authors' repository.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ ROOT = Path(__file__).parents[2]
 
 def python_of(name: str) -> Path:
     """Return the interpreter for an adapter; skip the test if none is named."""
-    return _named(f"SEGBENCH_PYTHON_{name.upper()}", f"an interpreter with what {name} declares")
+    return _named(
+        f"SEGBENCH_TEST_PYTHON_{name.upper()}", f"an interpreter with what {name} declares"
+    )
 
 
 def checkout_of(name: str) -> Path:
     """Return the checkout of an adapter's peer; skip the test if none is named."""
-    return _named(f"SEGBENCH_PEER_{name.upper()}", f"a checkout of the authors' code of {name}")
+    return _named(
+        f"SEGBENCH_TEST_PEER_{name.upper()}", f"a checkout of the authors' code of {name}"
+    )
 
 
 def _named(variable: str, what: str) -> Path:

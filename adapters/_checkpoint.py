@@ -1,0 +1,91 @@
+"""Reading other people's checkpoints: nothing in a file is executed unless the user trusts it.
+
+A ``.pth`` file is a pickle, and a pickle is a program. Shared by adapters whose packages unpickle
+checkpoints themselves; torch is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segbench.errors import AdapterError
+
+FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch then overrules a caller's weights_only=False
+FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite; torch refuses both at once
+CHUNK = 1 << 24
+
+
+@contextmanager
+def loading_safely(file: Path) -> Iterator[None]:
+    """Make every ``torch.load`` inside rebuild tensors, plain values and numpy numbers only.
+
+    Also those calls in other packages that ask for ``weights_only=False``.
+
+    Raises
+    ------
+    AdapterError
+        ``file`` names anything else to rebuild, or is no checkpoint.
+    """
+    import torch
+
+    with torch.serialization.safe_globals(harmless()), _environment():
+        refuse_unsafe(file)
+        try:
+            yield
+        except pickle.UnpicklingError as error:
+            raise AdapterError(f"{file.name}: {str(error).splitlines()[0]}") from error
+
+
+def refuse_unsafe(file: Path) -> None:
+    """Refuse a checkpoint that names what no set of weights needs; nothing of it is executed."""
+    import torch
+
+    try:
+        unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(file)))
+    except (ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise AdapterError(
+            f"{file.name}: not a checkpoint that can be examined ({str(error).splitlines()[0]}); "
+            "to load it all the same, which may execute what is in it: --option trust=yes"
+        ) from error
+    if unsafe:
+        raise AdapterError(
+            f"{file.name}: loading it would call {', '.join(unsafe)}; "
+            "to let it, if you trust its source: --option trust=yes"
+        )
+
+
+def harmless() -> list[Any]:
+    """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
+    import numpy as np
+
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    makers = [multiarray.scalar, multiarray._reconstruct]
+    old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]
+    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
+    return [*makers, *old, np.ndarray, np.dtype, *dtypes]
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
+    os.environ[FORCE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[FORCE]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal, without reading it all at once."""
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""A trained nnInteractive model: a folder in nnU-Net's format, looked at before it is loaded.
+
+::
+
+    nnInteractive_v1.0/
+      plans.json  dataset.json      what the network is
+      inference_session_class.json  how its session works; inference_info.json in newer ones
+      LICENSE
+      fold_0/checkpoint_final.pth   the weights
+"""
+
+from __future__ import annotations
+
+import json
+import pydoc
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segbench.errors import AdapterError
+
+CHECKPOINT = "checkpoint_final.pth"
+OFFICIAL = "Dataset225_nnInteractiveV2"  # what the plans of the authors' weights call their data
+OFFICIAL_LICENCE = "CC BY-NC-SA 4.0"
+WHERE = (
+    "the authors publish theirs as MIC-DKFZ/nnInteractive on Hugging Face, folder "
+    f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench brings none"
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What stands in a model's folder."""
+
+    folder: Path
+    fold: str
+    plans: Mapping[str, Any]
+    licence: str
+    records_decay: bool
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with the weights."""
+        return self.folder / f"fold_{self.fold}" / CHECKPOINT
+
+
+def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -> Model:
+    """Return what the folder holds; ``fold`` may be empty when there is only one.
+
+    Raises
+    ------
+    AdapterError
+        No folder is given, it is incomplete, or it leaves the fold open.
+    """
+    place = Path(folder)
+    problem = problem_of(place, described_by) if folder else "no model given"
+    if problem:
+        files = f"plans.json, dataset.json, {' or '.join(described_by)} and fold_0/{CHECKPOINT}"
+        raise AdapterError(
+            f"{name}: {problem}; expected --option model=DIR, a trained model's folder with "
+            f"{files}; {WHERE}"
+        )
+    plans = read_json(place / "plans.json")
+    session = read_json(next(place / file for file in described_by if (place / file).is_file()))
+    return Model(
+        folder=place,
+        fold=the_fold(name, place, fold),
+        plans=plans,
+        licence=licence_of(place, plans),
+        records_decay=isinstance(session, dict) and "interaction_decay" in session,
+    )
+
+
+def problem_of(place: Path, described_by: Sequence[str]) -> str:
+    """Return what is missing in the folder, or nothing."""
+    if not place.is_dir():
+        return f"no folder {place}"
+    missing = [file for file in ("plans.json", "dataset.json") if not (place / file).is_file()]
+    if not any((place / file).is_file() for file in described_by):
+        missing.append(" or ".join(described_by))
+    return f"{place} has no {missing[0]}" if missing else ""
+
+
+def the_fold(name: str, place: Path, fold: str) -> str:
+    """Return the fold whose weights are meant."""
+    there = sorted(file.parent.name[5:] for file in place.glob(f"fold_*/{CHECKPOINT}"))
+    if fold in there or (not fold and len(there) == 1):
+        return fold or there[0]
+    found = ", ".join(there) or "none"
+    wanted = f"fold {fold}" if fold else "--option fold, one of those there"
+    raise AdapterError(f"{name}: {place}: expected {wanted}; folds with a {CHECKPOINT}: {found}")
+
+
+def licence_of(place: Path, plans: Mapping[str, Any]) -> str:
+    """Return what the folder says of its licence: the first line of LICENSE, as the authors do.
+
+    Folders of the authors' first release may lack the file: theirs are known by their plans.
+    """
+    file = place / "LICENSE"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    said = next((line.strip() for line in lines if line.strip()), "")
+    if not said and plans.get("dataset_name") == OFFICIAL:
+        return OFFICIAL_LICENCE
+    return said or "not stated in the model's folder"
+
+
+def read_json(file: Path) -> Any:
+    """Read a file of the folder."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise AdapterError(f"{file}: expected JSON: {error}") from error
+
+
+# ---- what the plans would have built ---------------------------------------------------------
+
+
+def refuse_foreign_parts(name: str, plans: Mapping[str, Any]) -> None:
+    """Refuse plans that would call anything but torch modules: nnU-Net calls what they name."""
+    import torch
+
+    for part in parts_of(plans):
+        found = pydoc.locate(part)
+        # a network class that has moved is looked for by nnU-Net in its own library
+        if found is not None and not (
+            isinstance(found, type) and issubclass(found, torch.nn.Module)
+        ):
+            raise AdapterError(
+                f"{name}: plans.json: expected torch modules in the network, found {part}; "
+                "to let it be called, if you trust its source: --option trust=yes"
+            )
+
+
+def parts_of(plans: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every name in the plans that nnU-Net imports and calls."""
+    for configuration in plans.get("configurations", {}).values():
+        architecture = configuration.get("architecture", {})
+        arguments = architecture.get("arch_kwargs", {})
+        names = [architecture.get("network_class_name")]
+        names += [arguments.get(key) for key in architecture.get("_kw_requires_import", ())]
+        yield from (part for part in names if part)

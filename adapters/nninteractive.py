@@ -1,0 +1,47 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "torch==2.13.0",
+#   "torchvision==0.28.0",
+#   "numpy==2.4.6",
+#   "scipy==1.17.1",
+#   "scikit-image==0.26.0",
+#   "nnInteractive==2.6.0",
+#   "nnunetv2==2.8.1",
+#   "dynamic-network-architectures==0.4.4",
+#   "acvl-utils==0.2.6",
+#   "batchgenerators==0.25.5",
+#   "batchgeneratorsv2==0.3.6",
+#   "blosc2==4.14.1",
+# ]
+# ///
+"""nnInteractive, the current release: boxes and clicks through its own inference session.
+
+The release of the challenge behaves differently (docs/baselines.md) and is another adapter,
+``nninteractive_challenge``. Options: docs/baselines.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._nninteractive import Replay, System, open_adapter
+
+
+def allow_boxes(session: Any) -> None:
+    """Let the session take 3D boxes; it refuses them for models that were trained with 2D ones."""
+    session.supported_interactions["bbox3d"] = True
+
+
+SYSTEM = System(
+    name="nninteractive",
+    packages={"nnInteractive": "2.6", "nnunetv2": "2"},
+    described_by=("inference_info.json", "inference_session_class.json"),
+    session_options={"enable_undo": False},  # it would keep a copy of what each prompt overwrites
+    prepare=allow_boxes,
+)
+
+
+def make_adapter(**options: str) -> Replay:
+    """Load a trained model's folder: the option ``model``."""
+    return open_adapter(SYSTEM, options)

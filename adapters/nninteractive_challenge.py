@@ -1,0 +1,38 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "torch==2.13.0",
+#   "torchvision==0.28.0",
+#   "numpy==2.4.6",
+#   "scipy==1.17.1",
+#   "scikit-image==0.26.0",
+#   "nnInteractive==1.0.1",
+#   "nnunetv2==2.6.4",
+#   "dynamic-network-architectures==0.4.4",
+#   "acvl-utils==0.2.6",
+#   "batchgenerators==0.25.5",
+#   "batchgeneratorsv2==0.3.6",
+# ]
+# ///
+"""nnInteractive as its authors ran it in the challenge: release 1.0.1 on nnU-Net 2.6.
+
+Prompts fade only by later ones of their own kind, the image is cropped to its non-zero region, and
+the refinement works otherwise than in later releases (docs/baselines.md). Options:
+docs/baselines.md.
+"""
+
+from __future__ import annotations
+
+from ._nninteractive import Replay, System, open_adapter
+
+SYSTEM = System(
+    name="nninteractive_challenge",
+    packages={"nnInteractive": "1.0.1", "nnunetv2": "2.6"},
+    described_by=("inference_session_class.json",),
+    session_options={"use_pinned_memory": True},
+)
+
+
+def make_adapter(**options: str) -> Replay:
+    """Load a trained model's folder: the option ``model``."""
+    return open_adapter(SYSTEM, options)

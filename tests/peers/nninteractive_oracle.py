@@ -1,0 +1,64 @@
+"""The authors' own challenge script over a folder of input files: what the adapter must equal.
+
+Run by an interpreter that has nnInteractive, without segbench:
+
+    python nninteractive_oracle.py PREDICT MODEL INPUTS OUTPUTS
+
+PREDICT is the script's file, or - for the one in the installed package. It is used as it is, but
+for the device, which is CUDA in it, the number of threads, and the seed of numpy's generator, from
+which the session draws. A case on which it ends with an exception leaves a text file instead of an
+array.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def load(place: str):
+    """Return the authors' script as a module."""
+    if place == "-":
+        from nnInteractive.inference.cvpr2025_challenge_baseline import predict
+
+        return predict
+    spec = importlib.util.spec_from_file_location("predict", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(place: str, model: str, inputs: str, outputs: str) -> None:
+    """Answer every file, each with a session of its own."""
+    predict = load(place)
+    predict.CHECKPOINT_DIR = model
+    session = predict.nnInteractiveInferenceSession
+
+    def on_cpu(device, torch_n_threads, **options):
+        threads = torch.get_num_threads()
+        made = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
+        ask = made._predict
+
+        def ask_seeded():
+            np.random.seed(0)
+            return ask()
+
+        made._predict = ask_seeded
+        return made
+
+    predict.nnInteractiveInferenceSession = on_cpu
+    for file in sorted(Path(inputs).glob("*.npz")):
+        case = np.load(file, allow_pickle=True)
+        said = [case.get(key) for key in ("boxes", "clicks", "clicks_order", "prev_pred")]
+        try:
+            labels = predict.run_inference(case["imgs"], tuple(case["spacing"]), *said)
+        except Exception as error:
+            Path(outputs, f"{file.stem}.txt").write_text(f"{type(error).__name__}: {error}")
+        else:
+            np.save(Path(outputs, f"{file.stem}.npy"), labels)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

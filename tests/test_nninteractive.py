@@ -1,0 +1,342 @@
+"""The nnInteractive adapters without nnInteractive: a session that only takes notes."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
+from adapters._nninteractive import Replay, System, checked_options, chosen_device, open_adapter
+from adapters._nninteractive_model import read_model, refuse_foreign_parts
+from segbench.core import AdapterInfo, Box, Click, Image, Interactions
+from segbench.errors import AdapterError
+from tests.peers.random_nninteractive import plans, write_folder
+
+SHAPE = (4, 6, 8)
+BOXES = (Box(2, (0, 1, 2), (2, 4, 6), 0), Box(7, (1, 0, 0), (4, 6, 8), 2))
+CLICKS = (
+    (Click(2, (1, 2, 3), True), Click(7, (3, 3, 3), False)),
+    (Click(7, (2, 5, 6), True),),  # label 2 is perfect
+)
+
+
+class Notes:
+    """A session that writes down what it is told, and answers everything up to its newest place."""
+
+    def __init__(self):
+        self.told, self.new_interaction_centers = [], ["left over"]
+        self.new_interaction_zoom_out_factors = [9]
+
+    def set_image(self, image):
+        self.image = image
+
+    def set_target_buffer(self, buffer):
+        self.buffer = buffer
+
+    def _finish_preprocessing_and_initialize_interactions(self):
+        pass
+
+    def _reset_session(self):
+        self.image = None
+
+    def reset_interactions(self):
+        self.told = [*self.told, []]
+        self.buffer.zero_()
+
+    def add_initial_seg_interaction(self, mask, run_prediction):
+        assert not run_prediction
+        self.told[-1].append(("mask", mask.dtype, np.argwhere(mask).tolist()))
+
+    def add_bbox_interaction(self, sides, include_interaction, run_prediction):
+        assert include_interaction
+        assert not run_prediction
+        self._note(("box", sides), [side[1] for side in sides])
+
+    def add_point_interaction(self, at, include_interaction, run_prediction):
+        assert not run_prediction
+        self._note(("click", at, include_interaction), at)
+
+    def _note(self, said, place):
+        self.told[-1].append(said)
+        self.new_interaction_centers.append(tuple(place))
+        self.new_interaction_zoom_out_factors.append(1)
+
+    def _predict(self):
+        (place,) = self.new_interaction_centers  # only the newest is asked about
+        assert len(self.new_interaction_zoom_out_factors) == 1
+        self.buffer[tuple(slice(0, at) for at in place)] = 1
+        self.drawn = np.random.random()
+        print("a session prints a lot")  # noqa: T201
+
+
+def replay(perfect="again", labels=(2, 7)):
+    session = Notes()
+    adapter = Replay(session, AdapterInfo("nn"), perfect=perfect, seed=5)
+    adapter.start(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
+    return adapter, session
+
+
+def said(step, previous=None):
+    zeros = np.zeros(SHAPE, np.uint8)
+    return Interactions((BOXES, *CLICKS[:step]), zeros if previous is None else previous)
+
+
+# ---- the replay ------------------------------------------------------------------------------
+
+
+def test_the_image_is_shown_once_as_it_is_with_a_channel_in_front():
+    _, session = replay()
+    assert session.image.shape == (1, *SHAPE)
+    assert session.image.dtype == np.float32
+
+
+def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
+    adapter, session = replay()
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[0, 0, 1], previous[3, 4, 5] = 7, 3
+    adapter.step(said(2, previous))
+    box2, box7 = [[0, 2], [1, 4], [2, 6]], [[1, 4], [0, 6], [0, 8]]
+    assert session.told == [
+        [("box", box2), ("click", (1, 2, 3), True)],
+        [
+            ("mask", np.uint8, [[0, 0, 1]]),
+            ("box", box7),
+            ("click", (3, 3, 3), False),
+            ("click", (2, 5, 6), True),
+        ],
+    ]
+
+
+def test_later_labels_overwrite_earlier_ones_and_keep_their_own_numbers():
+    adapter, _ = replay()
+    labels = adapter.step(said(0))
+    assert labels.dtype == np.uint8
+    wanted = np.zeros(SHAPE, int)
+    wanted[:2, :4, :6] = 2
+    wanted[:4, :6, :8] = 7
+    np.testing.assert_array_equal(labels, wanted)
+
+
+def test_labels_above_255_fit_into_the_answer():
+    adapter, _ = replay(labels=(300,))
+    click = Click(300, (2, 2, 2), True)
+    labels = adapter.step(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
+    assert set(np.unique(labels)) == {0, 300}
+
+
+def test_a_step_depends_on_what_was_said_alone():
+    adapter, _ = replay()
+    first = adapter.step(said(2))
+    adapter.step(said(0))
+    np.testing.assert_array_equal(adapter.step(said(2)), first)
+
+
+def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
+    adapter, session = replay()
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    adapter.step(said(0))
+    drawn = session.drawn
+    adapter.step(said(1))
+    assert session.drawn == drawn == np.random.RandomState(5).random_sample()
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_what_the_session_prints_is_dropped(capfd):
+    adapter, _ = replay()
+    adapter.step(said(0))
+    assert capfd.readouterr().out == ""
+
+
+def test_a_perfect_label_is_asked_again_kept_or_fatal():
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[3, 5, 7] = 2
+    again, session = replay("again")
+    again.step(said(2, previous))
+    assert len(session.told) == 2
+    keep, session = replay("keep")
+    labels = keep.step(said(2, previous))
+    assert len(session.told) == 1
+    assert labels[3, 5, 7] == 2
+    fail, session = replay("fail")
+    assert fail.step(said(1)).any()
+    with pytest.raises(AdapterError, match="label 2 got no click in step 2"):
+        fail.step(said(2, previous))
+
+
+def test_a_label_of_which_nothing_was_said_keeps_its_mask():
+    adapter, session = replay(labels=(1, 2))
+    previous = np.zeros(SHAPE, np.uint8)
+    previous[3, 5, 7] = 1
+    click = Click(2, (1, 1, 1), True)
+    labels = adapter.step(Interactions(((), (click,)), previous))
+    assert labels[3, 5, 7] == 1
+    assert len(session.told) == 1
+
+
+def test_an_image_of_zeros_is_refused_by_name():
+    adapter, _ = replay()
+    with pytest.raises(AdapterError, match="nn: an image of zeros"):
+        adapter.start(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1,))
+
+
+# ---- options ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ({"folds": "0"}, "no option 'folds'; known are model, fold"),
+        ({"autozoom": "maybe"}, "autozoom 'maybe': expected one of no, yes"),
+        ({"perfect": "stop"}, "perfect 'stop': expected one of again, keep, fail"),
+        ({"decay": "1.5"}, "decay '1.5': expected a number above 0"),
+        ({"decay": "strong"}, "decay 'strong'"),
+        ({"seed": "-1"}, "seed '-1': expected a number below"),
+    ],
+)
+def test_a_wrong_option_is_named(option, reason):
+    with pytest.raises(AdapterError, match=reason):
+        checked_options("nn", option)
+
+
+def test_a_wrong_device_is_named():
+    assert chosen_device("nn", "cpu") == torch.device("cpu")
+    with pytest.raises(AdapterError, match=r"'tpu': expected auto, cpu, cuda or cuda:N"):
+        chosen_device("nn", "tpu")
+
+
+# ---- the folder ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("model") / "random")
+
+
+def read(folder, fold="", described_by=("inference_session_class.json",)):
+    return read_model("nn", str(folder), fold, described_by)
+
+
+@pytest.mark.parametrize("adapter", [nninteractive, nninteractive_challenge])
+def test_without_a_model_one_error_says_where_the_weights_come_from(adapter, tmp_path):
+    for options in ({}, {"model": str(tmp_path / "nowhere")}):
+        reason = r"expected --option model=DIR.*MIC-DKFZ/nnInteractive.*CC BY-NC-SA"
+        with pytest.raises(AdapterError, match=reason):
+            adapter.make_adapter(**options)
+
+
+def test_what_the_folder_lacks_is_named(folder, tmp_path):
+    with pytest.raises(AdapterError, match=f"{tmp_path} has no plans.json"):
+        read(tmp_path)
+    with pytest.raises(AdapterError, match="has no newer.json or older.json"):
+        read(folder, described_by=("newer.json", "older.json"))
+
+
+def test_the_fold_is_the_one_there_or_must_be_named(folder, tmp_path):
+    assert read(folder).fold == "0"
+    assert read(folder).checkpoint.is_file()
+    with pytest.raises(AdapterError, match=r"expected fold all; .*: 0"):
+        read(folder, "all")
+    two = write_folder(tmp_path / "two", fold="all")
+    (two / "fold_0").mkdir()
+    (two / "fold_0" / "checkpoint_final.pth").touch()
+    assert read(two, "all").fold == "all"
+    with pytest.raises(AdapterError, match=r"expected --option fold.*: 0, all"):
+        read(two)
+
+
+def test_the_licence_is_the_folder_s_own(folder, tmp_path):
+    assert read(folder).licence == "not stated in the model's folder"
+    for content, licence in (("\n CC0 1.0 \nmore", "CC0 1.0"), (" \n", "CC BY-NC-SA 4.0")):
+        (tmp_path / "LICENSE").write_text(content)
+        official = {"dataset_name": _nninteractive_model.OFFICIAL}
+        assert _nninteractive_model.licence_of(tmp_path, official) == licence
+
+
+def test_it_is_known_whether_the_decay_is_recorded(tmp_path):
+    where = write_folder(tmp_path / "model")
+    assert not read(where).records_decay
+    file = where / "inference_session_class.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "interaction_decay": 0.5}))
+    assert read(where).records_decay
+    file.write_text('"nnInteractiveInferenceSession"')  # as the oldest folders have it
+    assert not read(where).records_decay
+
+
+def test_plans_that_call_anything_but_torch_modules_are_refused():
+    refuse_foreign_parts("nn", plans())
+    said = plans()
+    said["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["nonlin"] = "os.system"
+    with pytest.raises(AdapterError, match=r"found os\.system.*trust=yes"):
+        refuse_foreign_parts("nn", said)
+
+
+# ---- the environment and the checkpoint ------------------------------------------------------
+
+
+def test_another_release_or_none_is_refused_with_what_to_do(folder):
+    system = System("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
+    with pytest.raises(AdapterError, match=r"expected numpy 0\.1 in .*, found .*--python"):
+        open_adapter(system, {"model": str(folder)})
+    system = System("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
+    with pytest.raises(AdapterError, match=r"expected no-such 2 in .*, found none"):
+        open_adapter(system, {"model": str(folder)})
+
+
+class Dangerous:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_numbers_of_a_trainer_s_log_load_and_the_environment_is_as_before(folder, monkeypatch):
+    monkeypatch.setenv(_checkpoint.FORCE, "0")
+    file = read(folder).checkpoint
+    with _checkpoint.loading_safely(file):
+        content = torch.load(file, weights_only=False)
+    assert content["_best_ema"] == 0.7
+    assert "decoder.encoder.stem.convs.0.all_modules.0.weight" in content["network_weights"]
+    assert os.environ[_checkpoint.FORCE] == "0"
+    assert _checkpoint.FORBID not in os.environ
+
+
+def test_a_checkpoint_that_would_execute_something_is_refused_unexecuted(tmp_path, capfd):
+    file = read(write_folder(tmp_path / "model", logging=Dangerous())).checkpoint
+    with (
+        pytest.raises(AdapterError, match=r"would call .*print.*trust=yes"),
+        _checkpoint.loading_safely(file),
+    ):
+        torch.load(file, weights_only=False)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_package_that_asks_for_more_is_overruled(tmp_path, capfd):
+    """A second file, that was not examined: torch itself refuses it."""
+    good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
+    torch.save({"a": torch.ones(1)}, good)
+    torch.save({"a": Dangerous()}, bad)
+    with pytest.raises(AdapterError, match=r"good\.pth: "), _checkpoint.loading_safely(good):
+        torch.load(bad, weights_only=False)
+    assert capfd.readouterr().out == ""
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    file = tmp_path / "checkpoint_final.pth"
+    file.write_bytes(b"not a checkpoint")
+    with pytest.raises(AdapterError, match="not a checkpoint that can be examined"):
+        _checkpoint.refuse_unsafe(file)
+
+
+def test_the_sha256_is_that_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(_checkpoint, "CHUNK", 2)
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")
+    assert _checkpoint.sha256_of(file).startswith("ba7816bf8f01cfea")
+
+
+def test_3d_boxes_are_allowed_to_a_session_that_refuses_them():
+    session = SimpleNamespace(supported_interactions={"bbox2d": True, "bbox3d": False})
+    nninteractive.allow_boxes(session)
+    assert session.supported_interactions == {"bbox2d": True, "bbox3d": True}
