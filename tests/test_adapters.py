@@ -9,11 +9,13 @@ import pytest
 from segbench.adapter import LocalSeat, find, names, source_sha256, wants_own_environment
 from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
-from segbench.environments import interpreter_of
+from segbench.environments import interpreter_of, readiness
 from segbench.errors import AdapterNotFound
+from segbench.models import model
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
+from tests.segvol_checkpoint import write_checkpoint
 
 NAMES = names()
 
@@ -61,15 +63,32 @@ def options_for(name: str, references: Path) -> dict[str, str]:
         "oracle": {"references": str(references)},
         "container": {"command": f"{sys.executable} {program} {{inputs}} {{outputs}}"},
     }
+    if name == "segvol":
+        file = references / "segvol.pth"
+        needed[name] = {"weights": str(file if file.exists() else write_checkpoint(file))}
     return needed.get(name, {})
+
+
+def why_not(name: str, options: dict[str, str]) -> str | None:
+    """Return what an adapter lacks here; None if it can be tried."""
+    found = model(name)
+    if wants_own_environment(found.file):
+        return f"{name} declares an environment of its own"
+    state = readiness(found.file, found.needs)
+    if state != "ready":
+        return f"{name} {state}"
+    if found.weights and not options and not any(each.bundled for each in found.weights):
+        return f"{name} needs weights that are not bundled"
+    return None
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def seat(request, references):
     """Return a supervised adapter, once for all of its tests."""
     file, options = find(request.param), options_for(request.param, references)
-    if wants_own_environment(file):
-        pytest.skip(f"{request.param} declares an environment of its own")
+    lacks = why_not(request.param, options)
+    if lacks:
+        pytest.skip(lacks)
     environment = Environment(python=interpreter_of(file, None), step_timeout=120)
     seat = Supervisor(file, options, environment)
     yield seat
@@ -132,10 +151,10 @@ def test_it_survives_a_replaced_worker(seat):
 
 def test_it_does_not_change_what_it_is_given(references):
     for name in NAMES:
-        file = find(name)
-        if wants_own_environment(file):
+        file, options = find(name), options_for(name, references)
+        if why_not(name, options):
             continue
-        local, case = LocalSeat(file, options_for(name, references)), CASES[0]
+        local, case = LocalSeat(file, options), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
         local.start(case.image, case.labels)
         local.ask(said(case, 1, case.reference))
