@@ -97,9 +97,14 @@ def model(name: str) -> Model:
         There is none, or what stands beside it cannot be understood.
     """
     file = find(name)
+    if declaration_of(file).is_file():
+        return declared(file)
+    return Model(name_of(file), file, stated_licence(file), (), ())
+
+
+def declared(file: Path) -> Model:
+    """Return what stands beside an adapter's file; nobody looks whether that one is there."""
     declaration = declaration_of(file)
-    if not declaration.is_file():
-        return Model(name_of(file), file, stated_licence(file), (), ())
     try:
         said = tomllib.loads(declaration.read_text(encoding="utf-8"))
         weights = tuple(_weights(each) for each in said.pop("weights", []))

@@ -15,6 +15,8 @@ from segbench.environments import readiness
 from segbench.errors import AdapterError
 from tests.hub import COMMITS, Hub, serving
 
+ADAPTERS = Path(__file__).parents[1] / "adapters"
+DECLARATIONS = sorted(ADAPTERS.rglob("*.toml"))
 WEIGHTS = {"net/plans.json": b"{}", "net/net.pth": b"tensors" * 1000}
 SOURCE = """
 from segbench.core import AdapterInfo
@@ -93,6 +95,12 @@ def test_every_adapter_says_its_licence_without_being_imported(name):
     found = models.model(name)
     assert found.licence != "not stated"
     assert all(weights.licence for weights in found.weights)
+
+
+@pytest.mark.parametrize("file", DECLARATIONS, ids=lambda file: str(file.relative_to(ADAPTERS)))
+def test_every_declaration_can_be_read(file):
+    adapter = file.with_name("__init__.py") if file.stem == "model" else file.with_suffix(".py")
+    assert models.declared(adapter).weights
 
 
 def test_the_licence_of_the_bundled_weights_is_what_they_say_themselves():

@@ -222,15 +222,17 @@ def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeyp
     monkeypatch.setattr(
         predictor, "windows", lambda *sizes: counts.append(len(places(*sizes))) or places(*sizes)
     )
-    for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)]):
+    full = window == (32, 256, 256)  # minutes a look
+    for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)][: 1 if full else 2]):
         image, boxes = volume(shape, seed), (block(), block(2, (4, 20, 8), (9, 38, 30)))
+        boxes = boxes[:1] if full else boxes
         arrays = {"imgs": image.voxels, "boxes": raw_boxes(boxes), "spacing": image.spacing}
         np.savez(tmp_path / "case.npz", **arrays)
         item = peer.load_item(str(tmp_path / "case.npz"), theirs.processor)
         expected = peer.infer_case(theirs, item, theirs.processor, torch.device("cpu"))
-        ours.start(image, (1, 2))
+        ours.start(image, tuple(box.label for box in boxes))
         found = ours.ask(said(*boxes, shape=shape)).labels
-        assert {1, 2} <= set(np.unique(expected))
+        assert {box.label for box in boxes} <= set(np.unique(expected))
         np.testing.assert_array_equal(found, expected)
-    assert len(counts) == 4
+    assert len(counts) == (1 if full else 4)
     assert (max(counts) > 1) == (window == (8, 32, 32))
