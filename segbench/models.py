@@ -177,7 +177,7 @@ def record_of(place: Path) -> Mapping[str, Any]:
 
 
 def listing(folder: Path) -> str:
-    """Return the table of all adapters, one line for each set of weights."""
+    """Return the table of all adapters, one line for each set of weights, and where those go."""
     rows = [HEADINGS]
     for found in models():
         start = (found.name, readiness(found.file, found.needs), found.licence)
@@ -187,7 +187,7 @@ def listing(folder: Path) -> str:
             start = ("", "", "")
         if not found.weights:
             rows.append((*start, "none", "", "", ""))
-    return aligned(rows)
+    return f"{aligned(rows)}\n\nweights go to {folder}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -144,7 +144,9 @@ def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "readiness", lambda *_: "ready")
     result = CliRunner().invoke(cli, ["models", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    listed = {line.split()[0] for line in result.output.splitlines() if line[0] != " "}
+    table, place = result.output.split("\n\n")
+    assert place == f"weights go to {tmp_path}\n"
+    listed = {line.split()[0] for line in table.splitlines() if line[0] != " "}
     assert listed == {"MODEL", *names()}
 
 
