@@ -294,6 +294,60 @@ def predict(outputs: Path, **given: Any) -> None:
     click.echo(f"{len(files)} answers in {outputs}")
 
 
+@cli.group(invoke_without_command=True)
+@click.option("--folder", type=FOLDER, help="Where weights go. [~/.local/share/segbench/models]")
+@click.pass_context
+def models(ctx: click.Context, folder: Path | None) -> None:
+    """List every adapter: its environment, its licence, its weights.
+
+    \b
+    segbench models
+    segbench models fetch nninteractive
+    """
+    from segbench.models import default_folder, listing
+
+    ctx.obj = folder or default_folder()
+    if ctx.invoked_subcommand is None:
+        click.echo(listing(ctx.obj))
+
+
+@models.command()
+@click.argument("name")
+@click.option("--weights", "which", metavar="WEIGHTS", help="Which, if there are several.")
+@click.option("--accept-licence", is_flag=True, help="Do not ask.")
+@click.option("--revision", help="The commit it must be.")
+@click.option(
+    "--sha256",
+    multiple=True,
+    metavar="FILE=HEX",
+    callback=parse_options,
+    help="What a file must be; repeatable.",
+)
+@click.option("--endpoint", metavar="URL", help="Another server of the hub's protocol.")
+@click.pass_obj
+def fetch(
+    folder: Path, /, name: str, which: str | None, accept_licence: bool, **given: Any
+) -> None:
+    """Download the weights of the adapter NAME, after showing their licence.
+
+    \b
+    segbench models fetch segvol --weights base
+    """
+    from segbench import fetching
+    from segbench.models import model
+
+    found = model(name)
+    weights = fetching.chosen(found, which)
+    click.echo(fetching.notice(found, weights, folder))
+    if not accept_licence and not weights.bundled:
+        click.confirm("Accept this licence?", abort=True)
+    pins = fetching.Pins(given["revision"], given["sha256"])
+    place = fetching.fetch(
+        found, weights, folder, pins=pins, endpoint=given["endpoint"], say=click.echo
+    )
+    click.echo(f"segbench run --model {name} --option {weights.option}={place}")
+
+
 @cli.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--cases", type=click.IntRange(1), default=10, help="How many.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.adapter import wants_own_environment
@@ -24,8 +26,29 @@ def interpreter_of(file: Path, python: Path | None) -> Path:
     return _own_interpreter(file) if wants_own_environment(file) else Path(sys.executable)
 
 
+def readiness(file: Path, needs: Sequence[str] = ()) -> str:
+    """Return "ready", or what is still missing before the adapter can be loaded.
+
+    Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
+    PEP 723 header imports beyond what segbench brings.
+    """
+    if not wants_own_environment(file):
+        missing = [name for name in needs if importlib.util.find_spec(name) is None]
+        return f"needs {', '.join(missing)}" if missing else "ready"
+    uv = _uv()
+    if uv is None:
+        return "needs uv, or --python"
+    command = [uv, "sync", "--quiet", "--offline", "--check", "--script", str(file)]
+    built = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return "ready" if built else "not built, the first run does it"
+
+
+def _uv() -> str | None:
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+
+
 def _own_interpreter(file: Path) -> Path:
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    uv = _uv()
     if uv is None:
         raise AdapterError(
             f"{file.name} declares its own dependencies (PEP 723), which needs uv: "

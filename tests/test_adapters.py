@@ -16,13 +16,15 @@ from segbench.adapter import (
 )
 from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
-from segbench.environments import interpreter_of
+from segbench.environments import interpreter_of, readiness
 from segbench.errors import AdapterNotFound
+from segbench.models import model
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
 from tests.peers import random_nninteractive
 from tests.peers.running import python_of, run
+from tests.segvol_checkpoint import write_checkpoint
 
 NAMES = names()
 
@@ -70,7 +72,21 @@ def options_for(name: str, references: Path) -> dict[str, str]:
         "oracle": {"references": str(references)},
         "container": {"command": f"{sys.executable} {program} {{inputs}} {{outputs}}"},
     }
+    if name == "segvol":
+        file = references / "segvol.pth"
+        needed[name] = {"weights": str(file if file.exists() else write_checkpoint(file))}
     return needed.get(name, {})
+
+
+def why_not(name: str, options: dict[str, str]) -> str | None:
+    """Return what an adapter lacks here; None if it can be tried."""
+    found = model(name)
+    state = readiness(found.file, found.needs)
+    if state != "ready":
+        return f"{name} {state}"
+    if found.weights and not options and not any(each.bundled for each in found.weights):
+        return f"{name} needs weights that are not bundled"
+    return None
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -79,6 +95,8 @@ def seat(request, references, tmp_path_factory):
     file, options, python = find(request.param), options_for(request.param, references), None
     if wants_own_environment(file):
         file, options, python = with_own_environment(request.param, tmp_path_factory)
+    elif lacks := why_not(request.param, options):
+        pytest.skip(lacks)
     environment = Environment(python=interpreter_of(file, python), step_timeout=300)
     seat = Supervisor(file, options, environment)
     yield seat
@@ -155,10 +173,10 @@ def test_it_survives_a_replaced_worker(seat):
 
 def test_it_does_not_change_what_it_is_given(references):
     for name in NAMES:
-        file = find(name)
-        if wants_own_environment(file):
+        file, options = find(name), options_for(name, references)
+        if why_not(name, options):
             continue
-        local, case = LocalSeat(file, options_for(name, references)), CASES[0]
+        local, case = LocalSeat(file, options), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
         local.start(case.image, case.labels)
         local.ask(said(case, 1, case.reference))

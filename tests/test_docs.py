@@ -42,11 +42,14 @@ def options_shown(command: str) -> set[str]:
     """Return what may follow a command in an example; train hands its options to the adapter."""
     if command != "train":
         return options_of(command)
-    return set(re.findall(r"--[a-z-]+", training_options("segbench train ours").format_help()))
+    return set(re.findall(r"--[a-z0-9-]+", training_options("segbench train ours").format_help()))
 
 
 def options_of(command: str) -> set[str]:
-    options = {name for param in cli.commands[command].params for name in param.opts}
+    """Return the options of a command and, if it is a group, of those in it."""
+    found = cli.commands[command]
+    commands = [found, *getattr(found, "commands", {}).values()]
+    options = {name for each in commands for param in each.params for name in param.opts}
     return {name for name in options if name.startswith("--") and name != "--help"}
 
 
@@ -72,7 +75,9 @@ def run(tmp_path_factory, phantom) -> Path:
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
 def test_the_table_of_a_command_has_exactly_its_options(command):
-    assert set(re.findall(r"^\| `(--[a-z-]+)`", section_of(command), re.M)) == options_of(command)
+    assert set(re.findall(r"^\| `(--[a-z0-9-]+)`", section_of(command), re.M)) == options_of(
+        command
+    )
 
 
 @pytest.mark.parametrize("page", OWN_PAGES, ids=lambda page: page.name)
@@ -80,7 +85,9 @@ def test_no_page_shows_an_option_that_a_command_does_not_have(page):
     text = page.read_text(encoding="utf-8")
     for command, words in re.findall(r"segbench ([a-z]+)((?: [^\s`]+)+)", text):
         if command in cli.commands:
-            assert set(re.findall(r"(?<= )--[a-z][a-z-]+", words)) <= options_shown(command), words
+            assert set(re.findall(r"(?<= )--[a-z][a-z0-9-]+", words)) <= options_shown(command), (
+                words
+            )
 
 
 def test_the_readme_names_every_adapter():

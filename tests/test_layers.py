@@ -28,8 +28,8 @@ LAYERS = [
     {"dataset", "environments", "exchange", "predictions", "results", "scoring", "session"}
     | {"training", "worker", "workplace"},
     {"supervisor"},
-    {"evaluation", "manifest", "phantoms", "report"},
-    {"predict", "rescore", "sharing"},
+    {"evaluation", "manifest", "models", "phantoms", "report"},
+    {"fetching", "predict", "rescore", "sharing"},
     {"runner"},
     {"cli"},
     {"__init__", "__main__"},
@@ -117,6 +117,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "matplotlib": {"report"},
         "joblib": {"sharing"},
         "rich": {"progress"},
+        "huggingface_hub": {"fetching"},
         "torch": set(),
     }
     assert [name for name, home in homes.items() if name in roots and module not in home] == []

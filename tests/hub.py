@@ -1,0 +1,67 @@
+"""A server on this machine that speaks the part of the hub's protocol that a download needs."""
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMITS = ("a" * 40, "b" * 40)
+
+
+class Hub:
+    """One repository with two commits; ``main`` is the later one."""
+
+    def __init__(self, repo: str, old: dict[str, bytes], new: dict[str, bytes]) -> None:
+        self.repo, self.files = repo, dict(zip(COMMITS, (old, new), strict=True))
+        self.requests: list[tuple[str, str]] = []
+        self.url = ""
+
+    def found(self, path: str) -> tuple[str, bytes] | None:
+        """Return commit and content of /REPO/resolve/REVISION/FILE."""
+        repo, _, rest = path.lstrip("/").partition("/resolve/")
+        revision, _, name = rest.partition("/")
+        commit = COMMITS[1] if revision == "main" else revision
+        content = self.files.get(commit, {}).get(name)
+        return (commit, content) if repo == self.repo and content is not None else None
+
+
+@contextmanager
+def serving(hub: Hub):
+    """Serve a hub on a free port of this machine while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self):
+            self.answer(with_content=False)
+
+        def do_GET(self):
+            self.answer(with_content=True)
+
+        def answer(self, *, with_content: bool):
+            hub.requests.append((self.command, self.path))
+            found = hub.found(self.path)
+            commit, content = found or (COMMITS[1], b"")
+            self.send_response(200 if found else 404)
+            if not found:
+                self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Repo-Commit", commit)
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if with_content:
+                self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
