@@ -6,13 +6,10 @@ rebuilt. torch is imported where it is needed, so that a missing file is reporte
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from segbench.errors import AdapterError
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda")
-CHUNK = 1 << 24
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError)
 
 
@@ -50,22 +46,6 @@ def weights_file(given: str, source: str) -> Path:
         return file
     found = f"no weights at {given}" if given else "no weights given"
     raise AdapterError(f"{found}. {source} Pass the file: --option weights=FILE")
-
-
-def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal, without holding all of it."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def numpy_numbers() -> list[Any]:
-    """Return what rebuilds numpy numbers in a checkpoint, under the names of numpy 2 and 1."""
-    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4")]
-    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *dtypes]
 
 
 def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:

@@ -34,13 +34,12 @@ from numpy.typing import NDArray
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spacing
 from segbench.errors import AdapterError
 
+from ._checkpoint import harmless, sha256_of
 from ._weights import (
     device_of,
     fit,
-    numpy_numbers,
     one_of,
     read_checkpoint,
-    sha256_of,
     weights_file,
 )
 
@@ -309,7 +308,7 @@ def load_network(file: Path) -> torch.nn.Module:
         import torchio  # noqa: F401
     except ImportError as error:
         raise AdapterError(f"sam_med3d needs {error.name}, see docs/baselines.md") from error
-    found = read_checkpoint(file, [argparse.Namespace, *numpy_numbers()])
+    found = read_checkpoint(file, [argparse.Namespace, *harmless()])
     state = found.get("model_state_dict")
     if not isinstance(state, dict):
         keys = ", ".join(map(str, list(found)[:3]))

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
 
-from ._weights import device_of, fit, one_of, read_checkpoint, sha256_of, weights_file
+from ._checkpoint import sha256_of
+from ._weights import device_of, fit, one_of, read_checkpoint, weights_file
 
 if TYPE_CHECKING:
     import torch

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from adapters import _checkpoint as checkpoint
 from adapters import _weights as weights
 from segbench.errors import AdapterError
 
@@ -60,7 +61,7 @@ def test_what_a_training_script_leaves_beside_the_tensors_is_read_if_it_is_allow
     file = tmp_path / "trained.pth"
     extras = {"args": argparse.Namespace(lr=1e-4), "dices": [np.float64(0.5)], "epoch": 3}
     torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
-    allowed = [argparse.Namespace, *weights.numpy_numbers()]
+    allowed = [argparse.Namespace, *checkpoint.harmless()]
     assert weights.read_checkpoint(file, allowed)["args"].lr == 1e-4
     with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
         weights.read_checkpoint(file)
@@ -93,7 +94,7 @@ def test_weights_of_another_network_are_refused_whole(network, change, message):
 def test_the_sha256_is_that_of_the_file(tmp_path):
     file = tmp_path / "some"
     file.write_bytes(b"weights")
-    assert weights.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()
+    assert checkpoint.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_a_device_is_there_or_refused():
