@@ -115,14 +115,37 @@ def container_words(engine: str, image: str, *, memory: str, gpus: str, predict:
 
 
 def engine_here(wanted: str) -> str:
-    """Return the engine to use; the first of docker, podman, apptainer that is installed."""
+    """Return the engine to use: of docker, podman, apptainer the first that answers.
+
+    A client may be there without the service that it speaks to.
+    """
     candidates = ENGINES if wanted == "auto" else (wanted,)
-    found = next((engine for engine in candidates if shutil.which(engine)), None)
-    if found is None:
+    installed = [engine for engine in candidates if shutil.which(engine)]
+    if not installed:
         raise AdapterError(
             f"container: expected one of {', '.join(candidates)} on the path, found none"
         )
+    found = next((engine for engine in installed if answers(engine)), None)
+    if found is None:
+        raise AdapterError(
+            f"container: {', '.join(installed)} is installed but does not answer; "
+            f"`{shlex.join(asked(installed[0]))}` says why"
+        )
     return found
+
+
+def answers(engine: str) -> bool:
+    """Whether an engine can be spoken to."""
+    try:
+        done = subprocess.run(asked(engine), capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def asked(engine: str) -> list[str]:
+    """Return the question that shows whether an engine works; apptainer has no service."""
+    return [engine, "version" if engine == "apptainer" else "info"]
 
 
 def make_adapter(

@@ -151,6 +151,18 @@ def test_the_engines_are_called_without_network_and_with_read_only_inputs(monkey
         load(file, implied | {"engine": "docker"})
 
 
+def test_an_engine_that_does_not_answer_is_passed_over(monkeypatch, tmp_path):
+    for name, status in (("docker", 1), ("podman", 0)):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    file, implied = resolve("container:image:tag")
+    assert load(file, implied)._command._words[0] == "podman"
+    reason = "docker is installed but does not answer; `docker info` says why"
+    with pytest.raises(AdapterError, match=reason):
+        load(file, implied | {"engine": "docker"})
+
+
 @pytest.mark.parametrize("engine", ["docker", "podman", "apptainer"])
 def test_each_engine_has_its_own_words(engine):
     load(resolve("command:x {inputs} {outputs}")[0], {"command": "x {inputs} {outputs}"})
