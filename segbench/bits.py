@@ -20,6 +20,7 @@ Words = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
 WORD = 64  # voxels
+ALL = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Bits:
         """
         rows = np.bitwise_or.reduce(self.words, axis=2)
         columns = np.bitwise_or.reduce(np.bitwise_or.reduce(self.words, axis=0), axis=0)
-        z, y, x = _extent(rows.any(axis=1)), _extent(rows.any(axis=0)), _extent(columns)
+        z, y, x = extent(rows.any(axis=1)), extent(rows.any(axis=0)), extent(columns)
         low = self.low[0] + z.start, self.low[1] + y.start, self.low[2] + x.start * WORD
         return Bits(np.ascontiguousarray(self.words[z, y, x]), low)
 
@@ -93,7 +94,7 @@ class Bits:
         """
         part = self.trimmed()
         columns = np.bitwise_or.reduce(np.bitwise_or.reduce(part.words, axis=0), axis=0)
-        x = _extent(np.unpackbits(columns.view(np.uint8), bitorder="little"))
+        x = extent(np.unpackbits(columns.view(np.uint8), bitorder="little"))
         depth, height, width = *part.words.shape[:2], x.stop - x.start
         rows = _moved(part.words, -x.start).view(np.uint8)[..., : -(-width // 8)]
         low = *part.low[:2], part.low[2] + x.start
@@ -162,25 +163,29 @@ def pack_mask(mask: Mask) -> Bits:
     return pack(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
 
 
-def _extent(used: NDArray[np.generic]) -> slice:
-    at = np.flatnonzero(used)
-    return slice(int(at[0]), int(at[-1]) + 1)
+def extent(line: NDArray[np.generic]) -> slice:
+    """Return from the first to the last value that is not 0; one value if there is none."""
+    used = np.flatnonzero(line)
+    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
 
 
 def _moved(words: Words, by: int) -> Words:
-    """Return each row moved by some voxels along x; what leaves the row is lost."""
-    whole, rest = divmod(abs(by), WORD)
-    moved = np.zeros_like(words)
+    """Return each row moved by some voxels along x; what leaves the row is lost.
+
+    All rows are moved as if they were one, and what went on in the next row is cleared.
+    """
+    moved, (whole, rest) = np.zeros_like(words), divmod(abs(by), WORD)
     if whole >= words.shape[2]:
         return moved
     # a negative move is a positive one with words and bits in the other order
-    forward = by > 0
-    source, target = (words, moved) if forward else (words[..., ::-1], moved[..., ::-1])
-    shift, carry = (np.left_shift, np.right_shift) if forward else (np.right_shift, np.left_shift)
-    kept = source[..., : source.shape[2] - whole]
-    shift(kept, np.uint64(rest), out=target[..., whole:])
+    order = slice(None, None, 1 if by > 0 else -1)
+    shift, carry = (np.left_shift, np.right_shift) if by > 0 else (np.right_shift, np.left_shift)
+    source, target, rows = words.ravel()[order], moved.ravel()[order], moved[..., order]
+    shift(source[: len(source) - whole], np.uint64(rest), out=target[whole:])
     if rest:
-        target[..., whole + 1 :] |= carry(kept[..., :-1], np.uint64(WORD - rest))
+        target[whole + 1 :] |= carry(source[: len(source) - whole - 1], np.uint64(WORD - rest))
+    rows[..., :whole] = 0
+    rows[..., whole] &= shift(ALL, np.uint64(rest))
     return moved
 
 

@@ -6,18 +6,17 @@ what does not depend on the prediction once a case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
-from segbench.bits import Bits, Window, pack
-from segbench.core import LabelMap
+from segbench.bits import Bits, Window, extent, pack
+from segbench.core import LabelMap, Voxel
 
-MIN_RUN = 8  # voxels on average; shorter runs of one label are not worth listing
+SLAB = 2**20  # voxels looked at together, so that they stay near the processor
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its frame too
 
 
@@ -59,7 +58,6 @@ class Reference:
         self._windows = label_windows(self._label_map)
         self._frames: dict[int, Window] = {}
         self._expected: dict[int, Bits] = {}
-        self._fit({})
         self._last: Comparison | None = None
 
     def compare(self, prediction: LabelMap) -> Comparison:
@@ -67,16 +65,14 @@ class Reference:
         voxels = np.ascontiguousarray(prediction)
         unknown: tuple[int, ...] = ()
         predicted = self._pack(voxels)
-        if sum(bits.count for bits in predicted.values()) != np.count_nonzero(voxels):
+        if not self._frames or sum(b.count for b in predicted.values()) != np.count_nonzero(voxels):
             # something lies outside the frame of its label, or has a label of no interest
             windows = label_windows(voxels)
             self._fit(windows)
             predicted = self._pack(voxels)
             unknown = tuple(sorted(windows.keys() - set(self.labels)))
-        in_fortran_order = self._in_fortran_order and _is_fortran(prediction)
-        self._last = Comparison(
-            prediction, predicted, dict(self._expected), in_fortran_order, unknown
-        )
+        fortran = self._in_fortran_order and _is_fortran(prediction)
+        self._last = Comparison(prediction, predicted, dict(self._expected), fortran, unknown)
         return self._last
 
     def compared(self, prediction: LabelMap) -> Comparison:
@@ -106,51 +102,43 @@ class Reference:
 
 def label_windows(labels: LabelMap) -> dict[int, Window]:
     """Return the box around each label, ascending."""
-    box = _occupied(labels)
-    # with a gap at both ends no run of one label goes on in the next row
-    rows = np.pad(labels[box], ((0, 0), (0, 0), (1, 1)))
-    ends = rows.ravel()[1:] != rows.ravel()[:-1]
-    if np.count_nonzero(ends) > rows.size / MIN_RUN:
-        found = enumerate(find_objects(rows), start=1)
-        windows = {label: window for label, window in found if window is not None}
-    else:
-        windows = _windows_of_runs(rows, np.flatnonzero(ends))
-    low = [side.start for side in box[:2]] + [box[2].start - 1]
-    return {
-        label: tuple(slice(s.start + o, s.stop + o) for s, o in zip(window, low, strict=True))
-        for label, window in windows.items()
-    }
+    from_above = labels.max(axis=0)
+    y, x = extent(from_above.max(axis=1)), extent(from_above.max(axis=0))
+    inside = labels[:, y, x]
+    # slab by slab, because new memory costs more than looking at it; with a gap behind each row
+    # no run of one label goes on in the next one
+    _, height, width = inside.shape
+    rows = np.zeros((max(SLAB // (height * width), 1), height, width + 1), labels.dtype)
+    windows: dict[int, Window] = {}
+    for z in range(0, len(inside), len(rows)):
+        slab = rows[: len(inside) - z]
+        slab[..., :-1] = inside[z : z + len(rows)]
+        for label, window in _windows_of_runs(slab, (z, y.start, x.start)):
+            windows[label] = enclosing([window, windows.get(label, window)])
+    return dict(sorted(windows.items()))
 
 
-def _windows_of_runs(rows: LabelMap, last: NDArray[np.intp]) -> dict[int, Window]:
-    """Return the box around each label, given the flat positions before each change.
+def _windows_of_runs(rows: LabelMap, low: Voxel) -> Iterator[tuple[int, Window]]:
+    """Yield the box around each label, from ``low``; each row ends with background.
 
-    Looking at the ends of runs only is three times as fast as looking at all voxels.
+    To look only at both ends of each run along x is three times as fast as at all voxels.
     """
-    at = np.concatenate([last, last + 1])
-    values = rows.ravel()[at]
-    order = np.argsort(values, kind="stable")[np.count_nonzero(values <= 0) :]
-    found, first = np.unique(values[order], return_index=True)
-    if not len(found):
-        return {}
-    voxels = np.stack(np.unravel_index(at[order], rows.shape))
-    low, high = (extreme.reduceat(voxels, first, axis=1) for extreme in (np.minimum, np.maximum))
-    sides = zip(found.tolist(), low.T.tolist(), (high.T + 1).tolist(), strict=True)
-    return {label: tuple(map(slice, starts, stops)) for label, starts, stops in sides}
+    flat = rows.ravel()
+    change = np.concatenate([flat[:1] != 0, flat[1:] != flat[:-1], [False]])
+    at = np.flatnonzero((change[1:] | change[:-1]) & (flat != 0))
+    at = at[np.argsort(flat[at], kind="stable")]
+    found, first = np.unique(flat[at], return_index=True)
+    if len(found):
+        ends = np.stack(np.unravel_index(at, rows.shape)) + np.array(low)[:, None]
+        sides = (extreme.reduceat(ends, first, axis=1) for extreme in (np.minimum, np.maximum))
+        for label, start, stop in zip(found.tolist(), *(s.T.tolist() for s in sides), strict=True):
+            yield label, tuple(slice(a, b + 1) for a, b in zip(start, stop, strict=True))
 
 
 def enclosing(windows: Iterable[Window]) -> Window:
     """Return the smallest window that holds all of some windows."""
     sides = zip(*windows, strict=True)
     return tuple(slice(min(s.start for s in side), max(s.stop for s in side)) for side in sides)
-
-
-def _occupied(labels: LabelMap) -> Window:
-    """Return the box around everything; looking for labels in it alone is three times as fast."""
-    from_above = labels.max(axis=0)
-    lines = labels.max(axis=2).max(axis=1), from_above.max(axis=1), from_above.max(axis=0)
-    used = [np.flatnonzero(line) for line in lines]
-    return tuple(slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 1) for at in used)
 
 
 def _grown(window: Window, shape: tuple[int, ...]) -> Window:

@@ -57,6 +57,11 @@ class Surface:
     ruler: Ruler
 
     @cached_property
+    def counts(self) -> NDArray[np.intp]:
+        """How many corners have each code."""
+        return np.bincount(self.codes, minlength=len(self.ruler.areas))
+
+    @cached_property
     def near(self) -> Bits:
         """All corners of the frame within tolerance, if no offset is rounded across it."""
         return self.corners.spread(self.reach(1.0))
@@ -164,12 +169,8 @@ def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
     if surface.ruler.exact_sum:
         distances = _distances_mm(surface, other)
         return areas_in_official_order(areas[surface.codes], distances, surface.ruler.tolerance_mm)
-    within = _within(surface, other)
-    agreeing, whole = (
-        math.fsum(np.bincount(codes, minlength=len(areas)) * areas)
-        for codes in (surface.codes[within], surface.codes)
-    )
-    return agreeing, whole
+    apart = np.bincount(surface.codes[~_within(surface, other)], minlength=len(areas))
+    return math.fsum((surface.counts - apart) * areas), math.fsum(surface.counts * areas)
 
 
 def _within(surface: Surface, other: Surface) -> Mask:

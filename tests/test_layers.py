@@ -18,6 +18,7 @@ LAYERS = [
         "challenge",
         "distances",
         "leases",
+        "memory",
         "official",
         "painting",
         "progress",

@@ -8,7 +8,7 @@ from pathlib import Path
 import segbench
 
 PACKAGE = Path(segbench.__file__).parent
-HOW = ("bits", "comparison", "depth", "metrics")  # what was written to be fast
+HOW = ("bits", "comparison", "depth", "memory", "metrics")  # what was written to be fast
 WHAT = ("simulator", "scoring")  # the rules that make use of it
 MOST = 450  # lines
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
