@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.adapter import wants_own_environment
+from segbench.adapter import name_of, wants_own_environment
 from segbench.errors import AdapterError
+
+HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
 
 
 def interpreter_of(file: Path, python: Path | None) -> Path:
@@ -38,6 +44,8 @@ def readiness(file: Path, needs: Sequence[str] = ()) -> str:
     uv = _uv()
     if uv is None:
         return "needs uv, or --python"
+    if lock_of(file).exists():
+        return "ready" if _is_built(file) else "not built, the first run does it"
     command = [uv, "sync", "--quiet", "--offline", "--check", "--script", str(file)]
     built = subprocess.run(command, capture_output=True, check=False).returncode == 0
     return "ready" if built else "not built, the first run does it"
@@ -54,8 +62,62 @@ def _own_interpreter(file: Path) -> Path:
             f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
             "pip install uv, or name an interpreter that has them with --python"
         )
+    if lock_of(file).exists():
+        return _built_as_locked(file, uv)
     _run([uv, "sync", "--quiet", "--script", str(file)], file)
     return Path(_run([uv, "python", "find", "--script", str(file)], file).strip())
+
+
+# ---- environments with a lock beside the adapter ---------------------------------------------
+
+
+def lock_of(file: Path) -> Path:
+    """Return where the versions of everything in an adapter's environment would stand.
+
+    Requirements, not uv's own format: versions without addresses and hashes, so that one file
+    serves pip and uv, and the build of torch for the machine at hand.
+    """
+    return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
+
+
+def _built_as_locked(file: Path, uv: str) -> Path:
+    """Build what the header asks for, in the versions of the lock, unless it is there."""
+    folder = _folder_of(file)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not _is_built(file):
+        pythons = tomllib.loads(_header(file)).get("requires-python", "")
+        version = ["--python", pythons] if pythons else []
+        _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
+        asked = ["--requirements", str(file), "--constraints", str(lock_of(file))]
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *asked], file)
+        (folder / "built").touch()
+    return python
+
+
+def _is_built(file: Path) -> bool:
+    return (_folder_of(file) / "built").exists()
+
+
+def _folder_of(file: Path) -> Path:
+    """Return where the environment lies: another one for another header or another lock."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    asked = _header(file).encode() + lock_of(file).read_bytes()
+    digest = hashlib.sha256(asked).hexdigest()[:16]
+    return cache / "segbench" / "environments" / f"{name_of(file)}-{digest}"
+
+
+def _header(file: Path) -> str:
+    """Return the TOML of an adapter's PEP 723 header.
+
+    Raises
+    ------
+    AdapterError
+        If the header does not end.
+    """
+    found = HEADER.search(file.read_text(encoding="utf-8"))
+    if found is None:
+        raise AdapterError(f"{file.name}: expected its PEP 723 header to end with '# ///'")
+    return re.sub("^# ?", "", found["toml"], flags=re.MULTILINE)
 
 
 def _run(command: list[str], file: Path) -> str:

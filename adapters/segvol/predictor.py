@@ -137,8 +137,9 @@ def load(weights: Path, device: str) -> SegVol:
         If there is no such file, or it is no checkpoint of SegVol; nothing in it is executed.
     """
     if not weights.is_file():
+        found = "no weights given" if weights == Path() else f"no weights at {weights}"
         raise AdapterError(
-            f"segvol: no weights at {str(weights)!r}; segbench models says where they come from, "
+            f"segvol: {found}; segbench models says where they come from, "
             "--option weights=FILE names them"
         )
     try:
