@@ -16,15 +16,12 @@ from segbench.adapter import (
 )
 from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
-from segbench.environments import interpreter_of, readiness
+from segbench.environments import interpreter_of
 from segbench.errors import AdapterNotFound
-from segbench.models import model
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
-from tests.peers import random_nninteractive
-from tests.peers.running import python_of, run
-from tests.segvol_checkpoint import write_checkpoint
+from tests.peers.smallest import options_for, smallest, why_not
 
 NAMES = names()
 
@@ -65,56 +62,15 @@ def references(tmp_path_factory) -> Path:
     return folder
 
 
-def options_for(name: str, references: Path) -> dict[str, str]:
-    """Return what an adapter cannot do without."""
-    program = Path(__file__).parent / "submissions" / "boxes.py"
-    needed = {
-        "oracle": {"references": str(references)},
-        "container": {"command": f"{sys.executable} {program} {{inputs}} {{outputs}}"},
-    }
-    if name == "segvol":
-        file = references / "segvol.pth"
-        needed[name] = {"weights": str(file if file.exists() else write_checkpoint(file))}
-    return needed.get(name, {})
-
-
-def why_not(name: str, options: dict[str, str]) -> str | None:
-    """Return what an adapter lacks here; None if it can be tried."""
-    found = model(name)
-    state = readiness(found.file, found.needs)
-    if state != "ready":
-        return f"{name} {state}"
-    if found.weights and not options and not any(each.bundled for each in found.weights):
-        return f"{name} needs weights that are not bundled"
-    return None
-
-
 @pytest.fixture(scope="module", params=NAMES)
 def seat(request, references, tmp_path_factory):
     """Return a supervised adapter, once for all of its tests."""
-    file, options, python = find(request.param), options_for(request.param, references), None
-    if wants_own_environment(file):
-        file, options, python = with_own_environment(request.param, tmp_path_factory)
-    elif lacks := why_not(request.param, options):
-        pytest.skip(lacks)
+    folder = tmp_path_factory.mktemp(request.param)
+    file, options, python = smallest(request.param, references, folder)
     environment = Environment(python=interpreter_of(file, python), step_timeout=300)
     seat = Supervisor(file, options, environment)
     yield seat
     seat.close()
-
-
-def with_own_environment(name: str, tmp_path_factory) -> tuple[Path, dict[str, str], Path]:
-    """Return a small version of an adapter with random weights, where its packages are."""
-    python = python_of(name)  # or skips
-    if name.startswith("nninteractive"):
-        folder = random_nninteractive.write_folder(tmp_path_factory.mktemp(name) / "random")
-        return find(name), {"model": str(folder)}, python
-    small = Path(__file__).parent / "peers" / f"{name}.py"
-    if not small.is_file():
-        pytest.skip(f"{name}: no small version with random weights to ask")
-    weights = tmp_path_factory.mktemp(name) / "random.pth"
-    run(name, small.name, weights)
-    return small, {"weights": str(weights)}, python
 
 
 def answer(seat, case, *args, **kwargs):
@@ -171,9 +127,9 @@ def test_it_survives_a_replaced_worker(seat):
     np.testing.assert_array_equal(answer(seat, CASES[0], 2), before)
 
 
-def test_it_does_not_change_what_it_is_given(references):
+def test_it_does_not_change_what_it_is_given(references, tmp_path):
     for name in NAMES:
-        file, options = find(name), options_for(name, references)
+        file, options = find(name), options_for(name, references, tmp_path)
         if why_not(name, options):
             continue
         local, case = LocalSeat(file, options), CASES[0]
@@ -227,7 +183,6 @@ def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
 
     file = find("ellipsoid")
     load(file, {})
-    import sys
 
     ellipsoid = sys.modules["segbench_adapter_ellipsoid"].inscribed_ellipsoid
     mask = ellipsoid((41, 61, 101))

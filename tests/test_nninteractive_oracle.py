@@ -18,6 +18,7 @@ from segbench.session import interact
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
 from tests.peers.random_nninteractive import write_folder
+from tests.peers.running import python_of
 
 ORACLE = Path(__file__).parent / "peers" / "nninteractive_oracle.py"
 SCRIPT = "SEGBENCH_TEST_NNINTERACTIVE_PREDICT"
@@ -63,9 +64,7 @@ def read(stem: Path) -> np.ndarray | str:
 @pytest.fixture(scope="module", params=["nninteractive", "nninteractive_challenge"])
 def peer(request, tmp_path_factory) -> Peer:
     """Return one of the two systems, with a random model of its own."""
-    variable = f"SEGBENCH_TEST_PYTHON_{request.param.upper()}"
-    if variable not in os.environ:
-        pytest.skip(f"{variable} names no interpreter with the packages of {request.param}")
+    python = python_of(request.param)
     script = "-"
     if request.param == "nninteractive_challenge":
         script = os.environ.get(SCRIPT, "")
@@ -74,7 +73,7 @@ def peer(request, tmp_path_factory) -> Peer:
     folder = tmp_path_factory.mktemp("model") / "random"
     # the script takes the weights of fold "all", and boxes only where the model allows them
     write_folder(folder, fold="all", boxes_in_3d=request.param == "nninteractive")
-    return Peer(request.param, Path(os.environ[variable]), script, folder)
+    return Peer(request.param, python, script, folder)
 
 
 def volume(seed: int) -> Case:

@@ -1,7 +1,8 @@
 """Running a peer's own code: in an environment and from a checkout that the tester names.
 
-``SEGBENCH_TEST_PYTHON_<ADAPTER>`` is an interpreter that has what the adapter's header declares,
-``SEGBENCH_TEST_PEER_<ADAPTER>`` a checkout of the authors' repository.
+``SEGBENCH_TEST_PYTHON_<ADAPTER>`` is an interpreter that has what the adapter's header declares, or
+``uv``, which builds it from header and lock, as for a user; ``SEGBENCH_TEST_PEER_<ADAPTER>`` is a
+checkout of the authors' repository.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from typing import Any
 
 import pytest
 
+from segbench.adapter import find
+from segbench.environments import interpreter_of
+
 ROOT = Path(__file__).parents[2]
 
 
 def python_of(name: str) -> Path:
     """Return the interpreter for an adapter; skip the test if none is named."""
-    return _named(
+    python = _named(
         f"SEGBENCH_TEST_PYTHON_{name.upper()}", f"an interpreter with what {name} declares"
     )
+    return interpreter_of(find(name), None) if python == Path("uv") else python
 
 
 def checkout_of(name: str) -> Path:
