@@ -18,7 +18,6 @@ from segbench.errors import AdapterError
 
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch then overrules a caller's weights_only=False
 FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite; torch refuses both at once
-CHUNK = 1 << 24
 
 
 @contextmanager
@@ -84,8 +83,5 @@ def _environment() -> Iterator[None]:
 
 def sha256_of(file: Path) -> str:
     """Return the sha256 of a file, in hexadecimal, without reading it all at once."""
-    digest = hashlib.sha256()
     with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -28,6 +28,7 @@ from segbench.errors import AdapterError
 
 from ._checkpoint import loading_safely, sha256_of
 from ._nninteractive_model import Model, read_model, refuse_foreign_parts
+from ._weights import device_of
 
 REVISION = "1"  # of this replay: raise it when answers may change
 OPTIONS = {
@@ -213,7 +214,7 @@ def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any
             refuse_foreign_parts(system.name, model.plans)
         module = importlib.import_module("nnInteractive.inference.inference_session")
         session = module.nnInteractiveInferenceSession(
-            device=chosen_device(system.name, chosen["device"]),
+            device=device_of(chosen["device"]),
             torch_n_threads=torch.get_num_threads(),  # as they are: the session sets them
             do_autozoom=chosen["autozoom"] == "yes",
             **system.session_options,
@@ -228,19 +229,6 @@ def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any
         if system.prepare is not None:
             system.prepare(session)
     return session
-
-
-def chosen_device(name: str, device: str) -> Any:
-    """Return the device of the option ``device``."""
-    import torch
-
-    there = torch.cuda.is_available()
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or not (number.isdigit() or device == kind):
-        raise AdapterError(f"{name}: device {device!r}: expected auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not there:
-        raise AdapterError(f"{name}: device {device}: torch sees no CUDA device")
-    return torch.device(("cuda" if there else "cpu") if kind == "auto" else device)
 
 
 def described(session: Any, model: Model, *, given: bool) -> str:

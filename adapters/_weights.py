@@ -121,6 +121,9 @@ def device_of(wanted: str) -> torch.device:
     import torch
 
     there = torch.cuda.is_available()
-    if one_of("device", wanted, DEVICES) == "cuda" and not there:
-        raise AdapterError("device 'cuda': torch sees no CUDA device here")
-    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
+    kind, colon, number = wanted.partition(":")
+    if kind not in DEVICES or (colon and not (kind == "cuda" and number.isdigit())):
+        raise AdapterError(f"device {wanted!r}: expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not there:
+        raise AdapterError(f"device {wanted!r}: torch sees no CUDA device here")
+    return torch.device(("cuda" if there else "cpu") if kind == "auto" else wanted)

@@ -115,11 +115,14 @@ class SamMed3D:
 
     def _window(self, at: Position, before: Mask) -> Window:
         """Cut everything to the network's window, centred on the resampled cube."""
+        cube = cube_around(at, before.shape)
+        if not cube.any():
+            raise AdapterError(f"the prompt at {at} lies outside the image of {before.shape}")
         import torchio
 
         subject = torchio.Subject(
             image=self._image,
-            cube=resampled(cube_around(at, before.shape), self._step, is_mask=True),
+            cube=resampled(cube, self._step, is_mask=True),
             before=resampled(before, self._step, is_mask=True),
         )
         if not subject["cube"].data.any():

@@ -152,6 +152,8 @@ def scaled(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
 
 def submission_can_scale(voxels: NDArray[Any]) -> bool:
     """Whether the submission's normalisation takes an image of this dtype and size."""
+    if not voxels.dtype.isnative:
+        return False
     if voxels.dtype.name in ("float32", "float64"):
         return True
     return voxels.dtype.name in INTEGERS and voxels.size > MOST_FOR_TORCH

@@ -331,7 +331,7 @@ def fetch(
     """Download the weights of the adapter NAME, after showing their licence.
 
     \b
-    segbench models fetch segvol --weights base
+    segbench models fetch sam_med3d --weights alldata
     """
     from segbench import fetching
     from segbench.models import model

@@ -87,15 +87,28 @@ def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
         If the file is damaged or its prompts do not fit together.
     """
     with ChallengeFile(file) as found:
-        voxels = found.read("imgs")
-        z, y, x = (float(mm) for mm in found.read("spacing"))
+        image = _read_image(found)
+        shape = image.voxels.shape
         boxes = _read_boxes(found)
-        rounds = _read_rounds(found)
+        rounds = _read_rounds(found, shape)
         n_labels = max(len(boxes), len(found.read("clicks")) if "clicks" in found.keys else 0)
-        zeros = np.zeros(voxels.shape, np.uint8)
-        previous = found.read("prev_pred") if "prev_pred" in found.keys else zeros
+        known = "prev_pred" in found.keys
+        previous = found.read("prev_pred") if known else np.zeros(shape, np.uint8)
+        if previous.shape != shape:
+            raise CaseError(f"{found.name}: prev_pred {previous.shape} and imgs {shape}")
     labels = tuple(range(1, n_labels + 1))
-    return Image(voxels, (z, y, x)), labels, Interactions((boxes, *rounds), previous)
+    return image, labels, Interactions((boxes, *rounds), previous)
+
+
+def _read_image(found: ChallengeFile) -> Image:
+    voxels, spacing = found.read("imgs"), np.asarray(found.read("spacing"))
+    if voxels.ndim != 3:
+        raise CaseError(f"{found.name}: imgs: expected three axes, found {voxels.shape}")
+    is_number = spacing.shape == (3,) and spacing.dtype.kind in "fiu"
+    if not (is_number and np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise CaseError(f"{found.name}: spacing: expected three positive mm, found {spacing}")
+    z, y, x = (float(mm) for mm in spacing)
+    return Image(voxels, (z, y, x))
 
 
 def _read_boxes(found: ChallengeFile) -> tuple[Box, ...]:
@@ -106,11 +119,15 @@ def _read_boxes(found: ChallengeFile) -> tuple[Box, ...]:
         raise CaseError(f"{found.name}: boxes: {error}") from None
 
 
-def _read_rounds(found: ChallengeFile) -> list[tuple[Click, ...]]:
+def _read_rounds(found: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click, ...]]:
     if "clicks" not in found.keys:
         return []
     try:
-        return _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
+        rounds = _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
+        for click in (click for clicks in rounds for click in clicks):
+            if not all(0 <= at < size for at, size in zip(click.at, shape)):
+                raise ValueError(f"click {click.at} outside the image of {tuple(shape)}")
+        return rounds
     except (LookupError, StopIteration, TypeError, ValueError) as error:
         raise CaseError(f"{found.name}: clicks and clicks_order do not fit: {error!r}") from None
 
@@ -118,6 +135,8 @@ def _read_rounds(found: ChallengeFile) -> list[tuple[Click, ...]]:
 def _rounds(
     clicks: Sequence[Any], order: Sequence[Sequence[str | None]]
 ) -> list[tuple[Click, ...]]:
+    if len(clicks) != len(order):
+        raise ValueError(f"{len(clicks)} labels have clicks and {len(order)} an order")
     rounds: list[list[Click]] = [[] for _ in range(max(map(len, order), default=0))]
     for label, (places, kinds) in enumerate(zip(clicks, order), start=1):
         left = {kind: iter(places[kind]) for kind in ("fg", "bg")}
@@ -125,6 +144,8 @@ def _rounds(
             if kind is not None:
                 z, y, x = (int(c) for c in next(left[str(kind)]))
                 said.append(Click(label, (z, y, x), positive=kind == "fg"))
+        if any(True for rest in left.values() for _ in rest):
+            raise ValueError(f"label {label} has clicks that its order does not name")
     return [tuple(said) for said in rounds]
 
 

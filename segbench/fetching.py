@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
-from segbench.models import RECORD, Model, Weights, record_of
+from segbench.models import RECORD, SHA256, Model, Weights, record_of
 
 Say = Callable[[str], None]
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -89,6 +89,7 @@ def fetch(
             f"{found.name}: {weights.name}: cannot be fetched by program; get {files} from "
             f"{weights.page or 'its authors'} and put it into {place}"
         )
+    refuse_unknown(pins, weights)
     place.mkdir(parents=True, exist_ok=True)
     source = Source(weights.repo, place, endpoint)
     wanted = pins.revision or weights.revision or record_of(place).get("revision")
@@ -104,6 +105,16 @@ def fetch(
         say(f"{each.path}: sha256 {digest}, {words}")
     write_record(place, {"repo": weights.repo, "revision": revision, "files": facts})
     return found.usable(weights, folder)
+
+
+def refuse_unknown(pins: Pins, weights: Weights) -> None:
+    """Refuse a checksum that would count for nothing: of an unknown file, or no checksum at all."""
+    known = [each.path for each in weights.files]
+    for path, digest in pins.sha256.items():
+        if path not in known:
+            raise AdapterError(f"sha256 of {path!r}: expected one of {', '.join(known)}")
+        if not SHA256.fullmatch(digest.lower()):
+            raise AdapterError(f"sha256 of {path!r}: expected 64 hexadecimal digits: {digest!r}")
 
 
 def write_record(place: Path, record: Mapping[str, Any]) -> None:
@@ -125,7 +136,7 @@ def known_hashes(
         known |= {path: facts["sha256"] for path, facts in record["files"].items()}
     if weights.revision in (None, revision):
         known |= {each.path: each.sha256 for each in weights.files if each.sha256}
-    return known | dict(pins.sha256)
+    return {path: digest.lower() for path, digest in (known | dict(pins.sha256)).items()}
 
 
 def checked(file: Path, expected: str | None) -> str:
@@ -172,6 +183,6 @@ class Source:
                 dry_run=dry_run,
                 library_name="segbench",
             )
-        except OSError as error:  # all of its errors are
-            words = " ".join(str(error).split())
+        except Exception as error:  # its own, and those of whichever HTTP client it uses
+            words = " ".join(str(error).split()) or type(error).__name__
             raise AdapterError(f"{self.repo}: {path}: {words}") from error

@@ -168,12 +168,21 @@ def state_of(found: Model, weights: Weights, folder: Path) -> str:
 
 
 def record_of(place: Path) -> Mapping[str, Any]:
-    """Return what is recorded of a download; empty if nothing is."""
+    """Return what is recorded of a download; empty if nothing is, or nothing that can be read.
+
+    The files are then looked at as if somebody had put them there by hand.
+    """
     try:
-        record: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        return {
+            "revision": str(record["revision"]),
+            "files": {
+                path: {"sha256": str(facts["sha256"]), "bytes": int(facts["bytes"])}
+                for path, facts in record["files"].items()
+            },
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-    return record
 
 
 def listing(folder: Path) -> str:

@@ -91,6 +91,44 @@ def test_clicks_that_do_not_fit_their_order_are_refused(tmp_path):
         read_input(tmp_path / "case.npz")
 
 
+FITTING = {
+    "imgs": IMAGE.voxels,
+    "spacing": np.ones(3),
+    "clicks": [{"fg": [[0, 1, 2]], "bg": []}],
+    "clicks_order": [["fg"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imgs": IMAGE.voxels[0]}, r"imgs: expected three axes, found \(3, 4\)"),
+        ({"spacing": np.ones(2)}, "spacing: expected three positive mm"),
+        ({"spacing": np.array(1.0)}, "spacing: expected three positive mm"),
+        ({"spacing": np.array(["1", "1", "1"])}, "spacing: expected three positive mm"),
+        ({"spacing": np.array([1.0, np.nan, 1.0])}, "spacing: expected three positive mm"),
+        ({"prev_pred": PREVIOUS[:1]}, r"prev_pred \(1, 3, 4\) and imgs \(2, 3, 4\)"),
+        ({"clicks": [{"fg": [[0, 1, 2], [0, 0, 0]], "bg": []}]}, "label 1 has clicks that its"),
+        ({"clicks_order": [["fg"], ["bg"]]}, "1 labels have clicks and 2 an order"),
+        ({"clicks": [{"fg": [[0, 3, 2]], "bg": []}]}, r"click \(0, 3, 2\) outside the image"),
+    ],
+)
+def test_an_input_whose_parts_do_not_fit_is_refused_by_name(tmp_path, changes, message):
+    arrays = {key: as_stored(key, value) for key, value in (FITTING | changes).items()}
+    write_arrays(tmp_path / "case.npz", arrays)
+    with pytest.raises(CaseError, match=rf"case\.npz: .*{message}"):
+        read_input(tmp_path / "case.npz")
+
+
+def as_stored(key, value):
+    """Return an array as the script stores it: clicks as objects."""
+    if key != "clicks":
+        return np.asarray(value)
+    clicks = np.empty(len(value), object)
+    clicks[:] = value
+    return clicks
+
+
 def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
     outcome = segbench.evaluate(TEMPLATE, contiguous, tmp_path / "run")
     assert outcome.clean, outcome.run.cases[0].reason

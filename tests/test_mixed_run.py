@@ -52,7 +52,7 @@ def runs(folder, tmp_path_factory):
 
 def test_each_answers_every_step_of_every_case(runs):
     for name, run in runs.items():
-        assert [case.status for case in run.cases] == ["done"] * CASES, name
+        assert [case.status for case in run.cases] == ["ok"] * CASES, name
         assert all(step.failure is None for case in run.cases for step in case.steps), name
 
 
@@ -60,7 +60,7 @@ def test_environments_that_exclude_each_other_are_in_one_report(runs):
     both = [name for name in ("nninteractive", "nninteractive_challenge") if name in runs]
     if len(both) < 2:
         pytest.skip("needs interpreters for both releases of nnInteractive")
-    notes = [json.dumps(vars(runs[name].manifest["adapter"])) for name in both]
+    notes = [json.dumps(runs[name].manifest["adapter"]) for name in both]
     assert "2.6.0" in notes[0]
     assert "1.0.1" in notes[1]
 
@@ -69,6 +69,6 @@ def test_one_report_has_a_row_for_each(runs, folder):
     segbench("report", *(folder / "runs").iterdir(), "--out", folder / "report")
     facts = pd.read_csv(folder / "report" / "facts.csv")
     print(facts.to_string())  # noqa: T201
-    assert sorted(facts.columns[1:]) == sorted(runs)
+    assert sorted(name.split(" (")[0] for name in facts.columns[1:]) == sorted(runs)
     in_this_interpreter = [name for name in names() if not wants_own_environment(find(name))]
     assert set(runs) >= set(in_this_interpreter)

@@ -230,6 +230,51 @@ def test_a_file_with_another_checksum_is_refused_and_removed(fetch, adapter, tmp
     assert not (place / models.RECORD).exists()
 
 
+def test_a_checksum_may_be_written_in_capitals(fetch):
+    digest = sha256(WEIGHTS["net/net.pth"]).upper()
+    result = fetch("--sha256", f"net/net.pth={digest}")
+    assert result.exit_code == 0, result.output
+    assert f"sha256 {digest.lower()}, as expected" in result.output
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (f"net.pth={'0' * 64}", "sha256 of 'net.pth': expected one of net/"),
+        ("net/net.pth=beef", "sha256 of 'net/net.pth': expected 64 hexadecimal digits: 'beef'"),
+    ],
+)
+def test_a_checksum_that_would_count_for_nothing_is_refused(fetch, hub, pair, message):
+    result = fetch("--sha256", pair)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert hub.requests == []
+
+
+def test_a_download_that_is_cut_off_is_one_line(fetch, hub):
+    hub.cut_off = True
+    result = fetch()
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
+
+
+@pytest.mark.parametrize("url", ["nowhere:1", "http://127.0.0.1:1"])
+def test_a_server_that_cannot_be_reached_is_one_line(fetch, url):
+    result = fetch("--endpoint", url)
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"revision": 1}', '{"revision": "a", "files": 1}'])
+def test_a_damaged_record_counts_for_nothing(fetch, adapter, tmp_path, content):
+    assert fetch().exit_code == 0
+    found, folder = models.model(str(adapter)), tmp_path / "models"
+    (folder / "net" / "base" / models.RECORD).write_text(content)
+    assert models.state_of(found, found.weights[0], folder) == "in place, put there by hand"
+    assert fetch().exit_code == 0
+    assert models.state_of(found, found.weights[0], folder) == "in place"
+
+
 def test_a_file_that_changes_under_a_recorded_revision_is_refused(fetch, hub, tmp_path):
     assert fetch().exit_code == 0
     hub.files[COMMITS[1]]["net/net.pth"] = b"something else"

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
-from adapters._nninteractive import Replay, System, checked_options, chosen_device, open_adapter
+from adapters._nninteractive import Replay, System, checked_options, open_adapter
 from adapters._nninteractive_model import read_model, refuse_foreign_parts
+from adapters._weights import device_of
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from tests.peers.random_nninteractive import plans, write_folder
@@ -203,9 +204,9 @@ def test_a_wrong_option_is_named(option, reason):
 
 
 def test_a_wrong_device_is_named():
-    assert chosen_device("nn", "cpu") == torch.device("cpu")
+    assert device_of("cpu") == torch.device("cpu")
     with pytest.raises(AdapterError, match=r"'tpu': expected auto, cpu, cuda or cuda:N"):
-        chosen_device("nn", "tpu")
+        device_of("tpu")
 
 
 # ---- the folder ------------------------------------------------------------------------------
@@ -329,8 +330,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         _checkpoint.refuse_unsafe(file)
 
 
-def test_the_sha256_is_that_of_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(_checkpoint, "CHUNK", 2)
+def test_the_sha256_is_that_of_the_file(tmp_path):
     file = tmp_path / "abc"
     file.write_bytes(b"abc")
     assert _checkpoint.sha256_of(file).startswith("ba7816bf8f01cfea")

@@ -125,6 +125,11 @@ def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
     assert cube[tuple(first)]
 
 
+def test_a_prompt_outside_the_image_is_named(adapter):
+    with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) lies outside the image"):
+        adapter._window((20, 99, 30), np.zeros((40, 50, 60), bool))
+
+
 def test_missing_weights_are_named_before_anything_is_imported():
     with pytest.raises(AdapterError, match=r"no weights given\. .*blueyo0/SAM-Med3D.* --option"):
         sam_med3d.make_adapter()

@@ -140,6 +140,31 @@ def test_nothing_in_a_file_is_executed(tmp_path):
         LocalSeat(find("segvol"), {})
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "expected tensors by name, found list"),
+        ({"model_state_dict": 7}, "expected tensors by name, found int"),
+        ({1: 2}, "1: expected a tensor"),
+        ({"model_state_dict": {"model.x": "y"}}, "'model.x': expected a tensor"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "other.pth")})
+
+
+def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint of tensors"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "empty.pth")})
+    file = tmp_path / "old.pth"
+    torch.save(random_state(), file, _use_new_zipfile_serialization=False)
+    old = LocalSeat(find("segvol"), {"weights": str(file)})
+    np.testing.assert_array_equal(answer(old, block()), answer(adapter, block()))
+
+
 # ---- where it looks --------------------------------------------------------------------------
 
 

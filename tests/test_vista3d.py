@@ -39,6 +39,8 @@ def test_missing_points_are_filled_up_in_the_corner():
         ((100, 100, 100), "uint8", False),  # not above a million
         ((100, 100, 101), "uint8", True),
         ((100, 100, 101), "uint16", False),
+        ((10, 10, 10), ">f4", False),  # torch knows the machine's byte order only
+        ((100, 100, 101), ">i2", False),
     ],
 )
 def test_what_the_submission_cannot_scale_is_known(shape, dtype, can):

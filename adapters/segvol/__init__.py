@@ -33,4 +33,4 @@ def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
         raise AdapterError("segvol needs torch: pip install 'segbench[segvol]'") from error
     from .predictor import load
 
-    return load(Path(weights), device)
+    return load(Path(weights).expanduser(), device)

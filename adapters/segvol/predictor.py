@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,15 @@ class SegVol:
 
     def __init__(self, network: SegVolNetwork, device: torch.device, sha256: str | None) -> None:
         self.network, self.device = network.to(device), device
-        self.info = AdapterInfo("segvol", "1", LICENCE, sha256, prompts=("box",), note=NOTE)
+        self.info = AdapterInfo(
+            "segvol",
+            "1",
+            LICENCE,
+            sha256,
+            prompts=("box",),
+            deterministic=device.type == "cpu",
+            note=NOTE,
+        )
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Normalise the image, cut it to what is not background, and embed it as a whole."""
@@ -142,15 +151,33 @@ def load(weights: Path, device: str) -> SegVol:
             f"segvol: {found}; segbench models says where they come from, "
             "--option weights=FILE names them"
         )
-    try:
-        # mapped, not read: the file also holds the optimizer
-        saved = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        words = " ".join(str(error).split())[:300]
-        raise AdapterError(f"{weights.name}: not a checkpoint of tensors: {words}") from error
-    network = network_from(saved.get("model_state_dict", saved), weights.name)
+    state = read_state(weights)
     with weights.open("rb") as content:
-        digest = hashlib.sha256()
-        for block in iter(lambda: content.read(1 << 20), b""):
-            digest.update(block)
-    return SegVol(network, chosen_device(device), digest.hexdigest())
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return SegVol(network_from(state, weights.name), chosen_device(device), sha256)
+
+
+def read_state(weights: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name, reading nothing else of it into memory.
+
+    Raises
+    ------
+    AdapterError
+        If it is none, or rebuilding it would call anything.
+    """
+    # mapped, not read: the file also holds the optimizer; torch's older format cannot be
+    mapped = zipfile.is_zipfile(weights)
+    try:
+        saved = torch.load(weights, map_location="cpu", weights_only=True, mmap=mapped)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError) as error:
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        raise AdapterError(f"{weights.name}: not a checkpoint of tensors: {words}") from error
+    state = saved.get("model_state_dict", saved) if isinstance(saved, dict) else saved
+    if not isinstance(state, dict):
+        raise AdapterError(
+            f"{weights.name}: expected tensors by name, found {type(state).__name__}"
+        )
+    strange = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise AdapterError(f"{weights.name}: {strange[0]!r}: expected a tensor")
+    return state
