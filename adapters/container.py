@@ -4,148 +4,150 @@
 there; ``--model 'command:PROGRAM {inputs} {outputs}'`` runs any program. One call a step: it finds
 ``inputs/CASE.npz`` and leaves ``outputs/CASE.npz`` with ``segs``. Each call has folders of its own,
 so that an old answer is never taken for a new one, and never sees the reference or the network.
+With ``persistent=yes`` one call lives through many steps (docs/adapters.md).
 """
 
 from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
 import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
 from segbench.exchange import read_answer, write_input
 
-ENGINES = ("docker", "podman", "apptainer")
+from ._engines import container_words, ending_words, engine_here, identity_of
+from ._programs import Program
+
 CASE = "case.npz"
-LINES = 12
+
+
+@dataclass(frozen=True)
+class Command:
+    """How the program is called and ended, with places that each call fills in."""
+
+    words: Sequence[str]
+    ending: Sequence[str] = ()
+
+    def begin(self, folder: Folder, *, told: bool) -> Program:
+        """Start the program on a folder."""
+        places = {
+            "{inputs}": str(folder.inputs),
+            "{outputs}": str(folder.outputs),
+            "{name}": f"segbench-{uuid.uuid4().hex[:12]}",
+        }
+        words, ending = (
+            [fill(word, places) for word in each] for each in (self.words, self.ending)
+        )
+        return Program(words, ending, told=told)
+
+
+def fill(word: str, places: dict[str, str]) -> str:
+    """Put a call's places into one word of the command."""
+    for place, value in places.items():
+        word = word.replace(place, value)
+    return word
+
+
+class Folder:
+    """Inputs and outputs of a call; what cannot be removed when it ends is left to the system."""
+
+    def __init__(self) -> None:
+        # a container may leave what only its own user may remove
+        self._root = tempfile.TemporaryDirectory(
+            prefix="segbench-submission-", ignore_cleanup_errors=True
+        )
+        self.inputs, self.outputs = (Path(self._root.name, name) for name in ("inputs", "outputs"))
+        self.inputs.mkdir()
+        self.outputs.mkdir()
+        self.outputs.chmod(0o777)  # for an image with a user of its own; nobody else gets this far
+
+    def empty(self) -> None:
+        """Remove what an earlier step has left."""
+        for left in self.outputs.iterdir():
+            try:
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+            except OSError as error:
+                raise AdapterError(
+                    f"outputs/{left.name} of an earlier step cannot be removed: {error.strerror}"
+                ) from None
+
+    def answer(self) -> LabelMap:
+        """Return what the program left: a file, not a link to one that may be old."""
+        file = self.outputs / CASE
+        if not file.is_file() or file.is_symlink():
+            left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
+            raise AdapterError(f"expected outputs/{CASE} from the submission, it left {left}")
+        return read_answer(file)
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        self._root.cleanup()
 
 
 class Submission:
-    """Calls a program once a step; keeps nothing between steps but the image."""
+    """Asks a program once a step; keeps nothing between steps but the image.
 
-    def __init__(self, info: AdapterInfo, command: Command) -> None:
-        self.info, self._command = info, command
+    Parameters
+    ----------
+    seconds : float, optional
+        How long an answer may take.
+    persistent : bool
+        Whether one call of the program answers many steps.
+    """
+
+    outlives_worker = True  # a container does: the worker closes this also when it is ended itself
+
+    def __init__(
+        self, info: AdapterInfo, command: Command, seconds: float | None, *, persistent: bool
+    ) -> None:
+        self.info = info
+        self._command, self._seconds, self._persistent = command, seconds, persistent
+        self._folder: Folder | None = None
+        self._program: Program | None = None
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember the image."""
         self._image, self._labels = image, labels
 
     def step(self, said: Interactions) -> LabelMap:
-        """Write the input, run the program, read its answer."""
-        with tempfile.TemporaryDirectory(prefix="segbench-submission-") as folder:
-            inputs, outputs = Path(folder, "inputs"), Path(folder, "outputs")
-            inputs.mkdir()
-            outputs.mkdir()
-            write_input(inputs / CASE, self._image, self._labels, said)
-            self._command.run(inputs, outputs)
-            if not (outputs / CASE).exists():
-                left = ", ".join(sorted(file.name for file in outputs.iterdir())) or "nothing"
-                raise AdapterError(f"expected outputs/{CASE} from the submission, it left {left}")
-            return read_answer(outputs / CASE)
+        """Write the input, have it answered, read the answer."""
+        answered = False
+        try:
+            labels = self._answered(said)
+            answered = True
+        finally:
+            if not (answered and self._persistent):
+                self.close()
+        return labels
+
+    def _answered(self, said: Interactions) -> LabelMap:
+        if self._program is not None and not self._program.is_alive():
+            self.close()
+        if self._folder is None:
+            self._folder = Folder()
+        self._folder.empty()
+        write_input(self._folder.inputs / CASE, self._image, self._labels, said)
+        if self._program is None:
+            self._program = self._command.begin(self._folder, told=self._persistent)
+        if self._persistent:
+            self._program.answer(CASE, self._seconds)
+        else:
+            self._program.finish(self._seconds)
+        return self._folder.answer()
 
     def close(self) -> None:
-        """Nothing to release: each call ends with its step."""
-
-
-class Command:
-    """How the program is called; the arguments are made anew for each step's folders."""
-
-    def __init__(self, words: list[str]) -> None:
-        self._words = words
-
-    def run(self, inputs: Path, outputs: Path) -> None:
-        """Run the program; its exit status and last lines become the reason of a failure."""
-        places = {"{inputs}": str(inputs), "{outputs}": str(outputs)}
-        words = [fill(word, places) for word in self._words]
-        try:
-            done = subprocess.run(
-                words, capture_output=True, text=True, errors="replace", check=False
-            )
-        except OSError as error:
-            raise AdapterError(f"{words[0]} cannot be run: {error.strerror}") from None
-        if done.returncode != 0:
-            lines = (done.stdout + done.stderr).splitlines()[-LINES:]
-            raise AdapterError(
-                f"exit status {done.returncode}: " + "\n".join([shlex.join(words), *lines])
-            )
-
-
-def fill(word: str, places: dict[str, str]) -> str:
-    """Put the step's folders into one word of the command."""
-    for place, path in places.items():
-        word = word.replace(place, path)
-    return word
-
-
-def container_words(engine: str, image: str, *, memory: str, gpus: str, predict: str) -> list[str]:
-    """Return the engine's argument vector for one call, with places for the folders.
-
-    No network, inputs read-only, a memory limit; the container is removed when it ends.
-    """
-    if engine == "apptainer":
-        words = [
-            "apptainer",
-            "exec",
-            "--containall",
-            "--net",
-            "--network",
-            "none",
-            "--writable-tmpfs",
-        ]
-        words += ["--memory", memory, *(["--nv"] if gpus else [])]
-        words += [
-            "--bind",
-            "{inputs}:/workspace/inputs:ro",
-            "--bind",
-            "{outputs}:/workspace/outputs",
-        ]
-        return [*words, "--pwd", "/workspace", image, "/bin/sh", "-c", predict]
-    words = [engine, "run", "--rm", "--network", "none", "--memory", memory]
-    words += [] if not gpus else ["--gpus", gpus] if engine == "docker" else ["--device", gpus]
-    words += [
-        "--volume",
-        "{inputs}:/workspace/inputs:ro",
-        "--volume",
-        "{outputs}:/workspace/outputs",
-    ]
-    return [*words, image, "/bin/sh", "-c", predict]
-
-
-def engine_here(wanted: str) -> str:
-    """Return the engine to use: of docker, podman, apptainer the first that answers.
-
-    A client may be there without the service that it speaks to.
-    """
-    candidates = ENGINES if wanted == "auto" else (wanted,)
-    installed = [engine for engine in candidates if shutil.which(engine)]
-    if not installed:
-        raise AdapterError(
-            f"container: expected one of {', '.join(candidates)} on the path, found none"
-        )
-    found = next((engine for engine in installed if answers(engine)), None)
-    if found is None:
-        raise AdapterError(
-            f"container: {', '.join(installed)} is installed but does not answer; "
-            f"`{shlex.join(asked(installed[0]))}` says why"
-        )
-    return found
-
-
-def answers(engine: str) -> bool:
-    """Whether an engine can be spoken to."""
-    try:
-        done = subprocess.run(asked(engine), capture_output=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
-
-
-def asked(engine: str) -> list[str]:
-    """Return the question that shows whether an engine works; apptainer has no service."""
-    return [engine, "version" if engine == "apptainer" else "info"]
+        """End the program, or its container, and remove its folder."""
+        if self._program is not None:
+            self._program.end()
+        if self._folder is not None:
+            self._folder.remove()
+        self._program = self._folder = None
 
 
 def make_adapter(
@@ -155,20 +157,55 @@ def make_adapter(
     memory: str = "32g",
     gpus: str = "",
     predict: str = "sh predict.sh",
+    seconds: str = "",
+    persistent: str = "no",
+    name: str = "",
 ) -> Submission:
     """Make the adapter from ``container:IMAGE`` or ``command:TEMPLATE``."""
     if bool(image) == bool(command):
         raise AdapterError(
             "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}'"
         )
-    if command and not all(place in command for place in ("{inputs}", "{outputs}")):
-        raise AdapterError(f"command: expected {{inputs}} and {{outputs}} in it, found {command!r}")
+    if persistent not in ("yes", "no"):
+        raise AdapterError(f"persistent {persistent!r}: expected yes or no")
+    lives = persistent == "yes"
     if image:
+        engine = engine_here(engine)
+        version = identity_of(engine, image)
         words = container_words(
-            engine_here(engine), image, memory=memory, gpus=gpus, predict=predict
+            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=lives
         )
+        called = Command(words, ending_words(engine))
     else:
-        words = shlex.split(command)
-    name = image or Path(words[0]).name
-    info = AdapterInfo(name, licence="not known", deterministic=False, note=image or command)
-    return Submission(info, Command(words))
+        called, version = Command(words_of(command)), "not known"
+    info = AdapterInfo(
+        name or image or Path(called.words[0]).name,
+        version,
+        licence="not known",
+        deterministic=False,
+        note=image or command,
+    )
+    return Submission(info, called, limit(seconds), persistent=lives)
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of a command line as a shell would take them apart."""
+    if not all(place in command for place in ("{inputs}", "{outputs}")):
+        raise AdapterError(f"command: expected {{inputs}} and {{outputs}} in it, found {command!r}")
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise AdapterError(f"command: {command!r}: {error}") from None
+
+
+def limit(seconds: str) -> float | None:
+    """Return the option ``seconds`` as a number; none is no limit."""
+    if not seconds:
+        return None
+    try:
+        found = float(seconds)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < float("inf"):
+        raise AdapterError(f"seconds {seconds!r}: expected a positive number")
+    return found

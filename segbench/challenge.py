@@ -201,11 +201,12 @@ def write_prediction(file: Path, all_labels: Sequence[LabelMap]) -> None:
 def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6) -> None:
     """Write an ``.npz`` whole or not at all; equal arrays give equal bytes.
 
-    Object arrays are pickled by numpy: only write what segbench made itself.
+    Object arrays are pickled by numpy: only write what segbench made itself. Level 0 stores.
     """
+    how = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     # an entry opened by name is dated 1980: no clock in the bytes
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+    with zipfile.ZipFile(partial, "w", how, compresslevel=level) as archive:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 npy.write_array(stream, np.asanyarray(array), allow_pickle=True)

@@ -282,16 +282,23 @@ def train(name: str, arguments: tuple[str, ...]) -> None:
 )
 @click.option("--python", type=FILE, help="An interpreter.")
 @click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
-def predict(outputs: Path, **given: Any) -> None:
+@click.option("--persistent", is_flag=True, help="Answer each file named by a line on stdin.")
+def predict(outputs: Path, persistent: bool, **given: Any) -> None:
     """Answer one step of the challenge's contract: what a submission's predict.sh has to do.
 
     \b
     segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
     """
-    from segbench.predict import predict as answer
+    from segbench import predict as ends
 
-    files = answer(outputs=outputs, **given)
-    click.echo(f"{len(files)} answers in {outputs}")
+    folder = given.pop("inputs")
+    if persistent:
+        inputs = ends.inputs_named(folder, sys.stdin)
+        for _ in ends.predict(inputs=inputs, outputs=outputs, **given):
+            click.echo("segbench: done")
+    else:
+        files = list(ends.predict(inputs=ends.inputs_in(folder), outputs=outputs, **given))
+        click.echo(f"{len(files)} answers in {outputs}")
 
 
 @cli.group(invoke_without_command=True)

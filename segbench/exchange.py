@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.challenge import ChallengeFile, box_from_raw, raw_boxes, write_arrays
-from segbench.core import Box, Click, Image, Interactions, LabelMap, Prompt
+from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
 from segbench.errors import CaseError
 
 KINDS = {True: "fg", False: "bg"}
@@ -39,7 +39,7 @@ def write_input(file: Path, image: Image, labels: Sequence[int], said: Interacti
         arrays["clicks"] = raw_clicks(labels, said)
         arrays["clicks_order"] = raw_clicks_order(labels, said)
         arrays["prev_pred"] = said.previous
-    write_arrays(file, arrays, level=1)
+    write_arrays(file, arrays, level=0)  # the step's time runs
 
 
 def raw_clicks(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
@@ -67,10 +67,19 @@ def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
 
 
 def read_answer(file: Path) -> LabelMap:
-    """Return what a submission left, in whatever dtype it was written."""
+    """Return what a submission left.
+
+    Some submissions write floats, which the official script takes (PROTOCOL 3.4): whole numbers in
+    the range of label maps become integers. Everything else comes as it was written.
+    """
     with ChallengeFile(file) as left:
         labels: LabelMap = left.read("segs")
-    return labels
+    if labels.dtype.kind != "f" or not labels.size:
+        return labels
+    low, high = labels.min(), labels.max()
+    if not (low >= 0 and high <= MAX_LABEL and (labels == np.floor(labels)).all()):
+        return labels
+    return labels.astype(np.min_scalar_type(int(high)))
 
 
 # ---- the other end: being a submission -------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from segbench.adapter import resolve
@@ -17,47 +17,66 @@ from segbench.workplace import Environment
 
 def predict(
     model: str,
-    inputs: Path,
+    inputs: Iterable[Path],
     outputs: Path,
     *,
     options: Mapping[str, str] | None = None,
     python: Path | None = None,
     step_timeout: float = 900.0,
-) -> list[Path]:
-    """Answer every input file of the challenge's contract with one step of the adapter.
+) -> Iterator[Path]:
+    """Answer input files of the challenge's contract, each with one step of the adapter.
+
+    The model is loaded once. Every input holds all that was said, so that nothing needs to be known
+    of the one before.
 
     Parameters
     ----------
     model : str
         An adapter's name, or a path to its file or folder.
-    inputs, outputs : Path
-        ``inputs/CASE.npz`` holds the image and all that was said; ``outputs/CASE.npz`` gets
-        ``segs``.
+    inputs : iterable of Path
+        Files ``CASE.npz`` with the image and all that was said; each is asked for when the one
+        before is answered.
+    outputs : Path
+        A folder; its ``CASE.npz`` gets ``segs``.
 
-    Returns
-    -------
-    list of Path
-        The files written.
+    Yields
+    ------
+    Path
+        Each file written.
 
     Raises
     ------
     CaseError
-        If there is no input, or one cannot be read.
+        If an input cannot be read.
     AdapterError
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
-    files = sorted(inputs.glob("*.npz"))
-    if not files:
-        raise CaseError(f"{inputs}: expected .npz inputs, found none")
     file, implied = resolve(model)
     share = of_each_model(jobs=1)
     environment = Environment(interpreter_of(file, python), step_timeout, share)
     seat = Supervisor(file, implied | dict(options or {}), environment)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
-        return [_answer(seat, each, outputs / each.name) for each in files]
+        for each in inputs:
+            yield _answer(seat, each, outputs / each.name)
     finally:
         seat.close()
+
+
+def inputs_in(folder: Path) -> list[Path]:
+    """Return the input files of a folder, in name order; there must be one."""
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise CaseError(f"{folder}: expected .npz inputs, found none")
+    return files
+
+
+def inputs_named(folder: Path, lines: Iterable[str]) -> Iterator[Path]:
+    """Yield the file of a folder that each line names, as the lines come."""
+    for name in map(str.strip, lines):
+        if Path(name).name != name:
+            raise CaseError(f"{folder}: expected the name of a file in it, found {name!r}")
+        yield folder / name
 
 
 def _answer(seat: Supervisor, source: Path, target: Path) -> Path:

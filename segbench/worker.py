@@ -14,6 +14,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from segbench.adapter import Adapter
 
 VOXELS = ("at", "low", "high")
+SECONDS_TO_END = 5  # for what outlives this process, see close_when_ended
 
 
 def expose_segbench() -> None:
@@ -59,6 +61,8 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     except Exception as error:  # the supervisor decides what a failed load means
         reply(0, failure=told(error))
         return
+    if getattr(adapter, "outlives_worker", False):
+        close_when_ended(adapter)
     reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
     while True:
         request = requests.get()
@@ -66,6 +70,19 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
             adapter.close()
             return
         reply(request["number"], **attend(adapter, request, Path(folder), owner))
+
+
+def close_when_ended(adapter: Adapter) -> None:
+    """Close an adapter also when this process is ended: it holds what would live on, a container.
+
+    Others are not: a signal that waits for Python would wait for their computation.
+    """
+
+    def end(*_: object) -> None:
+        adapter.close()
+        os._exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def private_pipes() -> tuple[TextIO, TextIO]:
@@ -93,6 +110,8 @@ def listen(source: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
         for line in source:
             requests.put(json.loads(line))
         shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_END)
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()

@@ -36,6 +36,7 @@ ROOM_FOR_ARRAYS = 2 * 2**30
 STDERR_LINES, STDERR_BYTES = 12, 8192
 LONGEST_REASON, LONGEST_REPLY = 2000, 1 << 22  # characters, bytes
 SECONDS_TO_CLOSE = 10
+SECONDS_TO_END = 5  # after SIGTERM, which most models die of at once
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,11 @@ class Worker:
         return f"\nlast lines of stderr:\n{lines}" if lines else ""
 
     def _kill(self) -> None:
+        """End the process and its children; an adapter with more than that is told first."""
+        if self.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.terminate()
+                self._process.wait(SECONDS_TO_END)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

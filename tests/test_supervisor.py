@@ -192,7 +192,7 @@ def test_nothing_is_left_behind(seat):
 def test_the_worker_ends_when_its_supervisor_is_gone(seat):
     worker = seat()._worker
     worker._process.stdin.close()
-    assert worker._process.wait(10) == 0
+    assert worker._process.wait(10) == -signal.SIGTERM
     assert not worker.scratch.exists()
 
 

@@ -1,0 +1,127 @@
+"""A program that is run for an answer: its last lines, its time limit, and its end for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shlex
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from segbench.errors import AdapterError
+
+PERSISTENT = "SEGBENCH_PERSISTENT"  # set to 1 for a program that is to live through many steps
+DONE = "segbench: done"  # the line with which such a program says that its answer lies there
+LINES = 12
+SECONDS_TO_END = 30  # that an engine may take to end a container
+
+
+class Program:
+    """One run of a program, in a process group of its own, so that all of it can be ended.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The program and its arguments.
+    ending : sequence of str
+        What ends it if ending its processes is not enough: a container outlives its client.
+    told : bool
+        Whether it is told of steps by lines on its stdin; else that is empty.
+    """
+
+    def __init__(self, words: Sequence[str], ending: Sequence[str] = (), *, told: bool) -> None:
+        self._words, self._ending = words, ending
+        try:
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=os.environ | ({PERSISTENT: "1"} if told else {}),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AdapterError(f"{words[0]} cannot be run: {error.strerror}") from None
+        self._last: deque[str] = deque(maxlen=LINES)
+        self._said: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        """Take what it prints, so that no pipe fills up; None is its end."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._last.append(line.rstrip("\n"))
+            if line.strip() == DONE:
+                self._said.put(DONE)
+        self._said.put(None)
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def finish(self, seconds: float | None) -> None:
+        """Wait for its end.
+
+        Raises
+        ------
+        AdapterError
+            If it takes longer than it may, and is ended, or if its exit status is not 0.
+        """
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise self._too_late(seconds) from None
+        self._reader.join(timeout=1)  # a child that lives on may hold the pipe
+        if status != 0:
+            raise AdapterError(f"exit status {status}: {self._last_words()}")
+
+    def answer(self, line: str, seconds: float | None) -> None:
+        """Tell it of a step and wait until it says that it is done.
+
+        Raises
+        ------
+        AdapterError
+            If it takes longer than it may, and is ended, or if it ends.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # of one that has ended: its end is read below
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        try:
+            said = self._said.get(timeout=seconds)
+        except queue.Empty:
+            raise self._too_late(seconds) from None
+        if said is None:
+            status = self._process.wait(SECONDS_TO_END)
+            raise AdapterError(
+                f"persistent=yes: expected the line {DONE!r}, the program ended with exit status "
+                f"{status}: {self._last_words()}"
+            )
+
+    def end(self) -> None:
+        """End it and all that it has started."""
+        if self._ending and self.is_alive():
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(
+                    self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
+                )
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _too_late(self, seconds: float | None) -> AdapterError:
+        self.end()
+        return AdapterError(f"no answer within {seconds:g} s, ended: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        return "\n".join([shlex.join(self._words), *self._last])
