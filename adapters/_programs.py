@@ -56,10 +56,11 @@ class Program:
     def _read(self) -> None:
         """Take what it prints, so that no pipe fills up; None is its end."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._last.append(line.rstrip("\n"))
-            if line.strip() == DONE:
-                self._said.put(DONE)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._last.append(line.rstrip("\n"))
+                if line.strip() == DONE:
+                    self._said.put(DONE)
         self._said.put(None)
 
     def is_alive(self) -> bool:
@@ -115,6 +116,7 @@ class Program:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._reader.join(timeout=1)
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
