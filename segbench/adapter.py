@@ -33,7 +33,11 @@ PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
 class Adapter(Protocol):
-    """One model, able to segment one image at a time, prompt by prompt."""
+    """One model, able to segment one image at a time, prompt by prompt.
+
+    With an attribute ``outlives_worker`` that is true it is closed also when its process is made
+    to end: it holds what is no child of it, a container.
+    """
 
     info: AdapterInfo
 
