@@ -61,7 +61,10 @@ class Seat(Protocol):
         """Show a new image; a failure to take it shows in the answers."""
 
     def ask(self, said: Interactions) -> Answer:
-        """Return what the model answers; a failure is an answer, never an exception."""
+        """Return what the model answers, in an array that does not change afterwards.
+
+        A failure is an answer, never an exception.
+        """
 
 
 # ---- from a name to a file -------------------------------------------------------------------

@@ -106,7 +106,10 @@ class Bits:
         return np.unpackbits(octets, axis=-1, bitorder="little").view(bool)
 
     def surface(self) -> Bits:
-        """Return the corners whose eight voxels are neither all inside nor all outside."""
+        """Return the corners whose eight voxels are neither all inside nor all outside.
+
+        These are the surface of PROTOCOL 6.3.
+        """
         some, every = self.words[:-1] | self.words[1:], self.words[:-1] & self.words[1:]
         some, every = some[:, :-1] | some[:, 1:], every[:, :-1] & every[:, 1:]
         some |= _moved(some, -1)
@@ -174,7 +177,8 @@ def _moved(words: Words, by: int) -> Words:
 
     All rows are moved as if they were one, and what went on in the next row is cleared.
     """
-    moved, (whole, rest) = np.zeros_like(words), divmod(abs(by), WORD)
+    moved = np.zeros_like(words)
+    whole, rest = divmod(abs(by), WORD)
     if whole >= words.shape[2]:
         return moved
     # a negative move is a positive one with words and bits in the other order

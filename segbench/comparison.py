@@ -52,8 +52,8 @@ class Reference:
     """
 
     def __init__(self, label_map: LabelMap, labels: Iterable[int]) -> None:
-        self.labels = tuple(sorted(set(labels)))
-        self._in_fortran_order = _is_fortran(label_map)
+        self.labels = tuple(sorted(set(map(int, labels))))
+        self._in_fortran_order = in_fortran_order(label_map)
         self._label_map = np.ascontiguousarray(label_map)
         self._windows = label_windows(self._label_map)
         self._frames: dict[int, Window] = {}
@@ -61,7 +61,10 @@ class Reference:
         self._last: Comparison | None = None
 
     def compare(self, prediction: LabelMap) -> Comparison:
-        """Put a label map of the same shape beside the reference."""
+        """Put a label map beside the reference; neither may change afterwards."""
+        if prediction.shape != self._label_map.shape:
+            shapes = f"prediction {prediction.shape} and reference {self._label_map.shape}"
+            raise ValueError(f"{shapes}: expected one shape")
         voxels = np.ascontiguousarray(prediction)
         unknown: tuple[int, ...] = ()
         predicted = self._pack(voxels)
@@ -71,7 +74,7 @@ class Reference:
             self._fit(windows)
             predicted = self._pack(voxels)
             unknown = tuple(sorted(windows.keys() - set(self.labels)))
-        fortran = self._in_fortran_order and _is_fortran(prediction)
+        fortran = self._in_fortran_order and in_fortran_order(prediction)
         self._last = Comparison(prediction, predicted, dict(self._expected), fortran, unknown)
         return self._last
 
@@ -108,12 +111,13 @@ def label_windows(labels: LabelMap) -> dict[int, Window]:
     # slab by slab, because new memory costs more than looking at it; with a gap behind each row
     # no run of one label goes on in the next one
     _, height, width = inside.shape
-    rows = np.zeros((max(SLAB // (height * width), 1), height, width + 1), labels.dtype)
+    slab = min(max(SLAB // (height * width), 1), len(inside))
+    rows = np.zeros((slab, height, width + 1), labels.dtype)
     windows: dict[int, Window] = {}
-    for z in range(0, len(inside), len(rows)):
-        slab = rows[: len(inside) - z]
-        slab[..., :-1] = inside[z : z + len(rows)]
-        for label, window in _windows_of_runs(slab, (z, y.start, x.start)):
+    for z in range(0, len(inside), slab):
+        planes = rows[: len(inside) - z]
+        planes[..., :-1] = inside[z : z + slab]
+        for label, window in _windows_of_runs(planes, (z, y.start, x.start)):
             windows[label] = enclosing([window, windows.get(label, window)])
     return dict(sorted(windows.items()))
 
@@ -148,5 +152,6 @@ def _grown(window: Window, shape: tuple[int, ...]) -> Window:
     )
 
 
-def _is_fortran(array: NDArray[Any]) -> bool:
+def in_fortran_order(array: NDArray[Any]) -> bool:
+    """Whether an array lies in memory in Fortran order only, which decides ties (PROTOCOL 4.2)."""
     return array.flags.f_contiguous and not array.flags.c_contiguous

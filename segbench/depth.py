@@ -19,9 +19,11 @@ from segbench import threads
 from segbench.bits import Positions, Window
 from segbench.core import Mask
 
+# Chosen by timing on the volumes of tests/bench; they decide how fast the answer comes, not which.
 THIN = 0.15  # a component that fills less of its box is peeled
 PEELED = 16  # voxels; what is deeper is measured
 PAIRS = 50_000  # up to so many pairs of voxel and neighbour are looked up at once
+ENOUGH = 4  # times the voxels of the room may be looked at before measuring it all is cheaper
 
 
 def deepest_voxels(component: Mask, *, max_fine_voxels: int) -> Positions:
@@ -60,13 +62,13 @@ def _peel(room: Mask) -> Positions | None:
     if not len(at):
         at, spheres = np.flatnonzero(room), _spheres()
     strides = np.array([room.shape[1] * room.shape[2], room.shape[2], 1])
-    inside, budget = room.ravel(), 4 * room.size
+    inside, budget = room.ravel(), ENOUGH * room.size
     for sphere in spheres:
         # voxels this deep have all these neighbours in the room, at worst on its faces
         deeper, looked_up = _with_all(inside, at, sphere @ strides)
         if not len(deeper):
             return at
-        at, budget = deeper, budget - 3 * looked_up
+        at, budget = deeper, budget - 3 * looked_up  # a look-up costs three voxels of measuring
         if budget < 0:
             break
     return None
@@ -144,9 +146,9 @@ def _cores(room: Mask) -> tuple[list[tuple[float, Window]], int]:
     """
     cells = _blocks(np.pad(room, [(0, size % 2) for size in room.shape]), np.logical_and)
     depth = np.sqrt(_squares(cells, black_border=True))
-    slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())
+    slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())  # and more than float32 rounds
     candidates = cc3d.connected_components((depth >= greatest - slack).view(np.uint8))
-    reach = int(2 * greatest + slack) + 2
+    reach = int(2 * greatest + slack) + 2  # beyond the greatest depth that there can be
     cores, looked_at = [], 0
     for box in find_objects(candidates):
         bound = 2 * float(depth[box].max()) + slack
@@ -154,7 +156,7 @@ def _cores(room: Mask) -> tuple[list[tuple[float, Window]], int]:
         core = tuple(slice(2 * side.start, min(2 * side.stop, size)) for side, size in sides)
         cores.append((bound, core))
         looked_at += math.prod(side.stop - side.start + 2 * reach for side in core)
-    if looked_at > 4 * room.size:
+    if looked_at > ENOUGH * room.size:
         return [(math.inf, tuple(slice(0, size) for size in room.shape))], 0
     return cores, reach
 

@@ -37,7 +37,7 @@ def distances_mm(
 def areas_in_official_order(
     areas: NDArray[np.float64], distances_mm: NDArray[np.float64], tolerance_mm: float
 ) -> tuple[float, float]:
-    """Return the area within tolerance and the whole, added up as the official script does."""
+    """Return the area within tolerance and the whole, as the script adds (PROTOCOL 6.5)."""
     order = np.lexsort((areas, distances_mm))
     within, areas = (distances_mm <= tolerance_mm)[order], areas[order]
     return _chunked_sum(areas[within]), _chunked_sum(areas)

@@ -21,4 +21,5 @@ def keep_freed() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # other C libraries, other systems
         return False
-    return all(map(mallopt, (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD), (LARGEST_BLOCK, LARGEST_REST)))
+    kept = (M_MMAP_THRESHOLD, LARGEST_BLOCK), (M_TRIM_THRESHOLD, LARGEST_REST)
+    return all(mallopt(which, size) for which, size in kept)

@@ -42,7 +42,7 @@ class Ruler:
 
 
 def ruler(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> Ruler:
-    """Make a ruler for one voxel spacing."""
+    """Make a ruler for one voxel spacing (PROTOCOL 6.3: the published table of areas)."""
     z, y, x = (float(side) for side in spacing)  # float64 first: a float32 0.8 is not 0.8
     areas = create_table_neighbour_code_to_surface_area((z, y, x))[MIRRORED]
     return Ruler((z, y, x), areas, tolerance_mm, exact_sum)
@@ -154,7 +154,7 @@ def surface_dice(
 
 
 def surface_agreement(prediction: Surface, reference: Surface) -> float:
-    """Return the share of two surfaces of one frame that agrees, as `surface_dice`."""
+    """Return the share of two surfaces of one frame that agrees (PROTOCOL 6.5, 6.6)."""
     if not prediction.corners.count or not reference.corners.count:
         return math.nan if prediction.corners.count == reference.corners.count else 0.0
     # the reference first: without exact_sum the order of two terms plays no part
@@ -174,7 +174,7 @@ def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
 
 
 def _within(surface: Surface, other: Surface) -> Mask:
-    """Return for each corner of ``surface`` whether ``other`` is within tolerance."""
+    """Return for each corner whether the other surface is within tolerance (PROTOCOL 6.4)."""
     tolerance_mm = surface.ruler.tolerance_mm
     if np.count_nonzero(other.reach(1.0) >= 0) > MAX_ROWS or (
         other.doubtful is not None and other.doubtful.look_up(surface.corners.at).any()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segbench.challenge import ChallengeFile
-from segbench.comparison import Comparison
+from segbench.comparison import Comparison, in_fortran_order
 from segbench.core import Case, CaseResult, LabelMap, Settings, StepResult
 from segbench.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
@@ -122,17 +122,23 @@ def check_case(
         previous = None  # what stood before the first kept step is not known
     for step, labels in zip(steps, predictions, strict=True):
         if previous is not None and step.step > 0:
-            yield _check_clicks(
-                result, step.step, scorer.reference.compared(previous), run.settings
-            )
+            comparison = scorer.reference.compared(previous)
+            yield _check_clicks(result, case, step.step, comparison, run.settings)
         if step.failure is None:
             yield from _check_step(result.case, step, labels, scorer)
         previous = labels
 
 
-def _check_clicks(result: CaseResult, step: int, previous: Comparison, settings: Settings) -> Check:
+def _check_clicks(
+    result: CaseResult, case: Case, step: int, previous: Comparison, settings: Settings
+) -> Check:
+    stored = result.rounds[step]
     clicks = corrective_clicks(previous, settings=settings)
-    return Check(result.case, f"step {step} clicks", result.rounds[step], clicks)
+    if clicks != stored and in_fortran_order(case.reference):
+        # stored label maps have lost their memory order, which decides ties (PROTOCOL 4.2)
+        other = corrective_clicks(replace(previous, in_fortran_order=True), settings=settings)
+        clicks = other if other == stored else clicks
+    return Check(result.case, f"step {step} clicks", stored, clicks)
 
 
 def _check_step(case: str, step: StepResult, labels: LabelMap, scorer: Scorer) -> Iterator[Check]:

@@ -14,7 +14,7 @@ def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
     """Return the labels that are scored: all values of the reference but the smallest, ascending.
 
     The smallest value is the background whatever it is, as in the official script: a reference
-    without 0 loses its first label.
+    without 0 loses its first label (PROTOCOL 1.1).
     """
     labels = tuple(label_windows(reference))
     return labels if reference.min() == 0 else labels[1:]

@@ -32,7 +32,8 @@ def interact(
 
     The model is asked in every step, also when no label has a new click; after a failed step the
     clicks are made from the last answer, zeros before the first (PROTOCOL 3.1, 9). A ``reference``
-    that a scorer has already compared with the last answer is not compared again.
+    that a scorer has already compared with the last answer is not compared again. An answer must
+    not change once it is given.
     """
     reference = reference or Reference(case.reference, case.labels)
     seat.start(case.image, case.labels)

@@ -20,8 +20,13 @@ VARIABLES = (
 
 
 def of_each_model(jobs: int, wanted: int | None = None) -> int:
-    """Return the threads of each model: as wanted, or as the environment says, or its share."""
-    return wanted or _said() or max(1, processors() // jobs)
+    """Return the threads of each model: as wanted, or its share; less if the environment says so.
+
+    What the environment says is said without a thought of jobs, and must not give more than there
+    are processors.
+    """
+    share = max(1, processors() // jobs)
+    return wanted or min(_said() or share, share)
 
 
 def _said() -> int | None:

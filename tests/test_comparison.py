@@ -142,3 +142,8 @@ def test_labels_that_are_not_compared_are_known():
     standard = Reference(reference, (1, 3))
     assert standard.compare(prediction).unknown == (2, 9)
     assert standard.compare(reference).unknown == ()
+
+
+def test_label_maps_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 3, 5\) and reference \(2, 3, 4\): expected one"):
+        Reference(np.ones((2, 3, 4), np.uint8), (1,)).compare(np.ones((2, 3, 5), np.uint8))

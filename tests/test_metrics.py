@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from segbench.bits import pack_mask
+from segbench.distances import distances_mm as distances_one_by_one
 from segbench.metrics import dice, ruler, surface_dice, surface_of
 
 thorough = settings(max_examples=200, deadline=None, derandomize=True)
@@ -104,13 +105,21 @@ def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
 
 
 @pytest.mark.parametrize(
-    ("side_mm", "tolerance_mm"),
-    [(0.3, 0.8999999999999999), (0.3, 1.236931687685298), (0.7, 2.6191601707417584)],
+    ("side_mm", "tolerance_mm", "seed"),
+    [
+        (0.3, 0.8999999999999999, 5),
+        (0.3, 0.8999999999999999, 761),
+        (0.3, 1.236931687685298, 5),
+        (0.3, 1.236931687685298, 158),
+        (0.7, 2.6191601707417584, 5),
+        (0.7, 2.6191601707417584, 209),
+    ],
 )
-def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm):
-    # offsets of one true length have several float64 lengths here, on both sides of the tolerance
-    spacing = (side_mm,) * 3
-    prediction, reference = np.random.default_rng(1).random((2, 12, 13, 14)) < 0.01
+def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm, seed):
+    # offsets of one true length have several float64 lengths here, on both sides of the tolerance;
+    # with these seeds the length that scipy happens to take is not the shortest
+    spacing, rng = (side_mm,) * 3, np.random.default_rng([seed])
+    prediction, reference = rng.random((2, 9, 9, 10)) < rng.choice([0.004, 0.01, 0.03])
     distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
@@ -126,13 +135,21 @@ def test_some_surfaces_have_corners_in_doubt():
     assert surface_of(pack_mask(mask), ruler((1, 1, 1), 2.0)).doubtful is None
 
 
-def test_a_reach_of_very_many_voxels_is_measured_instead():
+def test_a_reach_of_very_many_voxels_is_measured_instead(monkeypatch):
+    measured = []
+
+    def distances_mm(*given):
+        measured.append(given)
+        return distances_one_by_one(*given)
+
+    monkeypatch.setattr("segbench.metrics.distances_mm", distances_mm)
     prediction, reference = np.random.default_rng(2).random((2, 150, 150, 3)) < 1e-4
     spacing, tolerance_mm = (0.02, 0.02, 1.0), 1.7
     distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
     assert 0 < expected < 1
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
+    assert len(measured) == 2
 
 
 @pytest.mark.parametrize("tolerance_mm", [0.0, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5])

@@ -1,6 +1,7 @@
 """Label maps, named and stored beside the session: whole files, exact hashes, any dtype."""
 
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -125,3 +126,23 @@ def test_the_same_maps_make_the_same_bytes_and_the_same_as_at_once(tmp_path):
     write_prediction(tmp_path / "c.npz", maps(1, 2, 3))
     with np.load(tmp_path / "a.npz") as ours, np.load(tmp_path / "c.npz") as other:
         np.testing.assert_array_equal(ours["all_segs"], other["all_segs"])
+
+
+def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path, monkeypatch):
+    disk, store = threading.Event(), PredictionWriter._store
+
+    def slow(writer, labels):
+        disk.wait(10)
+        store(writer, labels)
+
+    monkeypatch.setattr(PredictionWriter, "_store", slow)
+    with PredictionWriter(tmp_path / "CT_a.npz", BACKLOG + 1) as writer:
+        for labels in maps(*range(BACKLOG)):
+            writer.add(labels)
+        third = threading.Thread(target=writer.add, args=maps(9))
+        third.start()
+        third.join(0.3)
+        assert third.is_alive()
+        disk.set()
+        third.join(10)
+        assert not third.is_alive()

@@ -7,7 +7,7 @@ import pytest
 
 import segbench
 from segbench import evaluation
-from segbench.challenge import write_case, write_prediction
+from segbench.challenge import write_arrays, write_case, write_prediction
 from segbench.errors import CaseError, RunError
 from segbench.rescore import rescore
 from segbench.results import case_file
@@ -32,6 +32,41 @@ def test_an_untouched_run_is_equal_in_every_fact(run):
     # per case: 5 rounds of clicks; per answered step a prediction and 2 labels of 2 scores
     assert len(found.checks) == 3 * 5 + (5 + 4 + 5) * 5
     assert found.different == ()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_ties_decided_by_a_memory_order_that_is_no_longer_known_are_equal(tmp_path, order):
+    reference = np.zeros((6, 7, 8), np.uint8, order="F")
+    (tmp_path / "val").mkdir()
+    reference[0, 0, 4] = reference[4, 0, 0] = 1  # which comes first depends on the order
+    write_arrays(
+        tmp_path / "val" / "CT_a.npz",
+        {"imgs": reference * 9, "gts": reference, "spacing": np.ones(3)},
+    )
+    (tmp_path / "still.py").write_text(f"""
+import numpy as np
+from segbench.core import AdapterInfo
+
+class Still:
+    info = AdapterInfo("still")
+
+    def start(self, image, labels):
+        self.shape = image.voxels.shape
+
+    def step(self, said):
+        return np.zeros(self.shape, np.uint8, order={order!r})
+
+    def close(self):
+        pass
+
+make_adapter = Still
+""")
+    outcome = segbench.evaluate(
+        str(tmp_path / "still.py"), tmp_path / "val", tmp_path / "run", in_process=True
+    )
+    clicks = {click.at for said in outcome.run.cases[0].rounds[2:] for click in said}
+    assert clicks == {{"C": (0, 0, 4), "F": (4, 0, 0)}[order]}
+    assert rescore(tmp_path / "run").different == ()
 
 
 def test_a_changed_score_is_found(run):

@@ -47,7 +47,8 @@ def test_models_never_have_more_threads_than_there_are_processors(monkeypatch):
     assert of_each_model(100) == 1
 
 
-def test_what_the_user_says_wins_over_the_environment_and_that_over_the_share(monkeypatch):
+def test_what_the_user_says_wins_and_the_environment_may_ask_for_less(monkeypatch):
+    monkeypatch.setattr(threads, "processors", lambda: 8)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
     assert of_each_model(1) == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
@@ -55,6 +56,9 @@ def test_what_the_user_says_wins_over_the_environment_and_that_over_the_share(mo
     assert of_each_model(1, wanted=5) == 5
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert of_each_model(1) == 3
+    assert of_each_model(8) == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    assert of_each_model(2) == 4
 
 
 def test_there_is_a_processor():

@@ -4,6 +4,7 @@
 process of its own. CPU seconds are compared, because wall seconds depend on what else is running.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Settings
+from segbench.memory import keep_freed
 from segbench.scoring import Scorer
 from segbench.simulator import corrective_clicks
 from tests.bench import reference as plain
@@ -21,6 +23,7 @@ from tests.bench.replay import IMPLEMENTATIONS, save
 from tests.bench.volumes import VOLUMES, Volume, organs, three, with_errors
 
 pytestmark = pytest.mark.slow
+keep_freed()  # as a run does
 
 BARS = {"three": 60, "organs": 110, "vessel": 90}  # times less CPU for a whole case with boxes
 EMPTY_BAR = 12  # for the first step without boxes
@@ -111,15 +114,18 @@ def cpu_seconds(work, rounds=ROUNDS):
 def phases(volume):
     """Return what to call for each phase of a step; what is kept over steps is there already."""
     labels, scored = volume.labels, volume.prediction
+    # in turns, because what was counted of a prediction is remembered while it stays
+    turns = itertools.cycle((np.roll(scored, 1, axis=2), scored))
     scorer = Scorer(volume.reference, labels, volume.spacing)
     shut = Scorer(volume.reference, labels, volume.spacing, NEVER)
     for each in (scorer, shut):
-        each.score(0, scored)
+        each.score(0, next(turns))
+        each.score(0, next(turns))
     comparison = scorer.reference.compared(scored)
     return {
         "clicks": lambda: corrective_clicks(comparison),
-        "DSC": lambda: shut.score(0, scored),
-        "DSC and NSD": lambda: scorer.score(0, scored),
+        "DSC": lambda: shut.score(0, next(turns)),
+        "DSC and NSD": lambda: scorer.score(0, next(turns)),
     }
 
 
@@ -198,4 +204,4 @@ def test_how_far_the_floor_is(folders, show):
             f"({prediction.nbytes / read / 1e9:.0f} GB/s), a step {spent * 1e3:.0f} ms: "
             f"{spent / read:.0f} times"
         )
-        assert spent > read
+        assert read < spent < 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 import segbench
 
 PACKAGE = Path(segbench.__file__).parent
-HOW = ("bits", "comparison", "depth", "memory", "metrics")  # what was written to be fast
-WHAT = ("simulator", "scoring")  # the rules that make use of it
+HOW = ("bits", "comparison", "depth", "metrics")  # what was written to be fast
+WHAT = ("simulator", "scoring", "distances", "memory")  # rules, ties and audits, once a case
 MOST = 450  # lines
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 BLANK |= {tokenize.ENDMARKER}
