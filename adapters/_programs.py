@@ -117,17 +117,27 @@ class Program:
     def end(self) -> None:
         """End it and all that it has started."""
         unfinished = self._process.poll() != 0  # a client that died says nothing of its container
+        found = not unfinished or self._container_ended()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        if unfinished and self._ending:
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(
-                    self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
-                )
-            self._ending = ()
+        if not found:
+            self._container_ended()  # its client may have been about to start it
+        self._ending = ()
         self._reader.join(timeout=1)
         self._close_stdin()
+
+    def _container_ended(self) -> bool:
+        """End its container, if it is one; return whether that was found."""
+        if not self._ending:
+            return True
+        try:
+            done = subprocess.run(
+                self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
 
     def _close_stdin(self) -> None:
         if self._process.stdin is not None:

@@ -140,24 +140,34 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
 
 @pytest.fixture
 def program(tmp_path):
-    """Return a function that starts a shell's line; what ends its container makes a file."""
+    """Return a function that starts a shell's line; what ends its container notes that."""
     file, implied = resolve(command(tmp_path))
     load(file, implied)
     module = sys.modules["segbench_adapter_container._programs"]
 
-    def start(line, *, told=False):
-        return module.Program(["sh", "-c", line], ["touch", str(tmp_path / "killed")], told=told)
+    def start(line, *, told=False, ending=":"):
+        noted = f"echo >> {tmp_path / 'killed'}; {ending}"
+        return module.Program(["sh", "-c", line], ["sh", "-c", noted], told=told)
 
     return start
 
 
-@pytest.mark.parametrize(("line", "killed"), [("exit 0", False), ("kill -9 $$", True)])
-def test_only_a_client_that_ended_well_speaks_for_its_container(program, tmp_path, line, killed):
-    called = program(line)
+@pytest.mark.parametrize(
+    ("line", "ending", "times"),
+    [
+        ("exit 0", ":", 0),
+        ("kill -9 $$", ":", 1),  # a client that died says nothing of its container
+        ("kill -9 $$", "exit 1", 2),  # not there yet: its client was about to start it
+    ],
+)
+def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, line, ending, times):
+    called = program(line, ending=ending)
     with contextlib.suppress(AdapterError):
         called.finish(10)
     called.end()
-    assert (tmp_path / "killed").exists() is killed
+    called.end()
+    noted = tmp_path / "killed"
+    assert (noted.read_text() if noted.exists() else "") == "\n" * times
 
 
 @pytest.mark.parametrize(("rest", "killed"), [("read x; touch {}", False), ("sleep 60", True)])
