@@ -17,6 +17,7 @@ from segbench.errors import AdapterError
 PERSISTENT = "SEGBENCH_PERSISTENT"  # set to 1 for a program that is to live through many steps
 DONE = "segbench: done"  # the line with which such a program says that its answer lies there
 LINES = 12
+SECONDS_TO_LEAVE = 2  # a worker that is ended itself has five for all
 SECONDS_TO_END = 30  # that an engine may take to end a container
 
 
@@ -106,19 +107,41 @@ class Program:
                 f"{status}: {self._last_words()}"
             )
 
+    def leave(self) -> None:
+        """Let one that waits for the next step end by itself, then end what is left of it."""
+        self._close_stdin()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_LEAVE)
+        self.end()
+
     def end(self) -> None:
         """End it and all that it has started."""
-        if self._ending and self.is_alive():
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(
-                    self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
-                )
+        unfinished = self._process.poll() != 0  # a client that died says nothing of its container
+        found = not unfinished or self._container_ended()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if not found:
+            self._container_ended()  # its client may have been about to start it
+        self._ending = ()
         self._reader.join(timeout=1)
+        self._close_stdin()
+
+    def _container_ended(self) -> bool:
+        """End its container, if it is one; return whether that was found."""
+        if not self._ending:
+            return True
+        try:
+            done = subprocess.run(
+                self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
+    def _close_stdin(self) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # of one that has ended
                 self._process.stdin.close()
 
     def _too_late(self, seconds: float | None) -> AdapterError:

@@ -58,11 +58,8 @@ class Folder:
     """Inputs and outputs of a call; what cannot be removed when it ends is left to the system."""
 
     def __init__(self) -> None:
-        # a container may leave what only its own user may remove
-        self._root = tempfile.TemporaryDirectory(
-            prefix="segbench-submission-", ignore_cleanup_errors=True
-        )
-        self.inputs, self.outputs = (Path(self._root.name, name) for name in ("inputs", "outputs"))
+        self._root = Path(tempfile.mkdtemp(prefix="segbench-submission-"))
+        self.inputs, self.outputs = (self._root / name for name in ("inputs", "outputs"))
         self.inputs.mkdir()
         self.outputs.mkdir()
         self.outputs.chmod(0o777)  # for an image with a user of its own; nobody else gets this far
@@ -86,8 +83,8 @@ class Folder:
         return read_answer(file)
 
     def remove(self) -> None:
-        """Remove the folder."""
-        self._root.cleanup()
+        """Remove the folder; a container may leave what only its own user may remove."""
+        shutil.rmtree(self._root, ignore_errors=True)
 
 
 class Submission:
@@ -123,12 +120,12 @@ class Submission:
             answered = True
         finally:
             if not (answered and self._persistent):
-                self.close()
+                self._end()
         return labels
 
     def _answered(self, said: Interactions) -> LabelMap:
         if self._program is not None and not self._program.is_alive():
-            self.close()
+            self._end()
         if self._folder is None:
             self._folder = Folder()
         self._folder.empty()
@@ -142,6 +139,12 @@ class Submission:
         return self._folder.answer()
 
     def close(self) -> None:
+        """Let a program that waits go; end it or its container if it stays."""
+        if self._program is not None:
+            self._program.leave()
+        self._end()
+
+    def _end(self) -> None:
         """End the program, or its container, and remove its folder."""
         if self._program is not None:
             self._program.end()

@@ -8,6 +8,7 @@ ends. Standard library and numpy only, syntax of Python 3.9.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from segbench.adapter import Adapter
 
 VOXELS = ("at", "low", "high")
-SECONDS_TO_END = 5  # for what outlives this process, see close_when_ended
+SECONDS_TO_END = 5  # for what outlives this process, see closed_when_ended
 
 
 def expose_segbench() -> None:
@@ -61,28 +63,35 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     except Exception as error:  # the supervisor decides what a failed load means
         reply(0, failure=told(error))
         return
-    if getattr(adapter, "outlives_worker", False):
-        close_when_ended(adapter)
-    reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
-    while True:
-        request = requests.get()
-        if request["do"] == "close":
-            adapter.close()
-            return
-        reply(request["number"], **attend(adapter, request, Path(folder), owner))
+    with closed_when_ended(adapter, owner):
+        reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
+        while (request := requests.get())["do"] != "close":
+            reply(request["number"], **attend(adapter, request, Path(folder), owner))
+        adapter.close()
 
 
-def close_when_ended(adapter: Adapter) -> None:
-    """Close an adapter also when this process is ended: it holds what would live on, a container.
+@contextlib.contextmanager
+def closed_when_ended(adapter: Adapter, owner: int) -> Iterator[None]:
+    """Close an adapter also when this process is ended, if it holds what would live on.
 
-    Others are not: a signal that waits for Python would wait for their computation.
+    Others are not: a signal that waits for Python would wait for their computation. The handler
+    only raises: what it interrupts may hold a lock that closing needs.
     """
 
     def end(*_: object) -> None:
-        adapter.close()
-        os._exit(128 + signal.SIGTERM)
+        end_if_forked(owner)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise SystemExit(128 + signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, end)
+    outlives = getattr(adapter, "outlives_worker", False)
+    if outlives:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except SystemExit:
+        if outlives:
+            adapter.close()
+        raise
 
 
 def private_pipes() -> tuple[TextIO, TextIO]:

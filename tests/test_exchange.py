@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,12 @@ def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
         ]
         assert raw["clicks_order"].tolist() == [["fg", None], ["bg", "fg"]]
         assert raw["boxes"][0]["z_mid_x_max"] == 2
+
+
+def test_no_time_of_a_step_goes_into_compression(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+    with zipfile.ZipFile(tmp_path / "case.npz") as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
 def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):

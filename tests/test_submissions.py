@@ -1,11 +1,13 @@
 """Submissions as programs and containers: limits, endings, and one call for many steps."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import segbench
 from segbench import evaluation
 from segbench.adapter import LocalSeat, load, resolve
 from segbench.challenge import write_arrays, write_case
-from segbench.core import Box
+from segbench.core import Box, Interactions
 from segbench.errors import AdapterError
 from segbench.exchange import read_answer
 from segbench.leases import process_runs
@@ -122,6 +124,61 @@ def test_a_container_ends_with_a_step_that_takes_too_long(data, docker, tmp_path
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
     evaluation.close_seats()
     assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
+
+
+def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
+    data, tmp_path, monkeypatch
+):
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    outcome = segbench.evaluate(command(tmp_path, "hang"), data, tmp_path / "run", step_timeout=8)
+    assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
+    evaluation.close_seats()
+    assert gone(int((tmp_path / "notes.child").read_text()))
+    assert list(temporary.glob("segbench-submission-*")) == []
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Return a function that starts a shell's line; what ends its container notes that."""
+    file, implied = resolve(command(tmp_path))
+    load(file, implied)
+    module = sys.modules["segbench_adapter_container._programs"]
+
+    def start(line, *, told=False, ending=":"):
+        noted = f"echo >> {tmp_path / 'killed'}; {ending}"
+        return module.Program(["sh", "-c", line], ["sh", "-c", noted], told=told)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("line", "ending", "times"),
+    [
+        ("exit 0", ":", 0),
+        ("kill -9 $$", ":", 1),  # a client that died says nothing of its container
+        ("kill -9 $$", "exit 1", 2),  # not there yet: its client was about to start it
+    ],
+)
+def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, line, ending, times):
+    called = program(line, ending=ending)
+    with contextlib.suppress(AdapterError):
+        called.finish(10)
+    called.end()
+    called.end()
+    noted = tmp_path / "killed"
+    assert (noted.read_text() if noted.exists() else "") == "\n" * times
+
+
+@pytest.mark.parametrize(("rest", "killed"), [("read x; touch {}", False), ("sleep 60", True)])
+def test_a_program_that_waits_may_end_by_itself(program, tmp_path, rest, killed):
+    left = tmp_path / "left"
+    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", told=True)
+    called.answer("case.npz", 10)
+    called.leave()
+    assert left.exists() is not killed
+    assert (tmp_path / "killed").exists() is killed
+    assert not called.is_alive()
 
 
 def test_a_container_ends_with_segbench(data, docker, tmp_path):
@@ -254,6 +311,33 @@ def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
     assert list(folder.outputs.iterdir()) == []
     folder.remove()
     assert not folder.outputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("persistent", "failed"), [("no", [False] * 3), ("yes", [False, True, False])]
+)
+def test_what_cannot_be_removed_is_never_taken_for_an_answer(
+    tmp_path, make_case, monkeypatch, persistent, failed
+):
+    """A container's user may own what it leaves; each call has a folder of its own."""
+    case, unlink = make_case("CT_Toy_001"), os.unlink
+
+    def refusing(path, **rest):
+        if Path(path).name == "case.npz":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, **rest)
+
+    file, implied = resolve(command(tmp_path))
+    seat = LocalSeat(file, implied | {"persistent": persistent})
+    seat.start(case.image, case.labels)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "unlink", refusing)
+    said = Interactions((case.boxes,), np.zeros_like(case.reference))
+    answers = [seat.ask(said) for _ in failed]
+    seat.close()
+    assert [answer.failure is not None for answer in answers] == failed
+    if persistent == "yes":
+        assert "outputs/case.npz of an earlier step cannot be removed" in answers[1].failure
 
 
 # ---- how it is called ------------------------------------------------------------------------
