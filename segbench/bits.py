@@ -177,7 +177,7 @@ def _moved(words: Words, by: int) -> Words:
 
     All rows are moved as if they were one, and what went on in the next row is cleared.
     """
-    moved = np.zeros_like(words)
+    moved = np.zeros(words.shape, words.dtype)  # in C order: it is filled as one row
     whole, rest = divmod(abs(by), WORD)
     if whole >= words.shape[2]:
         return moved

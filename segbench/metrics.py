@@ -32,7 +32,7 @@ class Ruler:
     """How surfaces are measured: what is the same for all labels and steps of a case.
 
     ``exact_sum`` adds areas in the order of the official script and so gives its last bit; the
-    default is correctly rounded and the same on every platform. They differ by some 1e-16.
+    default does not depend on the order of the sum. They differ by some 1e-16.
     """
 
     spacing: Spacing  # mm

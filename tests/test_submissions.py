@@ -217,6 +217,23 @@ def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(data, t
     assert gone(int(starts[0]))
 
 
+@pytest.mark.parametrize("mode", ["dots", "twice"])
+def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(data, tmp_path, mode):
+    options = {"persistent": "yes", "seconds": "20"}
+    outcome = segbench.evaluate(command(tmp_path, mode), data, tmp_path / "run", options=options)
+    assert outcome.clean, failures(outcome)
+
+
+def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(data, tmp_path):
+    options = {"persistent": "yes", "seconds": "50"}
+    began = time.monotonic()
+    outcome = segbench.evaluate(
+        command(tmp_path, "orphan"), data, tmp_path / "run", options=options
+    )
+    assert "the program ended with exit status 3" in failures(outcome)[2]
+    assert time.monotonic() - began < 50
+
+
 def test_a_container_that_waits_is_told_by_lines(data, docker, tmp_path):
     outcome = segbench.evaluate(
         "container:team/model:v1", data, tmp_path / "run", options={"persistent": "yes"}

@@ -41,6 +41,11 @@ def hang():
     time.sleep(60)
 
 
+def leave_a_child():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    sys.exit(3)
+
+
 def leave_a_link(file, segs):
     np.savez_compressed(outputs.parent / "old.npz", segs=segs)
     (outputs / file.name).symlink_to(outputs.parent / "old.npz")
@@ -57,6 +62,7 @@ def answer(file):
         "fail": lambda: sys.exit("out of memory, says the model"),
         "silent": lambda: None,
         "hang": hang,
+        "orphan": leave_a_child,
         "link": lambda: leave_a_link(file, segs),
     }
     if mode in wrong and "clicks" in case.files and len(case["clicks_order"][0]) == 2:
@@ -69,7 +75,10 @@ if os.environ.get("SEGBENCH_PERSISTENT"):
     for line in sys.stdin:
         print("progress " * 10_000)  # noqa: T201
         answer(inputs / line.strip())
-        print("segbench: done", flush=True)  # noqa: T201
+        if mode == "dots":
+            print("...", end="", file=sys.stderr, flush=True)  # noqa: T201
+        for _ in range(2 if mode == "twice" else 1):
+            print("segbench: done", flush=True)  # noqa: T201
 else:
     for each in inputs.glob("*.npz"):
         answer(each)
