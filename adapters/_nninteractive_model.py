@@ -53,7 +53,7 @@ def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -
     AdapterError
         No folder is given, it is incomplete, or it leaves the fold open.
     """
-    place = Path(folder)
+    place = Path(folder).expanduser()
     problem = problem_of(place, described_by) if folder else "no model given"
     if problem:
         files = f"plans.json, dataset.json, {' or '.join(described_by)} and fold_0/{CHECKPOINT}"
