@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from segbench.errors import AdapterError
 
+from ._checkpoint import sha256_of
 from ._programs import PERSISTENT
 
 ENGINES = ("docker", "podman", "apptainer")
@@ -60,21 +60,13 @@ def identity_of(engine: str, image: str) -> str:
     if engine == "apptainer":
         if not Path(image).is_file():
             raise AdapterError(f"container: expected an image file for apptainer, found {image!r}")
-        return f"sha256:{_sha256_of(Path(image))}"
+        return f"sha256:{sha256_of(Path(image))}"
     done = _asked([engine, "image", "inspect", "--format", "{{.Id}}", image])
     if done is None or done.returncode != 0:
         raise AdapterError(
             f"container: {engine} has no image {image!r}: `{engine} pull` or load it"
         )
     return done.stdout.strip()
-
-
-def _sha256_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        for chunk in iter(lambda: content.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def engine_here(wanted: str) -> str:

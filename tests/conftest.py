@@ -55,3 +55,16 @@ def real_cases() -> Path:
     if not folder.is_dir():
         pytest.skip("the real scans (../shared/data/val) are not here")
     return folder
+
+
+@pytest.fixture
+def contiguous(tmp_path, make_case):
+    """Return a folder with one case of labels 1 and 2, as the official files have them."""
+    folder, case = tmp_path / "val", make_case("CT_Toy_001")
+    folder.mkdir()
+    reference = np.where(case.reference == 3, 2, case.reference).astype(np.uint8)
+    boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].drawn_at))
+    object.__setattr__(case, "reference", reference)
+    object.__setattr__(case, "boxes", boxes)
+    write_case(folder / "CT_Toy_001.npz", case)
+    return folder

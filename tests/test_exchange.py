@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import segbench
 from segbench import evaluation
 from segbench.adapter import load, resolve
-from segbench.challenge import write_arrays, write_case
+from segbench.challenge import write_arrays
 from segbench.cli import cli
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError, AdapterNotFound, CaseError
@@ -37,19 +37,6 @@ SAID = Interactions(
 def no_model_is_left():
     yield
     evaluation.close_seats()
-
-
-@pytest.fixture
-def contiguous(tmp_path, make_case):
-    """Return a folder with one case of labels 1 and 2, as the official files have them."""
-    folder, case = tmp_path / "val", make_case("CT_Toy_001")
-    folder.mkdir()
-    reference = np.where(case.reference == 3, 2, case.reference).astype(np.uint8)
-    boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].drawn_at))
-    object.__setattr__(case, "reference", reference)
-    object.__setattr__(case, "boxes", boxes)
-    write_case(folder / "CT_Toy_001.npz", case)
-    return folder
 
 
 def test_a_participant_finds_what_the_script_would_have_written(tmp_path):

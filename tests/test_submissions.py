@@ -17,8 +17,8 @@ import pytest
 import segbench
 from segbench import evaluation
 from segbench.adapter import LocalSeat, load, resolve
-from segbench.challenge import write_arrays, write_case
-from segbench.core import Box, Interactions
+from segbench.challenge import write_arrays
+from segbench.core import Interactions
 from segbench.errors import AdapterError
 from segbench.exchange import read_answer
 from segbench.leases import process_runs
@@ -30,19 +30,6 @@ FOLDER = Path(__file__).parent / "submissions"
 def no_model_is_left():
     yield
     evaluation.close_seats()
-
-
-@pytest.fixture
-def data(tmp_path, make_case):
-    """Return a folder with one case of labels 1 and 2, as the official files have them."""
-    folder, case = tmp_path / "val", make_case("CT_Toy_001")
-    folder.mkdir()
-    reference = np.where(case.reference == 3, 2, case.reference).astype(np.uint8)
-    boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].drawn_at))
-    object.__setattr__(case, "reference", reference)
-    object.__setattr__(case, "boxes", boxes)
-    write_case(folder / "CT_Toy_001.npz", case)
-    return folder
 
 
 @pytest.fixture
@@ -87,9 +74,9 @@ def gone(pid):
 # ---- limits and endings ----------------------------------------------------------------------
 
 
-def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(data, tmp_path):
+def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_path):
     outcome = segbench.evaluate(
-        command(tmp_path, "hang"), data, tmp_path / "run", options={"seconds": "5"}
+        command(tmp_path, "hang"), contiguous, tmp_path / "run", options={"seconds": "5"}
     )
     late = failures(outcome)
     assert [failure is None for failure in late] == [True, True, False, True, True, True]
@@ -98,10 +85,10 @@ def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(data, tmp_path):
     assert gone(int((tmp_path / "notes.child").read_text()))
 
 
-def test_a_late_container_is_ended_by_its_name(data, docker, tmp_path):
+def test_a_late_container_is_ended_by_its_name(contiguous, docker, tmp_path):
     (docker / "mode").write_text("hang")
     outcome = segbench.evaluate(
-        "container:team/model:v1", data, tmp_path / "run", options={"seconds": "5"}
+        "container:team/model:v1", contiguous, tmp_path / "run", options={"seconds": "5"}
     )
     assert "no answer within 5 s" in failures(outcome)[2]
     log = [line.split() for line in (docker / "log").read_text().splitlines()]
@@ -112,11 +99,11 @@ def test_a_late_container_is_ended_by_its_name(data, docker, tmp_path):
 
 
 @pytest.mark.parametrize("persistent", ["no", "yes"])
-def test_a_container_ends_with_a_step_that_takes_too_long(data, docker, tmp_path, persistent):
+def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tmp_path, persistent):
     (docker / "mode").write_text("hang")
     outcome = segbench.evaluate(
         "container:team/model:v1",
-        data,
+        contiguous,
         tmp_path / "run",
         options={"persistent": persistent},
         step_timeout=8,
@@ -127,11 +114,13 @@ def test_a_container_ends_with_a_step_that_takes_too_long(data, docker, tmp_path
 
 
 def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
-    data, tmp_path, monkeypatch
+    contiguous, tmp_path, monkeypatch
 ):
     (temporary := tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    outcome = segbench.evaluate(command(tmp_path, "hang"), data, tmp_path / "run", step_timeout=8)
+    outcome = segbench.evaluate(
+        command(tmp_path, "hang"), contiguous, tmp_path / "run", step_timeout=8
+    )
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
     evaluation.close_seats()
     assert gone(int((tmp_path / "notes.child").read_text()))
@@ -181,9 +170,17 @@ def test_a_program_that_waits_may_end_by_itself(program, tmp_path, rest, killed)
     assert not called.is_alive()
 
 
-def test_a_container_ends_with_segbench(data, docker, tmp_path):
+def test_a_container_ends_with_segbench(contiguous, docker, tmp_path):
     (docker / "mode").write_text("hang")
-    words = ["run", "--model", "container:team/model:v1", "--data", data, "--out", tmp_path / "run"]
+    words = [
+        "run",
+        "--model",
+        "container:team/model:v1",
+        "--data",
+        contiguous,
+        "--out",
+        tmp_path / "run",
+    ]
     run = subprocess.Popen([sys.executable, "-m", "segbench", *words])
     while not (docker / "notes.child").exists():
         time.sleep(0.1)
@@ -203,11 +200,11 @@ def test_in_process_the_callers_signals_are_left_alone(tmp_path):
 # ---- one call for many steps -----------------------------------------------------------------
 
 
-def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(data, tmp_path):
+def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contiguous, tmp_path):
     for how in ("no", "yes"):
         (tmp_path / "notes").unlink(missing_ok=True)
         outcome = segbench.evaluate(
-            command(tmp_path), data, tmp_path / how, options={"persistent": how}
+            command(tmp_path), contiguous, tmp_path / how, options={"persistent": how}
         )
         assert outcome.clean, failures(outcome)
         starts = (tmp_path / "notes").read_text().split()
@@ -218,25 +215,27 @@ def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(data, t
 
 
 @pytest.mark.parametrize("mode", ["dots", "twice"])
-def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(data, tmp_path, mode):
+def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(contiguous, tmp_path, mode):
     options = {"persistent": "yes", "seconds": "20"}
-    outcome = segbench.evaluate(command(tmp_path, mode), data, tmp_path / "run", options=options)
+    outcome = segbench.evaluate(
+        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+    )
     assert outcome.clean, failures(outcome)
 
 
-def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(data, tmp_path):
+def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, tmp_path):
     options = {"persistent": "yes", "seconds": "50"}
     began = time.monotonic()
     outcome = segbench.evaluate(
-        command(tmp_path, "orphan"), data, tmp_path / "run", options=options
+        command(tmp_path, "orphan"), contiguous, tmp_path / "run", options=options
     )
     assert "the program ended with exit status 3" in failures(outcome)[2]
     assert time.monotonic() - began < 50
 
 
-def test_a_container_that_waits_is_told_by_lines(data, docker, tmp_path):
+def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
     outcome = segbench.evaluate(
-        "container:team/model:v1", data, tmp_path / "run", options={"persistent": "yes"}
+        "container:team/model:v1", contiguous, tmp_path / "run", options={"persistent": "yes"}
     )
     assert outcome.clean, failures(outcome)
     assert len((docker / "notes").read_text().split()) == 1
@@ -250,22 +249,24 @@ def test_a_container_that_waits_is_told_by_lines(data, docker, tmp_path):
         ("hang", "no answer within 5 s, ended"),
     ],
 )
-def test_what_goes_wrong_costs_one_step_and_a_fresh_start(data, tmp_path, mode, reason):
+def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):
     options = {"persistent": "yes", "seconds": "5"}
-    outcome = segbench.evaluate(command(tmp_path, mode), data, tmp_path / "run", options=options)
+    outcome = segbench.evaluate(
+        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+    )
     found = failures(outcome)
     assert [failure is None for failure in found] == [True, True, False, True, True, True]
     assert found[2].startswith(f"step 2 failed: {reason}")
     assert len((tmp_path / "notes").read_text().split()) == 2
 
 
-def test_a_program_that_does_not_wait_is_told_what_is_expected(data, tmp_path):
+def test_a_program_that_does_not_wait_is_told_what_is_expected(contiguous, tmp_path):
     model = f"command:{sys.executable} -c 'pass' {{inputs}} {{outputs}}"
-    outcome = segbench.evaluate(model, data, tmp_path / "run", options={"persistent": "yes"})
+    outcome = segbench.evaluate(model, contiguous, tmp_path / "run", options={"persistent": "yes"})
     assert all("expected the line 'segbench: done'" in failure for failure in failures(outcome))
 
 
-def test_predict_waits_too_and_loads_its_model_once(data, tmp_path):
+def test_predict_waits_too_and_loads_its_model_once(contiguous, tmp_path):
     adapter = tmp_path / "counting.py"
     adapter.write_text(f"""
 from segbench.adapter import find, import_file
@@ -278,19 +279,21 @@ def make_adapter():
 """)
     words = f"{sys.executable} -m segbench predict --model {adapter}"
     through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}} --persistent"
-    outcome = segbench.evaluate(through, data, tmp_path / "yes", options={"persistent": "yes"})
+    outcome = segbench.evaluate(
+        through, contiguous, tmp_path / "yes", options={"persistent": "yes"}
+    )
     assert outcome.clean, failures(outcome)
     assert (tmp_path / "loads").read_text() == "x"
-    segbench.evaluate("boxfill", data, tmp_path / "direct", in_process=True)
+    segbench.evaluate("boxfill", contiguous, tmp_path / "direct", in_process=True)
     assert facts(tmp_path / "yes") == facts(tmp_path / "direct")
 
 
 # ---- what is answered ------------------------------------------------------------------------
 
 
-def test_whole_numbers_may_be_written_as_floats(data, tmp_path):
-    segbench.evaluate(command(tmp_path, "float"), data, tmp_path / "float")
-    segbench.evaluate(command(tmp_path), data, tmp_path / "whole")
+def test_whole_numbers_may_be_written_as_floats(contiguous, tmp_path):
+    segbench.evaluate(command(tmp_path, "float"), contiguous, tmp_path / "float")
+    segbench.evaluate(command(tmp_path), contiguous, tmp_path / "whole")
     assert facts(tmp_path / "float") == facts(tmp_path / "whole")
 
 
@@ -312,8 +315,8 @@ def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
     np.testing.assert_array_equal(found, values)
 
 
-def test_a_link_is_no_answer(data, tmp_path):
-    outcome = segbench.evaluate(command(tmp_path, "link"), data, tmp_path / "run")
+def test_a_link_is_no_answer(contiguous, tmp_path):
+    outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, tmp_path / "run")
     assert "expected outputs/case.npz from the submission, it left case.npz" in failures(outcome)[2]
 
 
@@ -408,12 +411,12 @@ def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
         load(file, {"image": "docker://team/model"})
 
 
-def test_a_run_does_not_go_on_with_another_image(data, docker, tmp_path):
-    segbench.evaluate("container:team/model:v1", data, tmp_path / "run")
+def test_a_run_does_not_go_on_with_another_image(contiguous, docker, tmp_path):
+    segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
     evaluation.close_seats()
     (docker / "id").write_text("sha256:5678")
     with pytest.raises(segbench.errors.RunError, match="sha256:5678"):
-        segbench.evaluate("container:team/model:v1", data, tmp_path / "run")
+        segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
