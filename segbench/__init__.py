@@ -88,12 +88,12 @@ def score(
     from segbench.core import Settings
     from segbench.dataset import label_map, spacing_mm
     from segbench.errors import CaseError
-    from segbench.scoring import score_once
+    from segbench.scoring import Scorer, evaluated_labels
 
     prediction = label_map(np.asarray(prediction), "prediction")
     reference = label_map(np.asarray(reference), "reference")
     if prediction.shape != reference.shape:
         raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")
     spacing = spacing_mm(np.asarray(spacing), "score")
-    rules = settings or Settings()
-    return score_once(prediction, reference, spacing, settings=rules, exact_sum=exact_sum)
+    labels, rules = evaluated_labels(reference), settings or Settings()
+    return Scorer(reference, labels, spacing, rules, exact_sum=exact_sum).score(0, prediction)

@@ -20,96 +20,84 @@ Words = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
 WORD = 64  # voxels
-ALL = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Bits:
-    """One bit a voxel of a frame of the volume; ``low`` is the voxel that bit (0, 0, 0) means."""
+    """One bit a voxel of a frame of the volume; ``low`` is the voxel that bit (0, 0, 0) means.
+
+    Errors, overlaps and surfaces are made of them (PROTOCOL 4.1, 5, 6.3).
+    """
 
     words: Words  # (z, y, x // 64), little-endian
     low: Voxel
 
     @property
     def shape(self) -> Voxel:
-        """The number of bits along each axis."""
+        """The number of bits along each axis, one empty voxel around included (PROTOCOL 6.3)."""
         depth, height, width = self.words.shape
         return depth, height, width * WORD
 
     @cached_property
     def count(self) -> int:
-        """The number of voxels in the mask."""
+        """The number of voxels in the mask (PROTOCOL 5)."""
         return int(np.bitwise_count(self.words).sum())
 
     @cached_property
     def at(self) -> Positions:
-        """The flat positions of the set bits in an array of `shape`, ascending."""
+        """The flat positions of the set bits in an array of `shape`, ascending (PROTOCOL 4.6)."""
         octets = self.words.ravel().view(np.uint8)
         used = np.flatnonzero(octets != 0)
         inside = np.flatnonzero(np.unpackbits(octets[used], bitorder="little").view(bool))
-        skipped = (used - np.arange(len(used))) * 8
-        at: Positions = skipped[inside >> 3] + inside
+        at: Positions = 8 * used[inside >> 3] + (inside & 7)
         return at
 
     def __and__(self, other: Bits) -> Bits:
-        """Return the voxels in both masks of one frame."""
+        """Return the voxels in both masks of one frame (PROTOCOL 5)."""
         return Bits(self.words & other.words, self.low)
 
     def __xor__(self, other: Bits) -> Bits:
-        """Return the voxels in exactly one of two masks of one frame."""
+        """Return the voxels in exactly one of two masks of one frame (PROTOCOL 4.1)."""
         return Bits(self.words ^ other.words, self.low)
 
-    def or_equal(self, other: Bits | None) -> Bits:
-        """Return the other if it is the same mask in the same frame, else this one."""
-        if other is None or other.low != self.low or not np.array_equal(other.words, self.words):
-            return self
-        return other
-
     def look_up(self, positions: Positions) -> Mask:
-        """Return for each flat position whether its bit is set."""
+        """Return for each flat position whether its bit is set (PROTOCOL 6.4)."""
         octets = self.words.ravel().view(np.uint8)[positions >> 3]
         found: Mask = (octets >> (positions & 7).astype(np.uint8) & 1).view(bool)
         return found
 
     def has(self, voxel: Voxel) -> bool:
-        """Return whether a voxel of the volume that lies in the frame is in the mask."""
+        """Return whether a voxel of the volume, one of the frame, is in the mask (PROTOCOL 4.7)."""
         z, y, x = (at - low for at, low in zip(voxel, self.low, strict=True))
         return bool(self.words[z, y, x // WORD] >> np.uint64(x % WORD) & np.uint64(1))
 
     def trimmed(self) -> Bits:
         """Cut away what is empty on all sides, along x in whole words; the mask must not be empty.
 
-        No empty voxel is left around.
+        No empty voxel is left around. Components are looked for in what is left (PROTOCOL 4.2).
         """
-        rows = np.bitwise_or.reduce(self.words, axis=2)
-        columns = np.bitwise_or.reduce(np.bitwise_or.reduce(self.words, axis=0), axis=0)
-        z, y, x = extent(rows.any(axis=1)), extent(rows.any(axis=0)), extent(columns)
+        z, y, x = occupied(self.words)
         low = self.low[0] + z.start, self.low[1] + y.start, self.low[2] + x.start * WORD
         return Bits(np.ascontiguousarray(self.words[z, y, x]), low)
 
     def tight(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
         """Return the first voxel, the sides and the bits of the box around a mask not empty.
 
-        Each row of the box begins with a new byte.
+        Each row of the box begins with a new byte. A label map is named by them (PROTOCOL 3).
         """
         part = self.trimmed()
-        columns = np.bitwise_or.reduce(np.bitwise_or.reduce(part.words, axis=0), axis=0)
-        x = extent(np.unpackbits(columns.view(np.uint8), bitorder="little"))
-        depth, height, width = *part.words.shape[:2], x.stop - x.start
-        rows = _moved(part.words, -x.start).view(np.uint8)[..., : -(-width // 8)]
-        low = *part.low[:2], part.low[2] + x.start
-        return low, (depth, height, width), rows
+        columns = np.bitwise_or.reduce(part.words, axis=(0, 1)).view(np.uint8)
+        used = np.flatnonzero(np.unpackbits(columns, bitorder="little"))
+        first, width = int(used[0]), int(used[-1] - used[0]) + 1
+        rows = _moved(part.words, -first).view(np.uint8)[..., : -(-width // 8)]
+        return (*part.low[:2], part.low[2] + first), (*part.shape[:2], width), rows
 
     def mask(self) -> Mask:
-        """Return one bool a bit, in an array of `shape`."""
-        octets = self.words.view(np.uint8)
-        return np.unpackbits(octets, axis=-1, bitorder="little").view(bool)
+        """Return one bool a bit, in an array of `shape` (PROTOCOL 4.2)."""
+        return np.unpackbits(self.words.view(np.uint8), axis=-1, bitorder="little").view(bool)
 
     def surface(self) -> Bits:
-        """Return the corners whose eight voxels are neither all inside nor all outside.
-
-        These are the surface of PROTOCOL 6.3.
-        """
+        """Return the corners whose eight voxels are not all alike (PROTOCOL 6.3)."""
         some, every = self.words[:-1] | self.words[1:], self.words[:-1] & self.words[1:]
         some, every = some[:, :-1] | some[:, 1:], every[:, :-1] & every[:, 1:]
         some |= _moved(some, -1)
@@ -119,39 +107,40 @@ class Bits:
         return Bits(corners, self.low)
 
     def codes(self, corners: Positions) -> NDArray[np.uint8]:
-        """Return which of the eight voxels around each corner are in the mask.
+        """Return which of the eight voxels around each corner are in the mask (PROTOCOL 6.3).
 
         Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
         """
         octets, (_, height, width) = self.words.ravel().view(np.uint8), self.words.shape
+        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each with the next
         byte, bit = corners >> 3, (corners & 7).astype(np.uint8)
         codes = np.zeros(len(corners), np.uint8)
         for number, (dz, dy) in enumerate(np.ndindex(2, 2)):
             start = byte + (dz * height + dy) * width * (WORD // 8)
-            pair = octets.take(start).astype(np.uint16)
             # the last bits of all have no neighbour, and no corner of a surface
-            pair |= octets.take(start + 1, mode="clip").astype(np.uint16) << 8
-            codes |= ((pair >> bit) & 3).astype(np.uint8) << (2 * number)
+            pair = pairs.take(start, mode="clip") >> bit
+            codes |= (pair & 3).astype(np.uint8) << (2 * number)
         return codes
 
     def spread(self, reach: NDArray[np.intp]) -> Bits:
         """Return the mask moved by, and united over, all offsets that a reach allows.
 
         ``reach[dz, dy]`` is the largest offset along x that goes with offsets ``dz`` and ``dy``,
-        to both sides of each axis, or -1 for none. What leaves the frame is lost.
+        to both sides of each axis, or -1 for none. What leaves the frame is lost (PROTOCOL 6.4).
         """
-        united, row = np.zeros_like(self.words), self.words.copy()
+        united = np.zeros_like(self.words)
+        row = left = right = self.words
         for dx in range(int(reach.max()) + 1):
             if dx:
-                row |= _moved(self.words, dx)
-                row |= _moved(self.words, -dx)
+                left, right = _moved(left, -1), _moved(right, 1)
+                row = row | left | right
             for dz, dy in np.argwhere(reach == dx).tolist():
                 _unite(united, row, dz, dy)
         return Bits(united, self.low)
 
 
 def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
-    """Return the voxels of one label in a frame of a label map."""
+    """Return the voxels of one label in a frame of a label map (PROTOCOL 4.1, 5)."""
     inside = labels[frame]
     depth, height, width = inside.shape
     mask = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD) * WORD), bool)
@@ -162,39 +151,37 @@ def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
 
 
 def pack_mask(mask: Mask) -> Bits:
-    """Return a whole mask as bits."""
+    """Return a whole mask as bits (PROTOCOL 5)."""
     return pack(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
 
 
-def extent(line: NDArray[np.generic]) -> slice:
-    """Return from the first to the last value that is not 0; one value if there is none."""
-    used = np.flatnonzero(line)
-    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+def occupied(array: NDArray[np.generic]) -> Window:
+    """Return the box around what is not 0 in an array, which must have some (PROTOCOL 4.2)."""
+    planes = np.bitwise_or.reduce(array.reshape(len(array), -1), axis=1)
+    above = np.bitwise_or.reduce(array, axis=0)
+    lines = planes, np.bitwise_or.reduce(above, axis=1), np.bitwise_or.reduce(above, axis=0)
+    used = (np.flatnonzero(line).tolist() for line in lines)
+    return tuple(slice(at[0], at[-1] + 1) for at in used)
 
 
 def _moved(words: Words, by: int) -> Words:
-    """Return each row moved by some voxels along x; what leaves the row is lost.
+    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3).
 
     All rows are moved as if they were one, and what went on in the next row is cleared.
     """
-    moved = np.zeros(words.shape, words.dtype)  # in C order: it is filled as one row
-    whole, rest = divmod(abs(by), WORD)
-    if whole >= words.shape[2]:
-        return moved
     # a negative move is a positive one with words and bits in the other order
     order = slice(None, None, 1 if by > 0 else -1)
     shift, carry = (np.left_shift, np.right_shift) if by > 0 else (np.right_shift, np.left_shift)
-    source, target, rows = words.ravel()[order], moved.ravel()[order], moved[..., order]
-    shift(source[: len(source) - whole], np.uint64(rest), out=target[whole:])
-    if rest:
-        target[whole + 1 :] |= carry(source[: len(source) - whole - 1], np.uint64(WORD - rest))
-    rows[..., :whole] = 0
-    rows[..., whole] &= shift(ALL, np.uint64(rest))
+    source, moved = words.ravel()[order], np.empty(words.shape, words.dtype)
+    target, rows = moved.ravel()[order], moved[..., order]
+    shift(source, np.uint64(abs(by)), out=target)
+    target[1:] |= carry(source[:-1], np.uint64(WORD - abs(by)))
+    rows[..., 0] &= shift(~np.uint64(0), np.uint64(abs(by)))
     return moved
 
 
 def _unite(united: Words, row: Words, dz: int, dy: int) -> None:
-    """Add the rows moved by ``dz`` and ``dy`` to both sides."""
+    """Add the rows moved by ``dz`` and ``dy`` to both sides (PROTOCOL 6.4)."""
     depth, height, _ = united.shape
     for z in {dz, -dz}:
         for y in {dy, -dy}:

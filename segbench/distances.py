@@ -10,25 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from segbench.core import Spacing, Voxel
+from segbench.bits import Bits
+from segbench.core import Spacing
 
 CHUNK = 8192  # terms that numpy 1.26 added at a time when the official numbers were made
 
 
-def distances_mm(
-    corners: NDArray[np.intp], others: NDArray[np.intp], shape: Voxel, spacing: Spacing
-) -> NDArray[np.float64]:
-    """Return for each corner, a flat position in a shape, how far the nearest of others is."""
-    both = [np.stack(np.unravel_index(each, shape), axis=1) for each in (corners, others)]
-    low = np.minimum(*(each.min(axis=0) for each in both))
-    high = np.maximum(*(each.max(axis=0) for each in both))
-    elsewhere = np.ones(high - low + 1, bool)
-    elsewhere[tuple((both[1] - low).T)] = False
-    # distances at the corners alone: scipy would fill the whole box with float64, three times
+def distances_mm(corners: Bits, others: Bits, spacing: Spacing) -> NDArray[np.float64]:
+    """Return for each corner how far the nearest of others is, in one frame (PROTOCOL 6.4)."""
+    # distances at the corners alone: scipy would fill the whole frame with float64, three times
     nearest: NDArray[np.int32] = distance_transform_edt(
-        elsewhere, sampling=spacing, return_distances=False, return_indices=True
+        ~others.mask(), sampling=spacing, return_distances=False, return_indices=True
     )
-    at = (both[0] - low).T
+    at = np.stack(np.unravel_index(corners.at, corners.shape))
     offsets_mm = (nearest[:, *at] - at) * np.array(spacing)[:, None]
     distances: NDArray[np.float64] = np.sqrt(np.add.reduce(offsets_mm * offsets_mm, axis=0))
     return distances
@@ -44,4 +38,5 @@ def areas_in_official_order(
 
 
 def _chunked_sum(areas: NDArray[np.float64]) -> float:
+    """Return a sum to the bit of numpy 1.26 (PROTOCOL 6.5)."""
     return sum(float(areas[start : start + CHUNK].sum()) for start in range(0, len(areas), CHUNK))

@@ -16,7 +16,10 @@ LARGEST_REST = 2**27
 
 
 def keep_freed() -> bool:
-    """Keep what is freed, in this process from now on; return whether its C library can."""
+    """Keep what is freed, in this process from now on; return whether its C library can.
+
+    No rule of the protocol asks for it, and none sees it.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # other C libraries, other systems

@@ -29,7 +29,7 @@ MAX_ROWS = 5000  # with so many rows of offsets within reach, spreading is slowe
 
 @dataclass(frozen=True)
 class Ruler:
-    """How surfaces are measured: what is the same for all labels and steps of a case.
+    """How surfaces are measured, for all labels and steps of a case alike (PROTOCOL 6.2, 6.3).
 
     ``exact_sum`` adds areas in the order of the official script and so gives its last bit; the
     default does not depend on the order of the sum. They differ by some 1e-16.
@@ -50,38 +50,17 @@ def ruler(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """The surface of one mask, and what lies within tolerance of it once somebody asks."""
+    """The surface of one mask, and what lies within tolerance of it (PROTOCOL 6.3, 6.4)."""
 
     corners: Bits
     codes: NDArray[np.uint8]  # one a corner: which of the eight voxels around are in the mask
     ruler: Ruler
 
     @cached_property
-    def counts(self) -> NDArray[np.intp]:
-        """How many corners have each code."""
-        return np.bincount(self.codes, minlength=len(self.ruler.areas))
-
-    @cached_property
-    def near(self) -> Bits:
-        """All corners of the frame within tolerance, if no offset is rounded across it."""
-        return self.corners.spread(self.reach(1.0))
-
-    @cached_property
-    def doubtful(self) -> Bits | None:
-        """Corners whose nearest offset may be rounded to either side of the tolerance.
-
-        Offsets of one true length have several float64 lengths, and which of them counts depends
-        on the one that scipy's distance transform happens to meet. None where all are on one side.
-        """
-        low, exact, high = (self.reach(tolerances) for tolerances in (1 - CLOSE, 1.0, 1 + CLOSE))
-        if np.array_equal(exact, low) or np.array_equal(exact, high):
-            return None
-        return self.corners.spread(high) ^ self.corners.spread(low)
-
-    def reach(self, tolerances: float) -> NDArray[np.intp]:
-        """Return how far so many times the tolerance reaches, see `offsets_within`."""
-        limit_mm = self.ruler.tolerance_mm * tolerances
-        return offsets_within(limit_mm, self.ruler.spacing, self.corners.shape)
+    def near(self) -> Bits | None:
+        """Corners within tolerance, in the frame; None if each has to be measured (PROTOCOL 6.4)."""
+        reach = reach_within(self.ruler.tolerance_mm, self.ruler.spacing, self.corners.shape)
+        return None if reach is None else self.corners.spread(reach)
 
 
 def surface_of(mask: Bits, ruler: Ruler) -> Surface:
@@ -91,24 +70,28 @@ def surface_of(mask: Bits, ruler: Ruler) -> Surface:
 
 
 @lru_cache(64)
-def offsets_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.intp]:
+def reach_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.intp] | None:
     """Return the largest offset along x within a limit for each offset along z and y.
 
     Lengths are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
     -1 stands for none; offsets that leave the shape are left out.
+
+    None where spreading would be slower than measuring, and where float64 puts offsets of one true
+    length on both sides of the limit: which of them counts is up to scipy's distance transform.
     """
-    sizes = [
-        min(int(limit_mm / side * (1 + CLOSE)) + 1, size - 1)
-        for side, size in zip(spacing, shape, strict=True)
-    ]
-    z, y, x = (np.arange(size + 1) * side for size, side in zip(sizes, spacing, strict=True))
+    farthest = limit_mm / np.array(spacing) * (1 + CLOSE) + 2
+    sizes = np.minimum(farthest, shape).astype(int).tolist()
+    if sizes[0] * sizes[1] > MAX_ROWS:
+        return None
+    z, y, x = (np.arange(size) * side for size, side in zip(sizes, spacing, strict=True))
     lengths = np.sqrt((z[:, None, None] ** 2 + y[:, None] ** 2) + x**2)
-    farthest: NDArray[np.intp] = np.count_nonzero(lengths <= limit_mm, axis=2) - 1
-    return farthest
+    limits = (limit_mm * times for times in (1 - CLOSE, 1, 1 + CLOSE))
+    low, exact, high = (np.count_nonzero(lengths <= limit, axis=2) - 1 for limit in limits)
+    return exact if np.array_equal(exact, low) or np.array_equal(exact, high) else None
 
 
 def dice(prediction: Mask, reference: Mask) -> float:
-    """Return the Dice similarity coefficient (DSC); NaN if both masks are empty."""
+    """Return the Dice similarity coefficient (DSC), NaN if both masks are empty (PROTOCOL 5)."""
     return overlap(pack_mask(prediction), pack_mask(reference))
 
 
@@ -119,14 +102,9 @@ def overlap(prediction: Bits, reference: Bits) -> float:
 
 
 def surface_dice(
-    prediction: Mask,
-    reference: Mask,
-    *,
-    spacing: Spacing,
-    tolerance_mm: float,
-    exact_sum: bool = False,
+    prediction: Mask, reference: Mask, *, spacing: Spacing, tolerance_mm: float
 ) -> float:
-    """Return the normalised surface dice (NSD): the share of both surfaces that agree.
+    """Return the normalised surface dice (NSD): the share of both surfaces that agree (PROTOCOL 6).
 
     Parameters
     ----------
@@ -135,8 +113,6 @@ def surface_dice(
         Voxel size in mm, (z, y, x).
     tolerance_mm : float
         Largest distance to the other surface that still counts as agreement.
-    exact_sum : bool
-        Add areas in the order of the official script, see `Ruler`.
 
     Returns
     -------
@@ -148,15 +124,15 @@ def surface_dice(
     Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy",
     JMIR 2021, doi:10.2196/26151.
     """
-    rules = ruler(spacing, tolerance_mm, exact_sum=exact_sum)
+    rules = ruler(spacing, tolerance_mm)
     pair = (surface_of(pack_mask(mask), rules) for mask in (prediction, reference))
     return surface_agreement(*pair)
 
 
 def surface_agreement(prediction: Surface, reference: Surface) -> float:
     """Return the share of two surfaces of one frame that agrees (PROTOCOL 6.5, 6.6)."""
-    if not prediction.corners.count or not reference.corners.count:
-        return math.nan if prediction.corners.count == reference.corners.count else 0.0
+    if not len(prediction.codes) or not len(reference.codes):
+        return math.nan if len(prediction.codes) == len(reference.codes) else 0.0
     # the reference first: without exact_sum the order of two terms plays no part
     parts = _areas(reference, prediction), _areas(prediction, reference)
     agreeing, whole = (sum(areas) for areas in zip(*parts, strict=True))
@@ -164,25 +140,19 @@ def surface_agreement(prediction: Surface, reference: Surface) -> float:
 
 
 def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
-    """Return the area in mm^2 within tolerance of the other surface, and the whole area."""
-    areas = surface.ruler.areas
-    if surface.ruler.exact_sum:
-        distances = _distances_mm(surface, other)
-        return areas_in_official_order(areas[surface.codes], distances, surface.ruler.tolerance_mm)
-    apart = np.bincount(surface.codes[~_within(surface, other)], minlength=len(areas))
-    return math.fsum((surface.counts - apart) * areas), math.fsum(surface.counts * areas)
+    """Return the area in mm^2 that agrees with the other surface, and the whole (PROTOCOL 6.5)."""
+    ruler, codes = surface.ruler, surface.codes
+    if ruler.exact_sum:
+        distances = distances_mm(surface.corners, other.corners, ruler.spacing)
+        return areas_in_official_order(ruler.areas[codes], distances, ruler.tolerance_mm)
+    agreeing = codes[_agrees(surface, other)]
+    within, whole = (np.bincount(each, minlength=256) for each in (agreeing, codes))
+    return math.fsum(within * ruler.areas), math.fsum(whole * ruler.areas)
 
 
-def _within(surface: Surface, other: Surface) -> Mask:
+def _agrees(surface: Surface, other: Surface) -> Mask:
     """Return for each corner whether the other surface is within tolerance (PROTOCOL 6.4)."""
-    tolerance_mm = surface.ruler.tolerance_mm
-    if np.count_nonzero(other.reach(1.0) >= 0) > MAX_ROWS or (
-        other.doubtful is not None and other.doubtful.look_up(surface.corners.at).any()
-    ):
-        return _distances_mm(surface, other) <= tolerance_mm
-    return other.near.look_up(surface.corners.at)
-
-
-def _distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
-    corners = surface.corners
-    return distances_mm(corners.at, other.corners.at, corners.shape, surface.ruler.spacing)
+    if other.near is not None:
+        return other.near.look_up(surface.corners.at)
+    ruler = surface.ruler
+    return distances_mm(surface.corners, other.corners, ruler.spacing) <= ruler.tolerance_mm

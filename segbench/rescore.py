@@ -16,7 +16,7 @@ from segbench.errors import RunError
 from segbench.predictions import labels_sha256
 from segbench.results import Run, prediction_file, read_run
 from segbench.scoring import Scorer
-from segbench.simulator import corrective_clicks
+from segbench.simulator import next_clicks
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def _check_clicks(
     result: CaseResult, case: Case, step: int, previous: Comparison, settings: Settings
 ) -> Check:
     stored = result.rounds[step]
-    clicks = corrective_clicks(previous, settings=settings)
+    clicks = next_clicks(previous, settings=settings)
     if clicks != stored and in_fortran_order(case.reference):
         # stored label maps have lost their memory order, which decides ties (PROTOCOL 4.2)
-        other = corrective_clicks(replace(previous, in_fortran_order=True), settings=settings)
+        other = next_clicks(replace(previous, in_fortran_order=True), settings=settings)
         clicks = other if other == stored else clicks
     return Check(result.case, f"step {step} clicks", stored, clicks)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache, partial
 
 from segbench.bits import Bits
-from segbench.comparison import Comparison, Reference, label_windows
+from segbench.comparison import Reference, label_windows
 from segbench.core import LabelMap, Settings, Spacing, StepScore, mean_scores
-from segbench.metrics import Surface, overlap, ruler, surface_agreement, surface_of
+from segbench.metrics import overlap, ruler, surface_agreement, surface_of
 
 
 def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
@@ -20,38 +21,8 @@ def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
     return labels if reference.min() == 0 else labels[1:]
 
 
-def score_once(
-    prediction: LabelMap,
-    reference: LabelMap,
-    spacing: Spacing,
-    *,
-    settings: Settings = Settings(),
-    exact_sum: bool = False,
-) -> tuple[StepScore, ...]:
-    """Score one label map outside of a session; the scores say step 0.
-
-    Parameters
-    ----------
-    prediction, reference : unsigned integer array, shape (z, y, x)
-        0 is background.
-    spacing : float
-        Voxel size in mm, (z, y, x).
-    settings : Settings
-        Gives the tolerance of NSD and the mean DSC above which it counts.
-    exact_sum : bool
-        Give the official script's NSD to the last bit, see `segbench.metrics.Ruler`.
-
-    Returns
-    -------
-    tuple of StepScore
-        One for each label of the reference, in ascending order.
-    """
-    labels = evaluated_labels(reference)
-    return Scorer(reference, labels, spacing, settings, exact_sum=exact_sum).score(0, prediction)
-
-
 class Scorer:
-    """Scores predictions against one reference and keeps what all steps share.
+    """Scores predictions against one reference, keeping what steps share (PROTOCOL 5, 6).
 
     Parameters
     ----------
@@ -83,8 +54,10 @@ class Scorer:
     ) -> None:
         self.reference = Reference(reference, labels)
         self._labels, self._nsd_gate = labels, settings.nsd_gate
-        self._ruler = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
-        self._surfaces: dict[int, tuple[Bits, Surface]] = {}
+        rules = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
+        self._surface_of = partial(surface_of, ruler=rules)
+        # bits of the reference are the same object as long as their frame stays
+        self._expected_surface_of = lru_cache(len(labels))(self._surface_of)
 
     def score(self, step: int, prediction: LabelMap) -> tuple[StepScore, ...]:
         """Return the scores of one prediction, in the order of the labels.
@@ -93,19 +66,13 @@ class Scorer:
         the prediction that are no label of the case only count as wrong voxels.
         """
         both = self.reference.compare(prediction)
-        scores = tuple(
-            StepScore(step, label, overlap(both.predicted[label], both.expected[label]), 0.0)
-            for label in self._labels
-        )
+        pairs = {label: (both.predicted[label], both.expected[label]) for label in self._labels}
+        scores = tuple(StepScore(step, label, overlap(*pairs[label]), 0.0) for label in pairs)
         # "not above", so that the NaN of a case without labels is gated too
         if not mean_scores(scores)[0] > self._nsd_gate:
             return scores
-        return tuple(replace(score, nsd=self._nsd(score.label, both)) for score in scores)
+        return tuple(replace(score, nsd=self._nsd(*pairs[score.label])) for score in scores)
 
-    def _nsd(self, label: int, both: Comparison) -> float:
-        predicted, expected = both.predicted[label], both.expected[label]
-        known = self._surfaces.get(label)
-        # the frame of a label may have grown since
-        if known is None or known[0] is not expected:
-            known = self._surfaces[label] = expected, surface_of(expected, self._ruler)
-        return surface_agreement(surface_of(predicted, self._ruler), known[1])
+    def _nsd(self, predicted: Bits, expected: Bits) -> float:
+        """Return the NSD of two masks in one frame (PROTOCOL 6)."""
+        return surface_agreement(self._surface_of(predicted), self._expected_surface_of(expected))

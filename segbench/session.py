@@ -19,7 +19,7 @@ from segbench.core import (
     Prompt,
     Settings,
 )
-from segbench.simulator import corrective_clicks
+from segbench.simulator import next_clicks
 
 
 def interact(
@@ -46,7 +46,7 @@ def interact(
             comparison = reference.compared(labels)
             # a model that does not move gets the same clicks: they need not be found again
             repeated = last is not None and comparison.repeats(last)
-            clicks = rounds[-1] if repeated else corrective_clicks(comparison, settings=settings)
+            clicks = rounds[-1] if repeated else next_clicks(comparison, settings=settings)
             rounds, last = (*rounds, clicks), comparison
         answer = checked(seat.ask(Interactions(rounds, labels)), case.reference.shape)
         labels = labels if answer.labels is None else answer.labels

@@ -7,83 +7,50 @@ plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import cc3d
 import numpy as np
 
-from segbench.bits import Bits
+from segbench.bits import Bits, Positions, occupied
 from segbench.comparison import Comparison, Reference
-from segbench.core import Click, LabelMap, Mask, Settings, Voxel
+from segbench.core import Click, Mask, Settings
 from segbench.depth import deepest_voxels
 
-MAX_FINE_VOXELS = 60_000_000  # padded errors above this are measured at half the resolution
 
-
-def next_clicks(
-    previous: LabelMap,
-    reference: LabelMap,
-    labels: Iterable[int],
-    *,
-    settings: Settings = Settings(),
-    max_fine_voxels: int = MAX_FINE_VOXELS,
-) -> tuple[Click, ...]:
-    """Place one corrective click for each label that has an error.
+def next_clicks(comparison: Comparison, *, settings: Settings = Settings()) -> tuple[Click, ...]:
+    """Place one corrective click for each label that has an error (PROTOCOL 4.1, 4.7).
 
     Parameters
     ----------
-    previous, reference : unsigned integer array, shape (z, y, x)
-        The last label map and the true one, in any unsigned integer dtypes.
-    labels : int
-        The labels that get clicks; the others count as wrong voxels only.
+    comparison : Comparison
+        The last label map beside the reference, see `segbench.comparison.Reference`.
     settings : Settings
         Gives the seed of the choice between equally deep voxels.
-    max_fine_voxels : int
-        See `next_click`.
 
     Returns
     -------
     tuple of Click
-        In ascending label order; a label without an error has none.
-    """
-    comparison = Reference(reference, labels).compare(previous)
-    return corrective_clicks(comparison, settings=settings, max_fine_voxels=max_fine_voxels)
-
-
-def corrective_clicks(
-    comparison: Comparison,
-    *,
-    settings: Settings = Settings(),
-    max_fine_voxels: int = MAX_FINE_VOXELS,
-) -> tuple[Click, ...]:
-    """Do what `next_clicks` does for a label map already put beside its reference.
-
-    Each label is looked at by itself, in ascending order (PROTOCOL 4.1).
+        In ascending label order, each made as by `next_click`; a label without an error has none.
     """
     clicks = []
     for label, predicted in comparison.predicted.items():
         expected = comparison.expected[label]
-        at = _worst_voxel(
-            expected ^ predicted,
-            in_fortran_order=comparison.in_fortran_order,
-            settings=settings,
-            max_fine_voxels=max_fine_voxels,
-        )
-        if at is not None:
-            clicks.append(Click(label, at, positive=expected.has(at)))
+        error = expected ^ predicted
+        if error.words.any():
+            component, low = _largest_component(error, in_fortran=comparison.in_fortran_order)
+            deepest = deepest_voxels(component) + low
+            # a new generator: the choice must not depend on the clicks before (PROTOCOL 4.6)
+            chosen = np.random.RandomState(settings.seed).randint(len(deepest))
+            z, y, x = deepest[chosen].tolist()
+            clicks.append(Click(label, (z, y, x), positive=expected.has((z, y, x))))
     return tuple(clicks)
 
 
 def next_click(
-    prediction: Mask,
-    reference: Mask,
-    *,
-    label: int,
-    settings: Settings = Settings(),
-    max_fine_voxels: int = MAX_FINE_VOXELS,
+    prediction: Mask, reference: Mask, *, label: int, settings: Settings = Settings()
 ) -> Click | None:
-    """Place the corrective click of one label.
+    """Place the corrective click of one label (PROTOCOL 4).
 
     It lands on a deepest voxel of the largest 26-connected error and is positive exactly if the
     reference contains that voxel. Of equally large errors the one that comes first in memory is
@@ -98,63 +65,32 @@ def next_click(
         The label the click speaks about.
     settings : Settings
         Gives the seed.
-    max_fine_voxels : int
-        An error whose padded box has more voxels than this is measured on blocks of two voxels
-        along each axis; tests lower it.
 
     Returns
     -------
     Click or None
         None if the masks are equal.
     """
-    clicks = next_clicks(
-        prediction.view(np.uint8),
-        reference.view(np.uint8),
-        (1,),
-        settings=settings,
-        max_fine_voxels=max_fine_voxels,
-    )
+    comparison = Reference(reference.view(np.uint8), (1,)).compare(prediction.view(np.uint8))
+    clicks = next_clicks(comparison, settings=settings)
     return replace(clicks[0], label=label) if clicks else None
 
 
-def _worst_voxel(
-    error: Bits, *, in_fortran_order: bool, settings: Settings, max_fine_voxels: int
-) -> Voxel | None:
-    """Return a deepest voxel of the largest error, in voxels of the volume."""
-    if not error.words.any():
-        return None
-    component, low = _largest_component(error.trimmed(), in_fortran_order=in_fortran_order)
-    deepest = deepest_voxels(component, max_fine_voxels=max_fine_voxels)
-    # a fresh generator each time: the choice must not depend on the clicks before (PROTOCOL 4.6)
-    chosen = deepest[np.random.RandomState(settings.seed).randint(len(deepest))]
-    z, y, x = (int(inside) + start for inside, start in zip(chosen, low, strict=True))
-    return z, y, x
-
-
-def _largest_component(error: Bits, *, in_fortran_order: bool) -> tuple[Mask, Voxel]:
+def _largest_component(error: Bits, *, in_fortran: bool) -> tuple[Mask, Positions]:
     """Return the largest 26-connected component, cut to its box, and the box's first voxel.
 
     Of equals the one whose first voxel comes first in memory (PROTOCOL 4.2).
     """
+    error = error.trimmed()
     mask = error.mask()
     # cc3d numbers components by their first voxel in C order, so argmax prefers the first of equals
-    scanned = np.ascontiguousarray(mask.T) if in_fortran_order else mask
+    scanned = np.ascontiguousarray(mask.T if in_fortran else mask)
     # uint8, not bool: cc3d 4.1.1 raises on a bool volume that is a single line of odd length
-    components, n = cc3d.connected_components(
-        scanned.view(np.uint8), connectivity=26, return_N=True
-    )
+    named, n = cc3d.connected_components(scanned.view(np.uint8), connectivity=26, return_N=True)
     if n > 1:
-        numbers = (components.T if in_fortran_order else components).ravel()[error.at]
-        largest = error.at[numbers == 1 + np.argmax(np.bincount(numbers)[1:])]
+        names = (named.T if in_fortran else named).ravel()[error.at]
+        largest = error.at[names == np.argmax(np.bincount(names))]
         mask.fill(False)
         mask.ravel()[largest] = True
-    return _cut_to_box(mask, error.low)
-
-
-def _cut_to_box(mask: Mask, low: Voxel) -> tuple[Mask, Voxel]:
-    """Return a mask without its empty sides, and its first voxel in the volume."""
-    from_above = np.bitwise_or.reduce(mask, axis=0)
-    lines = mask.reshape(len(mask), -1).any(axis=1), from_above.any(axis=1), from_above.any(axis=0)
-    used = [np.flatnonzero(line) for line in lines]
-    z, y, x = (start + int(at[0]) for start, at in zip(low, used, strict=True))
-    return mask[tuple(slice(at[0], at[-1] + 1) for at in used)], (z, y, x)
+    box = occupied(mask)
+    return mask[box], np.add(error.low, [side.start for side in box])

@@ -143,13 +143,3 @@ def test_tight_is_the_box_around_the_mask(drawn):
     assert sides == tuple(np.ptp(at, axis=0) + 1)
     box = mask[tuple(slice(a, a + n) for a, n in zip(low, sides, strict=True))]
     assert np.array_equal(rows, np.packbits(box, axis=-1, bitorder="little"))
-
-
-def test_an_equal_mask_is_taken_for_the_other_and_one_elsewhere_is_not():
-    mask = np.zeros((3, 4, 70), bool)
-    mask[1, 1:3, 60:66] = True
-    bits, same = pack_mask(mask), pack_mask(mask)
-    assert bits.or_equal(same) is same
-    assert bits.or_equal(None) is bits
-    assert bits.or_equal(Bits(same.words, (0, 0, 0))) is bits
-    assert bits.or_equal(pack_mask(~mask)) is bits

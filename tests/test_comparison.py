@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segbench.comparison import Reference, enclosing, label_windows
+from segbench.comparison import Reference, label_windows
 
 
 def blocks():
@@ -101,23 +101,17 @@ def test_windows_hold_each_label_exactly():
         3: (slice(4, 9), slice(11, 17), slice(15, 28)),
     }
     assert label_windows(np.zeros((2, 3, 4), np.uint8)) == {}
-    assert enclosing(label_windows(reference).values()) == (slice(2, 9), slice(3, 17), slice(4, 28))
 
 
-@pytest.mark.parametrize("slab", [1, 40, 2**20])
 @given(
     st.tuples(*[st.integers(1, 12)] * 3), st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.5, 1])
 )
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_windows_are_those_of_scipy_however_many_planes_are_looked_at_together(
-    slab, shape, seed, share
-):
+def test_windows_are_those_of_scipy(shape, seed, share):
     rng = np.random.default_rng(seed)
     labels = np.where(rng.random(shape) < share, rng.choice([1, 2, 700], shape), 0)
     found = ndimage.find_objects(labels)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.comparison.SLAB", slab)
-        windows = label_windows(labels.astype(np.uint16))
+    windows = label_windows(labels.astype(np.uint16))
     assert windows == {label: box for label, box in enumerate(found, start=1) if box is not None}
 
 
@@ -129,7 +123,6 @@ def test_an_equal_label_map_repeats_the_last_and_another_does_not():
         for labels in (reference.copy("F"), reference.copy("F"), blocks(), np.roll(reference, 1))
     )
     assert second.repeats(first)
-    assert second.predicted[3] is first.predicted[3]
     # which of two equal errors comes first depends on the memory order
     assert not c_order.repeats(second)
     assert not another.repeats(c_order)

@@ -1,5 +1,6 @@
 """The documentation, held to the code: options, links, examples, schemas."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -68,6 +69,38 @@ def run(tmp_path_factory, phantom) -> Path:
     segbench.evaluate("boxfill", phantom, out, in_process=True, limit=1)
     evaluation.close_seats()
     return out
+
+
+# ---- the protocol -----------------------------------------------------------------------------
+
+
+def rules_in(text: str) -> set[str]:
+    """Return the rules that a text cites, such as 4.2 or 5."""
+    cited = re.findall(r"PROTOCOL (\d[\d., ]*)", text)
+    return {rule for several in cited for rule in re.findall(r"\d+(?:\.\d+)?", several)}
+
+
+def test_every_rule_that_the_code_cites_has_its_number_in_the_documentation():
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    numbered = set(re.findall(r"^- \*\*(\d\.\d)\*\* ", page, re.M))
+    numbered |= set(re.findall(r"^## (\d) ", page, re.M))
+    files = [file for part in ("segbench", "adapters") for file in (ROOT / part).rglob("*.py")]
+    cited = {rule for file in files for rule in rules_in(file.read_text(encoding="utf-8"))}
+    assert len(cited) > 20
+    assert cited <= numbered
+
+
+HOT_PATH = ("bits", "comparison", "depth", "distances", "metrics", "scoring", "simulator")
+
+
+@pytest.mark.parametrize("module", HOT_PATH)
+def test_each_function_of_the_hot_path_says_which_rule_it_serves(module):
+    source = (ROOT / "segbench" / f"{module}.py").read_text(encoding="utf-8")
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    # a class says it for its __init__
+    said = {node.name: ast.get_docstring(node) or "" for node in nodes if node.name != "__init__"}
+    assert [name for name, text in said.items() if not rules_in(text)] == []
 
 
 # ---- commands --------------------------------------------------------------------------------

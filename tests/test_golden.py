@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segbench.comparison import Reference
 from segbench.core import Settings, area_under_clicks, mean_scores
 from segbench.scoring import Scorer, evaluated_labels
 from segbench.simulator import next_clicks
@@ -79,7 +80,8 @@ def _replay(reference, predictions, expected):
     labels, standing = evaluated_labels(reference), np.zeros_like(reference)
     for step, wrote in enumerate(expected["wrote"]):
         # the official script casts for the clicks, not for the scores
-        said = next_clicks(standing.astype(np.uint8), reference, labels) if step > 0 else ()
+        previous = Reference(reference, labels).compare(standing.astype(np.uint8))
+        said = next_clicks(previous) if step > 0 else ()
         if wrote:
             standing = np.asarray(predictions[step], order=expected["pred_order"][step])
         yield step, standing, said

@@ -16,7 +16,6 @@ LAYERS = [
         "bits",
         "boxes",
         "challenge",
-        "distances",
         "leases",
         "memory",
         "official",
@@ -24,7 +23,8 @@ LAYERS = [
         "progress",
     }
     | {"threads"},
-    {"comparison", "depth", "metrics"},
+    {"comparison", "depth", "distances"},
+    {"metrics"},
     {"simulator"},
     {"dataset", "environments", "exchange", "predictions", "results", "scoring", "session"}
     | {"training", "worker", "workplace"},

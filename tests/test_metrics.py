@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from segbench.bits import pack_mask
 from segbench.distances import distances_mm as distances_one_by_one
-from segbench.metrics import dice, ruler, surface_dice, surface_of
+from segbench.metrics import dice, reach_within, ruler, surface_agreement, surface_dice, surface_of
 
 thorough = settings(max_examples=200, deadline=None, derandomize=True)
 SPACINGS = [(1, 1, 1), (5.0, 0.8, 0.8), (0.5, 2, 1), tuple(np.float32([0.8, 0.7, 3])), (9, 9, 9)]
@@ -22,9 +22,10 @@ def mask(drawing):
 
 
 def nsd(prediction, reference, spacing=(1, 1, 1), tolerance_mm=2.0, exact_sum=False):
-    return surface_dice(
-        prediction, reference, spacing=spacing, tolerance_mm=tolerance_mm, exact_sum=exact_sum
-    )
+    if not exact_sum:
+        return surface_dice(prediction, reference, spacing=spacing, tolerance_mm=tolerance_mm)
+    rules = ruler(spacing, tolerance_mm, exact_sum=True)
+    return surface_agreement(*(surface_of(pack_mask(m), rules) for m in (prediction, reference)))
 
 
 def chunked_sum(areas):
@@ -125,14 +126,17 @@ def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm, 
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
 
 
-def test_some_surfaces_have_corners_in_doubt():
-    mask = np.zeros((9, 9, 9), bool)
-    mask[4, 4, 4] = True
+def test_no_reach_is_given_where_rounding_decides_what_is_within():
     # three voxels along an axis round to the tolerance, (1, 2, 2) to just above it
-    surface = surface_of(pack_mask(mask), ruler((0.3, 0.3, 0.3), 0.8999999999999999))
-    assert surface.doubtful is not None
-    assert surface.doubtful.count > 0
-    assert surface_of(pack_mask(mask), ruler((1, 1, 1), 2.0)).doubtful is None
+    assert reach_within(0.8999999999999999, (0.3, 0.3, 0.3), (9, 9, 9)) is None
+    # 2 mm along an axis is within, and the next longer offset is not near it
+    found = reach_within(2.0, (1.0, 1.0, 1.0), (3, 9, 9))
+    assert np.array_equal(found, [[2, 1, 0, -1], [1, 1, -1, -1], [0, -1, -1, -1]])
+
+
+def test_a_reach_stays_small_at_spacings_of_micrometres():
+    assert reach_within(2.0, (1e-4, 1e-4, 1e-4), (2000, 2000, 2000)) is None
+    assert reach_within(2.0, (1e-4, 1e-4, 1e-4), (5, 5, 2000)).shape == (5, 5)
 
 
 def test_a_reach_of_very_many_voxels_is_measured_instead(monkeypatch):

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segbench.bits import pack_mask
 from segbench.core import Settings, StepScore, mean_scores
-from segbench.metrics import dice, surface_dice
-from segbench.scoring import Scorer, evaluated_labels, score_once
+from segbench.metrics import dice, ruler, surface_agreement, surface_of
+from segbench.scoring import Scorer, evaluated_labels
 
 SPACING = (2.0, 0.5, 1.0)
 
@@ -16,6 +17,10 @@ SPACING = (2.0, 0.5, 1.0)
 def label_map(drawing):
     """Read rows of digits as a label map of one slice."""
     return np.array([[[int(c) for c in row] for row in drawing.split()]], np.uint8)
+
+
+def score_once(prediction, reference, spacing, settings=Settings()):
+    return Scorer(reference, evaluated_labels(reference), spacing, settings).score(0, prediction)
 
 
 @st.composite
@@ -113,12 +118,9 @@ def test_a_scorer_gives_what_the_metrics_give_on_whole_masks(maps, exact_sum):
         masks = [(prediction == label, reference == label) for label in labels]
         dsc = [dice(*pair) for pair in masks]
         gate_is_open = np.mean(dsc) > 0.2
-        nsd = [
-            surface_dice(*pair, spacing=SPACING, tolerance_mm=2.0, exact_sum=exact_sum)
-            if gate_is_open
-            else 0.0
-            for pair in masks
-        ]
+        rules = ruler(SPACING, 2.0, exact_sum=exact_sum)
+        surfaces = [[surface_of(pack_mask(mask), rules) for mask in pair] for pair in masks]
+        nsd = [surface_agreement(*pair) if gate_is_open else 0.0 for pair in surfaces]
         rows = zip(labels, dsc, nsd, strict=True)
         assert scorer.score(step, prediction) == tuple(StepScore(step, *row) for row in rows)
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from segbench.comparison import Reference
 from segbench.core import Answer, Click
 from segbench.session import checked, interact
-from segbench.simulator import corrective_clicks, next_clicks
+from segbench.simulator import next_clicks
 
 
 class Seat:
@@ -65,18 +66,19 @@ def test_clicks_are_found_anew_only_where_an_answer_differs_from_the_last(make_c
 
     def counted(comparison, **rules):
         found.append(comparison)
-        return corrective_clicks(comparison, **rules)
+        return next_clicks(comparison, **rules)
 
     def answering(number):
         labels = case.reference * (np.arange(31) < 10 + number).astype(np.uint8)
         return lambda said: Answer(labels.copy(), 1.0)
 
-    monkeypatch.setattr("segbench.session.corrective_clicks", counted)
+    monkeypatch.setattr("segbench.session.next_clicks", counted)
     seat = Seat(*map(answering, (0, 0, 5, 5, 0, 0)))
     predictions = list(interact(case, seat))
     assert len(found) == 3
     for before, after in zip(predictions, predictions[1:], strict=False):
-        assert after.prompts == next_clicks(before.labels, case.reference, case.labels)
+        comparison = Reference(case.reference, case.labels).compare(before.labels)
+        assert after.prompts == next_clicks(comparison)
 
 
 def test_after_a_failure_clicks_and_previous_come_from_the_last_answer(make_case):

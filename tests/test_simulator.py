@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from segbench.comparison import Reference
 from segbench.core import Click, Settings
 from segbench.simulator import next_click, next_clicks
 
@@ -126,14 +127,16 @@ def test_a_volume_of_one_odd_line_can_be_clicked(shape):
         (13, (6, 6, 5), (6, 6, 6)),
     ],
 )
-def test_a_large_error_is_measured_at_half_the_resolution(size, coarse, fine):
+def test_a_large_error_is_measured_at_half_the_resolution(size, coarse, fine, monkeypatch):
     reference = np.ones((size, size, size), bool)
     padded = (size + 2 * int(0.25 * size)) ** 3
-    found = {
-        limit: next_click(~reference, reference, label=1, max_fine_voxels=limit).at
-        for limit in (padded - 1, padded)
-    }
-    assert found == {padded - 1: coarse, padded: fine}
+    for limit, at in ((padded - 1, coarse), (padded, fine)):
+        monkeypatch.setattr("segbench.depth.MAX_FINE_VOXELS", limit)
+        assert next_click(~reference, reference, label=1).at == at
+
+
+def clicks(previous, reference, labels):
+    return next_clicks(Reference(reference, labels).compare(previous))
 
 
 def test_every_label_with_an_error_gets_one_click_in_ascending_order():
@@ -150,8 +153,8 @@ def test_every_label_with_an_error_gets_one_click_in_ascending_order():
         33004
     """)
     # all voxels of one slice are equally deep: the seed takes the third of 4, the seventh of 9
-    assert next_clicks(previous, reference, (3, 2, 1)) == (Click(2, (0, 2, 3), positive=True),)
-    assert next_clicks(np.zeros_like(reference), reference, (3, 2, 1)) == (
+    assert clicks(previous, reference, (3, 2, 1)) == (Click(2, (0, 2, 3), positive=True),)
+    assert clicks(np.zeros_like(reference), reference, (3, 2, 1)) == (
         Click(1, (0, 2, 0), positive=True),
         Click(2, (0, 2, 3), positive=True),
         Click(3, (0, 3, 0), positive=True),
@@ -160,7 +163,7 @@ def test_every_label_with_an_error_gets_one_click_in_ascending_order():
 
 def test_a_swapped_voxel_is_an_error_of_both_labels():
     reference, previous = label_map("0100"), label_map("0200")
-    assert next_clicks(previous, reference, (1, 2)) == (
+    assert clicks(previous, reference, (1, 2)) == (
         Click(1, (0, 0, 1), positive=True),
         Click(2, (0, 0, 1), positive=False),
     )
@@ -169,8 +172,8 @@ def test_a_swapped_voxel_is_an_error_of_both_labels():
 def test_labels_above_255_are_not_taken_for_smaller_ones():
     reference = np.zeros((2, 3, 4), np.uint16)
     reference[0, 0, 0], reference[1, 2, 3] = 300, 44
-    assert next_clicks(reference.copy(), reference, (44, 300)) == ()
+    assert clicks(reference.copy(), reference, (44, 300)) == ()
     narrow = np.where(reference == 44, 44, 0).astype(np.uint8)
-    assert next_clicks(narrow, reference, (44, 300)) == (Click(300, (0, 0, 0), positive=True),)
+    assert clicks(narrow, reference, (44, 300)) == (Click(300, (0, 0, 0), positive=True),)
     largest = np.where(reference == 300, 65535, 0).astype(np.uint16)
-    assert next_clicks(np.zeros_like(largest), largest, (65535,))[0].label == 65535
+    assert clicks(np.zeros_like(largest), largest, (65535,))[0].label == 65535

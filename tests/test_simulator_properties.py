@@ -1,12 +1,15 @@
 """The simulated user against the protocol written down a second time, step by step."""
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from segbench.comparison import Reference
 from segbench.core import Click
-from segbench.simulator import MAX_FINE_VOXELS, next_click, next_clicks
+from segbench.depth import MAX_FINE_VOXELS
+from segbench.simulator import next_click, next_clicks
 
 # the first outputs of MT19937 seeded with 42
 WORDS = (1608637542, 3421126067, 4083286876, 787846414, 3143890026, 3348747335, 2571218620)
@@ -35,6 +38,10 @@ def label_maps(draw):
     return tuple(pair)
 
 
+def clicks(previous, reference):
+    return next_clicks(Reference(reference, LABELS).compare(previous))
+
+
 @given(label_maps(), orders, limits)
 @thorough
 def test_clicks_are_those_of_the_protocol(pair, order, limit):
@@ -44,7 +51,9 @@ def test_clicks_are_those_of_the_protocol(pair, order, limit):
         for label in LABELS
         if (click := protocol_click(previous == label, reference == label, label, limit))
     ]
-    found = next_clicks(previous, reference, LABELS, max_fine_voxels=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segbench.depth.MAX_FINE_VOXELS", limit)
+        found = clicks(previous, reference)
     assert found == tuple(expected)
     assert all(type(i) is int for click in found for i in click.at)
 
@@ -53,11 +62,10 @@ def test_clicks_are_those_of_the_protocol(pair, order, limit):
 @thorough
 def test_one_label_asked_alone_gets_the_same_click(pair, order, limit):
     previous, reference = (np.asarray(x, order=o) for x, o in zip(pair, order, strict=True))
-    together = next_clicks(previous, reference, LABELS, max_fine_voxels=limit)
-    alone = (
-        next_click(previous == label, reference == label, label=label, max_fine_voxels=limit)
-        for label in LABELS
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("segbench.depth.MAX_FINE_VOXELS", limit)
+        together = clicks(previous, reference)
+        alone = [next_click(previous == label, reference == label, label=label) for label in LABELS]
     assert together == tuple(click for click in alone if click is not None)
 
 
@@ -65,7 +73,7 @@ def test_one_label_asked_alone_gets_the_same_click(pair, order, limit):
 @thorough
 def test_a_click_lies_in_the_error_and_names_its_kind(pair):
     previous, reference = pair
-    for click in next_clicks(previous, reference, LABELS):
+    for click in clicks(previous, reference):
         assert (reference[click.at] == click.label) != (previous[click.at] == click.label)
         assert click.positive == (reference[click.at] == click.label)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from segbench.memory import keep_freed
 from segbench.scoring import Scorer
-from segbench.simulator import corrective_clicks
+from segbench.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.volumes import Volume, corrected
 
@@ -67,7 +67,7 @@ class Fast:
 
     def clicks(self, prediction):
         with self.watch.phase("clicks"):
-            return corrective_clicks(self.scorer.reference.compared(prediction))
+            return next_clicks(self.scorer.reference.compared(prediction))
 
 
 class Plain:

@@ -17,7 +17,7 @@ import pytest
 from segbench.core import Settings
 from segbench.memory import keep_freed
 from segbench.scoring import Scorer
-from segbench.simulator import corrective_clicks
+from segbench.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import IMPLEMENTATIONS, save
 from tests.bench.volumes import VOLUMES, Volume, organs, three, with_errors
@@ -123,7 +123,7 @@ def phases(volume):
         each.score(0, next(turns))
     comparison = scorer.reference.compared(scored)
     return {
-        "clicks": lambda: corrective_clicks(comparison),
+        "clicks": lambda: next_clicks(comparison),
         "DSC": lambda: shut.score(0, next(turns)),
         "DSC and NSD": lambda: scorer.score(0, next(turns)),
     }

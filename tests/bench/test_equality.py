@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from segbench.core import Settings
+from segbench.depth import MAX_FINE_VOXELS
 from segbench.scoring import Scorer
-from segbench.simulator import MAX_FINE_VOXELS, corrective_clicks
+from segbench.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import Stopwatch, replay
 from tests.bench.volumes import VOLUMES
@@ -78,7 +79,9 @@ def assert_equal(case, limit):
         for score, agreement in zip(scores, agreements, strict=True):
             assert abs(score.nsd - agreement) <= 1e-12
         comparison = scorer.reference.compared(prediction)
-        found = corrective_clicks(comparison, max_fine_voxels=limit)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("segbench.depth.MAX_FINE_VOXELS", limit)
+            found = next_clicks(comparison)
         assert found == plain.clicks(prediction, reference, labels, max_fine_voxels=limit)
 
 

@@ -13,7 +13,7 @@ from segbench.adapter import find
 from segbench.core import Click, Image, Interactions
 from segbench.predictions import PredictionWriter, labels_sha256
 from segbench.scoring import Scorer
-from segbench.simulator import corrective_clicks
+from segbench.simulator import next_clicks
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
 from tests.bench import overhead
@@ -94,14 +94,14 @@ def test_a_hash_is_a_small_part_of_a_step(name, show, tmp_path):
     volume = VOLUMES[name]()
     scorer = Scorer(volume.reference, volume.labels, volume.spacing)
     scorer.score(0, volume.prediction)
-    clicks = corrective_clicks(scorer.reference.compared(volume.prediction))
+    clicks = next_clicks(scorer.reference.compared(volume.prediction))
     answer = corrected(volume.prediction, volume.reference, clicks)
 
     def step():
         with PredictionWriter(tmp_path / "kept.npz", 6) as writer:  # the first of six
             writer.add(answer)
             scorer.score(1, answer)
-            corrective_clicks(scorer.reference.compared(answer))
+            next_clicks(scorer.reference.compared(answer))
 
     hashed = cpu_seconds(lambda: labels_sha256(scorer.reference.compared(answer)))
     share = hashed / (cpu_seconds(step) + hashed)
