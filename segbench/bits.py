@@ -61,8 +61,11 @@ class Bits:
         return Bits(self.words ^ other.words, self.low)
 
     def look_up(self, positions: Positions) -> Mask:
-        """Return for each flat position whether its bit is set (PROTOCOL 6.4)."""
-        octets = self.words.ravel().view(np.uint8)[positions >> 3]
+        """Return for each flat position whether its bit is set (PROTOCOL 6.4).
+
+        Beyond the last bit the voxel around the frame goes on, which is empty.
+        """
+        octets = self.words.ravel().view(np.uint8).take(positions >> 3, mode="clip")
         found: Mask = (octets >> (positions & 7).astype(np.uint8) & 1).view(bool)
         return found
 
@@ -111,15 +114,11 @@ class Bits:
 
         Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
         """
-        octets, (_, height, width) = self.words.ravel().view(np.uint8), self.words.shape
-        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each with the next
-        byte, bit = corners >> 3, (corners & 7).astype(np.uint8)
+        _, height, width = self.shape
         codes = np.zeros(len(corners), np.uint8)
-        for number, (dz, dy) in enumerate(np.ndindex(2, 2)):
-            start = byte + (dz * height + dy) * width * (WORD // 8)
-            # the last bits of all have no neighbour, and no corner of a surface
-            pair = pairs.take(start, mode="clip") >> bit
-            codes |= (pair & 3).astype(np.uint8) << (2 * number)
+        for number, (dz, dy, dx) in enumerate(np.ndindex(2, 2, 2)):
+            around = self.look_up(corners + (dz * height + dy) * width + dx)
+            codes |= around.view(np.uint8) << number
         return codes
 
     def spread(self, reach: NDArray[np.intp]) -> Bits:
@@ -165,18 +164,13 @@ def occupied(array: NDArray[np.generic]) -> Window:
 
 
 def _moved(words: Words, by: int) -> Words:
-    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3).
-
-    All rows are moved as if they were one, and what went on in the next row is cleared.
-    """
-    # a negative move is a positive one with words and bits in the other order
-    order = slice(None, None, 1 if by > 0 else -1)
-    shift, carry = (np.left_shift, np.right_shift) if by > 0 else (np.right_shift, np.left_shift)
-    source, moved = words.ravel()[order], np.empty(words.shape, words.dtype)
-    target, rows = moved.ravel()[order], moved[..., order]
-    shift(source, np.uint64(abs(by)), out=target)
-    target[1:] |= carry(source[:-1], np.uint64(WORD - abs(by)))
-    rows[..., 0] &= shift(~np.uint64(0), np.uint64(abs(by)))
+    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3)."""
+    shift, carry = (np.left_shift, np.right_shift)[:: 1 if by > 0 else -1]
+    moved, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
+    if by > 0:
+        moved[..., 1:] |= over[..., :-1]
+    else:
+        moved[..., :-1] |= over[..., 1:]
     return moved
 
 

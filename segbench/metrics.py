@@ -58,7 +58,7 @@ class Surface:
 
     @cached_property
     def near(self) -> Bits | None:
-        """Corners within tolerance, in the frame; None if each has to be measured (PROTOCOL 6.4)."""
+        """Corners within tolerance, in the frame; None if each is to be measured (PROTOCOL 6.4)."""
         reach = reach_within(self.ruler.tolerance_mm, self.ruler.spacing, self.corners.shape)
         return None if reach is None else self.corners.spread(reach)
 

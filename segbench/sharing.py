@@ -10,7 +10,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from segbench import memory, threads
+from segbench import threads
 from segbench.core import CaseResult
 from segbench.dataset import CaseFile
 from segbench.evaluation import Broken, Plan, close_seats, run_case, stamp_of
@@ -86,7 +86,6 @@ def _after_a_crash(left: dict[str, CaseFile], todo: Todo, plan: Plan) -> Iterato
 
 
 def _inline(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
-    memory.keep_freed()
     return source, run_case(source, plan, todo.stamps.get(source.name))
 
 

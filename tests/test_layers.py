@@ -17,7 +17,6 @@ LAYERS = [
         "boxes",
         "challenge",
         "leases",
-        "memory",
         "official",
         "painting",
         "progress",

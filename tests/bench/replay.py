@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.memory import keep_freed
 from segbench.scoring import Scorer
 from segbench.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.volumes import Volume, corrected
+from tests.bench.without import TRICKS
 
 N_STEPS = 6
 
@@ -56,7 +56,6 @@ class Fast:
 
     def __init__(self, volume: Volume, watch: Stopwatch):
         self.watch = watch
-        keep_freed()  # as a run does
         with watch.phase("scores"):
             self.scorer = Scorer(volume.reference, volume.labels, volume.spacing)
 
@@ -137,7 +136,9 @@ def save(volume: Volume, folder: Path) -> None:
         np.save(folder / f"{name}.npy", getattr(volume, name))
 
 
-def main(folder: Path, implementation: str, kind: str) -> None:
+def main(folder: Path, implementation: str, kind: str, without: str | None) -> None:
+    if without is not None:
+        TRICKS[without]()
     volume = load(folder)
     if kind == "empty":
         volume.prediction[:] = 0
@@ -156,4 +157,5 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("implementation", choices=IMPLEMENTATIONS)
     parser.add_argument("kind", choices=REPLAYS)
+    parser.add_argument("--without", choices=TRICKS)
     main(**vars(parser.parse_args()))
