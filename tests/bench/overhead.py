@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,12 @@ def small_case(number: int) -> Case:
     return boxed(f"CT_Small_{number:02}", scene.voxels, (2.0, 1.0, 1.0), reference, rng)
 
 
+abdomen = cache(organs)
+
+
 def large_case(number: int) -> Case:
     """Return the abdomen of 160 x 512 x 512 voxels with 13 labels, under noise."""
-    volume, rng = organs(), np.random.default_rng([160, number])
+    volume, rng = abdomen(), np.random.default_rng([160, number])
     noise = rng.integers(0, 40, volume.reference.shape, np.uint8)
     voxels = volume.reference * np.uint8(16) + noise
     return boxed(f"CT_Large_{number:02}", voxels, volume.spacing, volume.reference, rng)

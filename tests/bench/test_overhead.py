@@ -23,22 +23,21 @@ from tests.bench.volumes import VOLUMES, corrected
 pytestmark = pytest.mark.slow
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))  # the best of so many
-N_SMALL, N_LARGE = 20, 3
+N_CASES = 20
 SMALL_BAR, LARGE_BAR = 0.25, 1.5  # CPU seconds a case; the latter after reading
 STEP_BAR = 0.15  # seconds a step of 512 x 512 x 512 voxels
 HASH_BAR = 0.05  # of a step
 HELP_BAR = 0.4
 
 
-MAKE = {"small": (overhead.small_case, N_SMALL), "large": (overhead.large_case, N_LARGE)}
+MAKE = {"small": overhead.small_case, "large": overhead.large_case}
 
 
 @pytest.fixture(scope="module", params=MAKE)
 def cases(request, tmp_path_factory):
     """Write the cases of one size; return its name and their folder."""
-    make, n = MAKE[request.param]
     folder = tmp_path_factory.mktemp("cases") / request.param
-    return request.param, overhead.write(map(make, range(n)), folder)
+    return request.param, overhead.write(map(MAKE[request.param], range(N_CASES)), folder)
 
 
 def best(cost, *args):
@@ -53,10 +52,9 @@ def run_anew(model, data, out):
 @pytest.mark.parametrize("model", ["empty", "oracle"])
 def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
     size, data = cases
-    n = MAKE[size][1]
-    whole = best(run_anew, model, data, tmp_path / "run") / n
+    whole = best(run_anew, model, data, tmp_path / "run")
     models, reading = (best(overhead.model_cost, model, data), best(overhead.reading_cost, data))
-    rest, reading = whole - models / n, reading / n
+    rest, reading = (whole - models) / N_CASES, reading / N_CASES
     show(f"{size} {model:6} {rest:.3f} CPU s a case, {rest - reading:.3f} without reading")
     assert rest <= SMALL_BAR if size == "small" else rest - reading <= LARGE_BAR
 
