@@ -61,11 +61,8 @@ class Bits:
         return Bits(self.words ^ other.words, self.low)
 
     def look_up(self, positions: Positions) -> Mask:
-        """Return for each flat position whether its bit is set (PROTOCOL 6.4).
-
-        Beyond the last bit the voxel around the frame goes on, which is empty.
-        """
-        octets = self.words.ravel().view(np.uint8).take(positions >> 3, mode="clip")
+        """Return for each flat position whether its bit is set (PROTOCOL 6.4)."""
+        octets = self.words.ravel().view(np.uint8)[positions >> 3]
         found: Mask = (octets >> (positions & 7).astype(np.uint8) & 1).view(bool)
         return found
 
@@ -114,11 +111,14 @@ class Bits:
 
         Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
         """
-        _, height, width = self.shape
+        octets, (_, height, width) = self.words.ravel().view(np.uint8), self.words.shape
+        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each with the next
+        byte, bit = corners >> 3, (corners & 7).astype(np.uint8)
         codes = np.zeros(len(corners), np.uint8)
-        for number, (dz, dy, dx) in enumerate(np.ndindex(2, 2, 2)):
-            around = self.look_up(corners + (dz * height + dy) * width + dx)
-            codes |= around.view(np.uint8) << number
+        for number, (dz, dy) in enumerate(np.ndindex(2, 2)):
+            start = byte + (dz * height + dy) * width * (WORD // 8)
+            # the last bits of all have no neighbour, and no corner of a surface
+            codes |= ((pairs.take(start, mode="clip") >> bit) & 3).astype(np.uint8) << 2 * number
         return codes
 
     def spread(self, reach: NDArray[np.intp]) -> Bits:
@@ -164,13 +164,18 @@ def occupied(array: NDArray[np.generic]) -> Window:
 
 
 def _moved(words: Words, by: int) -> Words:
-    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3)."""
+    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3).
+
+    All rows are moved as if they were one, and what went on in the next row is cleared.
+    """
+    # a negative move is a positive one with words and bits in the other order
+    order = slice(None, None, 1 if by > 0 else -1)
     shift, carry = (np.left_shift, np.right_shift)[:: 1 if by > 0 else -1]
-    moved, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
-    if by > 0:
-        moved[..., 1:] |= over[..., :-1]
-    else:
-        moved[..., :-1] |= over[..., 1:]
+    source, moved = words.ravel()[order], np.empty(words.shape, words.dtype)
+    target, rows = moved.ravel()[order], moved[..., order]
+    shift(source, np.uint64(abs(by)), out=target)
+    target[1:] |= carry(source[:-1], np.uint64(WORD - abs(by)))
+    rows[..., 0] &= shift(~np.uint64(0), np.uint64(abs(by)))
     return moved
 
 

@@ -75,6 +75,8 @@ class Reference:
             self._fit(windows)
             predicted = self._pack(voxels)
             unknown = tuple(sorted(windows.keys() - set(self.labels)))
+        for label in predicted.keys() - self._expected.keys():
+            self._expected[label] = pack(self._label_map, label, self._frames[label])
         expected = {label: self._expected[label] for label in predicted}
         fortran = self._in_fortran_order and in_fortran_order(prediction)
         self._last = Comparison(prediction, predicted, expected, fortran, unknown)
@@ -102,7 +104,7 @@ class Reference:
             )
             if frame != self._frames.get(label):
                 self._frames[label] = frame
-                self._expected[label] = pack(self._label_map, label, frame)
+                self._expected.pop(label, None)
 
 
 def label_windows(labels: LabelMap) -> dict[int, Window]:
