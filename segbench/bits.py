@@ -34,7 +34,7 @@ class Bits:
 
     @property
     def shape(self) -> Voxel:
-        """The number of bits along each axis, one empty voxel around included (PROTOCOL 6.3)."""
+        """The number of bits along each axis, for flat positions (PROTOCOL 4.2, 6.3)."""
         depth, height, width = self.words.shape
         return depth, height, width * WORD
 
@@ -45,7 +45,7 @@ class Bits:
 
     @cached_property
     def at(self) -> Positions:
-        """The flat positions of the set bits in an array of `shape`, ascending (PROTOCOL 4.6)."""
+        """The flat positions of the set bits in `shape`, ascending (PROTOCOL 4.2, 6.3)."""
         octets = self.words.ravel().view(np.uint8)
         used = np.flatnonzero(octets != 0)
         inside = np.flatnonzero(np.unpackbits(octets[used], bitorder="little").view(bool))
@@ -83,7 +83,8 @@ class Bits:
     def tight(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
         """Return the first voxel, the sides and the bits of the box around a mask not empty.
 
-        Each row of the box begins with a new byte. A label map is named by them (PROTOCOL 3).
+        Each row of the box begins with a new byte. No rule needs it, but the name of
+        a label map (docs/results.md).
         """
         part = self.trimmed()
         columns = np.bitwise_or.reduce(part.words, axis=(0, 1)).view(np.uint8)
@@ -150,7 +151,7 @@ def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
 
 
 def pack_mask(mask: Mask) -> Bits:
-    """Return a whole mask as bits (PROTOCOL 5)."""
+    """Return a whole mask as bits (PROTOCOL 5, 6)."""
     return pack(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
 
 
@@ -164,18 +165,14 @@ def occupied(array: NDArray[np.generic]) -> Window:
 
 
 def _moved(words: Words, by: int) -> Words:
-    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3).
-
-    All rows are moved as if they were one, and what went on in the next row is cleared.
-    """
-    # a negative move is a positive one with words and bits in the other order
-    order = slice(None, None, 1 if by > 0 else -1)
+    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3)."""
     shift, carry = (np.left_shift, np.right_shift)[:: 1 if by > 0 else -1]
-    source, moved = words.ravel()[order], np.empty(words.shape, words.dtype)
-    target, rows = moved.ravel()[order], moved[..., order]
-    shift(source, np.uint64(abs(by)), out=target)
-    target[1:] |= carry(source[:-1], np.uint64(WORD - abs(by)))
-    rows[..., 0] &= shift(~np.uint64(0), np.uint64(abs(by)))
+    # numpy shifts a word by all of its bits to 0, which is right if nothing is to be moved
+    moved, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
+    if by > 0:
+        moved[..., 1:] |= over[..., :-1]
+    else:
+        moved[..., :-1] |= over[..., 1:]
     return moved
 
 

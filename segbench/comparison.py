@@ -6,7 +6,7 @@ what does not depend on the prediction once a case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from segbench.bits import Bits, Window, pack
 from segbench.core import LabelMap
 
+SLAB = 2**20  # voxels, so that labels like noise take no more memory than others
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its frame too
 
 
@@ -70,7 +71,7 @@ class Reference:
         predicted = {} if self._last is None else self._pack(voxels)
         n_seen = sum(bits.count for bits in predicted.values())
         if self._last is None or n_seen != np.count_nonzero(voxels):
-            # something lies outside the frame of its label, or has a label of no interest
+            # the first, or something lies outside the frame of its label, or has another label
             windows = label_windows(voxels)
             self._fit(windows)
             predicted = self._pack(voxels)
@@ -83,7 +84,7 @@ class Reference:
         return self._last
 
     def compared(self, prediction: LabelMap) -> Comparison:
-        """Return the last comparison if it was with this very array, else make it (PROTOCOL 3)."""
+        """Return the last comparison if it was with this array, else make it (PROTOCOL 3.1)."""
         if self._last is not None and self._last.prediction is prediction:
             return self._last
         return self.compare(prediction)
@@ -108,24 +109,37 @@ class Reference:
 
 
 def label_windows(labels: LabelMap) -> dict[int, Window]:
-    """Return the box around each label that a label map has, ascending (PROTOCOL 1.1, 4.1).
+    """Return the box around each label that a label map has, ascending (PROTOCOL 1.1, 4.1)."""
+    n_planes = max(SLAB // labels[0].size, 1)  # looked at together
+    windows: dict[int, Window] = {}
+    for z in range(0, len(labels), n_planes):
+        for label, low, high in _ends_of_runs(labels[z : z + n_planes]):
+            window = slice(z + low[0], z + high[0]), slice(low[1], high[1]), slice(low[2], high[2])
+            sides = zip(window, windows.get(label, window), strict=True)
+            windows[label] = tuple(
+                slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in sides
+            )
+    return dict(sorted(windows.items()))
+
+
+def _ends_of_runs(labels: LabelMap) -> Iterator[tuple[int, list[int], list[int]]]:
+    """Yield each label, the first voxel of the box around it and the one behind (PROTOCOL 4.1).
 
     To look only at both ends of each run along x is many times as fast as at all voxels.
     """
-    begins, runs = np.ones(labels[0].size, bool), []
-    for z, plane in enumerate(labels.reshape(len(labels), -1)):
-        np.not_equal(plane[1:], plane[:-1], out=begins[1:])
-        begins[:: labels.shape[2]] = True  # each row begins with a run
-        runs.append(np.flatnonzero(begins) + z * begins.size)
-    first = np.concatenate(runs)
-    found = labels.ravel()[first]
-    last = np.append(first[1:], labels.size) - 1
-    windows = {}
-    for label in np.unique(found[found != 0]).tolist():
-        its = np.flatnonzero(found == label)
-        sides = np.unravel_index(np.append(first[its], last[its]), labels.shape)
-        windows[label] = tuple(slice(int(at.min()), int(at.max()) + 1) for at in sides)
-    return windows
+    flat = labels.ravel()
+    begins = np.concatenate([[True], flat[1:] != flat[:-1]])
+    begins[:: labels.shape[2]] = True  # each row begins with a run
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], flat.size) - 1
+    order = np.argsort(flat[first], kind="stable")
+    order = order[np.count_nonzero(flat[first] == 0) :]
+    if len(order):
+        found, starts = np.unique(flat[first[order]], return_index=True)
+        low, high = (np.stack(np.unravel_index(at[order], labels.shape)) for at in (first, last))
+        low = np.minimum.reduceat(low, starts, axis=1)
+        high = np.maximum.reduceat(high, starts, axis=1) + 1
+        yield from zip(found.tolist(), low.T.tolist(), high.T.tolist(), strict=True)
 
 
 def in_fortran_order(array: LabelMap) -> bool:

@@ -27,9 +27,17 @@ ENOUGH = 1.3  # times the voxels of the room may be looked at before measuring i
 
 
 def deepest_voxels(component: Mask) -> Positions:
-    """Return the deepest voxels of a component cut to its box, shape (n, 3), in raster order.
+    """Return the deepest voxels of a component (PROTOCOL 4.3, 4.6).
 
-    Those of a large one are found on blocks of voxels (PROTOCOL 4.3, 4.4, 4.6).
+    Parameters
+    ----------
+    component : bool array, shape (z, y, x)
+        Cut to its box, so not empty; a large one is measured on blocks of voxels (PROTOCOL 4.4).
+
+    Returns
+    -------
+    int array, shape (n, 3)
+        In raster order.
     """
     padding = np.maximum(np.array(component.shape) // 4, 1)
     if math.prod(component.shape + 2 * padding) > MAX_FINE_VOXELS:
@@ -52,7 +60,7 @@ def _peel(room: Mask) -> Positions | None:
     for sphere in _spheres():
         # voxels this deep have all these neighbours in the room, at worst on its faces
         deeper = at
-        for neighbour in sphere @ np.array(room.strides):
+        for neighbour in sphere @ [room.shape[1] * room.shape[2], room.shape[2], 1]:
             budget -= len(deeper)
             deeper = deeper[inside[deeper + neighbour]]
         if not len(deeper):
@@ -99,7 +107,7 @@ def _largest(squares: NDArray[np.float32], low: Positions) -> Positions:
 def _squares(voxels: Mask) -> NDArray[np.float32]:
     """Return the squared depth of each voxel; whole numbers that float32 holds (PROTOCOL 4.3).
 
-    The outside of the array bounds nothing (PROTOCOL 4.4).
+    The outside of the array bounds nothing: what shall bound must be in it (PROTOCOL 4.4).
     """
     bits = np.ascontiguousarray(voxels).view(np.uint8)
     squares: NDArray[np.float32] = edt.edtsq(bits, parallel=threads.OF_SEGBENCH)

@@ -1,7 +1,7 @@
 """Distances between surfaces one by one: for ties at the tolerance, and for audits.
 
 Slower by far than what `segbench.metrics` does otherwise, but scipy's own numbers, which the
-official script has (PROTOCOL 6.4, 6.5).
+official script has (PROTOCOL 6.4, 6.5). The whole frame of a label is measured.
 """
 
 from __future__ import annotations

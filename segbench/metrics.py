@@ -3,8 +3,8 @@
 Every function is pure. A surface consists of the corners between voxels at which the eight voxels
 around are neither all inside nor all outside the mask; outside the volume is outside the mask.
 
-No map of distances is made: a corner agrees if it lies in what the other surface becomes when it is
-spread over all offsets within the tolerance.
+Where rounding decides nothing no map of distances is made: a corner agrees if it lies in what the
+other surface becomes when it is spread over all offsets within the tolerance.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from segbench.distances import areas_in_official_order, distances_mm
 # the published table has the voxels around a corner in the other order
 MIRRORED = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
 CLOSE = 1e-9  # relative: offsets this near to the tolerance may be rounded to either side of it
-MAX_ROWS = 5000  # with so many rows of offsets within reach, spreading is slower than measuring
+MAX_ROWS = 5000  # of offsets in the box around the reach; with more, measuring is faster
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ruler:
     """How surfaces are measured, for all labels and steps of a case alike (PROTOCOL 6.2, 6.3).
 
@@ -76,8 +76,8 @@ def reach_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.
     Lengths are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
     -1 stands for none; offsets that leave the shape are left out.
 
-    None where spreading would be slower than measuring, and where float64 puts offsets of one true
-    length on both sides of the limit: which of them counts is up to scipy's distance transform.
+    None where spreading would be slower than measuring, or where float64 puts offsets that may be
+    of one true length on both sides of the limit: which counts is up to scipy's transform.
     """
     farthest = limit_mm / np.array(spacing) * (1 + CLOSE) + 2
     sizes = np.minimum(farthest, shape).astype(int).tolist()

@@ -56,7 +56,7 @@ class Scorer:
         self._labels, self._nsd_gate = labels, settings.nsd_gate
         rules = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
         self._surface_of = partial(surface_of, ruler=rules)
-        # bits of the reference are the same object as long as their frame stays
+        # by identity: bits of the reference are one object as long as their frame stays
         self._expected_surface_of = lru_cache(len(labels))(self._surface_of)
 
     def score(self, step: int, prediction: LabelMap) -> tuple[StepScore, ...]:

@@ -85,7 +85,7 @@ def _largest_component(error: Bits, *, in_fortran: bool) -> tuple[Mask, Position
     mask = error.mask()
     # cc3d numbers components by their first voxel in C order, so argmax prefers the first of equals
     scanned = np.ascontiguousarray(mask.T if in_fortran else mask)
-    # uint8, not bool: cc3d 4.1.1 raises on a bool volume that is a single line of odd length
+    # uint8, not bool: cc3d 4.1.1 raises on some bool volumes, such as a line of odd length
     named, n = cc3d.connected_components(scanned.view(np.uint8), connectivity=26, return_N=True)
     if n > 1:
         names = (named.T if in_fortran else named).ravel()[error.at]

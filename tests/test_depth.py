@@ -91,3 +91,25 @@ def test_thick_components_are_measured_in_their_core_only(monkeypatch):
     cells, core = measured
     assert cells < component.size / 6
     assert core < component.size / 2
+
+
+def test_a_padding_of_one_voxel_bounds_nothing_on_its_side(monkeypatch):
+    # three planes are padded by one: the first blocks hold padding and component, none is empty
+    component = np.zeros((3, 60, 60), bool)
+    component[:, :14, :14] = component[:, -1, -1] = True
+    monkeypatch.setattr(depth, "MAX_FINE_VOXELS", 500)
+    found = deepest_voxels(component)
+    assert len(found) == 144
+    padded = np.pad(component, [(1, 2), (15, 15), (15, 15)])
+    blocks = padded.reshape(3, 2, 45, 2, 45, 2).any(axis=(1, 3, 5))
+    squares = np.rint(ndimage.distance_transform_edt(blocks) ** 2)
+    deep = squares.repeat(2, 0).repeat(2, 1).repeat(2, 2)[1:4, 15:75, 15:75] * component
+    assert np.array_equal(found, np.argwhere(deep == deep.max()))
+
+
+@pytest.mark.parametrize("limit", [depth.MAX_FINE_VOXELS, 500])
+def test_the_memory_order_of_a_component_plays_no_part(limit, monkeypatch):
+    monkeypatch.setattr(depth, "MAX_FINE_VOXELS", limit)
+    component = tight(np.random.default_rng(0).random((9, 17, 23)) < 0.1)
+    found = deepest_voxels(np.asfortranarray(component))
+    assert np.array_equal(found, deepest_voxels(component))

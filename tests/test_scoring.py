@@ -134,3 +134,23 @@ def test_scores_do_not_depend_on_what_was_scored_before(maps):
     for step, prediction in reversed(list(enumerate(predictions))):
         fresh = Scorer(reference, labels, SPACING)
         assert kept.score(step, prediction) == fresh.score(step, prediction)
+
+
+def test_surfaces_of_the_reference_are_made_once_while_their_frames_stay(monkeypatch):
+    made = []
+
+    def counted(mask, ruler):
+        made.append(mask)
+        return surface_of(mask, ruler)
+
+    monkeypatch.setattr("segbench.scoring.surface_of", counted)
+    reference = np.zeros((10, 20, 31), np.uint8)
+    reference[2:6, 3:9, 4:14], reference[4:9, 11:17, 15:28] = 1, 5
+    scorer = Scorer(reference, (1, 5), SPACING)
+    for step in range(3):
+        scorer.score(step, reference)
+    assert len(made) == 3 * 2 + 2
+    outside = reference.copy()
+    outside[9, 19, 0] = 1
+    scorer.score(3, outside)
+    assert len(made) == 3 * 2 + 2 + 2 + 1
