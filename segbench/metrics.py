@@ -36,16 +36,21 @@ class Ruler:
     """
 
     spacing: Spacing  # mm
-    areas: NDArray[np.float64]  # (256,): mm^2 of surface at a corner with this code
     tolerance_mm: float
     exact_sum: bool = False
 
+    @cached_property
+    def areas(self) -> NDArray[np.float64]:
+        """Surface in mm^2 at a corner with each of 256 codes, by published table (PROTOCOL 6.3)."""
+        table = create_table_neighbour_code_to_surface_area(self.spacing)
+        areas: NDArray[np.float64] = table[MIRRORED]
+        return areas
+
 
 def ruler(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> Ruler:
-    """Make a ruler for one voxel spacing (PROTOCOL 6.3: the published table of areas)."""
+    """Make a ruler for one voxel spacing (PROTOCOL 6.2, 6.3)."""
     z, y, x = (float(side) for side in spacing)  # float64 first: a float32 0.8 is not 0.8
-    areas = create_table_neighbour_code_to_surface_area((z, y, x))[MIRRORED]
-    return Ruler((z, y, x), areas, tolerance_mm, exact_sum)
+    return Ruler((z, y, x), tolerance_mm, exact_sum)
 
 
 @dataclass(frozen=True, eq=False)
