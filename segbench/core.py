@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
@@ -266,7 +266,7 @@ class CaseResult:
             return None
         seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
         limit = policy.time_limit
-        over_time = limit is not None and sum(seconds) > limit * len(self.labels)
+        over_time = limit is not None and sum_in_order(seconds) > limit * len(self.labels)
         pairs = [(0.0, 0.0)] * (n_clicks + 1) if over_time else self._curve(policy, n_clicks)
         dsc, nsd = zip(*pairs)
         return Summary(dsc, nsd, seconds, over_time)
@@ -294,13 +294,21 @@ def mean_scores(scores: Sequence[StepScore]) -> tuple[float, float]:
     return dsc, nsd
 
 
+def sum_in_order(values: Iterable[float]) -> float:
+    """Add floats from left to right and round after each, as the official script does.
+
+    The built-in ``sum`` compensates rounding from Python 3.12 on and gives other last bits.
+    """
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 def area_under_clicks(values: Sequence[float]) -> float:
     """Return the area under a score per click by the trapezoid rule, one unit a click.
 
     Added from left to right, so that the result is the official one to the last bit
     (PROTOCOL 7.1); five perfect clicks give 4.
     """
-    total = 0.0
-    for left, right in zip(values[:-1], values[1:]):
-        total += (left + right) / 2
-    return total
+    return sum_in_order((left + right) / 2 for left, right in zip(values[:-1], values[1:]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from segbench.bits import Bits
-from segbench.core import Spacing
+from segbench.core import Spacing, sum_in_order
 
 CHUNK = 8192  # terms that numpy 1.26 added at a time when the official numbers were made
 
@@ -39,4 +39,5 @@ def areas_in_official_order(
 
 def _chunked_sum(areas: NDArray[np.float64]) -> float:
     """Return a sum to the bit of numpy 1.26 (PROTOCOL 6.5)."""
-    return sum(float(areas[start : start + CHUNK].sum()) for start in range(0, len(areas), CHUNK))
+    chunks = (areas[start : start + CHUNK] for start in range(0, len(areas), CHUNK))
+    return sum_in_order(float(chunk.sum()) for chunk in chunks)

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from segbench import results
 from segbench.adapter import LocalSeat
-from segbench.core import Answer, Case, CaseResult, Prediction, Settings, StepResult
+from segbench.core import (
+    Answer,
+    Case,
+    CaseResult,
+    Prediction,
+    Settings,
+    StepResult,
+    sum_in_order,
+)
 from segbench.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.leases import lease
@@ -168,7 +176,7 @@ def _gather(
         steps=tuple(steps),
         seconds=seconds,
         cost={
-            "harness_seconds": round(took - sum(seconds.values()), 3),
+            "harness_seconds": round(took - sum_in_order(seconds.values()), 3),
             "peak_mb": max(peaks, default=None),
         },
     )

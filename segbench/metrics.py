@@ -139,9 +139,9 @@ def surface_agreement(prediction: Surface, reference: Surface) -> float:
     if not len(prediction.codes) or not len(reference.codes):
         return math.nan if len(prediction.codes) == len(reference.codes) else 0.0
     # the reference first: without exact_sum the order of two terms plays no part
-    parts = _areas(reference, prediction), _areas(prediction, reference)
-    agreeing, whole = (sum(areas) for areas in zip(*parts, strict=True))
-    return agreeing / whole
+    agreeing, whole = _areas(reference, prediction)
+    also_agreeing, also_whole = _areas(prediction, reference)
+    return (agreeing + also_agreeing) / (whole + also_whole)
 
 
 def _areas(surface: Surface, other: Surface) -> tuple[float, float]:

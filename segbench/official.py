@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable
 
-from segbench.core import CaseResult, Policy, Settings, Summary
+from segbench.core import CaseResult, Policy, Settings, Summary, sum_in_order
 
 
 def columns(n_clicks: int) -> list[str]:
@@ -48,7 +48,7 @@ def table(cases: Iterable[CaseResult], policy: Policy, settings: Settings) -> st
 def _row(case: CaseResult, summary: Summary, settings: Settings) -> list[str | float]:
     return [
         f"{case.case}.npz",
-        sum(summary.seconds),
+        sum_in_order(summary.seconds),
         *summary.seconds,
         summary.dsc_auc,
         summary.nsd_auc,

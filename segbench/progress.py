@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from segbench.core import CaseResult
+from segbench.core import CaseResult, sum_in_order
 
 Watch = Callable[[CaseResult], None]
 
@@ -82,7 +82,7 @@ def _verdict(result: CaseResult) -> str:
 
 def _pace(result: CaseResult) -> str:
     seconds = list(result.seconds.values())
-    return f"{sum(seconds) / len(seconds):.2f} s a step" if seconds else "no step"
+    return f"{sum_in_order(seconds) / len(seconds):.2f} s a step" if seconds else "no step"
 
 
 def _clock(seconds: float) -> str:

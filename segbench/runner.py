@@ -17,7 +17,7 @@ from typing import Any
 from segbench import manifest, official, results, threads
 from segbench.adapter import SCHEMES, find, name_of, resolve, source_sha256
 from segbench.challenge import ChallengeFile
-from segbench.core import CaseResult, Policy, Settings
+from segbench.core import CaseResult, Policy, Settings, sum_in_order
 from segbench.dataset import CaseFile, find_cases, sha256_of
 from segbench.environments import interpreter_of
 from segbench.errors import CaseError, RunError
@@ -277,7 +277,7 @@ def _log(out: Path, result: CaseResult | Broken) -> None:
     if isinstance(result, Broken):
         line = f"{result.case} broken\n{result.traceback}"
     else:
-        spent = sum(result.seconds.values())
+        spent = sum_in_order(result.seconds.values())
         line = f"{result.case} {result.status} {spent:.1f}s {result.reason or ''}".rstrip()
     with (out / "run.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from segbench import official
 from segbench.core import (
     Box,
     CaseResult,
@@ -15,6 +16,7 @@ from segbench.core import (
     StepScore,
     area_under_clicks,
     mean_scores,
+    sum_in_order,
 )
 
 
@@ -99,3 +101,33 @@ def test_interactions_know_their_step_and_tell_boxes_from_clicks():
 def test_the_hash_names_the_protocol():
     assert Settings().hash == Settings().hash
     assert Settings(nsd_tolerance_mm=1.0).hash != Settings().hash
+
+
+@pytest.fixture
+def compensated_sum(monkeypatch):
+    """Let the built-in sum compensate rounding, as it does from Python 3.12 on."""
+    plain = sum
+
+    def compensated(values, start=0):
+        values = list(values)
+        floats = values and all(isinstance(value, float) for value in values)
+        return math.fsum(values) + start if floats else plain(values, start)
+
+    monkeypatch.setattr("builtins.sum", compensated)
+
+
+def test_floats_are_added_from_left_to_right_on_every_python(compensated_sum):
+    assert sum([0.1] * 10) == 1.0
+    assert sum_in_order([0.1] * 10) == 0.9999999999999999
+
+
+def test_the_time_limit_compares_a_sum_from_left_to_right(compensated_sum):
+    # six times 0.1 s are 0.6 s from left to right, and 0.6000000000000001 s compensated
+    case = result(*(step(s, 0.5) for s in range(6)), seconds=dict.fromkeys(range(6), 0.1))
+    assert not case.summary(Policy(time_limit=0.6)).over_time
+
+
+def test_metrics_csv_adds_running_times_from_left_to_right(compensated_sum):
+    case = result(*(step(s, 0.5) for s in range(6)), seconds=dict.fromkeys(range(6), 0.1))
+    _, row = official.table([case], Policy(), Settings()).splitlines()
+    assert row.split(",")[1] == "0.6" != "0.6000000000000001"

@@ -29,7 +29,10 @@ def nsd(prediction, reference, spacing=(1, 1, 1), tolerance_mm=2.0, exact_sum=Fa
 
 
 def chunked_sum(areas):
-    return sum(float(np.sum(areas[i : i + 8192])) for i in range(0, len(areas), 8192))
+    total = 0.0
+    for start in range(0, len(areas), 8192):
+        total += float(np.sum(areas[start : start + 8192]))
+    return total
 
 
 @st.composite
