@@ -15,7 +15,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
+from surface_distance.lookup_tables import (
+    _NEIGHBOUR_CODE_TO_NORMALS as NEIGHBOUR_CODE_TO_NORMALS,
+)
 
 from segbench.bits import Bits, pack_mask
 from segbench.core import Mask, Spacing, Voxel
@@ -41,10 +43,31 @@ class Ruler:
 
     @cached_property
     def areas(self) -> NDArray[np.float64]:
-        """Surface in mm^2 at a corner with each of 256 codes, by published table (PROTOCOL 6.3)."""
-        table = create_table_neighbour_code_to_surface_area(self.spacing)
-        areas: NDArray[np.float64] = table[MIRRORED]
-        return areas
+        """Surface in mm^2 at a corner with each of 256 codes (PROTOCOL 6.3)."""
+        return surface_areas(self.spacing)
+
+
+@lru_cache(64)
+def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
+    """Return the surface in mm^2 at a corner between voxels, for each code of the voxels around it.
+
+    The normals are those of the published table. Its areas are not used: they come from
+    ``numpy.linalg.norm``, whose last bit depends on the processor's BLAS kernel. Here each product,
+    sum and square root is rounded once, in a fixed order, so that all machines have the same bits;
+    they are those of the official environment (PROTOCOL 6.3).
+
+    Returns
+    -------
+    float64 array, shape (256,)
+        By code as in `Bits.codes`, where voxel (0, 0, 0) is the lowest bit.
+    """
+    z, y, x = spacing
+    areas = np.zeros(256)
+    for code, normals in enumerate(NEIGHBOUR_CODE_TO_NORMALS):
+        for normal_z, normal_y, normal_x in normals:
+            a, b, c = normal_z * y * x, normal_y * z * x, normal_x * z * y
+            areas[MIRRORED[code]] += math.sqrt((a * a + b * b) + c * c)
+    return areas
 
 
 def ruler(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> Ruler:

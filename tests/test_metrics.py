@@ -1,6 +1,9 @@
 """DSC and NSD, on masks small enough to be checked by hand and against the published package."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +13,15 @@ from hypothesis import strategies as st
 
 from segbench.bits import pack_mask
 from segbench.distances import distances_mm as distances_one_by_one
-from segbench.metrics import dice, reach_within, ruler, surface_agreement, surface_dice, surface_of
+from segbench.metrics import (
+    dice,
+    reach_within,
+    ruler,
+    surface_agreement,
+    surface_areas,
+    surface_dice,
+    surface_of,
+)
 
 thorough = settings(max_examples=200, deadline=None, derandomize=True)
 SPACINGS = [(1, 1, 1), (5.0, 0.8, 0.8), (0.5, 2, 1), tuple(np.float32([0.8, 0.7, 3])), (9, 9, 9)]
@@ -26,6 +37,18 @@ def nsd(prediction, reference, spacing=(1, 1, 1), tolerance_mm=2.0, exact_sum=Fa
         return surface_dice(prediction, reference, spacing=spacing, tolerance_mm=tolerance_mm)
     rules = ruler(spacing, tolerance_mm, exact_sum=True)
     return surface_agreement(*(surface_of(pack_mask(m), rules) for m in (prediction, reference)))
+
+
+def plain_norm(vector):
+    a, b, c = vector.tolist()
+    return math.sqrt((a * a + b * b) + c * c)
+
+
+def published(reference, prediction, spacing):
+    """Return what the published package measures, its areas rounded as the official ones."""
+    with pytest.MonkeyPatch.context() as patch:  # BLAS gives other last bits on other processors
+        patch.setattr(np.linalg, "norm", plain_norm)
+        return surface_distance.compute_surface_distances(reference, prediction, spacing)
 
 
 def chunked_sum(areas):
@@ -97,6 +120,36 @@ def test_a_mask_cut_by_the_border_has_a_surface_there():
     assert nsd(full, full) == 1
 
 
+# sha256 of the published package's table in the official environment, whose BLAS has no AVX-512
+OFFICIAL_AREAS = {
+    (3.2699999809265137, 0.9765620231628418, 0.9765620231628418): "87783cf5473962b4",
+    (0.7, 1.3, 0.9): "ee95e839b1d08b99",
+    (5.0, 0.8, 0.8): "a7bb00b994a699f7",
+}
+PRINT_AREAS = """
+import hashlib, numpy, sys
+from segbench.metrics import MIRRORED, surface_areas
+spacing = tuple(map(float, sys.argv[1:]))
+print(hashlib.sha256(surface_areas(spacing)[MIRRORED].tobytes()).hexdigest()[:16])
+"""
+
+
+@pytest.mark.parametrize("kernel", ["", "Haswell", "SandyBridge", "Nehalem"])
+@pytest.mark.parametrize("spacing", OFFICIAL_AREAS, ids=str)
+def test_the_areas_are_the_official_ones_whatever_the_processor(spacing, kernel):
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+    environment |= {"OPENBLAS_CORETYPE": kernel} if kernel else {}
+    command = [sys.executable, "-c", PRINT_AREAS, *map(str, spacing)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == OFFICIAL_AREAS[spacing]
+
+
+def test_a_plane_has_the_area_of_a_voxel_face_at_each_corner():
+    below = sum(1 << bit for bit in range(4))  # the four voxels of the lower slice
+    assert surface_areas((3.0, 0.5, 2.0))[below] == 0.5 * 2.0
+    assert surface_areas((3.0, 0.5, 2.0))[0] == surface_areas((3.0, 0.5, 2.0))[255] == 0
+
+
 @pytest.mark.parametrize("voxel", list(np.ndindex(2, 2, 2)))
 def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
     mask = np.zeros((2, 2, 2), bool)
@@ -124,7 +177,7 @@ def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm, 
     # with these seeds the length that scipy happens to take is not the shortest
     spacing, rng = (side_mm,) * 3, np.random.default_rng([seed])
     prediction, reference = rng.random((2, 9, 9, 10)) < rng.choice([0.004, 0.01, 0.03])
-    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    distances = published(reference, prediction, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
 
@@ -152,7 +205,7 @@ def test_a_reach_of_very_many_voxels_is_measured_instead(monkeypatch):
     monkeypatch.setattr("segbench.metrics.distances_mm", distances_mm)
     prediction, reference = np.random.default_rng(2).random((2, 150, 150, 3)) < 1e-4
     spacing, tolerance_mm = (0.02, 0.02, 1.0), 1.7
-    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    distances = published(reference, prediction, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
     assert 0 < expected < 1
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
@@ -163,7 +216,7 @@ def test_a_reach_of_very_many_voxels_is_measured_instead(monkeypatch):
 def test_exact_sum_adds_long_surfaces_in_chunks_of_8192(tolerance_mm):
     prediction, reference = np.random.default_rng(0).random((2, 30, 31, 32)) < 0.2
     spacing = (0.7, 1.3, 0.9)
-    found = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    found = published(reference, prediction, spacing)
     agreeing, whole = 0.0, 0.0
     for areas, distances in (
         (found["surfel_areas_gt"], found["distances_gt_to_pred"]),
@@ -182,7 +235,7 @@ def test_exact_sum_adds_long_surfaces_in_chunks_of_8192(tolerance_mm):
 def test_surface_dice_is_that_of_the_published_package(pair, spacing, tolerance_mm):
     prediction, reference = pair
     assume(prediction.any() and reference.any())
-    distances = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    distances = published(reference, prediction, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance_mm)
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
     # below 8192 corners numpy sums as the official script's numpy did
