@@ -13,6 +13,7 @@ import numpy as np
 
 from segbench.bits import Bits, Window, pack
 from segbench.core import LabelMap, Mask
+from segbench.validation import refuse_no_label_map, refuse_other_shape
 
 SLAB = 2**20  # voxels, so that labels like noise take no more memory than others
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its frame too
@@ -50,9 +51,15 @@ class Reference:
         Must not change while this is in use.
     labels : int
         The labels to compare; other values only count as wrong voxels (PROTOCOL 1.5).
+
+    Raises
+    ------
+    CaseError
+        If it is not three-dimensional or not of integers.
     """
 
     def __init__(self, label_map: LabelMap, labels: Iterable[int]) -> None:
+        refuse_no_label_map(label_map, "reference")
         self.labels = tuple(sorted(set(map(int, labels))))
         self._in_fortran_order = in_fortran_order(label_map)
         self._label_map = np.ascontiguousarray(label_map)
@@ -62,10 +69,15 @@ class Reference:
         self._fit(label_windows(self._label_map))
 
     def compare(self, prediction: LabelMap) -> Comparison:
-        """Put a label map beside the reference; neither may change afterwards (PROTOCOL 4.1, 5)."""
-        if prediction.shape != self._label_map.shape:
-            shapes = f"prediction {prediction.shape} and reference {self._label_map.shape}"
-            raise ValueError(f"{shapes}: expected one shape")
+        """Put a label map beside the reference; neither may change afterwards (PROTOCOL 4.1, 5).
+
+        Raises
+        ------
+        CaseError
+            If it is not of integers or has another shape than the reference.
+        """
+        refuse_no_label_map(prediction, "prediction")
+        refuse_other_shape(prediction, self._label_map)
         voxels = np.ascontiguousarray(prediction)
         unknown: tuple[int, ...] = ()
         predicted = {} if self._last is None else self._pack(voxels)

@@ -109,7 +109,7 @@ def _squares(voxels: Mask) -> NDArray[np.float32]:
 
     The outside of the array bounds nothing: what shall bound must be in it (PROTOCOL 4.4).
     """
-    bits = np.ascontiguousarray(voxels).view(np.uint8)
+    bits = np.ascontiguousarray(voxels, bool).view(np.uint8)
     squares: NDArray[np.float32] = edt.edtsq(bits, parallel=threads.OF_SEGBENCH)
     return squares
 

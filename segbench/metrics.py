@@ -22,6 +22,7 @@ from surface_distance.lookup_tables import (
 from segbench.bits import Bits, pack_mask
 from segbench.core import Mask, Spacing, Voxel
 from segbench.distances import areas_in_official_order, distances_mm
+from segbench.validation import as_masks
 
 # the published table has the voxels around a corner in the other order
 MIRRORED = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
@@ -119,8 +120,19 @@ def reach_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.
 
 
 def dice(prediction: Mask, reference: Mask) -> float:
-    """Return the Dice similarity coefficient (DSC), NaN if both masks are empty (PROTOCOL 5)."""
-    return overlap(pack_mask(prediction), pack_mask(reference))
+    """Return the Dice similarity coefficient (DSC), NaN if both masks are empty (PROTOCOL 5).
+
+    Parameters
+    ----------
+    prediction, reference : bool or integer array, shape (z, y, x)
+        Integers are masks of what is not 0.
+
+    Raises
+    ------
+    CaseError
+        If an array is of floats or the shapes differ.
+    """
+    return overlap(*map(pack_mask, as_masks(prediction, reference)))
 
 
 def overlap(prediction: Bits, reference: Bits) -> float:
@@ -136,7 +148,8 @@ def surface_dice(
 
     Parameters
     ----------
-    prediction, reference : bool array, shape (z, y, x)
+    prediction, reference : bool or integer array, shape (z, y, x)
+        Integers are masks of what is not 0.
     spacing : float
         Voxel size in mm, (z, y, x).
     tolerance_mm : float
@@ -147,13 +160,19 @@ def surface_dice(
     float
         In [0, 1], higher is better; NaN if both masks are empty, 0 if exactly one is.
 
+    Raises
+    ------
+    CaseError
+        If an array is of floats or the shapes differ.
+
     References
     ----------
     Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy",
     JMIR 2021, doi:10.2196/26151.
     """
     rules = ruler(spacing, tolerance_mm)
-    pair = (surface_of(pack_mask(mask), rules) for mask in (prediction, reference))
+    masks = as_masks(prediction, reference)
+    pair = (surface_of(pack_mask(mask), rules) for mask in masks)
     return surface_agreement(*pair)
 
 

@@ -16,6 +16,7 @@ from segbench.bits import Bits, Positions, occupied
 from segbench.comparison import Comparison, Reference
 from segbench.core import Click, Mask, Settings
 from segbench.depth import deepest_voxels
+from segbench.validation import as_masks
 
 
 def next_clicks(comparison: Comparison, *, settings: Settings = Settings()) -> tuple[Click, ...]:
@@ -58,9 +59,9 @@ def next_click(
 
     Parameters
     ----------
-    prediction, reference : bool array, shape (z, y, x)
-        The current and the true mask of the label. Memory is read in Fortran order if both masks
-        are in Fortran order only, else in C order.
+    prediction, reference : bool or integer array, shape (z, y, x)
+        The current and the true mask of the label; integers are masks of what is not 0. Memory is
+        read in Fortran order if both masks are in Fortran order only, else in C order.
     label : int
         The label the click speaks about.
     settings : Settings
@@ -70,7 +71,13 @@ def next_click(
     -------
     Click or None
         None if the masks are equal.
+
+    Raises
+    ------
+    CaseError
+        If an array is of floats or the shapes differ.
     """
+    prediction, reference = as_masks(prediction, reference)
     comparison = Reference(reference.view(np.uint8), (1,)).compare(prediction.view(np.uint8))
     clicks = next_clicks(comparison, settings=settings)
     return replace(clicks[0], label=label) if clicks else None

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segbench.comparison import Reference, label_windows
+from segbench.errors import CaseError
 
 
 def blocks():
@@ -138,7 +139,7 @@ def test_labels_that_are_not_compared_are_known():
 
 
 def test_label_maps_of_two_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"\(2, 3, 5\) and reference \(2, 3, 4\): expected one"):
+    with pytest.raises(CaseError, match=r"\(2, 3, 5\) and reference \(2, 3, 4\) differ"):
         Reference(np.ones((2, 3, 4), np.uint8), (1,)).compare(np.ones((2, 3, 5), np.uint8))
 
 

@@ -20,6 +20,7 @@ LAYERS = [
         "official",
         "painting",
         "progress",
+        "validation",
     }
     | {"threads"},
     {"comparison", "depth", "distances"},
