@@ -25,6 +25,7 @@ import numpy as np
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Mask, Prompt
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 
 from ._checkpoint import loading_safely, sha256_of
 from ._nninteractive_model import Model, read_model, refuse_foreign_parts
@@ -71,7 +72,7 @@ class Replay:
         self._labels, self._shape = labels, image.voxels.shape
         self._target = torch.zeros(self._shape, dtype=torch.uint8)
         with quietly():
-            self._session.set_image(image.voxels[None].astype(np.float32))
+            self._session.set_image(finite_image(image.voxels)[None].astype(np.float32))
             self._session.set_target_buffer(self._target)
             self._session._finish_preprocessing_and_initialize_interactions()
 

@@ -28,6 +28,7 @@ from scipy.sparse.linalg import cg
 from scipy.special import expit
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Prompt, Voxel
+from segbench.finite_image import finite_image
 
 Field = NDArray[np.float32]
 Window = tuple[slice, slice, slice]
@@ -91,8 +92,8 @@ class RandomWalker:
     info = AdapterInfo("random_walker", version="1", licence="Apache-2.0")
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember the image."""
-        self._image = image
+        """Remember the image, its voxels finite."""
+        self._image = Image(finite_image(image.voxels), image.spacing)
         self._hints: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
         self._fields: dict[int, tuple[object, Window, Field]] = {}
         self._last: tuple[Rounds | None, LabelMap] = (None, np.zeros(0, np.uint8))

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spacing
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 
 from ._checkpoint import harmless, sha256_of
 from ._weights import (
@@ -86,7 +87,8 @@ class SamMed3D:
         """Resample the image; its content seeds the random points."""
         spacing = axes_spacing(image.spacing, self._choices.spacing)
         self._step = tuple(SPACING_MM / mm for mm in spacing)  # in voxels of the image
-        self._image = resampled(image.voxels.astype(np.float32), self._step, is_mask=False)
+        voxels = finite_image(image.voxels).astype(np.float32)
+        self._image = resampled(voxels, self._step, is_mask=False)
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 
 from ._checkpoint import sha256_of
 from ._weights import device_of, fit, one_of, read_checkpoint, weights_file
@@ -74,7 +75,8 @@ class Vista3D:
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Scale the image as the submission does."""
         as_stored = self._choices.intensities == "stored"
-        self._image = scaled(image.voxels, as_stored=as_stored)[None, None].to(self._device)
+        voxels = finite_image(image.voxels)
+        self._image = scaled(voxels, as_stored=as_stored)[None, None].to(self._device)
         self._labels = labels
 
     def step(self, said: Interactions) -> LabelMap:

@@ -248,6 +248,7 @@ class CaseResult:
     spacing: tuple[float, ...] = ()
     labels: tuple[int, ...] = ()
     has_boxes: bool = False
+    non_finite_voxels: int = 0  # of the image: NaN or infinite; the model gets them as they are
     rounds: tuple[tuple[Prompt, ...], ...] = ()
     steps: tuple[StepResult, ...] = ()
     file_sha256: str = ""

@@ -27,6 +27,7 @@ from segbench.core import (
 )
 from segbench.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
+from segbench.finite_image import non_finite_voxels
 from segbench.leases import lease
 from segbench.predictions import PredictionWriter, labels_sha256
 from segbench.scoring import Scorer
@@ -173,6 +174,7 @@ def _gather(
         spacing=case.image.spacing,
         labels=case.labels,
         has_boxes=bool(case.boxes),
+        non_finite_voxels=non_finite_voxels(case.image.voxels),
         steps=tuple(steps),
         seconds=seconds,
         cost={

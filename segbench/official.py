@@ -57,8 +57,13 @@ def _row(case: CaseResult, summary: Summary, settings: Settings) -> list[str | f
         *summary.dsc,
         *summary.nsd,
         len(case.labels),
-        settings.seconds_per_label * len(case.labels),
+        _whole(settings.seconds_per_label * len(case.labels)),
     ]
+
+
+def _whole(seconds: float) -> float:
+    """Return a whole number without a decimal point, as the script computes it from its 90."""
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def _cell(value: str | float) -> str:

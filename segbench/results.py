@@ -103,7 +103,16 @@ def _read_json(file: Path) -> dict[str, Any]:
 def _case_from_json(facts: Mapping[str, Any]) -> CaseResult:
     cost = dict(facts["cost"])
     seconds = {int(step): float(value) for step, value in cost.pop("seconds", {}).items()}
-    plain = ("case", "status", "reason", "modality", "patient", "dataset", "has_boxes")
+    plain = (
+        "case",
+        "status",
+        "reason",
+        "modality",
+        "patient",
+        "dataset",
+        "has_boxes",
+        "non_finite_voxels",
+    )
     return CaseResult(
         **{key: facts[key] for key in plain},
         shape=tuple(facts["shape"]),

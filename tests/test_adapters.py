@@ -18,6 +18,7 @@ from segbench.challenge import write_case
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.environments import interpreter_of
 from segbench.errors import AdapterNotFound
+from segbench.finite_image import finite_image
 from segbench.session import checked
 from segbench.supervisor import Supervisor
 from segbench.workplace import Environment
@@ -116,6 +117,19 @@ def test_start_forgets_the_last_image(seat):
     answer(seat, CASES[1], 2)
     seat.start(CASES[0].image, CASES[0].labels)
     np.testing.assert_array_equal(answer(seat, CASES[0], 1), alone)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
+def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(seat, value):
+    if seat.info.sees_reference or not seat.info.deterministic:
+        pytest.skip("finds the image by its voxels, or hands them on")
+    voxels = CASES[0].image.voxels.astype(np.float64)
+    voxels[tuple(size // 2 for size in voxels.shape)] = value
+    answers = []
+    for shown in (voxels, finite_image(voxels)):
+        seat.start(Image(shown, CASES[0].image.spacing), CASES[0].labels)
+        answers.append(answer(seat, CASES[0], 1))
+    np.testing.assert_array_equal(*answers)
 
 
 def test_it_survives_a_replaced_worker(seat):

@@ -19,6 +19,7 @@ LAYERS = [
         "leases",
         "official",
         "painting",
+        "finite_image",
         "progress",
         "validation",
     }
@@ -36,9 +37,9 @@ LAYERS = [
     {"__init__", "__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ADAPTERS_MAY = {"core", "errors", "challenge", "exchange", "painting"}
+ADAPTERS_MAY = {"core", "errors", "challenge", "exchange", "finite_image", "painting"}
 FOREIGN = {"__init__", "errors", "core", "pickles", "challenge", "exchange", "painting"}
-FOREIGN |= {"adapter", "worker"}
+FOREIGN |= {"adapter", "finite_image", "worker"}
 
 
 def modules() -> list[Path]:

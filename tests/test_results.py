@@ -128,7 +128,7 @@ def test_floats_are_exact_and_rows_are_in_name_order():
     assert [row["CaseName"] for row in table] == ["CT_a.npz", "MR_b.npz"]
     assert table[0]["DSC_1"] == "0.30000000000000004"
     assert table[0]["DSC_AUC"] == repr(4 * (0.1 + 0.2))
-    assert (table[0]["num_class"], table[0]["runtime_upperbound"]) == ("1", "90.0")
+    assert (table[0]["num_class"], table[0]["runtime_upperbound"]) == ("1", "90")
 
 
 def test_invalid_cases_have_no_row_and_silent_ones_follow_the_policy():

@@ -13,7 +13,7 @@ EPSILON = 1e-6  # the authors'; makes a constant image zero
 
 @dataclass(frozen=True)
 class Intensity:
-    """Mean and standard deviation of an image's voxels."""
+    """Mean and standard deviation of an image's voxels, which are finite."""
 
     mean: float
     deviation: float
@@ -22,12 +22,10 @@ class Intensity:
     def of(cls, voxels: NDArray[Any]) -> Intensity:
         """Measure the box of the non-zero voxels (the whole image when all are zero), by slice."""
         part = voxels[occupied_box(voxels)]
-        pivot = float(
-            finite(part[:1, :1, :1])[0, 0, 0]
-        )  # keeps the squares small, so they cancel well
+        pivot = float(part[0, 0, 0])  # keeps the squares small, so they cancel well
         total = squares = 0.0
         for plane in part:
-            values = finite(plane).astype(np.float64) - pivot
+            values = plane.astype(np.float64) - pivot
             total += float(values.sum())
             squares += float((values * values).sum())
         mean = total / part.size
@@ -36,16 +34,10 @@ class Intensity:
 
     def z_score(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return ``values`` as float32 with zero mean and unit deviation."""
-        scored: NDArray[np.float32] = finite(values).astype(np.float32)
+        scored: NDArray[np.float32] = values.astype(np.float32)
         scored -= np.float32(self.mean)
         scored /= np.float32(self.deviation + EPSILON)
         return scored
-
-
-def finite(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy with zeros in place of what is no finite number."""
-    replaced: NDArray[Any] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return replaced
 
 
 def occupied_box(voxels: NDArray[Any]) -> tuple[slice, ...]:

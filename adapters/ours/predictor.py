@@ -14,6 +14,7 @@ from torch import Tensor
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 
 from . import following
 from .crop import Region, Window, cut_mask, window_around
@@ -51,11 +52,11 @@ class Ours:
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
         """Take a new image and measure its intensities."""
-        self._image: NDArray[Any] = image.voxels
-        self._volume = uploaded(image.voxels, self.device)
+        self._image: NDArray[Any] = finite_image(image.voxels)
+        self._volume = uploaded(self._image, self.device)
         self._labels = labels
-        self._occupied = occupied_box(image.voxels)
-        self._intensity = Intensity.of(image.voxels)
+        self._occupied = occupied_box(self._image)
+        self._intensity = Intensity.of(self._image)
         self._patches: dict[Window, Tensor] = {}
 
     def step(self, said: Interactions) -> LabelMap:

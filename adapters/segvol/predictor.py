@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 
 from .geometry import (
     Window,
@@ -50,7 +51,7 @@ class SegVol:
         """Normalise the image, cut it to what is not background, and embed it as a whole."""
         self._shape = image.voxels.shape
         self._answered: dict[tuple[Box, ...], LabelMap] = {}
-        values = normalised(image.voxels)
+        values = normalised(finite_image(image.voxels))
         self._volume: Tensor | None = None
         if values is None:
             return

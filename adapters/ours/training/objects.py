@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from segbench.challenge import ChallengeFile
 from segbench.core import Box, LabelMap, Voxel
 from segbench.errors import AdapterError
+from segbench.finite_image import finite_image
 from segbench.simulator import next_click
 
 from ..crop import Floats, Window, cut_image, cut_mask, window_around
@@ -86,7 +87,7 @@ def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
 def read_scan(path: Path) -> Scan:
     """Read image and labels; boxes are made anew in training."""
     with ChallengeFile(path) as file:
-        voxels, labels = file.read("imgs"), file.read("gts")
+        voxels, labels = finite_image(file.read("imgs")), file.read("gts")
     return Scan(path.stem, voxels, labels, Intensity.of(voxels))
 
 
