@@ -102,7 +102,7 @@ def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
 
     def first_dsc(voxels):
         shown = replace(case, image=Image(voxels, case.image.spacing))
-        (prediction, *_) = interact(shown, seat)
+        prediction = next(interact(shown, seat))
         scorer = Scorer(case.reference, case.labels, case.image.spacing)
         return mean_scores(scorer.score(0, prediction.labels))[0]
 
