@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from adapters.ours import resampling
 from adapters.ours.crop import (
     Window,
-    cut_image,
-    cut_mask,
+    crop_image,
+    crop_mask,
     default_box,
-    linear_weights,
+    linear_interpolation_matrix,
     window_around,
 )
 from adapters.ours.intensity import EPSILON, Intensity, occupied_box
@@ -30,9 +30,9 @@ def whole(shape):
     return tuple(slice(0, n) for n in shape)
 
 
-def pasted(values, window, shape):
+def on_volume(values, window, shape):
     """Values on a patch, from the voxels of a window: two slabs put together."""
-    back = resampling.Pasted(torch.from_numpy(values), window, whole(shape))
+    back = resampling.PatchOnVolume(torch.from_numpy(values), window, whole(shape))
     span = back.region[0]
     middle = (span.start + span.stop) // 2
     halves = [back.slices(slice(span.start, middle)), back.slices(slice(middle, span.stop))]
@@ -83,10 +83,12 @@ def test_the_default_box_of_a_thin_volume_is_not_empty(depth):
 def test_at_zoom_one_cutting_and_pasting_is_exact(drawn):
     voxels = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
     window = window_around(drawn, 48)
-    patch = cut_image(voxels, window, 48, intensity=AS_STORED, antialias=True)
-    np.testing.assert_array_equal(pasted(patch, window, SHAPE), voxels[window.inside(SHAPE)])
-    mask = cut_mask(voxels, window, 48, label=int(voxels[drawn.low]))
-    assert mask.sum() == (voxels[window.inside(SHAPE)] == voxels[drawn.low]).sum()
+    patch = crop_image(voxels, window, 48, intensity=AS_STORED, antialias=True)
+    np.testing.assert_array_equal(
+        on_volume(patch, window, SHAPE), voxels[window.clipped_to_volume(SHAPE)]
+    )
+    mask = crop_mask(voxels, window, 48, label=int(voxels[drawn.low]))
+    assert mask.sum() == (voxels[window.clipped_to_volume(SHAPE)] == voxels[drawn.low]).sum()
 
 
 @settings(max_examples=40, deadline=None)
@@ -94,8 +96,8 @@ def test_at_zoom_one_cutting_and_pasting_is_exact(drawn):
 def test_a_constant_inside_the_volume_comes_back_as_itself(drawn, patch):
     window = window_around(drawn, patch)
     logits = np.full((patch,) * 3, 2.5, np.float32)
-    back = pasted(logits, window, SHAPE)
-    assert back.shape == tuple(s.stop - s.start for s in window.inside(SHAPE))
+    back = on_volume(logits, window, SHAPE)
+    assert back.shape == tuple(s.stop - s.start for s in window.clipped_to_volume(SHAPE))
     np.testing.assert_allclose(back, 2.5, rtol=1e-5)
 
 
@@ -113,22 +115,22 @@ def test_the_window_holds_its_box(drawn, patch):
 def test_the_device_cuts_what_training_cuts(drawn, patch, antialias):
     voxels = np.random.default_rng(0).integers(0, 60_000, SHAPE).astype(np.uint16)
     window, intensity = window_around(drawn, patch), Intensity.of(voxels)
-    mine = resampling.cut(
-        resampling.uploaded(voxels, torch.device("cpu")),
+    mine = resampling.crop_to_patch(
+        resampling.to_device(voxels, torch.device("cpu")),
         window,
         patch,
         region=whole(SHAPE),
         intensity=intensity,
         antialias=antialias,
     )
-    theirs = cut_image(voxels, window, patch, intensity=intensity, antialias=antialias)
+    theirs = crop_image(voxels, window, patch, intensity=intensity, antialias=antialias)
     np.testing.assert_allclose(mine.numpy(), theirs, atol=1e-5)
 
 
 def test_outside_its_region_a_cut_is_zero():
     voxels = np.full(SHAPE, 3, np.uint8)
     region = (slice(2, 6), slice(4, 9), slice(0, 31))
-    patch = resampling.cut(
+    patch = resampling.crop_to_patch(
         torch.from_numpy(voxels),
         Window((0, 0, 0), (32, 32, 32)),
         32,
@@ -145,13 +147,13 @@ def test_voxels_of_any_type_and_layout_reach_the_device(dtype):
     voxels = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (3, 4, 5)).astype(dtype))
     for given_ in (voxels, voxels[::-1], voxels.T):
         given_.flags.writeable = False
-        tensor = resampling.uploaded(given_, torch.device("cpu"))
+        tensor = resampling.to_device(given_, torch.device("cpu"))
         np.testing.assert_array_equal(tensor.double().numpy(), given_.astype(float))
 
 
 def test_a_window_grows_round_its_middle():
-    assert Window((10, 10, 10), (20, 20, 20)).grown(1.5) == Window((5, 5, 5), (30, 30, 30))
-    assert Window((0, 0, 0), (48, 48, 48)).grown(1.5) == Window((-12, -12, -12), (72, 72, 72))
+    assert Window((10, 10, 10), (20, 20, 20)).enlarged(1.5) == Window((5, 5, 5), (30, 30, 30))
+    assert Window((0, 0, 0), (48, 48, 48)).enlarged(1.5) == Window((-12, -12, -12), (72, 72, 72))
 
 
 def test_zooming_in_makes_the_window_one_and_a_half_boxes():
@@ -169,7 +171,7 @@ def test_large_boxes_know_no_zooming_in(extent):
 def test_plain_resizing_is_that_of_torch(size, patch):
     volume = np.random.default_rng(1).normal(size=(size,) * 3).astype(np.float32)
     window = Window((0, 0, 0), (size,) * 3)
-    mine = cut_image(volume, window, patch, intensity=AS_STORED, antialias=False)
+    mine = crop_image(volume, window, patch, intensity=AS_STORED, antialias=False)
     theirs = torch.nn.functional.interpolate(
         torch.from_numpy(volume)[None, None], size=(patch,) * 3, mode="trilinear"
     )[0, 0]
@@ -180,28 +182,30 @@ def test_antialiasing_sees_voxels_that_plain_interpolation_skips():
     volume = np.zeros((64, 64, 64), np.float32)
     volume[::4] = 4.0  # mean 1, but never where a zoom of 4 samples
     window = Window((0, 0, 0), (64, 64, 64))
-    plain = cut_image(volume, window, 16, intensity=AS_STORED, antialias=False)
-    smooth = cut_image(volume, window, 16, intensity=AS_STORED, antialias=True)
+    plain = crop_image(volume, window, 16, intensity=AS_STORED, antialias=False)
+    smooth = crop_image(volume, window, 16, intensity=AS_STORED, antialias=True)
     assert plain.max() == 0
     np.testing.assert_allclose(smooth[2:-2].mean(), 1, atol=0.1)
 
 
 def test_rows_of_weights_sum_to_one_and_hold_the_ends():
-    weights = linear_weights(np.array([-3.0, 0.25, 9.0]), 4, support=1.0)
+    weights = linear_interpolation_matrix(np.array([-3.0, 0.25, 9.0]), 4, support=1.0)
     np.testing.assert_allclose(weights, [[1, 0, 0, 0], [0.75, 0.25, 0, 0], [0, 0, 0, 1]])
 
 
 def test_outside_the_volume_the_patch_is_zero():
     volume = np.full((4, 4, 4), 9, np.uint8)
-    patch = cut_image(volume, Window((-2, 0, 0), (8, 8, 8)), 8, intensity=AS_STORED, antialias=True)
+    patch = crop_image(
+        volume, Window((-2, 0, 0), (8, 8, 8)), 8, intensity=AS_STORED, antialias=True
+    )
     assert (patch[2:6, :4, :4] == 9).all()
     assert patch.sum() == 9 * 64
 
 
 def test_masks_take_the_nearest_voxel():
-    labels = np.zeros((8, 8, 8), np.uint8)
-    labels[2:6, 2:6, 2:6] = 3
-    mask = cut_mask(labels, Window((0, 0, 0), (8, 8, 8)), 4, label=3)
+    label_map = np.zeros((8, 8, 8), np.uint8)
+    label_map[2:6, 2:6, 2:6] = 3
+    mask = crop_mask(label_map, Window((0, 0, 0), (8, 8, 8)), 4, label=3)
     expected = np.zeros((4, 4, 4), bool)
     expected[1:3, 1:3, 1:3] = True
     np.testing.assert_array_equal(mask, expected)

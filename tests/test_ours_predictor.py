@@ -51,17 +51,17 @@ CLICKS = (Click(1, (3, 5, 6), True), Click(2, (4, 10, 20), False))
 
 def test_the_answer_is_a_label_map_of_the_image(adapter):
     adapter.start(image(), (1, 2))
-    answer = adapter.step(said(BOXES))
-    assert answer.shape == SHAPE
-    assert answer.dtype == np.uint8
-    assert set(np.unique(answer)) <= {0, 1, 2}
-    assert answer.any()
+    segmentation = adapter.step(said(BOXES))
+    assert segmentation.shape == SHAPE
+    assert segmentation.dtype == np.uint8
+    assert set(np.unique(segmentation)) <= {0, 1, 2}
+    assert segmentation.any()
 
 
 def test_labels_above_255_are_answered_as_uint16(adapter):
     adapter.start(image(), (1, 300))
-    answer = adapter.step(said((replace(BOXES[1], label=300),)))
-    assert answer.dtype == np.uint16
+    segmentation = adapter.step(said((replace(BOXES[1], label=300),)))
+    assert segmentation.dtype == np.uint16
 
 
 def test_the_same_question_has_the_same_answer(adapter):
@@ -147,10 +147,10 @@ def test_without_a_box_the_window_grows_until_it_holds_the_object(adapter, side)
     shown, inside = cube(side)
     adapter.start(shown, (1,))
     rounds = ((), (Click(1, (30, 35, 40), True),))
-    answer = adapter.step(said(*rounds, shape=inside.shape)) == 1
-    overlap = 2 * (answer & inside).sum() / (answer.sum() + inside.sum())
+    segmentation = adapter.step(said(*rounds, shape=inside.shape)) == 1
+    overlap = 2 * (segmentation & inside).sum() / (segmentation.sum() + inside.sum())
     assert overlap > (0.99 if side < 16 else 0.8)  # zoomed out, edges are half a patch voxel off
-    assert answer[inside].mean() > 0.8
+    assert segmentation[inside].mean() > 0.8
 
 
 def test_without_a_box_a_fresh_adapter_answers_a_late_step_alike(adapter, weights):
@@ -167,24 +167,24 @@ def test_without_a_box_a_fresh_adapter_answers_a_late_step_alike(adapter, weight
 
 def test_labels_with_and_without_a_box_go_together(adapter):
     adapter.start(image(), (1, 2))
-    answer = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
-    assert answer.shape == SHAPE
+    segmentation = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
+    assert segmentation.shape == SHAPE
 
 
 def test_what_was_clicked_is_true_when_clicks_are_obeyed(weights):
-    adapter = make_adapter(weights=str(weights), device="cpu", obey_clicks="yes")
+    adapter = make_adapter(weights=str(weights), device="cpu", enforce_clicks="yes")
     flat = Image(np.full(SHAPE, 7, np.uint8), SPACING)
     adapter.start(flat, (1, 2))
     clicks = (Click(1, (4, 10, 12), True), Click(2, (4, 10, 22), False))
-    answer = adapter.step(said(BOXES, clicks))
-    assert answer[4, 10, 12] == 1
-    assert (answer[4, 10, 9:16] == 1).all()
-    assert answer[4, 10, 22] != 2
+    segmentation = adapter.step(said(BOXES, clicks))
+    assert segmentation[4, 10, 12] == 1
+    assert (segmentation[4, 10, 9:16] == 1).all()
+    assert segmentation[4, 10, 22] != 2
 
 
-@pytest.mark.parametrize(("mirrors", "symmetric"), [("1", False), ("8", True)])
-def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, mirrors, symmetric):
-    adapter = make_adapter(weights=str(weights), device="cpu", mirrors=mirrors)
+@pytest.mark.parametrize(("tta_flips", "symmetric"), [("1", False), ("8", True)])
+def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, tta_flips, symmetric):
+    adapter = make_adapter(weights=str(weights), device="cpu", tta_flips=tta_flips)
     half = np.random.default_rng(1).integers(0, 250, (16, 16, 8), np.uint8)
     adapter.start(Image(np.concatenate([half, half[..., ::-1]], axis=2), SPACING), (1,))
     box = Box(1, (2, 5, 4), (9, 12, 12), 5)
@@ -193,7 +193,7 @@ def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, mirrors, sy
     prompts = np.zeros((8, 16, 16, 16), bool)
     draw_box(prompts, box, window)
     with torch.inference_mode():
-        logits = adapter._look(window, prompts)
+        logits = adapter._forward(window, prompts)
     assert torch.allclose(logits, logits.flip(2), atol=1e-4) is symmetric
 
 
@@ -207,11 +207,11 @@ def test_on_cuda_a_step_waits_for_the_device_once(weights, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "cpu", _unwatched(torch.Tensor.cpu, copies))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        answer = on_cuda.step(said(BOXES, CLICKS))
+        segmentation = on_cuda.step(said(BOXES, CLICKS))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(copies) == 1
-    assert (answer != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
+    assert (segmentation != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
 
 
 def _unwatched(copy, copies):

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from segbench.errors import AdapterError
 
-from .options import DEFAULTS, parse
+from .options import DEFAULTS, parse_options
 
 if TYPE_CHECKING:
     from .predictor import Ours
 
-SHIPPED = Path(__file__).resolve().parent / "weights" / "small.safetensors"
-OPTIONS = {"device": "auto", "weights": str(SHIPPED), **DEFAULTS}
+BUNDLED_WEIGHTS = Path(__file__).resolve().parent / "weights" / "small.safetensors"
+OPTIONS = {"device": "auto", "weights": str(BUNDLED_WEIGHTS), **DEFAULTS}
 
 
 def make_adapter(**options: str) -> Ours:
@@ -38,8 +38,8 @@ def make_adapter(**options: str) -> Ours:
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise AdapterError(f"ours: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
-    chosen = {**OPTIONS, **options}
-    choices = parse(chosen)
+    values = {**OPTIONS, **options}
+    parsed = parse_options(values)
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
@@ -47,4 +47,4 @@ def make_adapter(**options: str) -> Ours:
         raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
     from .predictor import Ours
 
-    return Ours(Path(chosen["weights"]), device=chosen["device"], choices=choices)
+    return Ours(Path(values["weights"]), device=values["device"], options=parsed)

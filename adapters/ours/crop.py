@@ -20,10 +20,10 @@ from segbench.core import Box, LabelMap, Mask, Voxel
 
 from .intensity import Intensity
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 Region = tuple[slice, ...]
 
-MOST_ZOOM_IN = 4  # a smaller window shows interpolation, not the image
+MAX_ZOOM_IN = 4  # a smaller window shows interpolation, not the image
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Window:
     low: Voxel
     size: Voxel
 
-    def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    def clipped_to_volume(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return the part of the volume that the window covers."""
-        return self.within(tuple(slice(0, n) for n in shape))
+        return self.clipped_to(tuple(slice(0, n) for n in shape))
 
-    def within(self, region: Region) -> Region:
+    def clipped_to(self, region: Region) -> Region:
         """Return the part of a region of the volume that the window covers."""
         return tuple(
             slice(*(min(max(end, span.start), span.stop) for end in (low, low + size)))
             for low, size, span in zip(self.low, self.size, region)
         )
 
-    def grown(self, factor: float) -> Window:
+    def enlarged(self, factor: float) -> Window:
         """Return the window with ``factor`` times the edges, round the same middle."""
         size = [int(np.ceil(edge * factor)) for edge in self.size]
         low = [(2 * low + edge - n) // 2 for low, edge, n in zip(self.low, self.size, size)]
@@ -72,43 +72,46 @@ def window_around(box: Box, patch: int, *, zoom_in: bool = False) -> Window:
     extent = max(high - low for low, high in zip(box.low, box.high))
     edge = max(patch, extent + -(-patch // 3))
     if zoom_in and edge == patch:
-        edge = min(max(-(-3 * extent // 2), patch // MOST_ZOOM_IN), patch)
+        edge = min(max(-(-3 * extent // 2), patch // MAX_ZOOM_IN), patch)
     low = as_voxel((low + high - edge) // 2 for low, high in zip(box.low, box.high))
     return Window(low, (edge, edge, edge))
 
 
-def cut_image(
+def crop_image(
     voxels: NDArray[Any], window: Window, patch: int, *, intensity: Intensity, antialias: bool
-) -> Floats:
+) -> FloatArray:
     """Z-score a window of a volume and resize it to the patch, trilinear, zero outside.
 
     ``antialias`` widens the interpolation kernel by the zoom: plain trilinear interpolation skips
     voxels above zoom 2, which a patch of 192 hardly ever needs and a small one often.
     """
-    part = intensity.z_score(voxels[window.inside(voxels.shape)])
+    cropped = intensity.z_score(voxels[window.clipped_to_volume(voxels.shape)])
     for axis, (low, size) in enumerate(zip(window.low, window.size)):
         zoom = size / patch
         centres = (np.arange(patch) + 0.5) * zoom - 0.5
-        weights = linear_weights(centres, size, support=max(zoom, 1.0) if antialias else 1.0)
+        support = max(zoom, 1.0) if antialias else 1.0
+        matrix = linear_interpolation_matrix(centres, size, support=support)
         first = max(-low, 0)
-        part = _along(axis, weights[:, first : first + part.shape[axis]], part)
-    return part
+        cropped = _apply_along_axis(axis, matrix[:, first : first + cropped.shape[axis]], cropped)
+    return cropped
 
 
-def cut_mask(labels: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
+def crop_mask(label_map: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
     """Return where ``labels`` is ``label`` on the patch: nearest voxel, False outside."""
     mask = np.zeros((patch, patch, patch), dtype=bool)
     sources, targets = [], []
-    for low, size, n in zip(window.low, window.size, labels.shape):
+    for low, size, n in zip(window.low, window.size, label_map.shape):
         nearest = low + ((np.arange(patch) + 0.5) * size / patch).astype(int)
         inside = np.flatnonzero((nearest >= 0) & (nearest < n))
         sources.append(nearest[inside])
         targets.append(inside)
-    mask[np.ix_(*targets)] = labels[np.ix_(*sources)] == label
+    mask[np.ix_(*targets)] = label_map[np.ix_(*sources)] == label
     return mask
 
 
-def linear_weights(centres: NDArray[np.floating[Any]], n: int, *, support: float) -> Floats:
+def linear_interpolation_matrix(
+    centres: NDArray[np.floating[Any]], n: int, *, support: float
+) -> FloatArray:
     """Return the (centres, n) matrix that interpolates n values linearly at ``centres``.
 
     Each row is a hat of half-width ``support`` and sums to one; beyond the ends the last value
@@ -116,13 +119,13 @@ def linear_weights(centres: NDArray[np.floating[Any]], n: int, *, support: float
     """
     clamped = np.clip(centres, 0, n - 1)[:, None]
     hats = np.maximum(1 - np.abs(clamped - np.arange(n)) / support, 0)
-    weights: Floats = (hats / hats.sum(axis=1, keepdims=True)).astype(np.float32)
-    return weights
+    matrix: FloatArray = (hats / hats.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
 
 
-def _along(axis: int, weights: Floats, values: Floats) -> Floats:
+def _apply_along_axis(axis: int, matrix: FloatArray, values: FloatArray) -> FloatArray:
     """Apply a matrix along one axis."""
-    moved = np.tensordot(weights, values, axes=(1, axis))
+    moved = np.tensordot(matrix, values, axes=(1, axis))
     return np.moveaxis(moved, 0, axis)
 
 

@@ -176,10 +176,10 @@ class Decoder(nn.Module):
         """Return the logits of the last ``heads`` heads, finest first, each half as fine."""
         *skips, x = features
         logits = []
-        for place, skip in enumerate(skips[::-1]):
-            x = self.stages[place](torch.cat((self.transpconvs[place](x), skip), dim=1))
-            if place >= len(skips) - heads:
-                logits.append(self.seg_layers[place](x))
+        for stage, skip in enumerate(skips[::-1]):
+            x = self.stages[stage](torch.cat((self.transpconvs[stage](x), skip), dim=1))
+            if stage >= len(skips) - heads:
+                logits.append(self.seg_layers[stage](x))
         return logits[::-1]
 
 

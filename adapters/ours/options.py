@@ -35,7 +35,7 @@ VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
 }
 NO_BOX = ("follow", "paper")
 SWITCHES = ("no", "yes")
-MIRRORS = {  # axes of the network's input that are turned round, a tuple a look
+TTA_FLIPS = {  # axes of the network's input that are turned round, a tuple a look
     "1": ((),),
     "2": ((), (2, 3, 4)),
     "8": ((), (2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)),
@@ -43,14 +43,14 @@ MIRRORS = {  # axes of the network's input that are turned round, a tuple a look
 
 
 @dataclass(frozen=True)
-class Choices:
+class OursOptions:
     """How labels without a box are looked at, which bugs are replayed, and three experiments."""
 
     no_box: str = "follow"
     bugs: frozenset[str] = frozenset()
     zoom_in: bool = False
-    obey_clicks: bool = False
-    mirrors: tuple[tuple[int, ...], ...] = MIRRORS["1"]
+    enforce_clicks: bool = False
+    tta_flips: tuple[tuple[int, ...], ...] = TTA_FLIPS["1"]
 
 
 DEFAULTS = {
@@ -59,12 +59,12 @@ DEFAULTS = {
     "bugs": "",
     "fix": "",
     "zoom_in": "no",
-    "obey_clicks": "no",
-    "mirrors": "1",
+    "enforce_clicks": "no",
+    "tta_flips": "1",
 }
 
 
-def parse(options: Mapping[str, str]) -> Choices:
+def parse_options(options: Mapping[str, str]) -> OursOptions:
     """Return the choices of a full set of options.
 
     Raises
@@ -72,26 +72,27 @@ def parse(options: Mapping[str, str]) -> Choices:
     AdapterError
         For a value that does not exist, with those that do.
     """
-    _one_of("variant", options["variant"], tuple(VARIANTS))
+    _check_choice("variant", options["variant"], tuple(VARIANTS))
     no_box, bugs = VARIANTS[options["variant"]]
     if options["no_box"]:
-        no_box = _one_of("no_box", options["no_box"], NO_BOX)
-    bugs = (bugs | _names("bugs", options["bugs"])) - _names("fix", options["fix"])
-    zoom_in, obey = (
-        _one_of(name, options[name], SWITCHES) == "yes" for name in ("zoom_in", "obey_clicks")
+        no_box = _check_choice("no_box", options["no_box"], NO_BOX)
+    bugs = (bugs | _bug_names("bugs", options["bugs"])) - _bug_names("fix", options["fix"])
+    zoom_in, enforce = (
+        _check_choice(name, options[name], SWITCHES) == "yes"
+        for name in ("zoom_in", "enforce_clicks")
     )
-    mirrors = MIRRORS[_one_of("mirrors", options["mirrors"], tuple(MIRRORS))]
-    return Choices(no_box, bugs, zoom_in, obey, mirrors)
+    tta_flips = TTA_FLIPS[_check_choice("tta_flips", options["tta_flips"], tuple(TTA_FLIPS))]
+    return OursOptions(no_box, bugs, zoom_in, enforce, tta_flips)
 
 
-def _names(option: str, given: str) -> frozenset[str]:
-    names = frozenset(name for name in given.split(",") if name)
+def _bug_names(option: str, value: str) -> frozenset[str]:
+    names = frozenset(name for name in value.split(",") if name)
     for name in sorted(names):
-        _one_of(option, name, tuple(BUGS))
+        _check_choice(option, name, tuple(BUGS))
     return names
 
 
-def _one_of(option: str, given: str, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise AdapterError(f"ours: {option} {given!r}: expected one of {', '.join(known)}")
-    return given
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise AdapterError(f"ours: {option} {value!r}: expected one of {', '.join(choices)}")
+    return value

@@ -19,22 +19,22 @@ from segbench.core import Box, Click, Interactions
 from segbench.errors import AdapterError
 
 from .crop import Region, Window, as_voxel, default_box, window_around
-from .following import enclosing
 from .prompts import NEGATIVE, POSITIVE, draw_ball, patch_position
+from .without_box import enclosing_box
 
 Bugs = Collection[str]
 
 
 @dataclass(frozen=True)
-class Frame:
+class CropFrame:
     """Where a boxed label is looked at, and where its clicks and its answer are believed to be."""
 
     box: Box
     window: Window
-    believed: Window
+    assumed_window: Window
 
 
-def frame_of(
+def crop_frame(
     box: Box,
     clicks: Sequence[Click],
     patch: int,
@@ -42,27 +42,27 @@ def frame_of(
     region: Region,
     bugs: Bugs,
     zoom_in: bool,
-) -> Frame:
+) -> CropFrame:
     """Lay the window round a box and, where clicks are not to be lost, round them too."""
     if "closed_boxes" in bugs:
         box = replace(box, high=as_voxel(n - 1 for n in box.high))
     window = window_around(box, patch, zoom_in=zoom_in)
-    if "fixed_crop" not in bugs and not all(shows(window, click) for click in clicks):
-        window = window_around(enclosing(box, clicks), patch)
+    if "fixed_crop" not in bugs and not all(contains(window, click) for click in clicks):
+        window = window_around(enclosing_box(box, clicks), patch)
     if "rounded_centre" in bugs:
         window = replace(window, low=_rounded_low(box, window, region))
-    believed = window
-    if "pasted_at_origin" in bugs and window.within(region) == _spans(window):
-        believed = Window(as_voxel(span.start for span in region), (patch, patch, patch))
-    return Frame(box, window, believed)
+    assumed_window = window
+    if "pasted_at_origin" in bugs and window.clipped_to(region) == _spans(window):
+        assumed_window = Window(as_voxel(span.start for span in region), (patch, patch, patch))
+    return CropFrame(box, window, assumed_window)
 
 
-def shows(window: Window, click: Click) -> bool:
+def contains(window: Window, click: Click) -> bool:
     """Whether a click lies in a window."""
     return all(low <= at < low + n for at, low, n in zip(click.at, window.low, window.size))
 
 
-def default_box_of(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
+def default_box_for(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
     """Return the box of a label for which none was drawn; None if it gets none."""
     if "one_default_box" in bugs and label != labels[0]:
         return None
@@ -75,7 +75,7 @@ def default_box_of(label: int, labels: Sequence[int], region: Region, bugs: Bugs
     return Box(label, low, kept, drawn_at=box.drawn_at + region[0].start)
 
 
-def drawn_box(box: Box, region: Region, bugs: Bugs) -> Box | None:
+def box_to_draw(box: Box, region: Region, bugs: Bugs) -> Box | None:
     """Return the part of a box that reaches the box channel; None for nothing."""
     low, high = box.low, box.high
     if "negative_slices" in bugs:
@@ -90,23 +90,23 @@ def drawn_box(box: Box, region: Region, bugs: Bugs) -> Box | None:
     return replace(box, low=low, high=high)
 
 
-def draw_said(
-    channels: NDArray[Any], frame: Frame, clicks: Iterable[Click], radius: float, bugs: Bugs
+def draw_clicks_in_frame(
+    channels: NDArray[Any], frame: CropFrame, clicks: Iterable[Click], radius: float, bugs: Bugs
 ) -> None:
     """Draw a boxed label's clicks where the frame believes them to be."""
     patch = channels.shape[1]
     if "open_balls" in bugs:
         radius = float(np.nextafter(radius, 0))
     for click in clicks:
-        if "outside_clicks" in bugs and not shows(frame.believed, click):
+        if "outside_clicks" in bugs and not contains(frame.assumed_window, click):
             continue
-        centre = patch_position(click, frame.believed, patch)
+        centre = patch_position(click, frame.assumed_window, patch)
         if "corner_clicks" in bugs:  # scaled by the corner of the voxel
-            centre -= 0.5 * patch / np.array(frame.believed.size) - 0.5
+            centre -= 0.5 * patch / np.array(frame.assumed_window.size) - 0.5
         draw_ball(channels[POSITIVE if click.positive else NEGATIVE], centre, radius)
 
 
-class Filling:
+class FailedLabelLogits:
     """What the submission says of a label that failed: logit 0 everywhere but in one slice."""
 
     def __init__(self, region: Region, device: torch.device) -> None:
@@ -123,13 +123,13 @@ class Filling:
         return logits
 
 
-def refuse_silence(said: Interactions, labels: Sequence[int]) -> None:
+def refuse_missing_clicks(said: Interactions, labels: Sequence[int]) -> None:
     """End the answer when some label got no click in some round, as the submission does."""
     for step, prompts in enumerate(said.rounds[1:], start=1):
-        silent = sorted(set(labels) - {prompt.label for prompt in prompts})
-        if silent:
+        missing = sorted(set(labels) - {prompt.label for prompt in prompts})
+        if missing:
             raise AdapterError(
-                f"ours: KeyError(None): no click for label {silent[0]} in step {step}"
+                f"ours: KeyError(None): no click for label {missing[0]} in step {step}"
             )
 
 

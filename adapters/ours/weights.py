@@ -39,7 +39,7 @@ class Recipe:
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
     """Write a checkpoint, whole or not at all."""
-    halves = {key: value.detach().half().contiguous() for key, value in state.items()}
+    half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(asdict(recipe.config)),
@@ -50,9 +50,9 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> 
         "licence": recipe.licence,
         "training": recipe.training,
     }
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(save(halves, metadata=metadata))
-    unfinished.replace(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(save(half_precision, metadata=metadata))
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
@@ -73,7 +73,7 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     except SafetensorError as error:
         raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
     network = ResidualEncoderUNet(recipe.config)
-    fit_state(network, state, path.name)
+    load_weights(network, state, path.name)
     return network.eval(), recipe
 
 
@@ -100,20 +100,23 @@ def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
     return recipe
 
 
-def fit_state(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
+def load_weights(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
     """Load a state, canonical or with the library's aliases; name what does not fit."""
-    given, wanted = canonical_state(state), network.state_dict()
-    unknown, missing = sorted(given.keys() - wanted.keys()), sorted(wanted.keys() - given.keys())
+    weights, expected = canonical_state(state), network.state_dict()
+    unknown = sorted(weights.keys() - expected.keys())
+    missing = sorted(expected.keys() - weights.keys())
     if unknown or missing:
         raise AdapterError(
             f"{name}: {len(unknown)} unknown and {len(missing)} missing tensors, "
             f"first {(unknown + missing)[0]}"
         )
-    for key, tensor in given.items():
-        if tensor.shape != wanted[key].shape:
-            expected, found = tuple(wanted[key].shape), tuple(tensor.shape)
-            raise AdapterError(f"{name}: {key}: expected shape {expected}, found {found}")
-    network.load_state_dict(given)
+    for key, tensor in weights.items():
+        shape = tuple(expected[key].shape)
+        if tensor.shape != shape:
+            raise AdapterError(
+                f"{name}: {key}: expected shape {shape}, found {tuple(tensor.shape)}"
+            )
+    network.load_state_dict(weights)
 
 
 def sha256_of(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from segbench.core import Click, Mask
 from segbench.simulator import next_click
 
-from ..crop import Floats
+from ..crop import FloatArray
 from ..intensity import occupied_box
 from ..prompts import (
     BOX,
@@ -65,7 +65,7 @@ class Dialogue:
         return prompts
 
     @property
-    def channels(self) -> Floats:
+    def channels(self) -> FloatArray:
         """The network's input as of now, (8, z, y, x)."""
         channels = self.prompts.astype(np.float32)
         channels[IMAGE] = self.scene.image

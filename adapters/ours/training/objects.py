@@ -17,7 +17,7 @@ from segbench.core import Box, LabelMap, Voxel
 from segbench.errors import AdapterError
 from segbench.simulator import next_click
 
-from ..crop import Floats, Window, cut_image, cut_mask, window_around
+from ..crop import FloatArray, Window, crop_image, crop_mask, window_around
 from ..intensity import Intensity, occupied_box
 from .scenes import Scene
 
@@ -132,8 +132,8 @@ def scene_of(target: Target, rng: np.random.Generator, patch: int, *, boxed: boo
     """Cut a target out of its scan with a jittered crop rule and change its looks a little."""
     window = jittered_window(target, rng, patch) if boxed else searching_window(target, rng, patch)
     scan = target.scan
-    image = cut_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
-    reference = cut_mask(scan.labels, window, patch, label=target.box.label)
+    image = crop_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
+    reference = crop_mask(scan.labels, window, patch, label=target.box.label)
     axes = rng.permutation(3)
     flipped = tuple(slice(None, None, int(step)) for step in rng.choice([-1, 1], 3))
     turned = np.ascontiguousarray(np.transpose(image, axes)[flipped])
@@ -173,7 +173,7 @@ def _window(middle: NDArray[Any], size: NDArray[Any]) -> Window:
     return Window(_voxel(np.round(middle - size / 2).astype(int)), _voxel(size))
 
 
-def _altered(image: Floats, rng: np.random.Generator) -> Floats:
+def _altered(image: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Bend, invert, rescale and roughen the grey values, each now and then; padding stays zero."""
     padding = image == 0
     if rng.random() < 0.3:
@@ -187,7 +187,7 @@ def _altered(image: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.25:
         noise = rng.standard_normal(image.shape, np.float32)
         image = image + float(rng.uniform(0, 0.3)) * noise
-    altered: Floats = np.where(padding, np.float32(0), image).astype(np.float32)
+    altered: FloatArray = np.where(padding, np.float32(0), image).astype(np.float32)
     return altered
 
 

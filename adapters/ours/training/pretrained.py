@@ -22,7 +22,7 @@ from torch import Tensor
 from segbench.errors import AdapterError
 
 from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
-from ..weights import fit_state, load_checkpoint
+from ..weights import load_checkpoint, load_weights
 
 FILE = Path("fold_0") / "checkpoint_final.pth"
 NNINTERACTIVE_LICENCE = "CC-BY-NC-SA-4.0"  # of its weights, and so of what is trained from them
@@ -153,7 +153,7 @@ def _tensors(file: Path, content: Mapping[str, Any], config: NetworkConfig) -> d
     for key, tensor in library_state(state).items():
         if key not in weights or not torch.equal(weights[key], tensor):
             raise AdapterError(f"{file.name}: {key} is missing or contradicts its alias")
-    fit_state(ResidualEncoderUNet(config), state, file.name)
+    load_weights(ResidualEncoderUNet(config), state, file.name)
     return state
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segbench.core import Box, Mask
 
-from ..crop import Floats, window_around
+from ..crop import FloatArray, window_around
 from .rendering import log_uniform, render
 from .shapes import Vector, bent_coordinates, blob, regions, smooth_noise, tube
 
@@ -27,7 +27,7 @@ SMALLEST, LARGEST = 60, 0.6  # voxels, and share of the patch, of an object wort
 class Scene:
     """One training example before anything is said: image patch (z-scored) and reference."""
 
-    image: Floats
+    image: FloatArray
     reference: Mask
 
 

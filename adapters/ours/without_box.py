@@ -20,46 +20,46 @@ from segbench.core import Box, Click, LabelMap, Mask
 
 from .crop import Region, Window, as_voxel
 
-GROWTH = 1.5  # of the window's edges, between two looks
-MOST_LOOKS = 5
-TOUCH = 0.002  # share of a face that the prediction must cover to leave through it
+WINDOW_GROWTH = 1.5  # of the window's edges, between two looks
+MAX_FORWARD_PASSES = 5
+MIN_BORDER_FRACTION = 0.002  # share of a face that the prediction must cover to leave through it
 
 
-def box_to_follow(clicks: Sequence[Click], found: Region | None) -> Box:
+def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
     """Return the smallest box round all clicks and the label's last answer, and what they imply.
 
     The user clicks into the middle of what is missing. A positive click outside the answer
     therefore says that the object goes on as far behind it, and a click into the shell round an
     answer that is too small says so of all sides.
     """
-    if found is None:
-        return enclosing(_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
-    low, last = [span.start for span in found], [span.stop - 1 for span in found]
-    answer = _grown(_box(clicks[0], low, last), clicks[-1])
-    return enclosing(answer, clicks)
+    if previous_box is None:
+        return enclosing_box(_label_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
+    low, last = [span.start for span in previous_box], [span.stop - 1 for span in previous_box]
+    extended = _extend_towards_click(_label_box(clicks[0], low, last), clicks[-1])
+    return enclosing_box(extended, clicks)
 
 
-def enclosing(box: Box, clicks: Iterable[Click]) -> Box:
+def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
     """Return the smallest box round a box and clicks."""
     lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
     low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
     return replace(box, low=low, high=high)
 
 
-def _grown(answer: Box, click: Click) -> Box:
+def _extend_towards_click(box: Box, click: Click) -> Box:
     """Return the box that an answer would have without the error that was clicked."""
-    low, last, at = np.array(answer.low), np.array(answer.high) - 1, np.array(click.at)
+    low, last, at = np.array(box.low), np.array(box.high) - 1, np.array(click.at)
     beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
-    return _box(click, low - 2 * beyond, last + 2 * beyond)
+    return _label_box(click, low - 2 * beyond, last + 2 * beyond)
 
 
-def _box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
+def _label_box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
     """Return the box of a click's label from its first to its last voxel on each axis."""
     high = as_voxel(n + 1 for n in last)
     return Box(click.label, as_voxel(low), high, drawn_at=click.at[0])
 
 
-def leaves(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
+def touches_border(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
     """Whether a (patch, patch, patch) mask touches a face of the window inside the volume."""
     faces = []
     for axis, (low, size, n) in enumerate(zip(window.low, window.size, shape)):
@@ -69,16 +69,16 @@ def leaves(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
             faces.append(prediction.select(axis, -1))
     if not faces:
         return False
-    shares = torch.stack(faces).float().mean(dim=(1, 2))
-    return bool((shares >= TOUCH).any())
+    fractions = torch.stack(faces).float().mean(dim=(1, 2))
+    return bool((fractions >= MIN_BORDER_FRACTION).any())
 
 
-def carry_over(previous: Mask, seen: Mask, window: Window, wider: Window) -> Mask:
+def transfer_prediction(previous: Mask, prediction: Mask, window: Window, wider: Window) -> Mask:
     """Put the prediction seen in ``window`` over the previous mask on the patch of ``wider``.
 
     Both masks are on the patch of their window; voxels take the nearest.
     """
-    patch = len(seen)
+    patch = len(prediction)
     sources, targets = [], []
     for low, size, start, edge in zip(window.low, window.size, wider.low, wider.size):
         at = start + (np.arange(patch) + 0.5) * edge / patch
@@ -86,12 +86,12 @@ def carry_over(previous: Mask, seen: Mask, window: Window, wider: Window) -> Mas
         inside = np.flatnonzero((nearest >= 0) & (nearest < patch))
         sources.append(nearest[inside])
         targets.append(inside)
-    carried = previous.copy()
-    carried[np.ix_(*targets)] = seen[np.ix_(*sources)]
-    return carried
+    merged = previous.copy()
+    merged[np.ix_(*targets)] = prediction[np.ix_(*sources)]
+    return merged
 
 
-def boxes_found(previous: LabelMap) -> Sequence[Region | None]:
+def label_boxes(segmentation: LabelMap) -> Sequence[Region | None]:
     """Return the smallest box of every label of the last answer; entry 0 is label 1."""
-    found: Sequence[Region | None] = find_objects(previous)
-    return found
+    boxes: Sequence[Region | None] = find_objects(segmentation)
+    return boxes

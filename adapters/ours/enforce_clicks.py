@@ -15,11 +15,11 @@ from .crop import Region
 from .intensity import Intensity
 
 RADIUS = 3  # voxels
-SIMILAR = 0.5  # standard deviations of the image
+MAX_DIFFERENCE = 0.5  # standard deviations of the image
 
 
-def obey(
-    answer: LabelMap, clicks: Iterable[Click], voxels: NDArray[Any], intensity: Intensity
+def enforce_clicks(
+    segmentation: LabelMap, clicks: Iterable[Click], voxels: NDArray[Any], intensity: Intensity
 ) -> None:
     """Write every click into the answer, later over earlier.
 
@@ -27,32 +27,32 @@ def obey(
     from them, and from the component it lies in unless that is the label's largest.
     """
     for click in clicks:
-        region, ball = similar_ball(click, voxels, intensity)
-        part = answer[region]
+        region, ball = similar_voxels(click, voxels, intensity)
+        cropped = segmentation[region]
         if click.positive:
-            part[ball] = click.label
+            cropped[ball] = click.label
             continue
-        if answer[click.at] == click.label:
-            _drop_component(answer, click)
-        part[ball & (part == click.label)] = 0
+        if segmentation[click.at] == click.label:
+            _remove_component(segmentation, click)
+        cropped[ball & (cropped == click.label)] = 0
 
 
-def similar_ball(click: Click, voxels: NDArray[Any], intensity: Intensity) -> tuple[Region, Mask]:
+def similar_voxels(click: Click, voxels: NDArray[Any], intensity: Intensity) -> tuple[Region, Mask]:
     """Return the voxels near a click that look like it, in the box that holds them."""
     region = tuple(slice(max(at - RADIUS, 0), at + RADIUS + 1) for at in click.at)
-    part = intensity.z_score(voxels[region])
-    offsets = np.ogrid[tuple(slice(0, n) for n in part.shape)]
+    cropped = intensity.z_score(voxels[region])
+    offsets = np.ogrid[tuple(slice(0, n) for n in cropped.shape)]
     squares = sum((o + s.start - at) ** 2 for o, s, at in zip(offsets, region, click.at))
     centre = tuple(at - span.start for at, span in zip(click.at, region))
-    ball: Mask = (squares <= RADIUS**2) & (np.abs(part - part[centre]) <= SIMILAR)
+    ball: Mask = (squares <= RADIUS**2) & (np.abs(cropped - cropped[centre]) <= MAX_DIFFERENCE)
     return region, ball
 
 
-def _drop_component(answer: LabelMap, click: Click) -> None:
-    region = ndimage.find_objects(answer, max_label=click.label)[click.label - 1]
-    part = answer[region]
-    components, _ = ndimage.label(part == click.label, structure=np.ones((3, 3, 3)))
+def _remove_component(segmentation: LabelMap, click: Click) -> None:
+    region = ndimage.find_objects(segmentation, max_label=click.label)[click.label - 1]
+    cropped = segmentation[region]
+    components, _ = ndimage.label(cropped == click.label, structure=np.ones((3, 3, 3)))
     here = components[tuple(at - span.start for at, span in zip(click.at, region))]
     sizes = np.bincount(components.ravel())[1:]
     if sizes[here - 1] < sizes.max():
-        part[components == here] = 0
+        cropped[components == here] = 0
