@@ -15,7 +15,7 @@ from adapters.ours.prompts import (
     draw_box,
     draw_clicks,
 )
-from adapters.ours.training.dialogue import Dialogue
+from adapters.ours.training.interactive_sample import InteractiveSample
 from adapters.ours.training.scenes import Scene
 from segbench.core import Box, Click
 
@@ -28,7 +28,7 @@ def test_channels_stand_in_the_order_of_the_weights():
     assert (IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE) == (0, 1, 2, 4, 5)
     image, previous = np.full((4, 4, 4), 0.5, np.float32), np.zeros((4, 4, 4), bool)
     previous[1] = True
-    channels = Dialogue(Scene(image, previous), None, previous).channels
+    channels = InteractiveSample(Scene(image, previous), None, previous).input_channels
     assert channels.shape == (8, 4, 4, 4)
     assert channels.dtype == np.float32
     np.testing.assert_array_equal(channels[0], image)

@@ -24,13 +24,13 @@ from segbench.errors import AdapterError
 from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
 from ..weights import load_checkpoint, load_weights
 
-FILE = Path("fold_0") / "checkpoint_final.pth"
+CHECKPOINT = Path("fold_0") / "checkpoint_final.pth"
 NNINTERACTIVE_LICENCE = "CC-BY-NC-SA-4.0"  # of its weights, and so of what is trained from them
 NORM_OPS = {"InstanceNorm3d": "instance", "GroupNorm": "group"}
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """Tensors under canonical keys, and what whoever uses them must be told."""
 
     state: dict[str, Tensor]
@@ -38,12 +38,12 @@ class Start:
     origin: str  # half a sentence for the model card
 
     @property
-    def passes_on(self) -> bool:
+    def licence_is_inherited(self) -> bool:
         """Whether the licence binds what is made from the weights (share-alike and the like)."""
         return not {"SA", "NC", "ND"}.isdisjoint(self.licence.replace(" ", "-").split("-"))
 
 
-def starting_point(path: Path, config: NetworkConfig) -> Start:
+def load_initial_weights(path: Path, config: NetworkConfig) -> InitialWeights:
     """Read the weights at ``path`` for a network of ``config``.
 
     Parameters
@@ -61,21 +61,23 @@ def starting_point(path: Path, config: NetworkConfig) -> Start:
     """
     if path.suffix == ".safetensors":
         network, recipe = load_checkpoint(path)
-        _same_network(path, recipe.config, config)
-        return Start(network.state_dict(), recipe.licence, f"after {recipe.training}")
-    file = path / FILE if path.is_dir() else path
+        _check_same_network(path, recipe.config, config)
+        return InitialWeights(network.state_dict(), recipe.licence, f"after {recipe.training}")
+    file = path / CHECKPOINT if path.is_dir() else path
     if not file.is_file():
-        raise AdapterError(f"no weights at {file}: expected a .pth file or a folder with {FILE}")
-    content = read_safely(file)
-    _same_network(file, stated_config(file, content), config)
-    state = _tensors(file, content, config)
-    return Start(state, NNINTERACTIVE_LICENCE, f"from nnInteractive's {file.name}")
+        raise AdapterError(
+            f"no weights at {file}: expected a .pth file or a folder with {CHECKPOINT}"
+        )
+    content = load_safely(file)
+    _check_same_network(file, config_from_plans(file, content), config)
+    state = _checked_tensors(file, content, config)
+    return InitialWeights(state, NNINTERACTIVE_LICENCE, f"from nnInteractive's {file.name}")
 
 
-def read_safely(file: Path) -> dict[str, Any]:
+def load_safely(file: Path) -> dict[str, Any]:
     """Unpickle a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_safe_globals()):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise AdapterError(
@@ -86,13 +88,15 @@ def read_safely(file: Path) -> dict[str, Any]:
     return content
 
 
-def stated_config(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
+def config_from_plans(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
     """Return the network that the checkpoint's plans describe."""
     try:
-        said = content["init_args"]
-        architecture = _architecture(said["plans"]["configurations"], said["configuration"])
+        init_args = content["init_args"]
+        architecture = _architecture(
+            init_args["plans"]["configurations"], init_args["configuration"]
+        )
         norm = NORM_OPS[architecture["norm_op"].rpartition(".")[2]]
-        _assert_known_parts(file, architecture)
+        _check_architecture(file, architecture)
         first = content["network_weights"]["encoder.stem.convs.0.conv.weight"]
         return NetworkConfig(
             tuple(architecture["features_per_stage"]),
@@ -117,7 +121,7 @@ def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, 
     raise KeyError("architecture")
 
 
-def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
+def _check_architecture(file: Path, architecture: Mapping[str, Any]) -> None:
     """Refuse what would change the result without changing a tensor's name or shape."""
     stages = int(architecture["n_stages"])
     expected = {
@@ -126,27 +130,29 @@ def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
         "norm_op_kwargs": {"eps": 1e-5, "affine": True},
         "nonlin": "torch.nn.LeakyReLU",
     }
-    for key, wanted in expected.items():
-        if _plain(architecture[key]) != wanted:
-            raise AdapterError(f"{file.name}: {key}: expected {wanted}, found {architecture[key]}")
+    for key, value in expected.items():
+        if _simplified(architecture[key]) != value:
+            raise AdapterError(f"{file.name}: {key}: expected {value}, found {architecture[key]}")
 
 
-def _plain(value: Any) -> Any:
+def _simplified(value: Any) -> Any:
     """Write [2, 2, 2] as 2: plans may give a stride an axis."""
     if isinstance(value, (list, tuple)):
         return [v[0] if isinstance(v, (list, tuple)) and len(set(v)) == 1 else v for v in value]
     return value
 
 
-def _same_network(file: Path, found: NetworkConfig, wanted: NetworkConfig) -> None:
+def _check_same_network(file: Path, found: NetworkConfig, expected: NetworkConfig) -> None:
     for key in ("norm", "features", "blocks", "in_channels", "out_channels"):
-        if getattr(found, key) != getattr(wanted, key):
+        if getattr(found, key) != getattr(expected, key):
             raise AdapterError(
-                f"{file.name}: expected {key} {getattr(wanted, key)}, found {getattr(found, key)}"
+                f"{file.name}: expected {key} {getattr(expected, key)}, found {getattr(found, key)}"
             )
 
 
-def _tensors(file: Path, content: Mapping[str, Any], config: NetworkConfig) -> dict[str, Tensor]:
+def _checked_tensors(
+    file: Path, content: Mapping[str, Any], config: NetworkConfig
+) -> dict[str, Tensor]:
     """Return every tensor once, after a look at whether its aliases agree."""
     weights: dict[str, Tensor] = content["network_weights"]
     state = canonical_state(weights)
@@ -157,7 +163,7 @@ def _tensors(file: Path, content: Mapping[str, Any], config: NetworkConfig) -> d
     return state
 
 
-def _harmless() -> list[Any]:
+def _safe_globals() -> list[Any]:
     """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     makers = [multiarray.scalar, multiarray._reconstruct]

@@ -30,25 +30,25 @@ class Schedule:
     phases: tuple[Phase, ...] = (Phase(1.0, 64, 2),)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    warm_up: int = 100  # steps
+    warm_up_steps: int = 100
     dice_weight: float = 10.0  # alpha of Eq. 14
     click_weight: float = 1.0  # of the cross-entropy near clicks
-    deep_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
+    deep_supervision_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
     clip_norm: float = 5.0
-    decay: float = 0.999  # of the exponential moving average of the weights
+    ema_decay: float = 0.999  # of the exponential moving average of the weights
     share_generated: float = 0.4
-    share_unboxed: float = 0.25
-    another_click: float = 0.75
-    most_clicks: int = 6
+    share_without_box: float = 0.25
+    next_click_probability: float = 0.75
+    max_clicks: int = 6
     # licence not stated; scattered, so never boxed
     left_out: tuple[str, ...] = ("US_DeepRegTRUS", "MR_OpenMS")
     tune_share: float = 0.15
-    held: tuple[str, ...] = ()  # patients to tune on; without any, ``tune_share`` draws them
-    evaluate_minutes: float = 10.0
+    tune_patients: tuple[str, ...] = ()  # without any, ``tune_share`` draws them
+    tune_every_minutes: float = 10.0
     seed: int = 42
 
 
-def refuse_impossible(schedule: Schedule) -> None:
+def check_schedule(schedule: Schedule) -> None:
     """Refuse a budget that is none, and patches that the network cannot take.
 
     Raises
@@ -78,10 +78,10 @@ def phase_at(schedule: Schedule, done: float) -> Phase:
 def learning_rate(schedule: Schedule, step: int, done: float) -> float:
     """Return the rate after ``step`` steps and a share ``done`` of the budget: warm-up, cosine."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-    warm = min(1.0, (step + 1) / schedule.warm_up)
+    warm = min(1.0, (step + 1) / schedule.warm_up_steps)
     return schedule.learning_rate * warm * (0.98 * cosine + 0.02)
 
 
-def share_done(schedule: Schedule, steps: int, minutes: float) -> float:
+def fraction_done(schedule: Schedule, steps: int, minutes: float) -> float:
     """Return the share of the budget that is used up."""
     return minutes / schedule.minutes if schedule.steps is None else steps / schedule.steps

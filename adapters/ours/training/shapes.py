@@ -22,7 +22,7 @@ def smooth_noise(rng: np.random.Generator, patch: int, cells: int, channels: int
     return fine / (fine.std() + 1e-6)
 
 
-def bent_coordinates(rng: np.random.Generator, patch: int) -> Tensor:
+def warped_coordinates(rng: np.random.Generator, patch: int) -> Tensor:
     """Return voxel positions round the patch's middle, warped by up to a tenth of the patch."""
     axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
     straight = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"))
@@ -41,8 +41,8 @@ def blob(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: V
     power = float(rng.choice([2, 2, 2, 3, 5]))
     roughness = float(rng.choice([0.0, 0.05, 0.12, 0.25]))
     turn = rotation(rng) / radii[:, None]
-    away = coordinates - torch.tensor(centre, dtype=torch.float32).view(3, 1, 1, 1)
-    local = torch.einsum("ij,jzyx->izyx", torch.tensor(turn, dtype=torch.float32), away)
+    offsets = coordinates - torch.tensor(centre, dtype=torch.float32).view(3, 1, 1, 1)
+    local = torch.einsum("ij,jzyx->izyx", torch.tensor(turn, dtype=torch.float32), offsets)
     field = 1 - local.abs().pow(power).sum(0).pow(1 / power)
     if not roughness:
         return field
@@ -61,7 +61,7 @@ def tube(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: V
     return torch.minimum(inside, (length - z.abs()) / width)
 
 
-def regions(rng: np.random.Generator, patch: int) -> Tensor:
+def region_map(rng: np.random.Generator, patch: int) -> Tensor:
     """Return a (z, y, x) map of 1 to 6 smooth background regions, labelled from 0."""
     fields = smooth_noise(rng, patch, int(rng.integers(3, 8)), int(rng.integers(1, 7)))
     return fields.argmax(0)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from .run import Teller
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told what happens: lines to keep, and the state of the work after each step."""
+
+    write_line: Callable[[str], None]
+    show_step: Callable[[float, int, float], None]  # share done, steps, loss
 
 
 @contextmanager
-def teller() -> Iterator[Teller]:
+def open_reporter() -> Iterator[Reporter]:
     """Yield who is to be told: a rich line on a terminal where rich is there, else stdout."""
     try:
         import rich  # noqa: F401
     except ImportError:
-        yield Teller(_line, _nothing)
+        yield Reporter(_write_line, _show_nothing)
         return
     if not sys.stderr.isatty():
-        yield Teller(_line, _nothing)
+        yield Reporter(_write_line, _show_nothing)
         return
-    with _rich() as told:
-        yield told
+    with _progress_bar() as reporter:
+        yield reporter
 
 
 @contextmanager
-def _rich() -> Iterator[Teller]:
+def _progress_bar() -> Iterator[Reporter]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -34,17 +41,17 @@ def _rich() -> Iterator[Teller]:
     with Progress(BarColumn(), text, TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("training", total=1.0, step=0, loss="-")
 
-        def show(done: float, step: int, loss: float) -> None:
+        def show_step(done: float, step: int, loss: float) -> None:
             bar.update(task, completed=min(done, 1.0), step=step, loss=f"{loss:.2f}")
 
-        yield Teller(lambda line: console.print(line, markup=False, highlight=False), show)
+        yield Reporter(lambda line: console.print(line, markup=False, highlight=False), show_step)
 
 
-def _line(text: str) -> None:
+def _write_line(text: str) -> None:
     """Write a line at once, so that a log file can be followed."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-def _nothing(done: float, step: int, loss: float) -> None:
+def _show_nothing(done: float, step: int, loss: float) -> None:
     """Plain output has no progress line."""

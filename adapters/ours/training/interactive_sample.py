@@ -15,7 +15,7 @@ import numpy as np
 from segbench.core import Click, Mask
 from segbench.simulator import next_click
 
-from ..crop import FloatArray
+from ..crop import FloatArray, Region
 from ..intensity import occupied_box
 from ..prompts import (
     BOX,
@@ -30,17 +30,16 @@ from ..prompts import (
 from .scenes import Scene
 
 LABEL = 1
-Slices = tuple[slice, ...]
 
 
 @dataclass
-class Dialogue:
+class InteractiveSample:
     """A scene, the prompts given and the last answer; all on the patch."""
 
     scene: Scene
-    box: Slices | None
-    previous: Mask
-    said: list[Click] = field(default_factory=list)
+    box: Region | None
+    previous_segmentation: Mask
+    clicks: list[Click] = field(default_factory=list)
 
     @property
     def reference(self) -> Mask:
@@ -48,62 +47,64 @@ class Dialogue:
         return self.scene.reference
 
     @property
-    def clicks(self) -> int:
+    def n_clicks(self) -> int:
         """How many clicks have been given."""
-        return len(self.said)
+        return len(self.clicks)
 
     @property
-    def prompts(self) -> Mask:
+    def prompt_channels(self) -> Mask:
         """The network's input as of now but for the image, (8, z, y, x)."""
-        prompts = np.zeros((CHANNELS, *self.previous.shape), dtype=bool)
-        prompts[PREVIOUS] = self.previous
+        channels = np.zeros((CHANNELS, *self.previous_segmentation.shape), dtype=bool)
+        channels[PREVIOUS] = self.previous_segmentation
+        radius = ball_radius(len(self.previous_segmentation))
         if self.box is not None:
-            prompts[BOX][self.box] = True
-        for click in self.said:
-            channel = prompts[POSITIVE if click.positive else NEGATIVE]
-            draw_ball(channel, np.array(click.at, dtype=float), ball_radius(len(self.previous)))
-        return prompts
+            channels[BOX][self.box] = True
+        for click in self.clicks:
+            channel = channels[POSITIVE if click.positive else NEGATIVE]
+            draw_ball(channel, np.array(click.at, dtype=float), radius)
+        return channels
 
     @property
-    def channels(self) -> FloatArray:
+    def input_channels(self) -> FloatArray:
         """The network's input as of now, (8, z, y, x)."""
-        channels = self.prompts.astype(np.float32)
+        channels = self.prompt_channels.astype(np.float32)
         channels[IMAGE] = self.scene.image
         return channels
 
 
-def open_dialogue(scene: Scene, rng: np.random.Generator, *, boxed: bool) -> Dialogue:
+def start_sample(scene: Scene, rng: np.random.Generator, *, with_box: bool) -> InteractiveSample:
     """Start with a box, or without one and with a first click."""
-    nothing = np.zeros_like(scene.reference)
-    dialogue = Dialogue(scene, drawn_box(scene.reference, rng) if boxed else None, nothing)
-    if not boxed:
-        answer(dialogue, nothing)
-    return dialogue
+    empty = np.zeros_like(scene.reference)
+    box = simulated_box(scene.reference, rng) if with_box else None
+    sample = InteractiveSample(scene, box, empty)
+    if not with_box:
+        add_click(sample, empty)
+    return sample
 
 
-def answer(dialogue: Dialogue, prediction: Mask) -> bool:
+def add_click(sample: InteractiveSample, prediction: Mask) -> bool:
     """Add the simulated user's next click; False when the prediction is perfect."""
-    click = next_click(prediction, dialogue.reference, label=LABEL)
+    click = next_click(prediction, sample.reference, label=LABEL)
     if click is None:
         return False
-    dialogue.said.append(click)
-    dialogue.previous = prediction
+    sample.clicks.append(click)
+    sample.previous_segmentation = prediction
     return True
 
 
-def drawn_box(reference: Mask, rng: np.random.Generator) -> Slices:
+def simulated_box(reference: Mask, rng: np.random.Generator) -> Region:
     """Return a box as the challenge, a careful or a careless user draws it.
 
     The challenge draws the in-plane sides on the middle slice only, so that objects stick out.
     """
-    tight = occupied_box(reference)
-    manner = rng.random()
-    if manner < 0.5:
-        return _middle_slice_box(reference, rng, tight)
-    return tight if manner < 0.7 else _careless(tight, rng, len(reference))
+    tight_box = occupied_box(reference)
+    kind = rng.random()
+    if kind < 0.5:
+        return _middle_slice_box(reference, rng, tight_box)
+    return tight_box if kind < 0.7 else _imprecise_box(tight_box, rng, len(reference))
 
 
-def _middle_slice_box(reference: Mask, rng: np.random.Generator, tight: Slices) -> Slices:
+def _middle_slice_box(reference: Mask, rng: np.random.Generator, tight_box: Region) -> Region:
     # scenes are turned at random, so any axis may be the one across the slices
     across = int(rng.integers(3))
     used = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != across)))
@@ -111,16 +112,16 @@ def _middle_slice_box(reference: Mask, rng: np.random.Generator, tight: Slices) 
     spans = list(occupied_box(np.take(reference, [middle], axis=across)))
     shift = int(rng.integers(0, 6)) * len(reference) // 256
     spans = [slice(max(s.start - shift, 0), s.stop + shift) for s in spans]
-    spans[across] = tight[across]
+    spans[across] = tight_box[across]
     return tuple(spans)
 
 
-def _careless(tight: Slices, rng: np.random.Generator, patch: int) -> Slices:
+def _imprecise_box(tight_box: Region, rng: np.random.Generator, patch: int) -> Region:
     out, into = patch // 12, patch // 24
     return tuple(
         slice(
             max(span.start + int(rng.integers(-out, into + 1)), 0),
             max(span.stop + int(rng.integers(-into, out + 1)), span.start + 1),
         )
-        for span in tight
+        for span in tight_box
     )
