@@ -279,7 +279,7 @@ def test_the_budget_is_steps_where_given_else_minutes():
 def test_options_become_a_schedule_and_a_setup(tmp_path):
     options = ["--data", str(tmp_path), "--out", "o.safetensors", "--device", "cpu"]
     arguments = parser("train").parse_args(
-        [*options, "--phases", "0.36:64:32,1:96:16", "--scenes", "0.5", "--steps", "9"]
+        [*options, "--phases", "0.36:64:32,1:96:16", "--share-generated", "0.5", "--steps", "9"]
     )
     schedule = schedule_of(arguments)
     assert schedule.phases == (Phase(0.36, 64, 32), Phase(1.0, 96, 16))
@@ -288,8 +288,8 @@ def test_options_become_a_schedule_and_a_setup(tmp_path):
     assert schedule.left_out == Schedule().left_out
     more = parser("train").parse_args([*options, "--leave-out", "CT_X,US_DeepRegTRUS"])
     assert schedule_of(more).left_out == ("US_DeepRegTRUS", "MR_OpenMS", "CT_X")
-    named = [*options, "--leave-out", "", "--hold", "STS_001,STS_002", "--licence", "MIT"]
-    arguments = parser("train").parse_args([*named, "--measure", "5"])
+    named = [*options, "--leave-out", "", "--tune-patients", "STS_001,STS_002", "--licence", "MIT"]
+    arguments = parser("train").parse_args([*named, "--tune-every", "5"])
     assert (schedule_of(arguments).left_out, schedule_of(arguments).tune_every_minutes) == ((), 5)
     assert schedule_of(arguments).tune_patients == ("STS_001", "STS_002")
     assert setup_of(arguments).licence == "MIT"

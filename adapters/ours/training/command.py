@@ -39,8 +39,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     budget.add_argument("--steps", type=int, help="instead of minutes: repeatable bit by bit")
     add("--init", type=Path, help="weights to begin with")
     add("--resume", action="store_true", help="go on where a killed training stopped")
-    add_number(add, "--scenes", defaults.share_generated, "share of generated scenes")
-    add_number(add, "--unboxed", defaults.share_without_box, "share without a box")
+    add_number(add, "--share-generated", defaults.share_generated, "share of generated scenes")
+    add_number(add, "--share-without-box", defaults.share_without_box, "share of samples")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
     always = ", ".join(defaults.left_out)
@@ -50,13 +50,13 @@ def parser(program: str) -> argparse.ArgumentParser:
         help=f"beginnings of file names, beside {always}; '': read all",
     )
     add(
-        "--hold",
+        "--tune-patients",
         type=parse_names,
         default=defaults.tune_patients,
         help="patients to tune on [by --seed]",
     )
     add("--licence", help="of the weights [that of --init, or: not stated]")
-    add_number(add, "--measure", defaults.tune_every_minutes, "minutes between measurements")
+    add_number(add, "--tune-every", defaults.tune_every_minutes, "minutes between evaluations")
     add("--seed", type=int, default=defaults.seed, help=f"[{defaults.seed}]")
     add("--workers", type=int, default=1, help="processes that make scenes [1]")
     add("--threads", type=int, help="of the computation [torch's choice]")
@@ -94,11 +94,11 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
         config=options.config,
         phases=options.phases or parse_phases(DEFAULT_PHASES[options.config]),
         learning_rate=options.rate,
-        share_generated=options.scenes,
-        share_without_box=options.unboxed,
+        share_generated=options.share_generated,
+        share_without_box=options.share_without_box,
         left_out=left_out(options.leave_out),
-        tune_patients=options.hold,
-        tune_every_minutes=options.measure,
+        tune_patients=options.tune_patients,
+        tune_every_minutes=options.tune_every,
         seed=options.seed,
     )
 

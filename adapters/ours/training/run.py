@@ -155,7 +155,9 @@ def train(
     )
     train_scans, tune_scans = split_by_patient(scans, tune_patients)
     if not train_scans and schedule.share_generated < 1:
-        raise AdapterError(f"{setup.data}: no scan is left to train on; only scenes: --scenes 1")
+        raise AdapterError(
+            f"{setup.data}: no scan is left to train on; only scenes: --share-generated 1"
+        )
     reporter.write_line(
         f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
         f"{_joined_names(tune_scans)}"
