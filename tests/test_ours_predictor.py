@@ -349,7 +349,7 @@ def test_incomplete_metadata_are_refused(weights, metadata):
 
 
 def test_a_patch_that_the_network_cannot_halve_is_refused(weights):
-    with pytest.raises(AdapterError, match="expected a patch in steps of 4: 18"):
+    with pytest.raises(AdapterError, match="expected a patch that is a multiple of 4, found 18"):
         make_adapter(weights=rewritten(weights, patch="18"))
 
 

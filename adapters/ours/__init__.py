@@ -1,13 +1,13 @@
-"""``ours``: the paper's Residual Encoder U-Net, prompted by boxes, clicks and its own last answer.
+"""``ours``: the paper's Residual Encoder U-Net, prompted by boxes, clicks and its last output.
 
 Camaret Ndir, Pfefferle and Schirrmeister, *Dynamic Prompt Generation for Interactive 3D Medical
 Image Segmentation Training*, CVPR 2025 workshop on foundation models for 3D biomedical image
-segmentation. What was trained on what, and how good it is: docs/model.md.
+segmentation. Training data and scores: docs/model.md.
 
-Options: ``device`` is ``auto`` (the default: a CUDA device where there is one), ``cpu`` or
-``cuda``; ``weights`` is a checkpoint (default: the one that lies beside this file), whose metadata
-choose the network; the others, on what to do without a box and on replaying the authors'
-submission, are in ``options`` and docs/ours.md.
+Options: ``device`` is ``auto`` (default: a CUDA device if one is available), ``cpu`` or ``cuda``.
+``weights`` is a checkpoint (default: the bundled one); its metadata choose the network. The other
+options, for labels without a box and for reproducing the authors' submission, are in ``options``
+and docs/ours.md.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def make_adapter(**options: str) -> Ours:
     Raises
     ------
     AdapterError
-        For an unknown option or value, a device that is not there, a missing torch, or unusable
-        weights.
+        An option or value is unknown, the device or torch is not available, or the weights are
+        unusable.
     """
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:

@@ -1,4 +1,4 @@
-"""An experiment: what the user clicked is true, also where the network does not believe it."""
+"""An experiment: make the segmentation agree with every click."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAX_DIFFERENCE = 0.5  # standard deviations of the image
 def enforce_clicks(
     segmentation: LabelMap, clicks: Iterable[Click], voxels: NDArray[Any], intensity: Intensity
 ) -> None:
-    """Write every click into the answer, later over earlier.
+    """Write every click into the segmentation, in place, in order.
 
-    A positive click labels the voxels round it that look like it; a negative one takes the label
-    from them, and from the component it lies in unless that is the label's largest.
+    A positive click labels the voxels around it with similar intensity. A negative click removes
+    the label from such voxels, and from its component unless that is the label's largest.
     """
     for click in clicks:
         region, ball = similar_voxels(click, voxels, intensity)
@@ -38,7 +38,7 @@ def enforce_clicks(
 
 
 def similar_voxels(click: Click, voxels: NDArray[Any], intensity: Intensity) -> tuple[Region, Mask]:
-    """Return the voxels near a click that look like it, in the box that holds them."""
+    """Return the voxels near a click with similar intensity: a region, and a mask in it."""
     region = tuple(slice(max(at - RADIUS, 0), at + RADIUS + 1) for at in click.at)
     cropped = intensity.z_score(voxels[region])
     offsets = np.ogrid[tuple(slice(0, n) for n in cropped.shape)]

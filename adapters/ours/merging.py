@@ -30,7 +30,7 @@ class SlicedLogits(Protocol):
 
 @dataclass(frozen=True)
 class LabelLogits:
-    """What the network says of one label: logits inside a region, certainly not it elsewhere."""
+    """The logits of one label inside a region; outside it the label's probability is zero."""
 
     label: int
     logits: SlicedLogits
@@ -50,9 +50,9 @@ def merge(
 ) -> LabelMap:
     """Return argmax over {p_bg, p_1, ..., p_K}, where p_bg is the product of all 1 - p_c.
 
-    Compared as logarithms; equal ones go to the background first, then to the smaller label. With
-    ``mixed`` raw logits stand in for the log-probabilities of the labels, as in the submission.
-    The answer is copied from the device once, when all is done.
+    Log-probabilities are compared; ties go to the background, then to the smaller label. With
+    ``mixed`` raw logits replace the log-probabilities of the labels, as in the submission. The
+    result is copied from the device once, at the end.
     """
     ordered = sorted(all_logits, key=lambda one: one.label)
     dtype = smallest_dtype([one.label for one in ordered])
@@ -74,7 +74,7 @@ def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
 def _merge_slices(
     segmentation: Tensor, slab: slice, all_logits: Sequence[LabelLogits], mixed: bool
 ) -> None:
-    """Decide a few slices, in the box of the plane that holds all regions."""
+    """Merge a few slices, within the bounding rectangle of all regions."""
     if not all_logits:  # between two windows
         return
     if len(all_logits) == 1 and not mixed:  # p > 1 - p: nothing to compare with
@@ -113,7 +113,7 @@ def _relative(region: Region, whole: Region) -> Region:
 
 
 def _bounding_region(regions: Sequence[Region]) -> Region:
-    """Return the smallest box that holds all regions."""
+    """Return the smallest region that contains all regions."""
     return tuple(
         slice(min(span.start for span in spans), max(span.stop for span in spans))
         for spans in zip(*regions)

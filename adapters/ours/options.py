@@ -1,6 +1,6 @@
-"""What the user may choose beside the weights, as one value.
+"""The options of the adapter other than device and weights, as one value.
 
-``docs/ours.md`` says what each choice does and what it is worth.
+``docs/ours.md`` describes each option and its effect on the scores.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 from segbench.errors import AdapterError
 
-# What the authors' submission does otherwise than the paper or than intended, each on its own.
+# Where the authors' submission differs from the paper or from what was intended, one by one.
 BUGS = {
     "one_default_box": "without boxes only the first label is segmented",
     "third_of_nonzero": "the default box is the middle third of the non-zero region",
     "nonzero_crop": "outside the non-zero region the image counts as padding",
     "closed_boxes": "boxes lose their last plane on each axis",
     "rounded_centre": "the crop's centre is rounded to even",
-    "negative_slices": "a box that begins before the non-zero region wraps round to nothing",
-    "pasted_at_origin": "a crop wholly inside the region: answer and clicks at its corner",
-    "corner_clicks": "clicks are scaled by their corner, not by their centre",
+    "negative_slices": "a box that begins before the non-zero region becomes empty",
+    "pasted_at_origin": "a crop wholly inside the region: output and clicks at the region's corner",
+    "corner_clicks": "clicks are scaled by the corner of the voxel, not by its centre",
     "open_balls": "click balls lack the voxels at exactly the radius",
-    "fixed_crop": "the crop does not follow clicks that fall outside",
-    "outside_clicks": "a click outside the crop draws nothing, even when its ball reaches in",
+    "fixed_crop": "the crop does not move to include clicks outside it",
+    "outside_clicks": "a click outside the crop is not drawn, even if its ball overlaps the crop",
     "mixed_merge": "the merge compares raw logits with log-probabilities",
     "failing_label_fills": "a label that fails fills the region, and the later ones are dropped",
-    "silent_label_fails": "a label without a click in some round ends the whole answer",
+    "silent_label_fails": "a label without a click in some round is an error",
     "empty_image_fails": "an image of zeros is an error",
 }
 VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
@@ -35,7 +35,7 @@ VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
 }
 NO_BOX = ("follow", "paper")
 SWITCHES = ("no", "yes")
-TTA_FLIPS = {  # axes of the network's input that are turned round, a tuple a look
+TTA_FLIPS = {  # axes of the network's input to flip, one tuple per forward pass
     "1": ((),),
     "2": ((), (2, 3, 4)),
     "8": ((), (2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)),
@@ -44,7 +44,7 @@ TTA_FLIPS = {  # axes of the network's input that are turned round, a tuple a lo
 
 @dataclass(frozen=True)
 class OursOptions:
-    """How labels without a box are looked at, which bugs are replayed, and three experiments."""
+    """The mode without a box, the bugs to reproduce, and three experiments."""
 
     no_box: str = "follow"
     bugs: frozenset[str] = frozenset()
@@ -65,12 +65,12 @@ DEFAULTS = {
 
 
 def parse_options(options: Mapping[str, str]) -> OursOptions:
-    """Return the choices of a full set of options.
+    """Return the parsed values of a full set of options.
 
     Raises
     ------
     AdapterError
-        For a value that does not exist, with those that do.
+        A value is unknown; the message lists the known ones.
     """
     _check_choice("variant", options["variant"], tuple(VARIANTS))
     no_box, bugs = VARIANTS[options["variant"]]

@@ -1,4 +1,4 @@
-"""The adapter itself: one look of the network a label and step, more when it has to find it."""
+"""The adapter: one forward pass per label and step, up to five for a label without a box."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .submission import (
 from .weights import load_checkpoint, sha256_of
 
 VERSION = "0.2"
-CACHED_VOXELS = 1 << 25  # image patches kept between steps: 128 MiB of float32
+CACHED_VOXELS = 1 << 25  # of image patches, between steps: 128 MiB of float32
 FAILURES = (RuntimeError, ValueError, IndexError)  # out of memory, or an impossible crop
 
 
 class Ours:
-    """The model on one image at a time; answers depend on the image and on what was said only."""
+    """The model on one image at a time; the output depends on image and interactions only."""
 
     def __init__(self, weights: Path, *, device: str, options: OursOptions) -> None:
         self.device = select_device(device)
@@ -57,7 +57,7 @@ class Ours:
         self.start(Image(np.zeros((1, 1, 1), np.uint8), (1.0, 1.0, 1.0)), ())
 
     def start(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Take a new image and measure its intensities."""
+        """Set a new image and measure its intensities."""
         self._image: NDArray[Any] = image.voxels
         self._volume = to_device(image.voxels, self.device)
         self._labels = labels
@@ -66,7 +66,7 @@ class Ours:
         self._image_patches: dict[Window, Tensor] = {}
 
     def step(self, said: Interactions) -> LabelMap:
-        """Segment each label in its own crop and merge them by probability."""
+        """Segment each label in its own crop and merge the labels by probability."""
         bugs = self.options.bugs
         if "empty_image_fails" in bugs and not self._image.any():
             raise AdapterError("ours: ValueError: an image of zeros has no non-zero region")
@@ -81,7 +81,7 @@ class Ours:
         return segmentation
 
     def close(self) -> None:
-        """Forget the image."""
+        """Drop the cached image patches."""
         self._image_patches.clear()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -89,7 +89,7 @@ class Ours:
     # ---- one label ---------------------------------------------------------------------------
 
     def _all_logits(self, said: Interactions) -> Iterator[LabelLogits]:
-        """Yield what the network says of each label that there is anything to say of."""
+        """Yield the logits of each label that has a box, drawn or default, or clicks."""
         boxes = {box.label: box for box in said.boxes}
         previous_boxes: Sequence[Region | None] | None = None
         for label in self._labels:
@@ -125,7 +125,7 @@ class Ours:
         return default_box_for(label, self._labels, region, self.options.bugs)
 
     def _with_box(self, box: Box, clicks: Sequence[Click], said: Interactions) -> LabelLogits:
-        """Look at a label once, round its box."""
+        """Segment a label in one forward pass, in a crop around its box."""
         patch, bugs = self.recipe.patch, self.options.bugs
         frame = crop_frame(
             box,
@@ -148,7 +148,7 @@ class Ours:
     def _without_box(
         self, clicks: Sequence[Click], previous_box: Region | None, said: Interactions
     ) -> LabelLogits:
-        """Look round the clicks and the last answer, and wider while the prediction leaves."""
+        """Segment a label around its clicks; enlarge the crop while the border is touched."""
         label, shape = clicks[0].label, self._image.shape
         box = without_box.estimate_box(clicks, previous_box)
         zoom_in = self.options.zoom_in and bool(previous_box)
@@ -176,29 +176,26 @@ class Ours:
     # ---- the network -------------------------------------------------------------------------
 
     def _prompt_channels(self, previous: Mask) -> Mask:
-        """Return the input channels but for the image, as masks, with the last answer in them."""
+        """Return the input channels as masks: the previous segmentation set, all others empty."""
         prompts = np.zeros((CHANNELS, *previous.shape), dtype=bool)
         prompts[PREVIOUS] = previous
         return prompts
 
     def _forward(self, window: Window, prompts: Mask) -> Tensor:
-        """Return the logit of the object against the background on the patch.
-
-        The mean over the mirror images that were chosen.
-        """
+        """Return the foreground logits on the patch, averaged over the test-time flips."""
         channels = to_device(prompts, self.device).float()
         channels[IMAGE] = self._image_patch(window)
         passes = (self._forward_flipped(channels[None], axes) for axes in self.options.tta_flips)
         return reduce(torch.add, passes) / len(self.options.tta_flips)
 
     def _forward_flipped(self, inputs: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """Look at the inputs with some axes turned round, and turn the logits back."""
+        """Return the logits of the flipped inputs, flipped back."""
         outputs = self.network(inputs.flip(axes) if axes else inputs)[0]
         logits: Tensor = (outputs[1] - outputs[0]).float()
         return logits.flip([axis - 2 for axis in axes]) if axes else logits
 
     def _image_patch(self, window: Window) -> Tensor:
-        """Return the image in a window, resized; kept, for it does not change between steps."""
+        """Return the image in a window, resized; cached, as it does not change between steps."""
         if window not in self._image_patches:
             patch = self.recipe.patch
             if len(self._image_patches) * patch**3 >= CACHED_VOXELS:

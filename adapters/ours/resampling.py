@@ -1,7 +1,7 @@
-"""The way into a patch and back, on the device that runs the network.
+"""Resampling of windows to patches and back, on the device that runs the network.
 
-Volumes are walked in slabs of slices, so that no float array of a whole volume ever exists, and
-nothing here makes the host wait for the device.
+Volumes are processed in slabs of slices, so that no float array of a whole volume ever exists.
+Nothing here synchronises with the device.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 from .crop import FloatArray, Region, Window, linear_interpolation_matrix
 from .intensity import EPSILON, Intensity
 
-SLAB_SLICES = 16  # slices that are floats at a time
+SLAB_SLICES = 16  # converted to float at a time
 
 
 def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device; shared with it on a processor, if torch can."""
+    """Return an array as a tensor on a device; on the CPU it shares memory if possible."""
     if values.dtype.itemsize > 8:
         values = values.astype(np.float64)
     if not (values.flags.writeable and values.flags.c_contiguous and values.dtype.isnative):
@@ -30,7 +30,7 @@ def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
 
 
 def slabs(span: slice) -> Iterator[slice]:
-    """Split a span of slices into short ones."""
+    """Split a span of slices into slabs."""
     for start in range(span.start, span.stop, SLAB_SLICES):
         yield slice(start, min(start + SLAB_SLICES, span.stop))
 
@@ -46,7 +46,7 @@ def crop_to_patch(
 ) -> Tensor:
     """Z-score a window and resize it to the (patch, patch, patch), zero outside ``region``.
 
-    What `crop.cut_image` does for training, where no device is at hand.
+    ``crop.crop_image`` is the NumPy version for training.
     """
     covered = window.clipped_to(region)
     along_z, *plane = (
@@ -74,7 +74,7 @@ def volume_to_patch_matrices(
 
 
 class PatchOnVolume:
-    """Values on a patch as seen from the voxels of its window, a few slices at a time."""
+    """Values on a patch, resampled to the voxels of its window, a few slices at a time."""
 
     def __init__(self, values: Tensor, window: Window, region: Region) -> None:
         self.region = window.clipped_to(region)

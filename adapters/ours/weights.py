@@ -1,8 +1,8 @@
 """Checkpoints: safetensors with half-precision tensors under canonical keys.
 
-The metadata hold everything that the tensors do not say: the network's configuration, its norm
-(weights of one norm load without an error into another, and compute something else), the patch,
-the click radius, how the network was trained, and the licence.
+The metadata contain what the tensors do not: the network's configuration, its norm (weights of one
+norm load without an error into a network with another, with wrong outputs), the patch, the click
+radius, a description of the training, and the licence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = "segbench-ours-1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a checkpoint wants to be used, and where it comes from."""
+    """How to use a checkpoint, and where it comes from."""
 
     config: NetworkConfig
     patch: int
@@ -38,7 +38,7 @@ class Recipe:
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint atomically."""
     half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
@@ -61,7 +61,7 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     Raises
     ------
     AdapterError
-        The file is missing, is no checkpoint of this format, or does not fit its own metadata.
+        The file is missing, is not a checkpoint of this format, or contradicts its metadata.
     """
     if not path.is_file():
         raise AdapterError(f"ours: no weights at {path}")
@@ -78,7 +78,7 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
 
 
 def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
-    """Parse the metadata of a checkpoint and refuse what cannot be used as it says."""
+    """Parse the metadata of a checkpoint; raise if they are incomplete or inconsistent."""
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "no format")
         raise AdapterError(f"{path.name}: expected a checkpoint in format {FORMAT}, found {found}")
@@ -96,12 +96,14 @@ def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
         )
     if recipe.patch < 1 or recipe.patch % recipe.config.stride:
         stride = recipe.config.stride
-        raise AdapterError(f"{path.name}: expected a patch in steps of {stride}: {recipe.patch}")
+        raise AdapterError(
+            f"{path.name}: expected a patch that is a multiple of {stride}, found {recipe.patch}"
+        )
     return recipe
 
 
 def load_weights(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
-    """Load a state, canonical or with the library's aliases; name what does not fit."""
+    """Load a state, canonical or with the library's aliases; raise if a tensor does not fit."""
     weights, expected = canonical_state(state), network.state_dict()
     unknown = sorted(weights.keys() - expected.keys())
     missing = sorted(expected.keys() - weights.keys())

@@ -1,8 +1,8 @@
-"""Where to look when no box was drawn: round the clicks and what was found so far.
+"""The crop of a label without a box: around its clicks and its previous segmentation.
 
-The window begins as the native patch round the first click. It is laid round the label's last
-answer and all of its clicks, and grows while the prediction leaves it through a face that lies
-inside the volume.
+At the first click the window is one patch at native resolution. Later it is the crop of a box
+around the label's previous segmentation and all its clicks. It is enlarged while the prediction
+touches a face of the window that is inside the volume, as in nnInteractive's AutoZoom.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from segbench.core import Box, Click, LabelMap, Mask
 
 from .crop import Region, Window, as_voxel
 
-WINDOW_GROWTH = 1.5  # of the window's edges, between two looks
+WINDOW_GROWTH = 1.5  # factor on the window's edges, between two forward passes
 MAX_FORWARD_PASSES = 5
-MIN_BORDER_FRACTION = 0.002  # share of a face that the prediction must cover to leave through it
+MIN_BORDER_FRACTION = 0.002  # of a face; a prediction that covers less does not touch it
 
 
 def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
-    """Return the smallest box round all clicks and the label's last answer, and what they imply.
+    """Return the box around all clicks and the previous segmentation, extended by the last click.
 
-    The user clicks into the middle of what is missing. A positive click outside the answer
-    therefore says that the object goes on as far behind it, and a click into the shell round an
-    answer that is too small says so of all sides.
+    The user clicks into the centre of an error. If a positive click is outside the previous
+    segmentation, the object extends as far again behind the click. If the segmentation is too
+    small, the click is in the shell around it, and the opposite side is missing as much.
     """
     if previous_box is None:
         return enclosing_box(_label_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
@@ -40,14 +40,14 @@ def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
 
 
 def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
-    """Return the smallest box round a box and clicks."""
+    """Return the smallest box that contains a box and clicks."""
     lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
     low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
     return replace(box, low=low, high=high)
 
 
 def _extend_towards_click(box: Box, click: Click) -> Box:
-    """Return the box that an answer would have without the error that was clicked."""
+    """Return the box that a segmentation would have without the clicked error."""
     low, last, at = np.array(box.low), np.array(box.high) - 1, np.array(click.at)
     beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
     return _label_box(click, low - 2 * beyond, last + 2 * beyond)
@@ -74,9 +74,9 @@ def touches_border(prediction: Tensor, window: Window, shape: tuple[int, ...]) -
 
 
 def transfer_prediction(previous: Mask, prediction: Mask, window: Window, wider: Window) -> Mask:
-    """Put the prediction seen in ``window`` over the previous mask on the patch of ``wider``.
+    """Return the previous mask of ``wider`` with the prediction of ``window`` written into it.
 
-    Both masks are on the patch of their window; voxels take the nearest.
+    Both masks are on the patch of their window; resampling is nearest neighbour.
     """
     patch = len(prediction)
     sources, targets = [], []
@@ -92,6 +92,6 @@ def transfer_prediction(previous: Mask, prediction: Mask, window: Window, wider:
 
 
 def label_boxes(segmentation: LabelMap) -> Sequence[Region | None]:
-    """Return the smallest box of every label of the last answer; entry 0 is label 1."""
+    """Return the bounding box of every label; entry 0 is label 1."""
     boxes: Sequence[Region | None] = find_objects(segmentation)
     return boxes
