@@ -135,7 +135,7 @@ def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_on
     before = weights(broken)
     recorder = Recorder()
     train(TINY, setup, recorder.reporter, minutes_pass())
-    assert any("going on after 4 steps" in line for line in recorder.lines)
+    assert any("resumed after 4 steps" in line for line in recorder.lines)
     expected, found = weights(whole), weights(broken)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert any(not torch.equal(before[key], found[key]) for key in expected)
@@ -197,21 +197,21 @@ def test_going_on_under_other_conditions_is_refused(data, tmp_path, change, reas
 def test_a_training_is_not_written_over(data, tmp_path):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     train(replace(TINY, steps=3), setup, Recorder().reporter)
-    with pytest.raises(AdapterError, match="a training has begun here; go on with --resume"):
+    with pytest.raises(AdapterError, match="a training exists; continue it with --resume"):
         train(replace(TINY, steps=3), setup, Recorder().reporter)
     recorder, before = Recorder(), rows(setup.out.with_suffix(".tune.csv"))
     train(replace(TINY, steps=3), replace(setup, resume=True), recorder.reporter)
-    assert recorder.lines[-1] == "the budget was used up before: nothing to do"
+    assert recorder.lines[-1] == "the budget is already used: nothing to do"
     assert rows(setup.out.with_suffix(".tune.csv")) == before
 
 
-def test_logs_of_a_training_without_a_state_are_not_gone_on_with(data, tmp_path):
+def test_logs_of_a_training_without_a_state_are_removed(data, tmp_path):
     out, recorder = tmp_path / "a.safetensors", Recorder()
     out.with_suffix(".log.csv").write_text("step\n99\n")
     train(
         replace(TINY, steps=3), TrainingSetup(data, out, resume=True, workers=0), recorder.reporter
     )
-    assert any("no such training, beginning anew" in line for line in recorder.lines)
+    assert any("no state to resume, starting a new training" in line for line in recorder.lines)
     assert [row["step"] for row in rows(out.with_suffix(".log.csv"))] == ["3"]
 
 

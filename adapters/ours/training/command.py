@@ -36,30 +36,30 @@ def parser(program: str) -> argparse.ArgumentParser:
     add("--config", choices=sorted(CONFIGS), default=defaults.config)
     budget = made.add_mutually_exclusive_group()
     add_number(budget.add_argument, "--minutes", defaults.minutes, "wall time")
-    budget.add_argument("--steps", type=int, help="instead of minutes: repeatable bit by bit")
-    add("--init", type=Path, help="weights to begin with")
-    add("--resume", action="store_true", help="go on where a killed training stopped")
+    budget.add_argument("--steps", type=int, help="instead of minutes: reproducible bit by bit")
+    add("--init", type=Path, help="initial weights")
+    add("--resume", action="store_true", help="continue a stopped training")
     add_number(add, "--share-generated", defaults.share_generated, "share of generated scenes")
-    add_number(add, "--share-without-box", defaults.share_without_box, "share of samples")
+    add_number(add, "--share-without-box", defaults.share_without_box, "share without a box")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
     always = ", ".join(defaults.left_out)
     add(
         "--leave-out",
         type=parse_names,
-        help=f"beginnings of file names, beside {always}; '': read all",
+        help=f"prefixes of file names, in addition to {always}; '': read all",
     )
     add(
         "--tune-patients",
         type=parse_names,
         default=defaults.tune_patients,
-        help="patients to tune on [by --seed]",
+        help="held-out patients [drawn by --seed]",
     )
     add("--licence", help="of the weights [that of --init, or: not stated]")
     add_number(add, "--tune-every", defaults.tune_every_minutes, "minutes between evaluations")
     add("--seed", type=int, default=defaults.seed, help=f"[{defaults.seed}]")
-    add("--workers", type=int, default=1, help="processes that make scenes [1]")
-    add("--threads", type=int, help="of the computation [torch's choice]")
+    add("--workers", type=int, default=1, help="processes that generate samples [1]")
+    add("--threads", type=int, help="of torch [torch's default]")
     add("--device", default="auto", choices=["auto", "cpu", "cuda"])
     return made
 
@@ -70,24 +70,24 @@ def add_number(add: Callable[..., object], option: str, default: float, meaning:
 
 
 def parse_phases(text: str) -> tuple[Phase, ...]:
-    """Read ``0.36:64:32,1:96:16``: up to a share of the budget, patch edge and batch."""
-    parts = [part.split(":") for part in text.split(",")]
-    return tuple(Phase(float(until), int(patch), int(batch)) for until, patch, batch in parts)
+    """Parse ``0.36:64:32,1:96:16``: end as a share of the budget, patch edge and batch size."""
+    phases = [phase.split(":") for phase in text.split(",")]
+    return tuple(Phase(float(until), int(patch), int(batch)) for until, patch, batch in phases)
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read ``a,b``; nothing is no word."""
+    """Parse ``a,b``; an empty text gives no names."""
     return tuple(name for name in text.split(",") if name)
 
 
-def left_out(beginnings: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return what is not read: what never is, and more if given; an empty option: nothing."""
+def left_out(prefixes: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the default prefixes and the given ones; an empty option leaves nothing out."""
     always = Schedule().left_out
-    return () if beginnings == () else tuple(dict.fromkeys((*always, *(beginnings or ()))))
+    return () if prefixes == () else tuple(dict.fromkeys((*always, *(prefixes or ()))))
 
 
 def schedule_of(options: argparse.Namespace) -> Schedule:
-    """Return the schedule that the options describe."""
+    """Return the schedule of the options."""
     return Schedule(
         minutes=options.minutes,
         steps=options.steps,
@@ -104,7 +104,7 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
 
 
 def setup_of(options: argparse.Namespace) -> TrainingSetup:
-    """Return files and device that the options describe."""
+    """Return the files and the device of the options."""
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

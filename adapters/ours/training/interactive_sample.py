@@ -1,9 +1,9 @@
-"""One training scene and what has been said about it so far.
+"""One training scene and its prompts so far.
 
-The paper lets a first pass without gradient make the errors that a click corrects (Eq. 6-11). Here
-the training pass itself is that first pass: its prediction becomes the previous segmentation of
-the same scene's next turn, with one click more. This trains on several clicks instead of one and
-costs no extra pass.
+In the paper a first forward pass without gradient makes the errors that a click corrects
+(Eq. 6-11). Here the training pass is that first pass: its prediction becomes the previous
+segmentation of the same scene in the next step, with one more click. This trains on several clicks
+instead of one and needs no extra pass.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LABEL = 1
 
 @dataclass
 class InteractiveSample:
-    """A scene, the prompts given and the last answer; all on the patch."""
+    """A scene, its prompts and its previous segmentation; all on the patch."""
 
     scene: Scene
     box: Region | None
@@ -43,17 +43,17 @@ class InteractiveSample:
 
     @property
     def reference(self) -> Mask:
-        """The scene's object."""
+        """The mask of the scene's object."""
         return self.scene.reference
 
     @property
     def n_clicks(self) -> int:
-        """How many clicks have been given."""
+        """The number of clicks so far."""
         return len(self.clicks)
 
     @property
     def prompt_channels(self) -> Mask:
-        """The network's input as of now but for the image, (8, z, y, x)."""
+        """The current input of the network without the image, (8, z, y, x)."""
         channels = np.zeros((CHANNELS, *self.previous_segmentation.shape), dtype=bool)
         channels[PREVIOUS] = self.previous_segmentation
         radius = ball_radius(len(self.previous_segmentation))
@@ -66,14 +66,14 @@ class InteractiveSample:
 
     @property
     def input_channels(self) -> FloatArray:
-        """The network's input as of now, (8, z, y, x)."""
+        """The current input of the network, (8, z, y, x)."""
         channels = self.prompt_channels.astype(np.float32)
         channels[IMAGE] = self.scene.image
         return channels
 
 
 def start_sample(scene: Scene, rng: np.random.Generator, *, with_box: bool) -> InteractiveSample:
-    """Start with a box, or without one and with a first click."""
+    """Return a sample with a box, or with a first click instead."""
     empty = np.zeros_like(scene.reference)
     box = simulated_box(scene.reference, rng) if with_box else None
     sample = InteractiveSample(scene, box, empty)
@@ -83,7 +83,7 @@ def start_sample(scene: Scene, rng: np.random.Generator, *, with_box: bool) -> I
 
 
 def add_click(sample: InteractiveSample, prediction: Mask) -> bool:
-    """Add the simulated user's next click; False when the prediction is perfect."""
+    """Add the next simulated click; return False if the prediction is perfect."""
     click = next_click(prediction, sample.reference, label=LABEL)
     if click is None:
         return False
@@ -93,9 +93,9 @@ def add_click(sample: InteractiveSample, prediction: Mask) -> bool:
 
 
 def simulated_box(reference: Mask, rng: np.random.Generator) -> Region:
-    """Return a box as the challenge, a careful or a careless user draws it.
+    """Return a box by the challenge's rule, a tight one, or an imprecise one.
 
-    The challenge draws the in-plane sides on the middle slice only, so that objects stick out.
+    The challenge draws the in-plane sides on the middle slice only, so objects may extend outside.
     """
     tight_box = occupied_box(reference)
     kind = rng.random()
@@ -105,7 +105,7 @@ def simulated_box(reference: Mask, rng: np.random.Generator) -> Region:
 
 
 def _middle_slice_box(reference: Mask, rng: np.random.Generator, tight_box: Region) -> Region:
-    # scenes are turned at random, so any axis may be the one across the slices
+    # the axes of scenes are permuted, so any axis may be the one across the slices
     across = int(rng.integers(3))
     used = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != across)))
     middle = int(used[len(used) // 2])

@@ -1,4 +1,4 @@
-"""The loss of the paper (Eq. 14-16), at several resolutions, and with a look at the clicks."""
+"""The loss of the paper (Eq. 14-16) with deep supervision, and a cross-entropy near clicks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, list[float]]:
     """Return each sample's loss (Eq. 14-16), and the Dice of its thresholded prediction.
 
-    The sign of the Dice term is the authors' code's; the printed one would maximise the loss.
+    The sign of the Dice term is that of the authors' code; the printed one maximises the loss.
     """
     probability, target = torch.sigmoid(logits).flatten(1), reference.flatten(1)
     overlap = soft_dice(probability, target)
@@ -32,8 +32,8 @@ def deep_supervision_loss(
 ) -> tuple[Tensor, list[float]]:
     """Return each sample's weighted mean loss over the heads, finest first, and the finest Dice.
 
-    A coarse head answers to the reference averaged over its voxels. Heads beyond ``weights`` are
-    not trained.
+    The target of a coarse head is the reference, averaged over its voxels. Heads beyond
+    ``weights`` are not trained.
     """
     total, dice = dice_ce_loss(heads[0], reference, dice_weight)
     total = weights[0] * total
@@ -45,15 +45,15 @@ def deep_supervision_loss(
 
 
 def click_loss(logits: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:
-    """Return each sample's mean cross-entropy near its clicks; 0 where there are none.
+    """Return each sample's mean cross-entropy near its clicks; 0 without clicks.
 
-    The neighbourhood of a click is a sliver of the patch, so the other terms hardly notice
-    whether the network does as it was told there.
+    The neighbourhood of a click is a small part of the patch, so the other terms hardly depend on
+    whether the network follows the click.
 
     Parameters
     ----------
     logits, reference, clicked : (batch, z, y, x)
-        Logits, truth in [0, 1], and 1 or more inside the balls that mark clicks.
+        Logits, reference in [0, 1], and 1 or more inside the balls that mark clicks.
     """
     near = F.max_pool3d(clicked[:, None], 5, stride=1, padding=2)[:, 0].clamp(max=1)
     entropy = F.binary_cross_entropy_with_logits(logits, reference, reduction="none")

@@ -1,4 +1,4 @@
-"""Objects of annotated scans, cut out as the adapter will see them."""
+"""Objects of annotated scans, cropped as at inference."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ..intensity import Intensity, occupied_box
 from .scenes import Scene
 
 MIN_VOXELS = 60
-ZOOM_IN_PROBABILITY = 0.3  # share of crops with a box that show a small object enlarged
-ZOOM_OUT_FACTOR = 1.5  # what one zoom of a search without a box multiplies the window by
+ZOOM_IN_PROBABILITY = 0.3  # of a crop with a box that enlarges a small object
+ZOOM_OUT_FACTOR = 1.5  # on the window's edge, per step of the search without a box
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,34 @@ class Scan:
 
     @property
     def patient(self) -> str:
-        """Collection and patient, without the modality: the unit that a split must not cut."""
+        """Collection and patient, without the modality: the unit of the split."""
         return f"{self.collection}_{self.name.split('_')[-1]}" if self.collection else self.name
 
     @property
     def group(self) -> str:
-        """Modality and collection: what sampling balances and what is measured apart."""
+        """Modality and collection: the unit of balanced sampling and of the tune sets."""
         return f"{self.name.split('_')[0]}_{self.collection}" if self.collection else ""
 
 
 @dataclass(frozen=True)
 class ScanObject:
-    """One labelled object of a scan and the smallest box that holds it."""
+    """One labelled object of a scan and its bounding box."""
 
     scan: Scan
     box: Box
 
     @cached_property
     def first_click(self) -> Voxel:
-        """Where the simulated user clicks first when nothing is segmented yet."""
+        """The first click of the simulated user on an empty segmentation."""
         part = tuple(slice(low, high) for low, high in zip(self.box.low, self.box.high))
         reference = np.ascontiguousarray(self.scan.label_map[part] == self.box.label)
         click = next_click(np.zeros_like(reference), reference, label=self.box.label)
-        assert click is not None  # targets are not empty
+        assert click is not None  # objects are not empty
         return _voxel(np.add(click.at, self.box.low))
 
 
 def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
-    """Read every scan of a folder but those whose names start with one of ``left_out``.
+    """Read every scan of a folder, except those whose names start with one of ``left_out``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
 
 
 def read_scan(path: Path) -> Scan:
-    """Read image and labels; boxes are made anew in training."""
+    """Read the image and the label map; training simulates its own boxes."""
     with ChallengeFile(path) as file:
         voxels, label_map = file.read("imgs"), file.read("gts")
     return Scan(path.stem, voxels, label_map, Intensity.of(voxels))
@@ -93,7 +93,7 @@ def read_scan(path: Path) -> Scan:
 def split_by_patient(
     scans: Sequence[Scan], tune_patients: Collection[str]
 ) -> tuple[list[Scan], list[Scan]]:
-    """Split into scans to train on and those of the patients ``tune_patients`` to tune on."""
+    """Split into training scans and the held-out scans of ``tune_patients``."""
     unknown = set(tune_patients) - {scan.patient for scan in scans}
     if unknown:
         raise AdapterError(f"no scan of {', '.join(sorted(unknown))}: cannot be held out")
@@ -102,10 +102,10 @@ def split_by_patient(
 
 
 def draw_tune_patients(scans: Sequence[Scan], share: float, seed: int) -> list[str]:
-    """Draw a ``share`` of each collection's patients, at least one where there are several.
+    """Draw a ``share`` of each collection's patients, at least one if there are several.
 
-    Each collection draws on its own, so that one more collection does not change who is held out
-    of the others: weights to begin with have seen only their own side of the split.
+    Each collection is drawn independently, so that one more collection does not change the
+    held-out patients of the others: initial weights were trained on the same side of the split.
     """
     tune_patients: list[str] = []
     for collection in sorted({scan.collection for scan in scans}):
@@ -117,14 +117,14 @@ def draw_tune_patients(scans: Sequence[Scan], share: float, seed: int) -> list[s
 
 
 def objects_of(scan: Scan) -> list[ScanObject]:
-    """Return the scan's objects that are large enough to learn from."""
+    """Return the scan's objects of at least ``MIN_VOXELS`` voxels."""
     counts = np.bincount(scan.label_map.ravel())
     labels = [label for label in range(1, len(counts)) if counts[label] >= MIN_VOXELS]
     return [ScanObject(scan, tight_box(scan.label_map, label)) for label in labels]
 
 
 def tight_box(label_map: LabelMap, label: int) -> Box:
-    """Return the smallest box that holds a label."""
+    """Return the bounding box of a label."""
     spans = occupied_box(label_map == label)
     low, high = (_voxel([getattr(span, end) for span in spans]) for end in ("start", "stop"))
     return Box(label, low, high, drawn_at=(low[0] + high[0]) // 2)
@@ -133,7 +133,7 @@ def tight_box(label_map: LabelMap, label: int) -> Box:
 def crop_scene(
     scan_object: ScanObject, rng: np.random.Generator, patch: int, *, with_box: bool
 ) -> Scene:
-    """Cut a target out of its scan with a jittered crop rule and change its looks a little."""
+    """Crop an object with a jittered window and augment it: flips, axes, intensities."""
     window = (jittered_window if with_box else search_window)(scan_object, rng, patch)
     scan = scan_object.scan
     image = crop_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
@@ -148,9 +148,9 @@ def crop_scene(
 
 
 def jittered_window(scan_object: ScanObject, rng: np.random.Generator, patch: int) -> Window:
-    """Return the crop rule's window, shifted, scaled and stretched a little.
+    """Return the window of the crop rule, randomly shifted, scaled and stretched.
 
-    Now and then that of the option ``zoom_in``, so that it can be chosen after the training.
+    Some windows are those of the option ``zoom_in``, so that the option works with the weights.
     """
     rule = window_around(scan_object.box, patch, zoom_in=bool(rng.random() < ZOOM_IN_PROBABILITY))
     scale = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.07, 3))
@@ -160,10 +160,10 @@ def jittered_window(scan_object: ScanObject, rng: np.random.Generator, patch: in
 
 
 def search_window(scan_object: ScanObject, rng: np.random.Generator, patch: int) -> Window:
-    """Return a window as a search without a box passes through.
+    """Return a random window of the search without a box.
 
-    It starts at native resolution round the first click, deep inside the object, and zooms out
-    by half while the prediction touches its border, centred on what was found so far.
+    The search starts at native resolution around the first click, deep inside the object. It
+    zooms out by half while the prediction touches the border, centred on the prediction so far.
     """
     enough = 1.2 * window_around(scan_object.box, patch).size[0]
     zooms = 1 + max(0, math.ceil(math.log(enough / patch, ZOOM_OUT_FACTOR)))
@@ -180,7 +180,7 @@ def _centred_window(middle: NDArray[Any], size: NDArray[Any]) -> Window:
 
 
 def _augment_intensities(image: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Bend, invert, rescale and roughen the grey values, each now and then; padding stays zero."""
+    """Apply random gamma, inversion, scaling and noise to the intensities; padding stays zero."""
     padding = image == 0
     if rng.random() < 0.3:
         low, high = float(image.min()), float(image.max())

@@ -1,10 +1,9 @@
-"""Weights to begin with: a checkpoint of ours, or nnInteractive's, from which the paper starts.
+"""Initial weights: a checkpoint of ours, or nnInteractive's, as in the paper.
 
 nnInteractive v1.0 is a folder with ``fold_0/checkpoint_final.pth``: a pickled dictionary with the
-tensors (956 keys for 264 tensors) and the plans that say which network they belong to. It is read
-without executing anything but what rebuilds numpy numbers. Its eight input channels are those of
-``prompts``; the three that the challenge never speaks through (negative box, two scribbles) are
-kept and see zeros.
+tensors (956 keys for 264 tensors) and the plans of their network. Reading it executes nothing but
+constructors of NumPy numbers. Its eight input channels are those of ``prompts``; the three that
+the challenge does not use (negative box, two scribbles) are kept and are always zero.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ NORM_OPS = {"InstanceNorm3d": "instance", "GroupNorm": "group"}
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Tensors under canonical keys, and what whoever uses them must be told."""
+    """Tensors under canonical keys, with their licence and origin."""
 
     state: dict[str, Tensor]
     licence: str
-    origin: str  # half a sentence for the model card
+    origin: str  # part of a sentence for the model card
 
     @property
     def licence_is_inherited(self) -> bool:
-        """Whether the licence binds what is made from the weights (share-alike and the like)."""
+        """Whether the licence extends to weights trained from these (share-alike etc.)."""
         return not {"SA", "NC", "ND"}.isdisjoint(self.licence.replace(" ", "-").split("-"))
 
 
@@ -51,13 +50,13 @@ def load_initial_weights(path: Path, config: NetworkConfig) -> InitialWeights:
     path : Path
         A checkpoint of ours (safetensors), nnInteractive's folder, or its ``.pth`` file.
     config : NetworkConfig
-        The network to train; another one in the file is refused, another norm above all: weights
-        of one norm fit the other without an error and mean something else.
+        The network to train. Weights of another one are an error. This includes the norm: weights
+        of one norm load into a network with another, with wrong outputs.
 
     Raises
     ------
     AdapterError
-        Nothing is there, it is unsafe or malformed, or it belongs to another network.
+        The file is missing, unsafe or malformed, or it belongs to another network.
     """
     if path.suffix == ".safetensors":
         network, recipe = load_checkpoint(path)
@@ -89,7 +88,7 @@ def load_safely(file: Path) -> dict[str, Any]:
 
 
 def config_from_plans(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
-    """Return the network that the checkpoint's plans describe."""
+    """Return the network configuration in the checkpoint's plans."""
     try:
         init_args = content["init_args"]
         architecture = _architecture(
@@ -111,7 +110,7 @@ def config_from_plans(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
 
 
 def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the network's arguments of a configuration or of the one it inherits from."""
+    """Return the network's arguments in a configuration or in the one it inherits from."""
     for _ in configurations:
         chosen = configurations[name]
         if "architecture" in chosen:
@@ -122,7 +121,7 @@ def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, 
 
 
 def _check_architecture(file: Path, architecture: Mapping[str, Any]) -> None:
-    """Refuse what would change the result without changing a tensor's name or shape."""
+    """Raise if a parameter differs that changes no tensor's name or shape."""
     stages = int(architecture["n_stages"])
     expected = {
         "strides": [1] + [2] * (stages - 1),
@@ -136,7 +135,7 @@ def _check_architecture(file: Path, architecture: Mapping[str, Any]) -> None:
 
 
 def _simplified(value: Any) -> Any:
-    """Write [2, 2, 2] as 2: plans may give a stride an axis."""
+    """Return [2, 2, 2] as 2: plans may give a stride per axis."""
     if isinstance(value, (list, tuple)):
         return [v[0] if isinstance(v, (list, tuple)) and len(set(v)) == 1 else v for v in value]
     return value
@@ -153,7 +152,7 @@ def _check_same_network(file: Path, found: NetworkConfig, expected: NetworkConfi
 def _checked_tensors(
     file: Path, content: Mapping[str, Any], config: NetworkConfig
 ) -> dict[str, Tensor]:
-    """Return every tensor once, after a look at whether its aliases agree."""
+    """Return every tensor once, after checking that its aliases agree."""
     weights: dict[str, Tensor] = content["network_weights"]
     state = canonical_state(weights)
     for key, tensor in library_state(state).items():
@@ -164,7 +163,7 @@ def _checked_tensors(
 
 
 def _safe_globals() -> list[Any]:
-    """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
+    """Return the constructors of NumPy numbers and arrays, by their NumPy 2 and 1 names."""
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     makers = [multiarray.scalar, multiarray._reconstruct]
     old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]

@@ -1,4 +1,4 @@
-"""Turn a map of labels into something a scanner or a microscope might have produced."""
+"""Simulate images of several modalities from a map of ideal brightness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .shapes import smooth_noise
 
 
 def render(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Return an image in [0, 1] of a (z, y, x) map of ideal brightness, in a random manner."""
+    """Return an image in [0, 1] of a (z, y, x) map of ideal brightness, in a random modality."""
     modality = (ct, mr, ultrasound, emission)[int(rng.integers(4))]
     image = modality(rng, brightness)
     if rng.random() < 0.3:
@@ -20,14 +20,14 @@ def render(rng: np.random.Generator, brightness: Tensor) -> Tensor:
 
 
 def ct(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as CT: slightly blurred, additive noise, often correlated."""
+    """Simulate CT: slight blur, additive noise, often correlated."""
     image = gaussian_blur(brightness, rng.uniform(0, 1.0))
     noise = gaussian_blur(white_noise(rng, image), rng.choice([0.0, 0.6]))
     return image + log_uniform(rng, 0.005, 0.12) * noise / noise.std()
 
 
 def mr(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as MR: Rician noise and a smooth gain of the coils."""
+    """Simulate MR: Rician noise and a bias field."""
     image = gaussian_blur(brightness, rng.uniform(0, 1.0))
     noise = log_uniform(rng, 0.005, 0.1)
     magnitude = (image + noise * white_noise(rng, image)).square()
@@ -36,7 +36,7 @@ def mr(rng: np.random.Generator, brightness: Tensor) -> Tensor:
 
 
 def ultrasound(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as ultrasound: multiplicative speckle, shadows."""
+    """Simulate ultrasound: multiplicative speckle, shadows."""
     image = gaussian_blur(brightness.clamp_min(0.02), rng.uniform(0.4, 1.2))
     real, imaginary = (
         gaussian_blur(white_noise(rng, image), rng.uniform(0.4, 1.0)) for _ in range(2)
@@ -48,7 +48,7 @@ def ultrasound(rng: np.random.Generator, brightness: Tensor) -> Tensor:
 
 
 def emission(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as PET or fluorescence: counted photons, a wide point spread."""
+    """Simulate PET or fluorescence: Poisson noise, a wide point spread function."""
     sharp = gaussian_blur(brightness.clamp_min(0), rng.uniform(0.5, 1.8)).numpy()
     photons = log_uniform(rng, 20, 200)
     counts = torch.from_numpy((rng.poisson(sharp * photons) / photons).astype(np.float32))
@@ -56,12 +56,12 @@ def emission(rng: np.random.Generator, brightness: Tensor) -> Tensor:
 
 
 def bias_field(rng: np.random.Generator, patch: int, strength: float) -> Tensor:
-    """Return a smooth positive gain."""
+    """Return a smooth positive factor per voxel."""
     return (strength * smooth_noise(rng, patch, int(rng.integers(2, 5)))[0]).exp()
 
 
 def clip_to_percentiles(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Clip to percentiles as the challenge's files are, sometimes harder, sometimes bent."""
+    """Clip to percentiles as in the challenge's files, at random stronger or with a gamma."""
     tail = float(rng.choice([0.005, 0.005, 0.02, 0.08]))
     low, high = torch.quantile(image.flatten()[::5], torch.tensor([tail, 1 - tail]))
     unit = ((image - low) / (high - low + 1e-5)).clamp(0, 1)
@@ -70,7 +70,7 @@ def clip_to_percentiles(rng: np.random.Generator, image: Tensor) -> Tensor:
 
 
 def thick_slices(image: Tensor, *, axis: int, slices: int) -> Tensor:
-    """Average neighbouring slices and resample, as an anisotropic scan is."""
+    """Average neighbouring slices and resample, as in an anisotropic scan."""
     kernel = [slices if a == axis else 1 for a in range(3)]
     coarse = F.avg_pool3d(image[None, None], kernel, kernel, ceil_mode=True)
     size = tuple(image.shape)

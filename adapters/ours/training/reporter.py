@@ -1,4 +1,4 @@
-"""What a person sees of a training: a progress line on a terminal, plain lines elsewhere."""
+"""Output of a training: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who is told what happens: lines to keep, and the state of the work after each step."""
+    """Functions that write a line, and that show the state after each step."""
 
     write_line: Callable[[str], None]
-    show_step: Callable[[float, int, float], None]  # share done, steps, loss
+    show_step: Callable[[float, int, float], None]  # share of the budget, steps, loss
 
 
 @contextmanager
 def open_reporter() -> Iterator[Reporter]:
-    """Yield who is to be told: a rich line on a terminal where rich is there, else stdout."""
+    """Yield a reporter: a progress bar on a terminal if rich is installed, else stdout."""
     try:
         import rich  # noqa: F401
     except ImportError:
@@ -48,10 +48,10 @@ def _progress_bar() -> Iterator[Reporter]:
 
 
 def _write_line(text: str) -> None:
-    """Write a line at once, so that a log file can be followed."""
+    """Write and flush a line, so that a log file is always current."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def _show_nothing(done: float, step: int, loss: float) -> None:
-    """Plain output has no progress line."""
+    """Show nothing: plain output has no progress bar."""

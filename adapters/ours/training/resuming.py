@@ -1,4 +1,4 @@
-"""The state of a training on disk, so that a killed one goes on as if nothing had happened."""
+"""The state of a training on disk; a resumed training gives the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = "segbench-ours-training-3"
 
 
 def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
-    """Write everything that the next step depends on, whole or not at all."""
+    """Write everything that the next step depends on, atomically."""
     state = {
         "format": FORMAT,
         "schedule": json.dumps(asdict(trainer.schedule)),
@@ -44,15 +44,15 @@ def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
 
 
 def load_state(path: Path, trainer: Trainer) -> float:
-    """Put a trainer into the stored state; return the minutes already used.
+    """Restore the state of a trainer; return the minutes already used.
 
     Raises
     ------
     AdapterError
-        The file is of another format, or of a training with another schedule, other scans, other
-        weights to begin with or another licence.
+        The file has another format, or the schedule, the scans, the initial weights or the
+        licence are different.
     """
-    # to the processor: what belongs on a device is copied there, the optimiser's counts are not
+    # to the CPU: load_state_dict copies tensors to their device; the optimiser's counts stay
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
@@ -80,7 +80,7 @@ def _check_unchanged(path: Path, stored: dict[str, Any], current: dict[str, Any]
 
 
 def _pack(sample: InteractiveSample) -> dict[str, Any]:
-    """Return a dialogue as tensors and plain values, which load without executing anything."""
+    """Return a sample as tensors and plain values, which load without executing code."""
     box = sample.box
     return {
         "image": torch.from_numpy(sample.scene.image),

@@ -1,4 +1,4 @@
-"""One training run: data in, a log, curves and a checkpoint out."""
+"""One training run: reads scans; writes a log, curves and a checkpoint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .tuning import (
 
 LOG_EVERY = 50  # steps
 LOGS = (".log.csv", ".tune.csv")
-TUNE_OBJECTS, TUNE_SCENES = 6, 10  # a group, and in all
+TUNE_OBJECTS, TUNE_SCENES = 6, 10  # per group, and in total
 TUNE_COLUMNS = (
     *("step", "samples", "minutes", "set", "opening"),
     *(f"click_{i + 1}" for i in range(TUNE_CLICKS)),
@@ -48,32 +48,32 @@ Clock = Callable[[], float]  # seconds
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """Where a training reads and writes, and what it runs on."""
+    """The files and the device of a training."""
 
     data: Path
     out: Path
-    init: Path | None = None  # weights to begin with
+    init: Path | None = None  # initial weights
     resume: bool = False
     workers: int = 1
     device: str = "cpu"
-    licence: str | None = None  # of the weights; without it, that of those to begin with
+    licence: str | None = None  # of the weights; default: that of the initial weights
 
     @property
     def state(self) -> Path:
-        """The file from which a killed training goes on."""
+        """The file from which a training is resumed."""
         return self.out.with_suffix(".state.pt")
 
 
 @dataclass
 class TrainingRun:
-    """A trainer, what it is measured on, and the time it has used."""
+    """A trainer, its tune sets, and the time used so far."""
 
     trainer: Trainer
     tune_sets: dict[str, list[InteractiveSample]]
     setup: TrainingSetup
     reporter: Reporter
     minutes: float = 0.0
-    evaluated_at: float | None = 0.0  # when, in minutes; None: just now
+    evaluated_at: float | None = 0.0  # minutes; None: set after the next step
     results: list[SampleResult] = field(default_factory=list)
 
     @property
@@ -83,11 +83,11 @@ class TrainingRun:
 
     @property
     def done(self) -> float:
-        """The share of the budget that is used up."""
+        """The share of the budget that is used."""
         return fraction_done(self.schedule, self.trainer.steps, self.minutes)
 
     def evaluate(self) -> None:
-        """Append the average network's curve on each tune set, save it and the state."""
+        """Evaluate the EMA network on each tune set, append its curves, and save."""
         with mixed_precision(self.trainer.device):
             curves = {
                 name: mean_dice_curve(self.trainer.ema_network, samples)
@@ -99,11 +99,11 @@ class TrainingRun:
             append_row(path, TUNE_COLUMNS, [*row, *map(_format, curve)])
             formatted = " ".join(map(_format, curve))
             self.reporter.write_line(f"{self.minutes:6.1f} min  {name}: DSC {formatted}")
-        self.evaluated_at = None  # measuring takes time itself: it counts from the next step
+        self.evaluated_at = None  # evaluation takes time: the interval starts at the next step
         self.save()
 
     def save(self) -> None:
-        """Write the log, the averaged weights, the state to go on from, and the curves."""
+        """Write the log, the EMA weights, the state for resuming, and a picture of the curves."""
         if self.results:
             self.log()
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
@@ -117,7 +117,7 @@ class TrainingRun:
         save_state(self.setup.state, trainer, self.minutes)
         try:
             draw_curves(self.setup.out)
-        except (OSError, ValueError, KeyError) as error:  # a picture is no reason to end
+        except (OSError, ValueError, KeyError) as error:  # a picture must not end a training
             self.reporter.write_line(f"the curves could not be drawn: {error}")
 
     def log(self) -> None:
@@ -138,13 +138,13 @@ class TrainingRun:
 def train(
     schedule: Schedule, setup: TrainingSetup, reporter: Reporter, clock: Clock = time.monotonic
 ) -> None:
-    """Train until the budget is used up; a usable checkpoint exists after the first evaluation.
+    """Train until the budget is used; a usable checkpoint exists after the first evaluation.
 
     Raises
     ------
     AdapterError
-        What is asked cannot be done: no scans, impossible patches, a training that stands in the
-        way or cannot be gone on with, weights that do not fit; or the loss is no longer a number.
+        There are no scans, the patches are invalid, another training has the same output, its
+        state cannot be resumed, the initial weights do not fit, or the loss is not finite.
     """
     check_schedule(schedule)
     _check_setup(setup)
@@ -156,7 +156,8 @@ def train(
     train_scans, tune_scans = split_by_patient(scans, tune_patients)
     if not train_scans and schedule.share_generated < 1:
         raise AdapterError(
-            f"{setup.data}: no scan is left to train on; only scenes: --share-generated 1"
+            f"{setup.data}: no scan is left to train on; for generated scenes only, use "
+            "--share-generated 1"
         )
     reporter.write_line(
         f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
@@ -180,21 +181,21 @@ def train(
 
 
 def _check_left_out(data: Path, left_out: Sequence[str]) -> None:
-    """Refuse to leave out what is not there: it would be trained on under another spelling."""
+    """Raise if a prefix matches no file: a misspelt one would not be left out."""
     names = [path.name for path in data.glob("*.npz")]
-    for beginning in set(left_out) - set(Schedule().left_out):
-        if not any(name.startswith(beginning) for name in names):
-            raise AdapterError(f"{data}: no file begins with {beginning}: cannot be left out")
+    for prefix in set(left_out) - set(Schedule().left_out):
+        if not any(name.startswith(prefix) for name in names):
+            raise AdapterError(f"{data}: no file begins with {prefix}: cannot be left out")
 
 
 def _check_setup(setup: TrainingSetup) -> None:
-    """Refuse an output that could not be written, used or told from another training's."""
+    """Raise if the output is not a checkpoint's name or belongs to another training."""
     if setup.out.suffix != ".safetensors" or setup.out.is_dir():
         raise AdapterError(f"{setup.out}: expected the name of a file ending in .safetensors")
     if setup.state.exists() and not setup.resume:
         raise AdapterError(
-            f"{setup.state}: a training has begun here; go on with --resume, remove it, or "
-            "choose another --out"
+            f"{setup.state}: the state of a training exists; continue it with --resume, remove "
+            "it, or choose another --out"
         )
 
 
@@ -209,7 +210,7 @@ def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
 def build_tune_sets(
     schedule: Schedule, tune_scans: Sequence[Scan]
 ) -> dict[str, list[InteractiveSample]]:
-    """Return what progress is measured on: held-out scans with and without boxes, and scenes."""
+    """Return the tune sets: held-out scans with and without boxes, and generated scenes."""
     rng = np.random.default_rng(schedule.seed + 1)
     patch, seed = schedule.phases[-1].patch, schedule.seed + 2
     objects = [
@@ -226,7 +227,7 @@ def build_tune_sets(
 
 
 def append_row(path: Path, columns: Row, row: Row) -> None:
-    """Append one row to a csv file, after its header when it is new."""
+    """Append one row to a csv file; a new file gets a header first."""
     is_new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -234,11 +235,11 @@ def append_row(path: Path, columns: Row, row: Row) -> None:
 
 
 def _drop_rows_after(path: Path, steps: int) -> None:
-    """Drop the rows of steps that will be done again."""
+    """Drop the rows of steps that will be repeated, and incomplete rows."""
     if not path.is_file() or not path.stat().st_size:
         return
     columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    whole = (row for row in rows if len(row) == len(columns))  # a kill may have cut the last
+    whole = (row for row in rows if len(row) == len(columns))  # the last may be cut off
     temporary = path.with_name(path.name + ".part")
     with temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
@@ -246,17 +247,17 @@ def _drop_rows_after(path: Path, steps: int) -> None:
 
 
 def _initialise(run: TrainingRun) -> None:
-    """Go on from the stored state, or start from given weights, or from random ones."""
+    """Start from the stored state, from initial weights, or from random ones."""
     setup, trainer = run.setup, run.trainer
     if setup.resume and setup.state.is_file():
         run.minutes, run.evaluated_at = load_state(setup.state, trainer), None
         for suffix in LOGS:
             _drop_rows_after(setup.out.with_suffix(suffix), trainer.steps)
-        run.reporter.write_line(f"going on after {trainer.steps} steps, {run.minutes:.1f} minutes")
+        run.reporter.write_line(f"resumed after {trainer.steps} steps, {run.minutes:.1f} minutes")
         return
     if setup.resume:
-        run.reporter.write_line(f"{setup.state.name}: no such training, beginning anew")
-    for suffix in LOGS:  # of a training that did not come to its first state
+        run.reporter.write_line(f"{setup.state.name}: no state to resume, starting a new training")
+    for suffix in LOGS:  # of a training that ended before its first state
         setup.out.with_suffix(suffix).unlink(missing_ok=True)
     trainer.licence = setup.licence or trainer.licence
     if setup.init is not None:
@@ -270,16 +271,16 @@ def _initialise(run: TrainingRun) -> None:
 def _report_baseline(run: TrainingRun) -> None:
     for name, samples in run.tune_sets.items():
         if samples[0].box is not None:
-            floor = ellipsoid_dice(samples)
+            baseline = ellipsoid_dice(samples)
             run.reporter.write_line(
-                f"{name}: {len(samples)} objects, inscribed ellipsoid {floor:.3f}"
+                f"{name}: {len(samples)} objects, inscribed ellipsoid {baseline:.3f}"
             )
 
 
 def _train_until_done(run: TrainingRun, clock: Clock) -> None:
     started = clock() - 60 * run.minutes
     if run.done >= 1:
-        run.reporter.write_line("the budget was used up before: nothing to do")
+        run.reporter.write_line("the budget is already used: nothing to do")
         return
     while run.done < 1:
         run.results += run.trainer.step(run.done)

@@ -1,9 +1,9 @@
-"""Generated scenes: an object in a patch, sized as the crop rule sizes real ones.
+"""Generated scenes: an object in a patch, with the size that the crop gives to real objects.
 
-The crop shows a box of ``s`` voxels as ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
-log-uniformly and build the object in that size, so the network meets at test time what it was
-trained on. Half of the scenes hold one object among unlike ones, a quarter a crowd of look-alikes
-(as nuclei are), a quarter a tube.
+The crop resizes a box of ``s`` voxels to ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
+log-uniformly and build the object in the resulting size, so that training and test sizes agree.
+Half of the scenes contain one object among different ones, a quarter one in a crowd of similar
+ones (such as nuclei), a quarter a tube.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..crop import FloatArray, window_around
 from .rendering import log_uniform, render
 from .shapes import Vector, blob, region_map, smooth_noise, tube, warped_coordinates
 
-MIN_VOXELS, MAX_FRACTION = 60, 0.6  # voxels, and share of the patch, of an object to learn from
+MIN_VOXELS, MAX_FRACTION = 60, 0.6  # of an object: voxels, and share of the patch
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One training example before anything is said: image patch (z-scored) and reference."""
+    """One training example without prompts: image patch (z-scored) and reference."""
 
     image: FloatArray
     reference: Mask
@@ -33,7 +33,7 @@ class Scene:
 
 @dataclass
 class Canvas:
-    """A scene under construction: where the object is, and how bright everything is."""
+    """An unfinished scene: the mask of the object, and the brightness of every voxel."""
 
     object_mask: Tensor
     brightness: Tensor
@@ -49,7 +49,7 @@ def generated_scene(rng: np.random.Generator, patch: int) -> Scene:
 
 
 def single(rng: np.random.Generator, patch: int) -> Canvas:
-    """One blob among up to eight others of any brightness."""
+    """Return one blob among up to eight others of any brightness."""
     coordinates = warped_coordinates(rng, patch)
     canvas = _background(rng, patch)
     for _ in range(int(rng.integers(0, 9))):
@@ -61,7 +61,7 @@ def single(rng: np.random.Generator, patch: int) -> Canvas:
 
 
 def tubes(rng: np.random.Generator, patch: int) -> Canvas:
-    """One tube, with up to four more beside it, alike or not."""
+    """Return one tube with up to four others, similar or not."""
     coordinates = warped_coordinates(rng, patch)
     canvas = _background(rng, patch)
     for _ in range(int(rng.integers(0, 5))):
@@ -73,7 +73,7 @@ def tubes(rng: np.random.Generator, patch: int) -> Canvas:
 
 
 def crowd(rng: np.random.Generator, patch: int) -> Canvas:
-    """Blobs of one size and brightness side by side; the object is the one in the middle."""
+    """Return adjacent blobs of one size and brightness; the object is the central one."""
     coordinates = warped_coordinates(rng, patch)
     radii = np.minimum(_radii(rng, patch), patch / 4)
     pitch = 2 * float(radii.max()) * rng.uniform(0.85, 1.6)
@@ -85,14 +85,14 @@ def crowd(rng: np.random.Generator, patch: int) -> Canvas:
     levels = torch.from_numpy(rng.normal(bright, 0.06, len(places)).astype(np.float32))
     inside = best > 0
     canvas.brightness[inside] = levels[owner][inside]
-    if float(canvas.brightness.std()) < 0.05:  # nothing would be seen
+    if float(canvas.brightness.std()) < 0.05:  # otherwise the blobs are invisible
         canvas.brightness[inside] += 0.4
     canvas.object_mask = inside & (owner == 0)
     return canvas
 
 
 def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]:
-    """Return places on a jittered lattice, the middle one first, at most 27."""
+    """Return at most 27 positions on a jittered lattice, the central one first."""
     steps = np.arange(-1, 2)
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     cells = cells[np.argsort((cells**2).sum(1), kind="stable")]
@@ -102,7 +102,7 @@ def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]
 
 
 def _background(rng: np.random.Generator, patch: int) -> Canvas:
-    """Return regions of differing brightness, or nearly one level, with a faint texture."""
+    """Return regions of different or nearly equal brightness, with a weak texture."""
     spread = float(rng.choice([0.05, 0.2, 0.5]))
     levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), spread, 6).astype(np.float32))
     brightness = levels[region_map(rng, patch)]
@@ -111,14 +111,14 @@ def _background(rng: np.random.Generator, patch: int) -> Canvas:
 
 
 def _add_object(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canvas:
-    """Paint the object over the scene, lighter or darker than what it replaces."""
+    """Add the object to the scene, brighter or darker than its surroundings."""
     inside = field > 0
     near = canvas.brightness[(field > -0.6) & ~inside]
     surrounding = float(near.mean()) if len(near) else 0.5
     sign = 1.0 if rng.random() < 0.6 else -1.0
     level = surrounding + sign * log_uniform(rng, 0.12, 0.7)
     canvas.brightness[inside] = level
-    if rng.random() < 0.3:  # a core of its own brightness, as necrotic tumours have
+    if rng.random() < 0.3:  # a core of another brightness, as in necrotic tumours
         canvas.brightness[field > rng.uniform(0.2, 0.5)] = level + float(rng.normal(0, 0.3))
     if rng.random() < 0.5:
         texture = smooth_noise(rng, len(field), int(rng.integers(4, 12)))[0]
@@ -128,7 +128,7 @@ def _add_object(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canv
 
 
 def _radii(rng: np.random.Generator, patch: int) -> Vector:
-    """Return the half axes, in patch voxels, of an object as the crop rule would show it."""
+    """Return the half axes, in patch voxels, of an object that the crop rule has resized."""
     side = round(log_uniform(rng, 10, 4 * patch))
     box = Box(1, (0, 0, 0), (side, side, side), drawn_at=0)
     shown = side * patch / window_around(box, patch).size[0]
@@ -141,7 +141,7 @@ def _near_middle(rng: np.random.Generator, patch: int) -> Vector:
 
 
 def _render_scene(rng: np.random.Generator, canvas: Canvas) -> Scene:
-    """Render and z-score; the statistics of a volume are never exactly those of a patch."""
+    """Render and z-score, with jitter: statistics of a volume differ from those of a patch."""
     image = render(rng, canvas.brightness)
     image = (image - image.mean()) / (image.std() + 1e-3)
     image = image * float(np.exp(rng.normal(0, 0.25))) + float(rng.normal(0, 0.35))
@@ -152,7 +152,7 @@ def _render_scene(rng: np.random.Generator, canvas: Canvas) -> Scene:
 
 
 def _pad_one_side(rng: np.random.Generator, image: Tensor, reference: Mask) -> None:
-    """Zero a slab beside the object, as where a window reaches outside the volume."""
+    """Zero a slab next to the object, as where a window extends outside the volume."""
     axis, far_side = int(rng.integers(3)), bool(rng.integers(2))
     occupied = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != axis)))
     room = len(image) - 1 - int(occupied[-1]) if far_side else int(occupied[0])

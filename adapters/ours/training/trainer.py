@@ -1,4 +1,4 @@
-"""The learning itself: batches of dialogues, the optimiser, the average."""
+"""The training step: batches of samples, the optimiser, the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SampleResult = tuple[int, float, float]  # clicks, Dice and loss of one sample
 
 @dataclass
 class Trainer:
-    """The state of a training: network, average, optimiser and the running dialogues."""
+    """The state of a training: network, EMA network, optimiser and current batch."""
 
     schedule: Schedule
     loader: SampleLoader
@@ -42,13 +42,15 @@ class Trainer:
     samples_seen: int = 0
     licence: str = "not stated"  # of the weights
     origin: str = "from random weights"
-    conditions: dict[str, Any] = field(default_factory=dict)  # of going on, beside the schedule
+    conditions: dict[str, Any] = field(default_factory=dict)  # fixed on resuming
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.schedule.seed)
         self.network = ResidualEncoderUNet(CONFIGS[self.schedule.config]).to(self.device)
         self.ema_network = copy.deepcopy(self.network)
-        self.rng = np.random.default_rng([self.schedule.seed, 0, 1])  # the feed's have two parts
+        self.rng = np.random.default_rng(
+            [self.schedule.seed, 0, 1]
+        )  # the generator's seeds have two parts
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.schedule.learning_rate,
@@ -56,7 +58,7 @@ class Trainer:
         )
 
     def initialise_from(self, initial: InitialWeights, licence: str | None = None) -> None:
-        """Begin with given weights; what is trained keeps their licence or takes another.
+        """Start from initial weights; the result keeps their licence or gets another.
 
         Raises
         ------
@@ -74,12 +76,12 @@ class Trainer:
         self.licence, self.origin = licence or inherited, initial.origin
 
     def step(self, done: float) -> list[SampleResult]:
-        """Train on one batch after a share ``done`` of the budget; return its samples' facts."""
+        """Train on one batch after a share ``done`` of the budget; return a result per sample."""
         schedule, phase = self.schedule, phase_at(self.schedule, done)
         self._fill_batch(phase)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(schedule, self.steps, done)
-        # masks cross to the device as masks: there they become floats
+        # masks are copied as booleans, which are smaller, and become floats on the device
         inputs = self._to_device(np.stack([d.prompt_channels for d in self.batch])).float()
         inputs[:, IMAGE] = self._to_device(np.stack([d.scene.image for d in self.batch]))
         reference = self._to_device(np.stack([d.reference for d in self.batch])).float()
@@ -103,7 +105,7 @@ class Trainer:
         return torch.from_numpy(values).to(self.device)
 
     def _fill_batch(self, phase: Phase) -> None:
-        """Keep the dialogues of this patch and open new ones for those that ended."""
+        """Keep the samples of this patch size and replace the finished ones."""
         fitting = [d for d in self.batch if len(d.reference) == phase.patch]
         missing = phase.batch - len(fitting)
         self.batch = fitting + [self.loader.next(phase.patch) for _ in range(missing)]
@@ -111,8 +113,8 @@ class Trainer:
     def _optimise(self, loss: Tensor) -> None:
         if not bool(loss.isfinite()):
             raise AdapterError(
-                f"the loss is {loss.item()} after {self.steps} steps; what was saved before "
-                "stays as it is: go on from there with another --out, --init and a lower --rate"
+                f"the loss is {loss.item()} after {self.steps} steps; the last checkpoint is "
+                "unchanged: start from it with --init, another --out and a lower --rate"
             )
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -120,14 +122,14 @@ class Trainer:
         self.optimiser.step()
         self.steps += 1
         self.samples_seen += len(self.batch)
-        # a short memory at first, or the start would linger in the average
+        # a smaller decay at first, so that the average forgets the initial weights
         decay = min(self.schedule.ema_decay, (1 + self.steps) / (20 + self.steps))
         with torch.no_grad():
             for mean, new in zip(self.ema_network.parameters(), self.network.parameters()):
                 mean.lerp_(new, 1 - decay)
 
     def _continue_samples(self, predictions: Mask) -> None:
-        """Let some dialogues go on with a click on this prediction's largest error."""
+        """Keep some samples, with a click on the largest error of the prediction."""
         self.batch = [
             sample
             for sample, prediction in zip(self.batch, predictions)

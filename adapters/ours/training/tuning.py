@@ -1,4 +1,4 @@
-"""How far the network is: fixed dialogues of tune patients and of generated scenes."""
+"""Evaluation during training: fixed samples of the tune patients and of generated scenes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TUNE_CLICKS = 5
 def tune_samples(
     objects: Sequence[ScanObject], patch: int, *, with_box: bool, seed: int
 ) -> list[InteractiveSample]:
-    """Return an opened dialogue for each target, the same for the same seed."""
+    """Return a sample for each object, the same for the same seed."""
     rng = np.random.default_rng(seed)
     scenes = [crop_scene(scan_object, rng, patch, with_box=with_box) for scan_object in objects]
     return [
@@ -31,7 +31,7 @@ def tune_samples(
 
 
 def generated_tune_samples(count: int, patch: int, *, seed: int) -> list[InteractiveSample]:
-    """Return opened dialogues of generated scenes, the same for the same seed."""
+    """Return samples of generated scenes, the same for the same seed."""
     rng = np.random.default_rng(seed)
     return [start_sample(generated_scene(rng, patch), rng, with_box=True) for _ in range(count)]
 
@@ -43,13 +43,13 @@ def dice(prediction: Mask, reference: Mask) -> float:
 
 
 def mean_dice_curve(network: nn.Module, samples: Sequence[InteractiveSample]) -> list[float]:
-    """Return the mean DSC at the opening and after each of ``TUNE_CLICKS`` further clicks."""
+    """Return the mean DSC at the first prompt and after each of ``TUNE_CLICKS`` more clicks."""
     curves = [_dice_curve(network, sample) for sample in samples]
     return [float(mean) for mean in np.mean(curves, axis=0)]
 
 
 def ellipsoid_dice(samples: Sequence[InteractiveSample]) -> float:
-    """Return the mean DSC of the ellipsoid inscribed in each box: what must be beaten."""
+    """Return the mean DSC of the ellipsoid inscribed in each box, a baseline."""
     scores = []
     for sample in samples:
         box = np.argwhere(sample.input_channels[BOX])
@@ -72,7 +72,7 @@ def _dice_curve(network: nn.Module, sample: InteractiveSample) -> list[float]:
 
 
 def predict_mask(network: nn.Module, sample: InteractiveSample) -> Mask:
-    """Return where the network sees the object now."""
+    """Return the network's mask for the current prompts."""
     device = next(network.parameters()).device
     with torch.inference_mode():
         inputs = torch.from_numpy(sample.input_channels)[None].to(device)
