@@ -17,13 +17,13 @@ EDGE = SLAB_SLICES + 8
 
 
 def label_logits(label, logits, low=(0, 0, 0), region=WHOLE):
-    """Logits on a patch at zoom 1 whose corner lies at ``low``."""
+    """Logits on a patch at zoom 1 whose corner is at ``low``."""
     values = torch.full((EDGE,) * 3, float(logits)) if np.isscalar(logits) else logits
     return LabelLogits(label, PatchOnVolume(values, Window(low, (EDGE,) * 3), region))
 
 
 def label_at(*logits, mixed=False):
-    """The label where labels 1, 2, ... have these logits."""
+    """Return the merged label if labels 1, 2, ... have these logits."""
     all_logits = [label_logits(label, logit) for label, logit in enumerate(logits, start=1)]
     segmentation = merge(all_logits, SHAPE, CPU, mixed=mixed)
     assert len(np.unique(segmentation)) == 1
@@ -34,7 +34,7 @@ def logit(p):
     return float(np.log(p / (1 - p)))
 
 
-def test_nothing_is_all_background():
+def test_without_labels_all_is_background():
     assert not merge([], SHAPE, CPU).any()
 
 
@@ -50,7 +50,7 @@ def test_two_labels_of_two_fifths_beat_a_background_of_nine_twentyfifths():
     assert label_at(logit(0.3), logit(0.4)) == 0
 
 
-def test_the_submissions_mixture_takes_one_label_from_p_0382_on():
+def test_with_the_submissions_merge_one_label_wins_from_p_0382_on():
     assert label_at(logit(0.383), mixed=True) == 1
     assert label_at(logit(0.381), mixed=True) == 0
     assert label_at(logit(0.319), logit(0.319), mixed=True) == 1
@@ -64,7 +64,7 @@ def test_a_label_counts_in_its_window_only():
         CPU,
     )
     expected = np.zeros(SHAPE, np.uint8)
-    expected[:, 4:, :] = 7  # reaches slice SLAB + 4, the last but none
+    expected[:, 4:, :] = 7  # reaches the last slice
     expected[SLAB_SLICES + 2 :, 2:, 3:] = 3
     np.testing.assert_array_equal(segmentation, expected)
 
@@ -82,7 +82,7 @@ def test_labels_far_apart_do_not_erase_each_other():
     assert (segmentation[5 * SLAB_SLICES :] == 2).all()
 
 
-def test_the_order_of_the_parts_does_not_matter_and_labels_may_be_wide():
+def test_the_order_of_labels_does_not_matter_and_labels_may_exceed_255():
     all_logits = [label_logits(300, 1.0), label_logits(2, 1.0, low=(4, 0, 0))]
     segmentation = merge(all_logits, SHAPE, CPU)
     assert segmentation.dtype == np.uint16
@@ -93,7 +93,7 @@ def test_the_order_of_the_parts_does_not_matter_and_labels_may_be_wide():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.booleans())
-def test_slabs_give_what_the_equation_gives_on_the_whole(seed, count, mixed):
+def test_merging_by_slabs_equals_the_equation_on_the_whole_volume(seed, count, mixed):
     rng = np.random.default_rng(seed)
     lows = rng.integers(-6, 6, (count, 3))
     patches = [torch.from_numpy(rng.normal(0, 2, (EDGE,) * 3)).float() for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Warm start: a file in the very format of nnInteractive v1.0, small and with random weights."""
+"""Initial weights: a small file in the format of nnInteractive v1.0, with random weights."""
 
 import io
 import json
@@ -59,12 +59,12 @@ def network(config=SMALL):
     made = ResidualEncoderUNet(config).eval()
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))  # no bias or gain at its default
+            parameter.add_(0.1 * torch.randn_like(parameter))  # no parameter at its default
     return made
 
 
 def folder(tmp_path, state, written_plans=None, **more):
-    """Write the folder; numpy numbers stand where a trainer's log has them."""
+    """Write the folder, with NumPy numbers in the log as in the original."""
     file = tmp_path / "nnInteractive_v1.0" / CHECKPOINT
     file.parent.mkdir(parents=True)
     written_plans = written_plans or plans()
@@ -96,7 +96,7 @@ def test_all_956_keys_of_the_format_become_264_tensors(tmp_path):
     assert initial.state.keys() == network().state_dict().keys()
 
 
-def test_the_started_network_answers_as_the_one_that_was_stored(tmp_path):
+def test_the_initialised_network_has_the_outputs_of_the_stored_one(tmp_path):
     stored = network()
     initial = load_initial_weights(folder(tmp_path, library_state(stored.state_dict())), SMALL)
     initialised = ResidualEncoderUNet(SMALL).eval()
@@ -106,7 +106,7 @@ def test_the_started_network_answers_as_the_one_that_was_stored(tmp_path):
         torch.testing.assert_close(initialised(x), stored(x), rtol=0, atol=0)
 
 
-def test_the_file_alone_will_do_and_its_licence_stays_with_the_weights(tmp_path):
+def test_the_file_alone_is_enough_and_the_weights_keep_its_licence(tmp_path):
     where = folder(tmp_path, library_state(network().state_dict()))
     initial = load_initial_weights(where / CHECKPOINT, SMALL)
     assert initial.licence == "CC-BY-NC-SA-4.0"
@@ -173,7 +173,7 @@ def test_numbers_pickled_under_numpy_1_are_read(tmp_path):
 
 
 def repickled(archive):
-    """Return a torch archive in which numpy's modules have their names of numpy 1."""
+    """Return a torch archive in which NumPy's modules have their NumPy 1 names."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -185,7 +185,7 @@ def repickled(archive):
     return out.getvalue()
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     file = tmp_path / "checkpoint_final.pth"
     with pytest.raises(AdapterError, match="no weights at"):
         load_initial_weights(file, SMALL)
@@ -237,5 +237,5 @@ def test_the_public_network_class_computes_the_same(tmp_path):
     ours.load_state_dict(initial.state)
     x = torch.randn(1, CHANNELS, 64, 64, 64)
     with torch.inference_mode():
-        # instance norm is computed as group norm here, which sums in another order
+        # instance norm is computed as group norm, which sums in another order
         torch.testing.assert_close(ours(x), public(x), rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Training of `ours`: scenes, crops of scans, dialogues, the feed, the loss."""
+"""Training of `ours`: scenes, crops of scans, interactive samples, the loader, the loss."""
 
 import multiprocessing
 import os
@@ -39,7 +39,7 @@ def rng():
 
 @pytest.fixture
 def scans(tmp_path):
-    """Six scans of three patients, one ball each, and one that training leaves out."""
+    """Six scans of three patients, one ball each, and one that is left out by default."""
     grid = np.indices((20, 24, 28)).transpose(1, 2, 3, 0)
     names = [f"{m}_STS_{p:03}" for m in ("CT", "PET") for p in (1, 2, 3)]
     for i, name in enumerate([*names, "US_DeepRegTRUS_001"]):
@@ -56,7 +56,7 @@ def cube(patch=16, low=4, high=10):
     return Scene(np.zeros((patch,) * 3, np.float32), reference)
 
 
-def test_generated_scenes_hold_one_object_and_finite_grey_values(rng):
+def test_generated_scenes_have_one_object_and_finite_intensities(rng):
     for _ in range(6):
         scene = generated_scene(rng, 32)
         assert scene.image.shape == scene.reference.shape == (32, 32, 32)
@@ -87,7 +87,7 @@ def test_a_patient_is_never_on_both_sides_of_the_split(scans):
     assert len(tune_scans) == 2
 
 
-def test_one_more_collection_changes_nobody_else_s_side():
+def test_one_more_collection_does_not_change_the_split_of_the_others():
     blank = np.zeros((1, 1, 1), np.uint8)
     names = [f"MR_{c}_{p:02}" for c in ("Alpha", "Zeta") for p in range(20)]
     scans = [Scan(name, blank, blank, Intensity.of(blank)) for name in names]
@@ -123,7 +123,7 @@ def _of(objects, index):
     return list(objects.values())[index]
 
 
-def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):
+def test_a_cropped_scene_contains_the_object(scans, rng):
     (scan_object,) = objects_of(read_scans(scans)[0])
     assert scan_object.box == tight_box(scan_object.scan.label_map, 1)
     assert np.subtract(scan_object.box.high, scan_object.box.low).tolist() == [11, 11, 11]
@@ -133,7 +133,7 @@ def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):
         assert np.isfinite(scene.image).all()
 
 
-def test_windows_in_training_stay_near_the_crop_rule(scans, rng):
+def test_training_windows_are_close_to_the_crop_rule(scans, rng):
     (scan_object,) = objects_of(read_scans(scans)[0])
     rule = window_around(scan_object.box, 16)
     sizes = [jittered_window(scan_object, rng, 16).size for _ in range(200)]
@@ -141,31 +141,31 @@ def test_windows_in_training_stay_near_the_crop_rule(scans, rng):
     assert np.std(sizes) > 0.05 * rule.size[0]
 
 
-def test_an_unboxed_dialogue_opens_with_a_click_inside_the_object(rng):
+def test_a_sample_without_a_box_starts_with_a_click_inside_the_object(rng):
     sample = start_sample(cube(), rng, with_box=False)
     assert sample.n_clicks == 1
     assert not sample.input_channels[BOX].any()
     assert sample.input_channels[POSITIVE][6:8, 6:8, 6:8].any()
 
 
-def test_a_boxed_dialogue_opens_with_a_box_that_meets_the_object(rng):
+def test_a_sample_with_a_box_starts_with_a_box_that_overlaps_the_object(rng):
     for _ in range(30):
         sample = start_sample(cube(), rng, with_box=True)
-        drawn = sample.input_channels[BOX] > 0
-        assert (drawn & sample.reference).any()
-        assert drawn.sum() == np.prod(np.ptp(np.argwhere(drawn), axis=0) + 1)
+        boxes = sample.input_channels[BOX] > 0
+        assert (boxes & sample.reference).any()
+        assert boxes.sum() == np.prod(np.ptp(np.argwhere(boxes), axis=0) + 1)
         assert not sample.input_channels[POSITIVE].any()
 
 
-def test_boxes_are_drawn_in_several_manners(rng):
-    drawn = {
+def test_boxes_are_simulated_in_several_ways(rng):
+    boxes = {
         tuple((s.start, s.stop) for s in simulated_box(cube(48).reference, rng)) for _ in range(60)
     }
-    assert ((4, 10),) * 3 in drawn
-    assert len(drawn) > 5
+    assert ((4, 10),) * 3 in boxes
+    assert len(boxes) > 5
 
 
-def test_the_prediction_and_a_click_on_its_error_are_said_next(rng):
+def test_the_prediction_and_a_click_on_its_error_are_the_next_input(rng):
     sample = start_sample(cube(), rng, with_box=True)
     prediction = np.zeros((16, 16, 16), bool)
     prediction[4:10, 4:10, 4:10] = True
@@ -176,7 +176,7 @@ def test_the_prediction_and_a_click_on_its_error_are_said_next(rng):
     assert not sample.input_channels[POSITIVE].any()
 
 
-def test_a_perfect_prediction_ends_the_dialogue(rng):
+def test_a_perfect_prediction_ends_the_sample(rng):
     sample = start_sample(cube(), rng, with_box=True)
     assert not add_click(sample, sample.reference)
     assert sample.n_clicks == 0
@@ -190,7 +190,7 @@ def test_the_loss_is_ten_dice_losses_and_a_cross_entropy():
     assert dice == [pytest.approx(0, abs=1e-4)]
 
 
-def test_a_better_prediction_costs_less():
+def test_a_better_prediction_has_a_smaller_loss():
     reference = torch.tensor([[[[1.0, 0.0]]]])
     good, bad = torch.tensor([[[[9.0, -9.0]]]]), torch.tensor([[[[-9.0, 9.0]]]])
     assert dice_ce_loss(good, reference, 10.0)[0].item() < 0.01
@@ -198,7 +198,7 @@ def test_a_better_prediction_costs_less():
 
 
 def test_coarse_heads_are_supervised_by_the_averaged_reference():
-    """A perfect fine head and a coarse one that says 0.5 everywhere, weights 1 and 0.5."""
+    """A perfect fine head and a coarse one with p = 0.5 everywhere, weights 1 and 0.5."""
     reference = torch.zeros(1, 4, 4, 4)
     reference[:, :2] = 1
     fine, coarse = 40 * (reference - 0.5), torch.zeros(1, 2, 2, 2)
@@ -209,7 +209,7 @@ def test_coarse_heads_are_supervised_by_the_averaged_reference():
     assert dice == [pytest.approx(1)]
 
 
-def test_near_clicks_alone_the_click_loss_looks():
+def test_the_click_loss_depends_on_voxels_near_clicks_only():
     logits, reference = torch.zeros(2, 9, 9, 9), torch.zeros(2, 9, 9, 9)
     clicked = torch.zeros_like(logits)
     clicked[0, 4, 4, 4] = 1
@@ -226,7 +226,7 @@ def test_the_learning_rate_warms_up_and_falls():
     assert learning_rate(schedule, 50, 1.0) == pytest.approx(0.02)
 
 
-def test_phases_follow_each_other():
+def test_phases_are_in_order():
     schedule = Schedule(phases=(Phase(0.4, 32, 4), Phase(1.0, 64, 2)))
     assert [phase_at(schedule, done).patch for done in (0, 0.39, 0.4, 1.0)] == [32, 32, 64, 64]
 
@@ -256,7 +256,7 @@ def assert_same(first, second):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_workers_make_what_one_process_would_make(workers, scans):
+def test_samples_do_not_depend_on_the_number_of_workers(workers, scans):
     alone = SampleLoader(generator(scans), n_workers=0)
     shared = SampleLoader(generator(scans), n_workers=workers)
     try:
@@ -266,7 +266,7 @@ def test_workers_make_what_one_process_would_make(workers, scans):
         shared.close()
 
 
-def test_a_feed_may_begin_at_any_number(scans):
+def test_a_loader_may_start_at_any_index(scans):
     whole = SampleLoader(generator(scans), n_workers=0)
     later = SampleLoader(generator(scans), n_workers=2, next_index=3)
     try:
@@ -277,13 +277,13 @@ def test_a_feed_may_begin_at_any_number(scans):
         later.close()
 
 
-def test_no_two_dialogues_are_alike():
+def test_two_samples_differ():
     loader = SampleLoader(generator(share_without_box=0), n_workers=0)
     first, second = loader.next(16), loader.next(16)
     assert (first.input_channels != second.input_channels).any()
 
 
-def test_a_fault_in_a_worker_is_told_with_its_place():
+def test_an_error_in_a_worker_is_raised_with_its_traceback():
     loader = SampleLoader(SampleGenerator([[]], Schedule(share_generated=0)), n_workers=1)
     try:
         with pytest.raises(RuntimeError, match=r"generating sample 0 failed:\nTraceback"):
@@ -300,34 +300,34 @@ def test_a_killed_worker_is_noticed():
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         with pytest.raises(EOFError):
-            [loader.next(16) for _ in range(5)]  # what lay ready may still come
+            [loader.next(16) for _ in range(5)]  # finished samples may still arrive
     finally:
         loader.close()
 
 
 def test_workers_end_when_the_training_is_killed():
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+    reader, writer = context.Pipe(duplex=False)
 
     def killed():
         loader = SampleLoader(generator(), n_workers=2)
         loader.next(16)
-        theirs.send([process.pid for process, _ in loader._workers])
+        writer.send([process.pid for process, _ in loader._workers])
         os.kill(os.getpid(), signal.SIGKILL)
 
     child = context.Process(target=killed)
     child.start()
-    theirs.close()
-    workers = ours.recv()
+    writer.close()
+    workers = reader.recv()
     child.join()
     deadline = time.monotonic() + 60
-    while any(map(lives, workers)) and time.monotonic() < deadline:
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(map(lives, workers))
+    assert not any(map(is_running, workers))
 
 
-def lives(process):
-    """Whether a process runs; one that ended and was not yet collected does not."""
+def is_running(process):
+    """Whether a process runs; a zombie does not."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

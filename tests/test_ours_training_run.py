@@ -1,4 +1,4 @@
-"""Whole trainings of a tiny network: what they leave behind, and how a killed one goes on."""
+"""Whole trainings of a tiny network: their files, and resuming after a kill."""
 
 import csv
 import itertools
@@ -73,7 +73,7 @@ def data(tmp_path):
 
 
 class Recorder:
-    """Keeps the lines; may kill the process, as an impatient system does, after a step."""
+    """Records the lines; may kill the process after a step."""
 
     def __init__(self, kill_after=None):
         self.lines, self.kill_after = [], kill_after
@@ -99,7 +99,7 @@ def rows(path):
 
 
 def killed_training(setup, schedule, after):
-    """Train in a child process that dies by SIGKILL after a step."""
+    """Train in a child process that is killed by SIGKILL after a step."""
     context = multiprocessing.get_context("fork")
     recorder = Recorder(kill_after=after)
     child = context.Process(target=train, args=(schedule, setup, recorder.reporter, minutes_pass()))
@@ -108,7 +108,7 @@ def killed_training(setup, schedule, after):
     assert child.exitcode == -signal.SIGKILL
 
 
-def test_a_short_run_leaves_a_log_curves_and_a_checkpoint(data, tmp_path):
+def test_a_short_run_writes_a_log_curves_and_a_checkpoint(data, tmp_path):
     out, recorder = tmp_path / "tiny.safetensors", Recorder()
     train(TINY, TrainingSetup(data, out, workers=0), recorder.reporter)
     network, recipe = load_checkpoint(out)
@@ -125,7 +125,7 @@ def test_a_short_run_leaves_a_log_curves_and_a_checkpoint(data, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_one(
+def test_a_killed_and_resumed_training_gives_the_weights_of_an_uninterrupted_one(
     data, tmp_path, workers
 ):
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
@@ -147,7 +147,7 @@ def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_on
         assert without_time[0] == without_time[1]
 
 
-def test_a_training_by_the_clock_goes_on_with_the_time_it_has_left(data, tmp_path):
+def test_a_training_by_time_is_resumed_with_the_remaining_time(data, tmp_path):
     out = tmp_path / "timed.safetensors"
     schedule = replace(TINY, steps=None, minutes=10)
     setup = TrainingSetup(data, out, resume=True, workers=0)
@@ -170,7 +170,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-def test_going_on_with_another_schedule_is_refused(data, tmp_path):
+def test_resuming_with_another_schedule_is_refused(data, tmp_path):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", resume=True, workers=0)
     train(replace(TINY, steps=1), setup, Recorder().reporter)
     with pytest.raises(AdapterError, match="trained with steps 1, now asked for 2"):
@@ -184,7 +184,7 @@ def test_going_on_with_another_schedule_is_refused(data, tmp_path):
         ({"init": Path("w.safetensors")}, "trained with init None, now asked for w.safetensors"),
     ],
 )
-def test_going_on_under_other_conditions_is_refused(data, tmp_path, change, reason):
+def test_resuming_with_other_scans_weights_or_licence_is_refused(data, tmp_path, change, reason):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", resume=True, workers=0)
     train(replace(TINY, steps=1), setup, Recorder().reporter)
     with pytest.raises(AdapterError, match=reason):
@@ -194,7 +194,7 @@ def test_going_on_under_other_conditions_is_refused(data, tmp_path, change, reas
         train(replace(TINY, steps=1), setup, Recorder().reporter)
 
 
-def test_a_training_is_not_written_over(data, tmp_path):
+def test_a_training_is_not_overwritten(data, tmp_path):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     train(replace(TINY, steps=3), setup, Recorder().reporter)
     with pytest.raises(AdapterError, match="a training exists; continue it with --resume"):
@@ -215,15 +215,17 @@ def test_logs_of_a_training_without_a_state_are_removed(data, tmp_path):
     assert [row["step"] for row in rows(out.with_suffix(".log.csv"))] == ["3"]
 
 
-def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(data, tmp_path, monkeypatch):
-    def break_off(done, step, loss):
+def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_its_files(
+    data, tmp_path, monkeypatch
+):
+    def make_the_loss_nan(done, step, loss):
         if step == 5:
-            nothing = lambda trainer, values: torch.full(values.shape, torch.nan)  # noqa: E731
-            monkeypatch.setattr(Trainer, "_to_device", nothing)
+            nans = lambda trainer, values: torch.full(values.shape, torch.nan)  # noqa: E731
+            monkeypatch.setattr(Trainer, "_to_device", nans)
 
     setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     with pytest.raises(AdapterError, match="the loss is nan after 5 steps"):
-        train(TINY, setup, Reporter(Recorder().lines.append, break_off), minutes_pass())
+        train(TINY, setup, Reporter(Recorder().lines.append, make_the_loss_nan), minutes_pass())
     assert all(torch.isfinite(tensor).all() for tensor in weights(setup.out).values())
 
 
@@ -238,13 +240,13 @@ def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(data, tmp
         ({"left_out": ("CT-ST",)}, "no file begins with CT-ST: cannot be left out"),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(data, tmp_path, change, reason):
+def test_an_impossible_schedule_is_refused(data, tmp_path, change, reason):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     with pytest.raises(AdapterError, match=reason):
         train(replace(TINY, **change), setup, Recorder().reporter)
 
 
-def test_places_that_cannot_be_are_refused(data, tmp_path):
+def test_impossible_files_are_refused(data, tmp_path):
     with pytest.raises(AdapterError, match="expected a folder with .npz cases, found none"):
         train(
             TINY, TrainingSetup(tmp_path / "typo", tmp_path / "a.safetensors"), Recorder().reporter
@@ -253,7 +255,7 @@ def test_places_that_cannot_be_are_refused(data, tmp_path):
         train(TINY, TrainingSetup(data, tmp_path / "mine.v1"), Recorder().reporter)
 
 
-def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path):
+def test_initial_weights_pass_on_their_licence_and_history(data, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     setup = TrainingSetup(data, first, workers=0, licence="CC-BY-SA-4.0")
     train(replace(TINY, steps=2), setup, Recorder().reporter)
@@ -266,12 +268,12 @@ def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path)
     assert "after" in recipe.training
     assert "2 steps" in recipe.training
     assert recipe.licence == "CC-BY-SA-4.0"
-    freed = replace(warm, out=tmp_path / "third.safetensors", licence="MIT")
+    relicensed = replace(warm, out=tmp_path / "third.safetensors", licence="MIT")
     with pytest.raises(AdapterError, match="licence CC-BY-SA-4.0 passes to what is trained"):
-        train(TINY, freed, Recorder().reporter)
+        train(TINY, relicensed, Recorder().reporter)
 
 
-def test_the_budget_is_steps_where_given_else_minutes():
+def test_the_budget_is_steps_if_given_else_minutes():
     assert fraction_done(Schedule(minutes=10), 700, 5.0) == 0.5
     assert fraction_done(Schedule(minutes=10, steps=1000), 700, 5.0) == 0.7
 
@@ -297,7 +299,7 @@ def test_options_become_a_schedule_and_a_setup(tmp_path):
     assert paper.phases == parse_phases(DEFAULT_PHASES["paper"]) == (Phase(1.0, 192, 2),)
 
 
-def test_segbench_train_hands_its_options_to_the_adapter():
+def test_segbench_train_passes_its_options_to_the_adapter():
     shown = CliRunner().invoke(cli, ["train", "ours", "--help"])
     assert shown.exit_code == 0
     assert "usage: segbench train ours" in shown.output
@@ -308,13 +310,13 @@ def test_segbench_train_hands_its_options_to_the_adapter():
     ("name", "reason"),
     [("empty", "empty: has no training"), ("oures", "did you mean 'ours'")],
 )
-def test_what_cannot_be_trained_is_refused_with_a_reason(name, reason):
+def test_an_adapter_without_training_is_refused_with_a_reason(name, reason):
     shown = CliRunner().invoke(cli, ["train", name])
     assert shown.exit_code == 2
     assert reason in shown.stderr
 
 
-def test_a_state_holds_nothing_that_could_execute(data, tmp_path):
+def test_a_state_loads_without_executing_code(data, tmp_path):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     train(replace(TINY, steps=2), setup, Recorder().reporter)
     state = torch.load(setup.state, weights_only=True)

@@ -1,4 +1,4 @@
-"""Without a box: where `ours` looks, and when it looks wider."""
+"""The window of `ours` without a box, and when it is enlarged."""
 
 import numpy as np
 import pytest
@@ -20,14 +20,14 @@ def test_the_first_click_is_a_box_of_one_voxel():
     assert (box.low, box.high) == ((3, 4, 5), (4, 5, 6))
 
 
-def test_all_clicks_and_the_last_answer_are_followed():
+def test_the_box_contains_all_clicks_and_the_previous_segmentation():
     previous_box = (slice(8, 12), slice(1, 6), slice(2, 9))
     box = estimate_box([click(3, 20, 5), click(9, 4, 5)], previous_box)
     assert (box.low, box.high) == ((3, 1, 2), (12, 21, 9))
 
 
-def test_a_positive_click_outside_the_answer_speaks_for_all_that_is_missing():
-    """An object of radius 20, an answer of radius 10: the user clicks at radius 15."""
+def test_a_positive_click_outside_the_segmentation_extends_the_box_on_both_sides():
+    """An object of radius 20, a segmentation of radius 10: the user clicks at radius 15."""
     previous_box = (slice(40, 61), slice(40, 61), slice(40, 61))
     box = estimate_box([click(50, 50, 50), click(50, 50, 65)], previous_box)
     assert (box.low, box.high) == ((40, 40, 30), (61, 61, 71))
@@ -35,14 +35,14 @@ def test_a_positive_click_outside_the_answer_speaks_for_all_that_is_missing():
     assert (box.low, box.high) == ((30, 40, 40), (71, 61, 61))
 
 
-def test_only_the_last_click_speaks_and_only_a_positive_one():
+def test_only_the_last_click_extends_the_box_and_only_a_positive_one():
     previous_box = (slice(40, 61), slice(40, 61), slice(40, 61))
     for last in (click(50, 50, 50), Click(1, (50, 50, 65), False)):
         box = estimate_box([click(50, 50, 65), last], previous_box)
         assert (box.low, box.high) == ((40, 40, 40), (61, 61, 66))
 
 
-def test_labels_are_found_by_number():
+def test_boxes_are_in_the_order_of_labels():
     label_map = np.zeros((5, 6, 7), np.uint8)
     label_map[1:3, 2, 4:6] = 3
     previous_box = label_boxes(label_map)
@@ -58,7 +58,7 @@ def face_of(axis, index, patch=12):
 
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("index", [0, -1])
-def test_a_prediction_on_a_face_inside_the_volume_leaves_the_window(axis, index):
+def test_a_prediction_on_a_face_inside_the_volume_touches_the_border(axis, index):
     inside = Window((5, 5, 5), (12, 12, 12))
     assert touches_border(face_of(axis, index), inside, SHAPE)
     assert not touches_border(face_of(axis, 1 if index == 0 else -2), inside, SHAPE)
@@ -74,7 +74,7 @@ def test_a_face_at_or_beyond_the_border_of_the_volume_does_not_count(axis, index
     assert not touches_border(face_of(axis, index), Window((-1, -1, -1), (70, 70, 70)), SHAPE)
 
 
-def test_a_few_voxels_on_a_face_are_no_reason_to_look_wider():
+def test_a_few_voxels_on_a_face_do_not_count_as_touching():
     mask = torch.zeros((48,) * 3, dtype=torch.bool)
     mask[0, 3, 3:7] = True  # 4 of 2304
     assert not touches_border(mask, Window((5, 5, 5), (48, 48, 48)), (200, 200, 200))
@@ -82,8 +82,8 @@ def test_a_few_voxels_on_a_face_are_no_reason_to_look_wider():
     assert touches_border(mask, Window((5, 5, 5), (48, 48, 48)), (200, 200, 200))
 
 
-def test_what_was_seen_is_carried_into_the_wider_window():
-    """Seen in the narrow window wins inside it, the last answer stays outside."""
+def test_the_prediction_is_transferred_to_the_wider_window():
+    """Inside the narrow window its prediction counts, outside the previous segmentation."""
     narrow, wider = Window((10, 10, 10), (8, 8, 8)), Window((6, 6, 6), (16, 16, 16))
     previous = np.zeros(SHAPE, np.uint8)
     previous[6:14, 6:14, 6:14] = 1
