@@ -1,4 +1,4 @@
-"""The content-aware crop of `ours`: where windows lie, and the way there and back."""
+"""The content-aware crop of `ours`: positions of windows, and resizing both ways."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from adapters.ours import resampling
 from adapters.ours.crop import (
     Window,
-    cut_image,
-    cut_mask,
+    crop_image,
+    crop_mask,
     default_box,
-    linear_weights,
+    linear_interpolation_matrix,
     window_around,
 )
 from adapters.ours.intensity import EPSILON, Intensity, occupied_box
@@ -30,9 +30,9 @@ def whole(shape):
     return tuple(slice(0, n) for n in shape)
 
 
-def pasted(values, window, shape):
-    """Values on a patch, from the voxels of a window: two slabs put together."""
-    back = resampling.Pasted(torch.from_numpy(values), window, whole(shape))
+def on_volume(values, window, shape):
+    """Values on a patch, resampled to the voxels of a window in two slabs."""
+    back = resampling.PatchOnVolume(torch.from_numpy(values), window, whole(shape))
     span = back.region[0]
     middle = (span.start + span.stop) // 2
     halves = [back.slices(slice(span.start, middle)), back.slices(slice(middle, span.stop))]
@@ -73,62 +73,66 @@ def test_the_default_box_is_the_central_third():
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_the_default_box_of_a_thin_volume_is_not_empty(depth):
-    drawn = default_box((depth, 6, 6), 1)
-    assert drawn.high[0] > drawn.low[0]
-    assert drawn.high[0] <= depth
+    any_box = default_box((depth, 6, 6), 1)
+    assert any_box.high[0] > any_box.low[0]
+    assert any_box.high[0] <= depth
 
 
 @settings(max_examples=40, deadline=None)
 @given(boxes_within(SHAPE))
-def test_at_zoom_one_cutting_and_pasting_is_exact(drawn):
+def test_at_zoom_one_cropping_and_resampling_back_is_exact(any_box):
     voxels = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
-    window = window_around(drawn, 48)
-    patch = cut_image(voxels, window, 48, intensity=AS_STORED, antialias=True)
-    np.testing.assert_array_equal(pasted(patch, window, SHAPE), voxels[window.inside(SHAPE)])
-    mask = cut_mask(voxels, window, 48, label=int(voxels[drawn.low]))
-    assert mask.sum() == (voxels[window.inside(SHAPE)] == voxels[drawn.low]).sum()
+    window = window_around(any_box, 48)
+    patch = crop_image(voxels, window, 48, intensity=AS_STORED, antialias=True)
+    np.testing.assert_array_equal(
+        on_volume(patch, window, SHAPE), voxels[window.clipped_to_volume(SHAPE)]
+    )
+    mask = crop_mask(voxels, window, 48, label=int(voxels[any_box.low]))
+    assert mask.sum() == (voxels[window.clipped_to_volume(SHAPE)] == voxels[any_box.low]).sum()
 
 
 @settings(max_examples=40, deadline=None)
 @given(boxes_within(SHAPE), st.sampled_from([6, 12, 18]))
-def test_a_constant_inside_the_volume_comes_back_as_itself(drawn, patch):
-    window = window_around(drawn, patch)
+def test_a_constant_inside_the_volume_is_unchanged_after_resampling_back(any_box, patch):
+    window = window_around(any_box, patch)
     logits = np.full((patch,) * 3, 2.5, np.float32)
-    back = pasted(logits, window, SHAPE)
-    assert back.shape == tuple(s.stop - s.start for s in window.inside(SHAPE))
+    back = on_volume(logits, window, SHAPE)
+    assert back.shape == tuple(s.stop - s.start for s in window.clipped_to_volume(SHAPE))
     np.testing.assert_allclose(back, 2.5, rtol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
 @given(boxes_within(SHAPE), st.sampled_from([6, 12, 18]))
-def test_the_window_holds_its_box(drawn, patch):
-    window = window_around(drawn, patch)
-    for low, high, start, size in zip(drawn.low, drawn.high, window.low, window.size, strict=True):
+def test_the_window_contains_its_box(any_box, patch):
+    window = window_around(any_box, patch)
+    for low, high, start, size in zip(
+        any_box.low, any_box.high, window.low, window.size, strict=True
+    ):
         assert start <= low
         assert high <= start + size
 
 
 @settings(max_examples=40, deadline=None)
 @given(boxes_within(SHAPE), st.sampled_from([6, 12, 18]), st.booleans())
-def test_the_device_cuts_what_training_cuts(drawn, patch, antialias):
+def test_the_crop_on_a_device_is_that_of_training(any_box, patch, antialias):
     voxels = np.random.default_rng(0).integers(0, 60_000, SHAPE).astype(np.uint16)
-    window, intensity = window_around(drawn, patch), Intensity.of(voxels)
-    mine = resampling.cut(
-        resampling.uploaded(voxels, torch.device("cpu")),
+    window, intensity = window_around(any_box, patch), Intensity.of(voxels)
+    found = resampling.crop_to_patch(
+        resampling.to_device(voxels, torch.device("cpu")),
         window,
         patch,
         region=whole(SHAPE),
         intensity=intensity,
         antialias=antialias,
     )
-    theirs = cut_image(voxels, window, patch, intensity=intensity, antialias=antialias)
-    np.testing.assert_allclose(mine.numpy(), theirs, atol=1e-5)
+    expected = crop_image(voxels, window, patch, intensity=intensity, antialias=antialias)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
 
 
-def test_outside_its_region_a_cut_is_zero():
+def test_a_crop_is_zero_outside_its_region():
     voxels = np.full(SHAPE, 3, np.uint8)
     region = (slice(2, 6), slice(4, 9), slice(0, 31))
-    patch = resampling.cut(
+    patch = resampling.crop_to_patch(
         torch.from_numpy(voxels),
         Window((0, 0, 0), (32, 32, 32)),
         32,
@@ -141,67 +145,69 @@ def test_outside_its_region_a_cut_is_zero():
 
 
 @pytest.mark.parametrize("dtype", [">i2", "u2", "u4", "f4", "f8", "?", np.longdouble])
-def test_voxels_of_any_type_and_layout_reach_the_device(dtype):
+def test_voxels_of_any_dtype_and_layout_can_be_copied_to_the_device(dtype):
     voxels = np.asfortranarray(np.random.default_rng(0).integers(0, 2, (3, 4, 5)).astype(dtype))
     for given_ in (voxels, voxels[::-1], voxels.T):
         given_.flags.writeable = False
-        tensor = resampling.uploaded(given_, torch.device("cpu"))
+        tensor = resampling.to_device(given_, torch.device("cpu"))
         np.testing.assert_array_equal(tensor.double().numpy(), given_.astype(float))
 
 
-def test_a_window_grows_round_its_middle():
-    assert Window((10, 10, 10), (20, 20, 20)).grown(1.5) == Window((5, 5, 5), (30, 30, 30))
-    assert Window((0, 0, 0), (48, 48, 48)).grown(1.5) == Window((-12, -12, -12), (72, 72, 72))
+def test_an_enlarged_window_has_the_same_centre():
+    assert Window((10, 10, 10), (20, 20, 20)).enlarged(1.5) == Window((5, 5, 5), (30, 30, 30))
+    assert Window((0, 0, 0), (48, 48, 48)).enlarged(1.5) == Window((-12, -12, -12), (72, 72, 72))
 
 
-def test_zooming_in_makes_the_window_one_and_a_half_boxes():
+def test_with_zoom_in_the_window_is_one_and_a_half_boxes():
     assert window_around(box((4, 4, 4), (24, 14, 14)), 48, zoom_in=True).size == (30, 30, 30)
     assert window_around(box((4, 4, 4), (6, 6, 6)), 48, zoom_in=True).size == (12, 12, 12)
 
 
 @pytest.mark.parametrize("extent", [32, 33, 47, 60, 200])
-def test_large_boxes_know_no_zooming_in(extent):
-    drawn = box((0, 0, 0), (extent, 9, 9))
-    assert window_around(drawn, 48, zoom_in=True) == window_around(drawn, 48)
+def test_zoom_in_does_not_change_large_boxes(extent):
+    any_box = box((0, 0, 0), (extent, 9, 9))
+    assert window_around(any_box, 48, zoom_in=True) == window_around(any_box, 48)
 
 
 @pytest.mark.parametrize(("size", "patch"), [(37, 24), (24, 24), (20, 24)])
 def test_plain_resizing_is_that_of_torch(size, patch):
     volume = np.random.default_rng(1).normal(size=(size,) * 3).astype(np.float32)
     window = Window((0, 0, 0), (size,) * 3)
-    mine = cut_image(volume, window, patch, intensity=AS_STORED, antialias=False)
-    theirs = torch.nn.functional.interpolate(
+    found = crop_image(volume, window, patch, intensity=AS_STORED, antialias=False)
+    expected = torch.nn.functional.interpolate(
         torch.from_numpy(volume)[None, None], size=(patch,) * 3, mode="trilinear"
     )[0, 0]
-    np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
 
-def test_antialiasing_sees_voxels_that_plain_interpolation_skips():
+def test_antialiasing_includes_voxels_that_plain_interpolation_skips():
     volume = np.zeros((64, 64, 64), np.float32)
     volume[::4] = 4.0  # mean 1, but never where a zoom of 4 samples
     window = Window((0, 0, 0), (64, 64, 64))
-    plain = cut_image(volume, window, 16, intensity=AS_STORED, antialias=False)
-    smooth = cut_image(volume, window, 16, intensity=AS_STORED, antialias=True)
+    plain = crop_image(volume, window, 16, intensity=AS_STORED, antialias=False)
+    smooth = crop_image(volume, window, 16, intensity=AS_STORED, antialias=True)
     assert plain.max() == 0
     np.testing.assert_allclose(smooth[2:-2].mean(), 1, atol=0.1)
 
 
-def test_rows_of_weights_sum_to_one_and_hold_the_ends():
-    weights = linear_weights(np.array([-3.0, 0.25, 9.0]), 4, support=1.0)
+def test_rows_of_the_matrix_sum_to_one_and_repeat_the_ends():
+    weights = linear_interpolation_matrix(np.array([-3.0, 0.25, 9.0]), 4, support=1.0)
     np.testing.assert_allclose(weights, [[1, 0, 0, 0], [0.75, 0.25, 0, 0], [0, 0, 0, 1]])
 
 
 def test_outside_the_volume_the_patch_is_zero():
     volume = np.full((4, 4, 4), 9, np.uint8)
-    patch = cut_image(volume, Window((-2, 0, 0), (8, 8, 8)), 8, intensity=AS_STORED, antialias=True)
+    patch = crop_image(
+        volume, Window((-2, 0, 0), (8, 8, 8)), 8, intensity=AS_STORED, antialias=True
+    )
     assert (patch[2:6, :4, :4] == 9).all()
     assert patch.sum() == 9 * 64
 
 
-def test_masks_take_the_nearest_voxel():
-    labels = np.zeros((8, 8, 8), np.uint8)
-    labels[2:6, 2:6, 2:6] = 3
-    mask = cut_mask(labels, Window((0, 0, 0), (8, 8, 8)), 4, label=3)
+def test_masks_are_resampled_by_nearest_neighbour():
+    label_map = np.zeros((8, 8, 8), np.uint8)
+    label_map[2:6, 2:6, 2:6] = 3
+    mask = crop_mask(label_map, Window((0, 0, 0), (8, 8, 8)), 4, label=3)
     expected = np.zeros((4, 4, 4), bool)
     expected[1:3, 1:3, 1:3] = True
     np.testing.assert_array_equal(mask, expected)

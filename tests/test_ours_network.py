@@ -1,4 +1,4 @@
-"""The network of `ours`: its size, its names, and that they are the library's."""
+"""The network of `ours`: its size, and agreement with the library."""
 
 import importlib.util
 
@@ -23,7 +23,7 @@ def on_meta(name):
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("paper", 102_355_818), ("small", 5_671_128)])
-def test_a_configuration_has_as_many_parameters_as_it_says(name, parameters):
+def test_a_configuration_has_the_documented_number_of_parameters(name, parameters):
     assert sum(p.numel() for p in on_meta(name).parameters()) == parameters
 
 
@@ -36,7 +36,7 @@ def test_the_paper_has_264_tensors_and_956_keys_in_the_library():
     assert "decoder.stages.0.convs.0.all_modules.0.weight" in library
 
 
-def test_the_library_layout_goes_there_and_back():
+def test_the_library_layout_converts_both_ways():
     state = ResidualEncoderUNet(TINY).state_dict()
     back = canonical_state(library_state(state))
     assert list(back) == list(state)
@@ -64,7 +64,7 @@ def test_the_instance_norm_is_that_of_torch():
     torch.testing.assert_close(norm_layer("instance", 6)(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_group_norm_takes_the_same_weights_and_computes_something_else():
+def test_group_norm_loads_the_same_weights_but_has_other_outputs():
     torch.manual_seed(0)
     features, x = (8, 16), torch.randn(1, 8, 8, 8, 8)
     instance = ResidualEncoderUNet(NetworkConfig(features, (1, 1), norm="instance"))

@@ -49,28 +49,28 @@ BOXES = (Box(1, (2, 3, 4), (6, 12, 15), 4), Box(2, (1, 8, 12), (8, 19, 30), 4))
 CLICKS = (Click(1, (3, 5, 6), True), Click(2, (4, 10, 20), False))
 
 
-def test_the_answer_is_a_label_map_of_the_image(adapter):
+def test_the_segmentation_is_a_label_map_of_the_image(adapter):
     adapter.start(image(), (1, 2))
-    answer = adapter.step(said(BOXES))
-    assert answer.shape == SHAPE
-    assert answer.dtype == np.uint8
-    assert set(np.unique(answer)) <= {0, 1, 2}
-    assert answer.any()
+    segmentation = adapter.step(said(BOXES))
+    assert segmentation.shape == SHAPE
+    assert segmentation.dtype == np.uint8
+    assert set(np.unique(segmentation)) <= {0, 1, 2}
+    assert segmentation.any()
 
 
-def test_labels_above_255_are_answered_as_uint16(adapter):
+def test_labels_above_255_give_uint16(adapter):
     adapter.start(image(), (1, 300))
-    answer = adapter.step(said((replace(BOXES[1], label=300),)))
-    assert answer.dtype == np.uint16
+    segmentation = adapter.step(said((replace(BOXES[1], label=300),)))
+    assert segmentation.dtype == np.uint16
 
 
-def test_the_same_question_has_the_same_answer(adapter):
+def test_equal_interactions_give_equal_segmentations(adapter):
     adapter.start(image(), (1, 2))
     first = adapter.step(said(BOXES))
     np.testing.assert_array_equal(adapter.step(said(BOXES)), first)
 
 
-def test_a_fresh_adapter_answers_a_late_step_as_one_that_saw_the_earlier(adapter, weights):
+def test_a_late_step_does_not_depend_on_earlier_calls(adapter, weights):
     adapter.start(image(), (1, 2))
     previous = adapter.step(said(BOXES))
     late = said(BOXES, CLICKS, previous=previous)
@@ -81,7 +81,7 @@ def test_a_fresh_adapter_answers_a_late_step_as_one_that_saw_the_earlier(adapter
     assert not np.array_equal(expected, previous)
 
 
-def test_clicks_and_the_previous_map_both_matter(adapter):
+def test_clicks_and_the_previous_segmentation_change_the_output(adapter):
     adapter.start(image(), (1, 2))
     previous = np.zeros(SHAPE, np.uint8)
     previous[2:6, 3:12, 4:15] = 1
@@ -90,7 +90,7 @@ def test_clicks_and_the_previous_map_both_matter(adapter):
     assert not np.array_equal(adapter.step(said(BOXES, previous=previous)), plain)
 
 
-def test_start_forgets_the_last_image(adapter, weights):
+def test_a_new_image_replaces_the_last_one(adapter, weights):
     adapter.start(image(), (1,))
     adapter.step(said(BOXES[:1]))
     other = Image(image().voxels[::-1].copy(), SPACING)
@@ -100,18 +100,18 @@ def test_start_forgets_the_last_image(adapter, weights):
     np.testing.assert_array_equal(adapter.step(said(BOXES[:1])), fresh.step(said(BOXES[:1])))
 
 
-def test_the_image_and_what_was_said_are_left_as_they_were(adapter):
-    seen, question = image(), said(BOXES, CLICKS)
-    before = seen.voxels.copy()
-    adapter.start(seen, (1, 2))
-    adapter.step(question)
-    np.testing.assert_array_equal(seen.voxels, before)
-    assert not question.previous.any()
+def test_image_and_interactions_are_not_modified(adapter):
+    original, interactions = image(), said(BOXES, CLICKS)
+    before = original.voxels.copy()
+    adapter.start(original, (1, 2))
+    adapter.step(interactions)
+    np.testing.assert_array_equal(original.voxels, before)
+    assert not interactions.previous.any()
 
 
 @pytest.mark.parametrize("choice", [{"no_box": "paper"}, {"variant": "paper"}])
 def test_every_label_without_a_box_gets_the_papers_central_third(weights, choice):
-    """The authors' code gives such a box to the first label only; the others never appear."""
+    """The authors' code does this for the first label only; the others are never segmented."""
     adapter = make_adapter(weights=str(weights), device="cpu", **choice)
     third = ((3, 6, 10), (6, 13, 20))
     adapter.start(image(), (4, 7))
@@ -122,7 +122,7 @@ def test_every_label_without_a_box_gets_the_papers_central_third(weights, choice
     assert (adapter.step(said(())) == 7).any()
 
 
-def test_a_label_without_box_and_click_has_no_answer_yet(adapter):
+def test_a_label_without_box_and_click_is_not_segmented(adapter):
     adapter.start(image(), (1, 2))
     assert not adapter.step(said(())).any()
     only_first = adapter.step(said((), (Click(1, (3, 5, 6), True),)))
@@ -130,61 +130,61 @@ def test_a_label_without_box_and_click_has_no_answer_yet(adapter):
 
 
 def bright(x):
-    """A network that answers what is bright."""
+    """Return logits that are positive where the image is bright."""
     return torch.stack([-x[:, 0], x[:, 0]], dim=1)
 
 
 def cube(side, shape=(60, 70, 80)):
-    """An image of a bright cube in the middle, and the cube."""
+    """Return an image of a bright cube in the centre, and the cube's mask."""
     inside = np.zeros(shape, bool)
     inside[tuple(slice((n - side) // 2, (n + side) // 2) for n in shape)] = True
     return Image((inside * 200 + 20).astype(np.uint8), SPACING), inside
 
 
 @pytest.mark.parametrize("side", [8, 20, 40])
-def test_without_a_box_the_window_grows_until_it_holds_the_object(adapter, side):
+def test_without_a_box_the_window_is_enlarged_until_it_contains_the_object(adapter, side):
     adapter.network = bright
-    shown, inside = cube(side)
-    adapter.start(shown, (1,))
+    bright_cube, inside = cube(side)
+    adapter.start(bright_cube, (1,))
     rounds = ((), (Click(1, (30, 35, 40), True),))
-    answer = adapter.step(said(*rounds, shape=inside.shape)) == 1
-    overlap = 2 * (answer & inside).sum() / (answer.sum() + inside.sum())
+    segmentation = adapter.step(said(*rounds, shape=inside.shape)) == 1
+    overlap = 2 * (segmentation & inside).sum() / (segmentation.sum() + inside.sum())
     assert overlap > (0.99 if side < 16 else 0.8)  # zoomed out, edges are half a patch voxel off
-    assert answer[inside].mean() > 0.8
+    assert segmentation[inside].mean() > 0.8
 
 
-def test_without_a_box_a_fresh_adapter_answers_a_late_step_alike(adapter, weights):
-    shown, inside = cube(20)
-    adapter.start(shown, (1, 2))
+def test_without_a_box_a_late_step_does_not_depend_on_earlier_calls(adapter, weights):
+    bright_cube, inside = cube(20)
+    adapter.start(bright_cube, (1, 2))
     first = ((), (Click(1, (30, 35, 40), True), Click(2, (5, 5, 5), True)))
     previous = adapter.step(said(*first, shape=inside.shape))
     late = said(*first, (Click(1, (40, 35, 40), False),), shape=inside.shape, previous=previous)
     expected = adapter.step(late)
     fresh = make_adapter(weights=str(weights), device="cpu")
-    fresh.start(shown, (1, 2))
+    fresh.start(bright_cube, (1, 2))
     np.testing.assert_array_equal(fresh.step(late), expected)
 
 
-def test_labels_with_and_without_a_box_go_together(adapter):
+def test_labels_with_and_without_a_box_can_be_combined(adapter):
     adapter.start(image(), (1, 2))
-    answer = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
-    assert answer.shape == SHAPE
+    segmentation = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
+    assert segmentation.shape == SHAPE
 
 
-def test_what_was_clicked_is_true_when_clicks_are_obeyed(weights):
-    adapter = make_adapter(weights=str(weights), device="cpu", obey_clicks="yes")
+def test_enforced_clicks_are_in_the_segmentation(weights):
+    adapter = make_adapter(weights=str(weights), device="cpu", enforce_clicks="yes")
     flat = Image(np.full(SHAPE, 7, np.uint8), SPACING)
     adapter.start(flat, (1, 2))
     clicks = (Click(1, (4, 10, 12), True), Click(2, (4, 10, 22), False))
-    answer = adapter.step(said(BOXES, clicks))
-    assert answer[4, 10, 12] == 1
-    assert (answer[4, 10, 9:16] == 1).all()
-    assert answer[4, 10, 22] != 2
+    segmentation = adapter.step(said(BOXES, clicks))
+    assert segmentation[4, 10, 12] == 1
+    assert (segmentation[4, 10, 9:16] == 1).all()
+    assert segmentation[4, 10, 22] != 2
 
 
-@pytest.mark.parametrize(("mirrors", "symmetric"), [("1", False), ("8", True)])
-def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, mirrors, symmetric):
-    adapter = make_adapter(weights=str(weights), device="cpu", mirrors=mirrors)
+@pytest.mark.parametrize(("tta_flips", "symmetric"), [("1", False), ("8", True)])
+def test_with_all_flips_a_symmetric_scene_has_symmetric_logits(weights, tta_flips, symmetric):
+    adapter = make_adapter(weights=str(weights), device="cpu", tta_flips=tta_flips)
     half = np.random.default_rng(1).integers(0, 250, (16, 16, 8), np.uint8)
     adapter.start(Image(np.concatenate([half, half[..., ::-1]], axis=2), SPACING), (1,))
     box = Box(1, (2, 5, 4), (9, 12, 12), 5)
@@ -193,29 +193,29 @@ def test_mirrored_looks_see_a_symmetric_scene_symmetrically(weights, mirrors, sy
     prompts = np.zeros((8, 16, 16, 16), bool)
     draw_box(prompts, box, window)
     with torch.inference_mode():
-        logits = adapter._look(window, prompts)
+        logits = adapter._forward(window, prompts)
     assert torch.allclose(logits, logits.flip(2), atol=1e-4) is symmetric
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_cuda_a_step_waits_for_the_device_once(weights, monkeypatch):
+def test_on_cuda_a_step_synchronises_once(weights, monkeypatch):
     on_cuda = make_adapter(weights=str(weights), device="cuda")
     on_cpu = make_adapter(weights=str(weights), device="cpu")
     for each in (on_cuda, on_cpu):
         each.start(image(), (1, 2))
     copies = []
-    monkeypatch.setattr(torch.Tensor, "cpu", _unwatched(torch.Tensor.cpu, copies))
+    monkeypatch.setattr(torch.Tensor, "cpu", _allowed_to_synchronise(torch.Tensor.cpu, copies))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        answer = on_cuda.step(said(BOXES, CLICKS))
+        segmentation = on_cuda.step(said(BOXES, CLICKS))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(copies) == 1
-    assert (answer != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
+    assert (segmentation != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
 
 
-def _unwatched(copy, copies):
-    """Return ``Tensor.cpu`` that notes its call and may wait."""
+def _allowed_to_synchronise(copy, copies):
+    """Return a ``Tensor.cpu`` that records its call and is allowed to synchronise."""
 
     def cpu(tensor):
         copies.append(tensor.shape)
@@ -252,12 +252,12 @@ def test_a_constant_image_works(adapter, value):
     assert adapter.step(said(BOXES[:1])).shape == SHAPE
 
 
-def test_nothing_to_segment_is_all_background(adapter):
+def test_without_labels_all_is_background(adapter):
     adapter.start(image(), ())
     assert not adapter.step(said(())).any()
 
 
-def test_the_adapter_says_what_it_is(adapter, weights):
+def test_the_adapter_has_its_info(adapter, weights):
     assert adapter.info.name == "ours"
     assert adapter.info.licence == "none"
     assert adapter.info.deterministic
@@ -270,7 +270,7 @@ def test_the_adapter_says_what_it_is(adapter, weights):
     assert make_adapter(weights=str(other)).info.weights_sha256 != adapter.info.weights_sha256
 
 
-def test_the_shipped_weights_load_and_answer():
+def test_the_bundled_weights_load_and_segment():
     shipped = make_adapter(device="cpu")
     shipped.start(image(), (1,))
     assert shipped.step(said(BOXES[:1])).shape == SHAPE
@@ -294,7 +294,7 @@ def test_a_missing_cuda_device_is_refused(weights, monkeypatch):
         make_adapter(weights=str(weights), device="cuda")
 
 
-def test_without_torch_the_message_says_how_to_get_it(monkeypatch):
+def test_without_torch_the_message_has_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(AdapterError, match=r"ours needs torch: pip install 'segbench\[ours\]'"):
         make_adapter()
@@ -305,7 +305,7 @@ def test_missing_weights_are_refused(tmp_path):
         make_adapter(weights=str(tmp_path / "nowhere.safetensors"))
 
 
-def test_a_checkpoint_comes_back_as_it_was_saved_in_half_precision(weights):
+def test_a_loaded_checkpoint_equals_the_saved_one_in_half_precision(weights):
     torch.manual_seed(1)
     saved = ResidualEncoderUNet(TINY).state_dict()
     network, recipe = load_checkpoint(weights)
@@ -317,7 +317,7 @@ def test_a_checkpoint_comes_back_as_it_was_saved_in_half_precision(weights):
 
 
 def rewritten(path, *, state=None, **metadata):
-    """Write a checkpoint anew with some metadata, or the state, replaced."""
+    """Overwrite a checkpoint with some metadata, or the state, replaced."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
@@ -348,8 +348,8 @@ def test_incomplete_metadata_are_refused(weights, metadata):
         make_adapter(weights=rewritten(weights, **metadata))
 
 
-def test_a_patch_that_the_network_cannot_halve_is_refused(weights):
-    with pytest.raises(AdapterError, match="expected a patch in steps of 4: 18"):
+def test_a_patch_that_is_no_multiple_of_the_stride_is_refused(weights):
+    with pytest.raises(AdapterError, match="expected a patch that is a multiple of 4, found 18"):
         make_adapter(weights=rewritten(weights, patch="18"))
 
 
@@ -383,7 +383,7 @@ def test_a_library_layout_with_aliases_loads(weights):
         torch.testing.assert_close(tensor, before.state_dict()[key])
 
 
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
     path = tmp_path / "text.safetensors"
     path.write_text("not weights")
     with pytest.raises(AdapterError, match=r"text\.safetensors: not a safetensors file"):

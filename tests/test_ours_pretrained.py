@@ -1,4 +1,4 @@
-"""Warm start: a file in the very format of nnInteractive v1.0, small and with random weights."""
+"""Initial weights: a small file in the format of nnInteractive v1.0, with random weights."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from adapters.ours.network import (
     library_state,
 )
 from adapters.ours.prompts import CHANNELS
-from adapters.ours.training.pretrained import FILE, starting_point
+from adapters.ours.training.pretrained import CHECKPOINT, load_initial_weights
 from adapters.ours.weights import Recipe, save_checkpoint
 from segbench.errors import AdapterError
 
@@ -59,21 +59,21 @@ def network(config=SMALL):
     made = ResidualEncoderUNet(config).eval()
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))  # no bias or gain at its default
+            parameter.add_(0.1 * torch.randn_like(parameter))  # no parameter at its default
     return made
 
 
-def folder(tmp_path, state, said=None, **more):
-    """Write the folder; numpy numbers stand where a trainer's log has them."""
-    file = tmp_path / "nnInteractive_v1.0" / FILE
+def folder(tmp_path, state, written_plans=None, **more):
+    """Write the folder, with NumPy numbers in the log as in the original."""
+    file = tmp_path / "nnInteractive_v1.0" / CHECKPOINT
     file.parent.mkdir(parents=True)
-    said = said or plans()
-    (tmp_path / "nnInteractive_v1.0" / "plans.json").write_text(json.dumps(said))
+    written_plans = written_plans or plans()
+    (tmp_path / "nnInteractive_v1.0" / "plans.json").write_text(json.dumps(written_plans))
     content = {
         "network_weights": state,
         "trainer_name": "nnInteractiveTrainer_stub",
         "init_args": {
-            "plans": said,
+            "plans": written_plans,
             "configuration": "3d_fullres_ps192_bs24",
             "fold": 0,
             "device": torch.device("cpu"),
@@ -91,26 +91,26 @@ def folder(tmp_path, state, said=None, **more):
 def test_all_956_keys_of_the_format_become_264_tensors(tmp_path):
     state = library_state(network().state_dict())
     assert len(state) == 956
-    start = starting_point(folder(tmp_path, state), SMALL)
-    assert len(start.state) == 264
-    assert start.state.keys() == network().state_dict().keys()
+    initial = load_initial_weights(folder(tmp_path, state), SMALL)
+    assert len(initial.state) == 264
+    assert initial.state.keys() == network().state_dict().keys()
 
 
-def test_the_started_network_answers_as_the_one_that_was_stored(tmp_path):
+def test_the_initialised_network_has_the_outputs_of_the_stored_one(tmp_path):
     stored = network()
-    start = starting_point(folder(tmp_path, library_state(stored.state_dict())), SMALL)
-    started = ResidualEncoderUNet(SMALL).eval()
-    started.load_state_dict(start.state)
+    initial = load_initial_weights(folder(tmp_path, library_state(stored.state_dict())), SMALL)
+    initialised = ResidualEncoderUNet(SMALL).eval()
+    initialised.load_state_dict(initial.state)
     x = torch.randn(1, CHANNELS, 64, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(started(x), stored(x), rtol=0, atol=0)
+        torch.testing.assert_close(initialised(x), stored(x), rtol=0, atol=0)
 
 
-def test_the_file_alone_will_do_and_its_licence_stays_with_the_weights(tmp_path):
+def test_the_file_alone_is_enough_and_the_weights_keep_its_licence(tmp_path):
     where = folder(tmp_path, library_state(network().state_dict()))
-    start = starting_point(where / FILE, SMALL)
-    assert start.licence == "CC-BY-NC-SA-4.0"
-    assert "nnInteractive" in start.origin
+    initial = load_initial_weights(where / CHECKPOINT, SMALL)
+    assert initial.licence == "CC-BY-NC-SA-4.0"
+    assert "nnInteractive" in initial.origin
 
 
 def test_the_paper_s_network_has_the_published_number_of_parameters():
@@ -134,7 +134,7 @@ def test_the_paper_s_network_has_the_published_number_of_parameters():
 def test_another_network_is_refused(tmp_path, changed, reason):
     where = folder(tmp_path, library_state(network().state_dict()), plans(**changed))
     with pytest.raises(AdapterError, match=reason):
-        starting_point(where, SMALL)
+        load_initial_weights(where, SMALL)
 
 
 def test_aliases_that_contradict_each_other_are_refused(tmp_path):
@@ -142,14 +142,14 @@ def test_aliases_that_contradict_each_other_are_refused(tmp_path):
     alias = "encoder.stem.convs.0.all_modules.0.weight"
     state[alias] = state[alias] + 1
     with pytest.raises(AdapterError, match="all_modules.0.weight is missing or contradicts"):
-        starting_point(folder(tmp_path, state), SMALL)
+        load_initial_weights(folder(tmp_path, state), SMALL)
 
 
 def test_a_missing_tensor_is_named(tmp_path):
     state = library_state(network().state_dict())
     kept = {key: value for key, value in state.items() if "seg_layers.4" not in key}
     with pytest.raises(AdapterError, match=r"0 unknown and 2 missing.*seg_layers\.4"):
-        starting_point(folder(tmp_path, kept), SMALL)
+        load_initial_weights(folder(tmp_path, kept), SMALL)
 
 
 class Dangerous:
@@ -160,20 +160,20 @@ class Dangerous:
 def test_a_file_that_would_execute_something_is_refused(tmp_path, capsys):
     where = folder(tmp_path, library_state(network().state_dict()), logging=Dangerous())
     with pytest.raises(AdapterError, match="loads safely"):
-        starting_point(where, SMALL)
+        load_initial_weights(where, SMALL)
     assert capsys.readouterr().out == ""
 
 
 def test_numbers_pickled_under_numpy_1_are_read(tmp_path):
     where = folder(tmp_path, library_state(network().state_dict()))
-    file = where / FILE
+    file = where / CHECKPOINT
     renamed = repickled(file.read_bytes())
     file.write_bytes(renamed)
-    assert len(starting_point(where, SMALL).state) == 264
+    assert len(load_initial_weights(where, SMALL).state) == 264
 
 
 def repickled(archive):
-    """Return a torch archive in which numpy's modules have their names of numpy 1."""
+    """Return a torch archive in which NumPy's modules have their NumPy 1 names."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -185,25 +185,25 @@ def repickled(archive):
     return out.getvalue()
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     file = tmp_path / "checkpoint_final.pth"
     with pytest.raises(AdapterError, match="no weights at"):
-        starting_point(file, SMALL)
+        load_initial_weights(file, SMALL)
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(AdapterError, match="loads safely"):
-        starting_point(file, SMALL)
+        load_initial_weights(file, SMALL)
     torch.save({"state_dict": {}}, file)
     with pytest.raises(AdapterError, match="network_weights"):
-        starting_point(file, SMALL)
+        load_initial_weights(file, SMALL)
 
 
 def test_a_checkpoint_of_ours_of_another_shape_is_refused(tmp_path):
     path, config = tmp_path / "a.safetensors", NetworkConfig((4, 6), (1, 1))
     recipe = Recipe(config, 16, 2.0, True, "Apache-2.0", "untrained")
     save_checkpoint(path, ResidualEncoderUNet(config).state_dict(), recipe)
-    assert starting_point(path, config).licence == "Apache-2.0"
+    assert load_initial_weights(path, config).licence == "Apache-2.0"
     with pytest.raises(AdapterError, match="expected features"):
-        starting_point(path, SMALL)
+        load_initial_weights(path, SMALL)
 
 
 def test_the_public_network_class_computes_the_same(tmp_path):
@@ -231,11 +231,11 @@ def test_the_public_network_class_computes_the_same(tmp_path):
     with torch.no_grad():
         for parameter in public.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    start = starting_point(folder(tmp_path, public.state_dict()), SMALL)
-    assert start.state.keys() == canonical_state(public.state_dict()).keys()
+    initial = load_initial_weights(folder(tmp_path, public.state_dict()), SMALL)
+    assert initial.state.keys() == canonical_state(public.state_dict()).keys()
     ours = ResidualEncoderUNet(SMALL).eval()
-    ours.load_state_dict(start.state)
+    ours.load_state_dict(initial.state)
     x = torch.randn(1, CHANNELS, 64, 64, 64)
     with torch.inference_mode():
-        # instance norm is computed as group norm here, which sums in another order
+        # instance norm is computed as group norm, which sums in another order
         torch.testing.assert_close(ours(x), public(x), rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""The prompt channels of `ours`, by hand."""
+"""The prompt channels of `ours`, against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from adapters.ours.prompts import (
     draw_box,
     draw_clicks,
 )
-from adapters.ours.training.dialogue import Dialogue
+from adapters.ours.training.interactive_sample import InteractiveSample
 from adapters.ours.training.scenes import Scene
 from segbench.core import Box, Click
 
@@ -24,11 +24,11 @@ def empty(patch=12):
     return np.zeros((CHANNELS, *(patch,) * 3), np.float32)
 
 
-def test_channels_stand_in_the_order_of_the_weights():
+def test_channels_are_in_the_order_of_the_weights():
     assert (IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE) == (0, 1, 2, 4, 5)
     image, previous = np.full((4, 4, 4), 0.5, np.float32), np.zeros((4, 4, 4), bool)
     previous[1] = True
-    channels = Dialogue(Scene(image, previous), None, previous).channels
+    channels = InteractiveSample(Scene(image, previous), None, previous).input_channels
     assert channels.shape == (8, 4, 4, 4)
     assert channels.dtype == np.float32
     np.testing.assert_array_equal(channels[0], image)
@@ -36,7 +36,7 @@ def test_channels_stand_in_the_order_of_the_weights():
     assert not channels[2:].any()
 
 
-def test_the_whole_box_is_filled_the_last_plane_too():
+def test_the_whole_box_is_filled_including_the_last_plane():
     channels = empty()
     draw_box(channels, Box(1, (2, 3, 4), (5, 6, 9), 3), Window((0, 0, 0), (12, 12, 12)))
     expected = np.zeros((12, 12, 12))
@@ -45,7 +45,7 @@ def test_the_whole_box_is_filled_the_last_plane_too():
     assert not np.delete(channels, BOX, axis=0).any()
 
 
-def test_a_box_on_one_slice_is_drawn_under_any_zoom():
+def test_a_box_on_one_slice_is_drawn_at_any_zoom():
     for start in range(20, 40):
         channels = empty()
         box = Box(1, (start, 10, 10), (start + 1, 50, 50), start)
@@ -54,7 +54,7 @@ def test_a_box_on_one_slice_is_drawn_under_any_zoom():
         assert channels[BOX, start // 5].sum() == 64
 
 
-def test_a_box_that_leaves_the_window_is_cut():
+def test_a_box_is_clipped_to_the_window():
     channels = empty()
     draw_box(channels, Box(1, (0, 0, 0), (40, 40, 40), 20), Window((30, -4, 0), (12, 12, 12)))
     expected = np.zeros((12, 12, 12))
@@ -79,7 +79,7 @@ def test_a_ball_of_radius_four_has_257_voxels():
     assert channels[POSITIVE].sum() == 257
 
 
-def test_a_click_is_drawn_where_its_voxel_lies_under_zoom():
+def test_a_click_is_drawn_at_the_zoomed_position_of_its_voxel():
     """Voxel 25 of 48 spans 6.25 to 6.5 of a patch of 12: its centre is 6.375 - 0.5."""
     channels = empty()
     draw_clicks(channels, [Click(1, (25, 25, 25), True)], Window((0, 0, 0), (48,) * 3), radius=0.5)

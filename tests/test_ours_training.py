@@ -1,4 +1,4 @@
-"""Training of `ours`: scenes, crops of scans, dialogues, the feed, the loss."""
+"""Training of `ours`: scenes, crops of scans, interactive samples, the loader, the loss."""
 
 import multiprocessing
 import os
@@ -13,20 +13,20 @@ import torch
 from adapters.ours.crop import window_around
 from adapters.ours.intensity import Intensity
 from adapters.ours.prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS
-from adapters.ours.training.dialogue import answer, drawn_box, open_dialogue
-from adapters.ours.training.feed import Feed, Maker
-from adapters.ours.training.losses import click_loss, deep_loss, loss_of
+from adapters.ours.training.interactive_sample import add_click, simulated_box, start_sample
+from adapters.ours.training.losses import click_loss, deep_supervision_loss, dice_ce_loss
 from adapters.ours.training.objects import (
     Scan,
+    crop_scene,
+    draw_tune_patients,
     jittered_window,
-    patients_to_hold,
+    objects_of,
     read_scans,
-    scene_of,
-    searching_window,
+    search_window,
     split_by_patient,
-    targets_of,
     tight_box,
 )
+from adapters.ours.training.sample_loader import SampleGenerator, SampleLoader
 from adapters.ours.training.scenes import Scene, generated_scene
 from adapters.ours.training.schedule import Phase, Schedule, learning_rate, phase_at
 from segbench.errors import AdapterError
@@ -39,7 +39,7 @@ def rng():
 
 @pytest.fixture
 def scans(tmp_path):
-    """Six scans of three patients, one ball each, and one that training leaves out."""
+    """Six scans of three patients, one ball each, and one that is left out by default."""
     grid = np.indices((20, 24, 28)).transpose(1, 2, 3, 0)
     names = [f"{m}_STS_{p:03}" for m in ("CT", "PET") for p in (1, 2, 3)]
     for i, name in enumerate([*names, "US_DeepRegTRUS_001"]):
@@ -56,7 +56,7 @@ def cube(patch=16, low=4, high=10):
     return Scene(np.zeros((patch,) * 3, np.float32), reference)
 
 
-def test_generated_scenes_hold_one_object_and_finite_grey_values(rng):
+def test_generated_scenes_have_one_object_and_finite_intensities(rng):
     for _ in range(6):
         scene = generated_scene(rng, 32)
         assert scene.image.shape == scene.reference.shape == (32, 32, 32)
@@ -79,183 +79,186 @@ def test_scans_whose_licence_is_unclear_are_left_out(scans):
 
 def test_a_patient_is_never_on_both_sides_of_the_split(scans):
     read = read_scans(scans, Schedule().left_out)
-    held = patients_to_hold(read, 0.15, seed=42)
-    assert held == patients_to_hold(read, 0.15, seed=42)
-    learn, hold = split_by_patient(read, held)
-    assert {scan.patient for scan in learn}.isdisjoint(scan.patient for scan in hold)
-    assert len({scan.patient for scan in hold}) == 1
-    assert len(hold) == 2
+    tune_patients = draw_tune_patients(read, 0.15, seed=42)
+    assert tune_patients == draw_tune_patients(read, 0.15, seed=42)
+    train_scans, tune_scans = split_by_patient(read, tune_patients)
+    assert {scan.patient for scan in train_scans}.isdisjoint(scan.patient for scan in tune_scans)
+    assert len({scan.patient for scan in tune_scans}) == 1
+    assert len(tune_scans) == 2
 
 
-def test_one_more_collection_changes_nobody_else_s_side():
+def test_one_more_collection_does_not_change_the_split_of_the_others():
     blank = np.zeros((1, 1, 1), np.uint8)
     names = [f"MR_{c}_{p:02}" for c in ("Alpha", "Zeta") for p in range(20)]
     scans = [Scan(name, blank, blank, Intensity.of(blank)) for name in names]
-    alone, both = (patients_to_hold(some, 0.15, seed=1) for some in (scans[20:], scans))
+    alone, both = (draw_tune_patients(some, 0.15, seed=1) for some in (scans[20:], scans))
     assert [patient for patient in both if patient.startswith("Zeta")] == alone
     assert len(alone) == 3
     assert len(both) == 6
 
 
 def test_patients_can_be_named_and_must_exist(scans):
-    learn, hold = split_by_patient(read_scans(scans), ["STS_002"])
-    assert [scan.name for scan in hold] == ["CT_STS_002", "PET_STS_002"]
-    assert len(learn) == 5
+    train_scans, tune_scans = split_by_patient(read_scans(scans), ["STS_002"])
+    assert [scan.name for scan in tune_scans] == ["CT_STS_002", "PET_STS_002"]
+    assert len(train_scans) == 5
     with pytest.raises(AdapterError, match="no scan of STS_099: cannot be held out"):
-        split_by_patient(learn, ["STS_099"])
+        split_by_patient(train_scans, ["STS_099"])
 
 
 def test_names_without_a_collection_are_patients_of_one():
     blank = np.zeros((1, 1, 1), np.uint8)
     scans = [Scan(f"case{i:02}", blank, blank, Intensity.of(blank)) for i in range(20)]
-    assert len(patients_to_hold(scans, 0.15, seed=1)) == 3
+    assert len(draw_tune_patients(scans, 0.15, seed=1)) == 3
     assert {scan.group for scan in scans} == {""}
 
 
 def test_groups_are_drawn_by_the_root_of_their_number_of_scans(scans):
-    targets = {scan.name: targets_of(scan) for scan in read_scans(scans)}
-    one, four = targets["CT_STS_001"], [t for n in range(1, 5) for t in _of(targets, n)]
-    made = Maker([one, four], Schedule())
-    np.testing.assert_allclose(made.shares, [1 / 3, 2 / 3])
+    objects = {scan.name: objects_of(scan) for scan in read_scans(scans)}
+    one, four = objects["CT_STS_001"], [t for n in range(1, 5) for t in _of(objects, n)]
+    made = SampleGenerator([one, four], Schedule())
+    np.testing.assert_allclose(made.group_probabilities, [1 / 3, 2 / 3])
 
 
-def _of(targets, place):
-    return list(targets.values())[place]
+def _of(objects, index):
+    return list(objects.values())[index]
 
 
-def test_a_cut_scene_shows_the_object_inside_its_window(scans, rng):
-    (target,) = targets_of(read_scans(scans)[0])
-    assert target.box == tight_box(target.scan.labels, 1)
-    assert np.subtract(target.box.high, target.box.low).tolist() == [11, 11, 11]
+def test_a_cropped_scene_contains_the_object(scans, rng):
+    (scan_object,) = objects_of(read_scans(scans)[0])
+    assert scan_object.box == tight_box(scan_object.scan.label_map, 1)
+    assert np.subtract(scan_object.box.high, scan_object.box.low).tolist() == [11, 11, 11]
     for _ in range(5):
-        scene = scene_of(target, rng, 32, boxed=True)
+        scene = crop_scene(scan_object, rng, 32, with_box=True)
         assert scene.reference.any()
         assert np.isfinite(scene.image).all()
 
 
-def test_windows_in_training_stay_near_the_crop_rule(scans, rng):
-    (target,) = targets_of(read_scans(scans)[0])
-    rule = window_around(target.box, 16)
-    sizes = [jittered_window(target, rng, 16).size for _ in range(200)]
+def test_training_windows_are_close_to_the_crop_rule(scans, rng):
+    (scan_object,) = objects_of(read_scans(scans)[0])
+    rule = window_around(scan_object.box, 16)
+    sizes = [jittered_window(scan_object, rng, 16).size for _ in range(200)]
     assert np.mean(sizes) == pytest.approx(rule.size[0], rel=0.05)
     assert np.std(sizes) > 0.05 * rule.size[0]
 
 
-def test_an_unboxed_dialogue_opens_with_a_click_inside_the_object(rng):
-    dialogue = open_dialogue(cube(), rng, boxed=False)
-    assert dialogue.clicks == 1
-    assert not dialogue.channels[BOX].any()
-    assert dialogue.channels[POSITIVE][6:8, 6:8, 6:8].any()
+def test_a_sample_without_a_box_starts_with_a_click_inside_the_object(rng):
+    sample = start_sample(cube(), rng, with_box=False)
+    assert sample.n_clicks == 1
+    assert not sample.input_channels[BOX].any()
+    assert sample.input_channels[POSITIVE][6:8, 6:8, 6:8].any()
 
 
-def test_a_boxed_dialogue_opens_with_a_box_that_meets_the_object(rng):
+def test_a_sample_with_a_box_starts_with_a_box_that_overlaps_the_object(rng):
     for _ in range(30):
-        dialogue = open_dialogue(cube(), rng, boxed=True)
-        drawn = dialogue.channels[BOX] > 0
-        assert (drawn & dialogue.reference).any()
-        assert drawn.sum() == np.prod(np.ptp(np.argwhere(drawn), axis=0) + 1)
-        assert not dialogue.channels[POSITIVE].any()
+        sample = start_sample(cube(), rng, with_box=True)
+        boxes = sample.input_channels[BOX] > 0
+        assert (boxes & sample.reference).any()
+        assert boxes.sum() == np.prod(np.ptp(np.argwhere(boxes), axis=0) + 1)
+        assert not sample.input_channels[POSITIVE].any()
 
 
-def test_boxes_are_drawn_in_several_manners(rng):
-    drawn = {
-        tuple((s.start, s.stop) for s in drawn_box(cube(48).reference, rng)) for _ in range(60)
+def test_boxes_are_simulated_in_several_ways(rng):
+    boxes = {
+        tuple((s.start, s.stop) for s in simulated_box(cube(48).reference, rng)) for _ in range(60)
     }
-    assert ((4, 10),) * 3 in drawn
-    assert len(drawn) > 5
+    assert ((4, 10),) * 3 in boxes
+    assert len(boxes) > 5
 
 
-def test_the_prediction_and_a_click_on_its_error_are_said_next(rng):
-    dialogue = open_dialogue(cube(), rng, boxed=True)
+def test_the_prediction_and_a_click_on_its_error_are_the_next_input(rng):
+    sample = start_sample(cube(), rng, with_box=True)
     prediction = np.zeros((16, 16, 16), bool)
     prediction[4:10, 4:10, 4:10] = True
     prediction[11:16, 11:16, 11:16] = True
-    assert answer(dialogue, prediction)
-    np.testing.assert_array_equal(dialogue.channels[PREVIOUS], prediction)
-    assert dialogue.channels[NEGATIVE, 13, 13, 13] == 1
-    assert not dialogue.channels[POSITIVE].any()
+    assert add_click(sample, prediction)
+    np.testing.assert_array_equal(sample.input_channels[PREVIOUS], prediction)
+    assert sample.input_channels[NEGATIVE, 13, 13, 13] == 1
+    assert not sample.input_channels[POSITIVE].any()
 
 
-def test_a_perfect_prediction_ends_the_dialogue(rng):
-    dialogue = open_dialogue(cube(), rng, boxed=True)
-    assert not answer(dialogue, dialogue.reference)
-    assert dialogue.clicks == 0
+def test_a_perfect_prediction_ends_the_sample(rng):
+    sample = start_sample(cube(), rng, with_box=True)
+    assert not add_click(sample, sample.reference)
+    assert sample.n_clicks == 0
 
 
 def test_the_loss_is_ten_dice_losses_and_a_cross_entropy():
     """One voxel of two right at p = 0.5: Dice 2 * 0.5 / (1 + 1), cross-entropy log 2."""
-    margin, reference = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
-    losses, dice = loss_of(margin, reference, 10.0)
+    logits, reference = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
+    losses, dice = dice_ce_loss(logits, reference, 10.0)
     assert losses.item() == pytest.approx(10 * 0.5 + np.log(2), abs=1e-4)
     assert dice == [pytest.approx(0, abs=1e-4)]
 
 
-def test_a_better_prediction_costs_less():
+def test_a_better_prediction_has_a_smaller_loss():
     reference = torch.tensor([[[[1.0, 0.0]]]])
     good, bad = torch.tensor([[[[9.0, -9.0]]]]), torch.tensor([[[[-9.0, 9.0]]]])
-    assert loss_of(good, reference, 10.0)[0].item() < 0.01
-    assert loss_of(bad, reference, 10.0)[0].item() > 10
+    assert dice_ce_loss(good, reference, 10.0)[0].item() < 0.01
+    assert dice_ce_loss(bad, reference, 10.0)[0].item() > 10
 
 
 def test_coarse_heads_are_supervised_by_the_averaged_reference():
-    """A perfect fine head and a coarse one that says 0.5 everywhere, weights 1 and 0.5."""
+    """A perfect fine head and a coarse one with p = 0.5 everywhere, weights 1 and 0.5."""
     reference = torch.zeros(1, 4, 4, 4)
     reference[:, :2] = 1
     fine, coarse = 40 * (reference - 0.5), torch.zeros(1, 2, 2, 2)
-    losses, dice = deep_loss([fine, coarse], reference, weights=(1.0, 0.5), dice_weight=10.0)
+    losses, dice = deep_supervision_loss(
+        [fine, coarse], reference, weights=(1.0, 0.5), dice_weight=10.0
+    )
     assert losses.item() == pytest.approx((10 * 0.5 + np.log(2)) * 0.5 / 1.5, abs=1e-3)
     assert dice == [pytest.approx(1)]
 
 
-def test_near_clicks_alone_the_click_loss_looks():
-    margin, reference = torch.zeros(2, 9, 9, 9), torch.zeros(2, 9, 9, 9)
-    clicked = torch.zeros_like(margin)
+def test_the_click_loss_depends_on_voxels_near_clicks_only():
+    logits, reference = torch.zeros(2, 9, 9, 9), torch.zeros(2, 9, 9, 9)
+    clicked = torch.zeros_like(logits)
     clicked[0, 4, 4, 4] = 1
-    margin[:, 0, 0, 0] = 50  # badly wrong, but far from the click
-    assert click_loss(margin, reference, clicked).tolist() == [pytest.approx(np.log(2)), 0]
-    margin[0, 4, 4, 5] = 50
-    assert click_loss(margin, reference, clicked)[0].item() > 0.9
+    logits[:, 0, 0, 0] = 50  # badly wrong, but far from the click
+    assert click_loss(logits, reference, clicked).tolist() == [pytest.approx(np.log(2)), 0]
+    logits[0, 4, 4, 5] = 50
+    assert click_loss(logits, reference, clicked)[0].item() > 0.9
 
 
 def test_the_learning_rate_warms_up_and_falls():
-    schedule = Schedule(1.0, warm_up=10, learning_rate=1.0)
+    schedule = Schedule(1.0, warm_up_steps=10, learning_rate=1.0)
     assert learning_rate(schedule, 0, 0.0) == pytest.approx(0.1)
     assert learning_rate(schedule, 50, 0.0) == pytest.approx(1.0)
     assert learning_rate(schedule, 50, 1.0) == pytest.approx(0.02)
 
 
-def test_phases_follow_each_other():
+def test_phases_are_in_order():
     schedule = Schedule(phases=(Phase(0.4, 32, 4), Phase(1.0, 64, 2)))
     assert [phase_at(schedule, done).patch for done in (0, 0.39, 0.4, 1.0)] == [32, 32, 64, 64]
 
 
 def test_a_search_without_a_box_zooms_from_native_to_the_whole_object(scans, rng):
-    (target,) = targets_of(read_scans(scans)[0])
-    windows = [searching_window(target, rng, 8) for _ in range(200)]
+    (scan_object,) = objects_of(read_scans(scans)[0])
+    windows = [search_window(scan_object, rng, 8) for _ in range(200)]
     edges = [np.mean(window.size) for window in windows]
     assert min(edges) == pytest.approx(8, rel=0.25)
-    assert max(edges) > max(np.subtract(target.box.high, target.box.low))
+    assert max(edges) > max(np.subtract(scan_object.box.high, scan_object.box.low))
     for window in windows:
         middle = np.add(window.low, np.array(window.size) / 2)
-        assert np.abs(middle - target.deepest).max() < 4
-    z, y, x = target.deepest
-    assert target.scan.labels[z, y, x] == 1
-    assert target.deepest == (9, 11, 12)
+        assert np.abs(middle - scan_object.first_click).max() < 4
+    z, y, x = scan_object.first_click
+    assert scan_object.scan.label_map[z, y, x] == 1
+    assert scan_object.first_click == (9, 11, 12)
 
 
-def maker(scans=None, **choices):
-    groups = [targets_of(scan) for scan in read_scans(scans)] if scans else []
-    return Maker(groups, Schedule(**choices))
+def generator(scans=None, **values):
+    groups = [objects_of(scan) for scan in read_scans(scans)] if scans else []
+    return SampleGenerator(groups, Schedule(**values))
 
 
 def assert_same(first, second):
-    for name in ("channels", "reference"):
+    for name in ("input_channels", "reference"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_workers_make_what_one_process_would_make(workers, scans):
-    alone, shared = Feed(maker(scans), workers=0), Feed(maker(scans), workers=workers)
+def test_samples_do_not_depend_on_the_number_of_workers(workers, scans):
+    alone = SampleLoader(generator(scans), n_workers=0)
+    shared = SampleLoader(generator(scans), n_workers=workers)
     try:
         for patch in (16, 16, 16, 16, 32, 32, 16):
             assert_same(alone.next(patch), shared.next(patch))
@@ -263,8 +266,9 @@ def test_workers_make_what_one_process_would_make(workers, scans):
         shared.close()
 
 
-def test_a_feed_may_begin_at_any_number(scans):
-    whole, later = Feed(maker(scans), workers=0), Feed(maker(scans), workers=2, number=3)
+def test_a_loader_may_start_at_any_index(scans):
+    whole = SampleLoader(generator(scans), n_workers=0)
+    later = SampleLoader(generator(scans), n_workers=2, next_index=3)
     try:
         for _ in range(3):
             whole.next(16)
@@ -273,57 +277,57 @@ def test_a_feed_may_begin_at_any_number(scans):
         later.close()
 
 
-def test_no_two_dialogues_are_alike():
-    feed = Feed(maker(share_unboxed=0), workers=0)
-    first, second = feed.next(16), feed.next(16)
-    assert (first.channels != second.channels).any()
+def test_two_samples_differ():
+    loader = SampleLoader(generator(share_without_box=0), n_workers=0)
+    first, second = loader.next(16), loader.next(16)
+    assert (first.input_channels != second.input_channels).any()
 
 
-def test_a_fault_in_a_worker_is_told_with_its_place():
-    feed = Feed(Maker([[]], Schedule(share_generated=0)), workers=1)
+def test_an_error_in_a_worker_is_raised_with_its_traceback():
+    loader = SampleLoader(SampleGenerator([[]], Schedule(share_generated=0)), n_workers=1)
     try:
-        with pytest.raises(RuntimeError, match=r"making dialogue 0 failed:\nTraceback"):
-            feed.next(16)
+        with pytest.raises(RuntimeError, match=r"generating sample 0 failed:\nTraceback"):
+            loader.next(16)
     finally:
-        feed.close()
+        loader.close()
 
 
 def test_a_killed_worker_is_noticed():
-    feed = Feed(maker(), workers=1)
+    loader = SampleLoader(generator(), n_workers=1)
     try:
-        feed.next(16)
-        ((process, _),) = feed._lines
+        loader.next(16)
+        ((process, _),) = loader._workers
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         with pytest.raises(EOFError):
-            [feed.next(16) for _ in range(5)]  # what lay ready may still come
+            [loader.next(16) for _ in range(5)]  # finished samples may still arrive
     finally:
-        feed.close()
+        loader.close()
 
 
 def test_workers_end_when_the_training_is_killed():
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+    reader, writer = context.Pipe(duplex=False)
 
     def killed():
-        feed = Feed(maker(), workers=2)
-        feed.next(16)
-        theirs.send([process.pid for process, _ in feed._lines])
+        loader = SampleLoader(generator(), n_workers=2)
+        loader.next(16)
+        writer.send([process.pid for process, _ in loader._workers])
         os.kill(os.getpid(), signal.SIGKILL)
 
     child = context.Process(target=killed)
     child.start()
-    theirs.close()
-    workers = ours.recv()
+    writer.close()
+    workers = reader.recv()
     child.join()
     deadline = time.monotonic() + 60
-    while any(map(lives, workers)) and time.monotonic() < deadline:
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(map(lives, workers))
+    assert not any(map(is_running, workers))
 
 
-def lives(process):
-    """Whether a process runs; one that ended and was not yet collected does not."""
+def is_running(process):
+    """Whether a process runs; a zombie does not."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

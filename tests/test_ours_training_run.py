@@ -1,4 +1,4 @@
-"""Whole trainings of a tiny network: what they leave behind, and how a killed one goes on."""
+"""Whole trainings of a tiny network: their files, and resuming after a kill."""
 
 import csv
 import itertools
@@ -16,16 +16,26 @@ from click.testing import CliRunner
 
 from adapters.ours.network import CONFIGS, NetworkConfig
 from adapters.ours.training import run as training_run
-from adapters.ours.training.command import USUAL_PHASES, parser, phases, place_of, schedule_of
-from adapters.ours.training.learning import Trainer
-from adapters.ours.training.run import Place, Teller, train
-from adapters.ours.training.schedule import Phase, Schedule, share_done
+from adapters.ours.training.command import (
+    DEFAULT_PHASES,
+    parse_phases,
+    parser,
+    schedule_of,
+    setup_of,
+)
+from adapters.ours.training.reporter import Reporter
+from adapters.ours.training.run import TrainingSetup, train
+from adapters.ours.training.schedule import Phase, Schedule, fraction_done
+from adapters.ours.training.trainer import Trainer
 from adapters.ours.weights import load_checkpoint
 from segbench.cli import cli
 from segbench.errors import AdapterError
 
 TINY = Schedule(
-    steps=12, config="tiny", phases=(Phase(0.6, 16, 2), Phase(1.0, 24, 1)), evaluate_minutes=4
+    steps=12,
+    config="tiny",
+    phases=(Phase(0.6, 16, 2), Phase(1.0, 24, 1)),
+    tune_every_minutes=4,
 )
 
 
@@ -34,14 +44,14 @@ def tiny(monkeypatch):
     monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6, 8), (1, 1, 1)))
     monkeypatch.setattr(training_run, "LOG_EVERY", 3)
     monkeypatch.setattr(training_run, "TUNE_SCENES", 1)
-    monkeypatch.setattr("adapters.ours.training.progress.CLICKS", 2)
+    monkeypatch.setattr("adapters.ours.training.tuning.TUNE_CLICKS", 2)
     monkeypatch.setattr(
         training_run, "TUNE_COLUMNS", (*training_run.TUNE_COLUMNS[:5], "click_1", "click_2")
     )
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def single_thread():
     """Compute on one thread: threads do not survive the fork to the process that is killed."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -62,14 +72,14 @@ def data(tmp_path):
     return tmp_path
 
 
-class Told:
-    """Keeps the lines; may kill the process, as an impatient system does, after a step."""
+class Recorder:
+    """Records the lines; may kill the process after a step."""
 
     def __init__(self, kill_after=None):
         self.lines, self.kill_after = [], kill_after
-        self.teller = Teller(self.lines.append, self.show)
+        self.reporter = Reporter(self.lines.append, self.show_step)
 
-    def show(self, done, step, loss):
+    def show_step(self, done, step, loss):
         if step == self.kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -88,19 +98,19 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def killed_training(place, schedule, after):
-    """Train in a child process that dies by SIGKILL after a step."""
+def killed_training(setup, schedule, after):
+    """Train in a child process that is killed by SIGKILL after a step."""
     context = multiprocessing.get_context("fork")
-    told = Told(kill_after=after)
-    child = context.Process(target=train, args=(schedule, place, told.teller, minutes_pass()))
+    recorder = Recorder(kill_after=after)
+    child = context.Process(target=train, args=(schedule, setup, recorder.reporter, minutes_pass()))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
 
 
-def test_a_short_run_leaves_a_log_curves_and_a_checkpoint(data, tmp_path):
-    out, told = tmp_path / "tiny.safetensors", Told()
-    train(TINY, Place(data, out, workers=0), told.teller)
+def test_a_short_run_writes_a_log_curves_and_a_checkpoint(data, tmp_path):
+    out, recorder = tmp_path / "tiny.safetensors", Recorder()
+    train(TINY, TrainingSetup(data, out, workers=0), recorder.reporter)
     network, recipe = load_checkpoint(out)
     assert recipe.patch == 24
     assert "12 steps" in recipe.training
@@ -111,21 +121,21 @@ def test_a_short_run_leaves_a_log_curves_and_a_checkpoint(data, tmp_path):
     sets = {row["set"] for row in rows(out.with_suffix(".tune.csv"))}
     assert sets == {"scans", "scans_without_box", "scenes"}
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert any("inscribed ellipsoid" in line for line in told.lines)
+    assert any("inscribed ellipsoid" in line for line in recorder.lines)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_one(
+def test_a_killed_and_resumed_training_gives_the_weights_of_an_uninterrupted_one(
     data, tmp_path, workers
 ):
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
-    train(TINY, Place(data, whole, workers=workers), Told().teller, minutes_pass())
-    place = Place(data, broken, resume=True, workers=workers)
-    killed_training(place, TINY, after=7)
+    train(TINY, TrainingSetup(data, whole, workers=workers), Recorder().reporter, minutes_pass())
+    setup = TrainingSetup(data, broken, resume=True, workers=workers)
+    killed_training(setup, TINY, after=7)
     before = weights(broken)
-    told = Told()
-    train(TINY, place, told.teller, minutes_pass())
-    assert any("going on after 4 steps" in line for line in told.lines)
+    recorder = Recorder()
+    train(TINY, setup, recorder.reporter, minutes_pass())
+    assert any("resumed after 4 steps" in line for line in recorder.lines)
     expected, found = weights(whole), weights(broken)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert any(not torch.equal(before[key], found[key]) for key in expected)
@@ -137,12 +147,12 @@ def test_a_killed_and_continued_training_ends_with_the_weights_of_an_unbroken_on
         assert without_time[0] == without_time[1]
 
 
-def test_a_training_by_the_clock_goes_on_with_the_time_it_has_left(data, tmp_path):
+def test_a_training_by_time_is_resumed_with_the_remaining_time(data, tmp_path):
     out = tmp_path / "timed.safetensors"
     schedule = replace(TINY, steps=None, minutes=10)
-    place = Place(data, out, resume=True, workers=0)
-    killed_training(place, schedule, after=6)
-    train(schedule, place, Told().teller, minutes_pass())
+    setup = TrainingSetup(data, out, resume=True, workers=0)
+    killed_training(setup, schedule, after=6)
+    train(schedule, setup, Recorder().reporter, minutes_pass())
     _, recipe = load_checkpoint(out)
     assert "10 minutes, 10 steps" in recipe.training
 
@@ -150,65 +160,73 @@ def test_a_training_by_the_clock_goes_on_with_the_time_it_has_left(data, tmp_pat
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
     outs = [tmp_path / f"{name}.safetensors" for name in "abc"]
     for out, seed in zip(outs, (1, 1, 2), strict=True):
-        train(replace(TINY, steps=3, seed=seed), Place(data, out, workers=0), Told().teller)
+        train(
+            replace(TINY, steps=3, seed=seed),
+            TrainingSetup(data, out, workers=0),
+            Recorder().reporter,
+        )
     first, again, other = map(weights, outs)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-def test_going_on_with_another_schedule_is_refused(data, tmp_path):
-    place = Place(data, tmp_path / "a.safetensors", resume=True, workers=0)
-    train(replace(TINY, steps=1), place, Told().teller)
+def test_resuming_with_another_schedule_is_refused(data, tmp_path):
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", resume=True, workers=0)
+    train(replace(TINY, steps=1), setup, Recorder().reporter)
     with pytest.raises(AdapterError, match="trained with steps 1, now asked for 2"):
-        train(replace(TINY, steps=2), place, Told().teller)
+        train(replace(TINY, steps=2), setup, Recorder().reporter)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"licence": "MIT"}, "trained with licence None, now asked for MIT"),
-        ({"start": Path("w.safetensors")}, "trained with init None, now asked for w.safetensors"),
+        ({"init": Path("w.safetensors")}, "trained with init None, now asked for w.safetensors"),
     ],
 )
-def test_going_on_under_other_conditions_is_refused(data, tmp_path, change, reason):
-    place = Place(data, tmp_path / "a.safetensors", resume=True, workers=0)
-    train(replace(TINY, steps=1), place, Told().teller)
+def test_resuming_with_other_scans_weights_or_licence_is_refused(data, tmp_path, change, reason):
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", resume=True, workers=0)
+    train(replace(TINY, steps=1), setup, Recorder().reporter)
     with pytest.raises(AdapterError, match=reason):
-        train(replace(TINY, steps=1), replace(place, **change), Told().teller)
+        train(replace(TINY, steps=1), replace(setup, **change), Recorder().reporter)
     (data / "CT_STS_001.npz").unlink()
     with pytest.raises(AdapterError, match="trained with scans"):
-        train(replace(TINY, steps=1), place, Told().teller)
+        train(replace(TINY, steps=1), setup, Recorder().reporter)
 
 
-def test_a_training_is_not_written_over(data, tmp_path):
-    place = Place(data, tmp_path / "a.safetensors", workers=0)
-    train(replace(TINY, steps=3), place, Told().teller)
-    with pytest.raises(AdapterError, match="a training has begun here; go on with --resume"):
-        train(replace(TINY, steps=3), place, Told().teller)
-    told, before = Told(), rows(place.out.with_suffix(".tune.csv"))
-    train(replace(TINY, steps=3), replace(place, resume=True), told.teller)
-    assert told.lines[-1] == "the budget was used up before: nothing to do"
-    assert rows(place.out.with_suffix(".tune.csv")) == before
+def test_a_training_is_not_overwritten(data, tmp_path):
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
+    train(replace(TINY, steps=3), setup, Recorder().reporter)
+    with pytest.raises(AdapterError, match="a training exists; continue it with --resume"):
+        train(replace(TINY, steps=3), setup, Recorder().reporter)
+    recorder, before = Recorder(), rows(setup.out.with_suffix(".tune.csv"))
+    train(replace(TINY, steps=3), replace(setup, resume=True), recorder.reporter)
+    assert recorder.lines[-1] == "the budget is already used: nothing to do"
+    assert rows(setup.out.with_suffix(".tune.csv")) == before
 
 
-def test_logs_of_a_training_without_a_state_are_not_gone_on_with(data, tmp_path):
-    out, told = tmp_path / "a.safetensors", Told()
+def test_logs_of_a_training_without_a_state_are_removed(data, tmp_path):
+    out, recorder = tmp_path / "a.safetensors", Recorder()
     out.with_suffix(".log.csv").write_text("step\n99\n")
-    train(replace(TINY, steps=3), Place(data, out, resume=True, workers=0), told.teller)
-    assert any("no such training, beginning anew" in line for line in told.lines)
+    train(
+        replace(TINY, steps=3), TrainingSetup(data, out, resume=True, workers=0), recorder.reporter
+    )
+    assert any("no state to resume, starting a new training" in line for line in recorder.lines)
     assert [row["step"] for row in rows(out.with_suffix(".log.csv"))] == ["3"]
 
 
-def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(data, tmp_path, monkeypatch):
-    def break_off(done, step, loss):
+def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_its_files(
+    data, tmp_path, monkeypatch
+):
+    def make_the_loss_nan(done, step, loss):
         if step == 5:
-            nothing = lambda trainer, values: torch.full(values.shape, torch.nan)  # noqa: E731
-            monkeypatch.setattr(Trainer, "_moved", nothing)
+            nans = lambda trainer, values: torch.full(values.shape, torch.nan)  # noqa: E731
+            monkeypatch.setattr(Trainer, "_to_device", nans)
 
-    place = Place(data, tmp_path / "a.safetensors", workers=0)
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     with pytest.raises(AdapterError, match="the loss is nan after 5 steps"):
-        train(TINY, place, Teller(Told().lines.append, break_off), minutes_pass())
-    assert all(torch.isfinite(tensor).all() for tensor in weights(place.out).values())
+        train(TINY, setup, Reporter(Recorder().lines.append, make_the_loss_nan), minutes_pass())
+    assert all(torch.isfinite(tensor).all() for tensor in weights(setup.out).values())
 
 
 @pytest.mark.parametrize(
@@ -222,25 +240,27 @@ def test_a_loss_that_is_no_number_ends_the_training_and_spoils_nothing(data, tmp
         ({"left_out": ("CT-ST",)}, "no file begins with CT-ST: cannot be left out"),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(data, tmp_path, change, reason):
-    place = Place(data, tmp_path / "a.safetensors", workers=0)
+def test_an_impossible_schedule_is_refused(data, tmp_path, change, reason):
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
     with pytest.raises(AdapterError, match=reason):
-        train(replace(TINY, **change), place, Told().teller)
+        train(replace(TINY, **change), setup, Recorder().reporter)
 
 
-def test_places_that_cannot_be_are_refused(data, tmp_path):
+def test_impossible_files_are_refused(data, tmp_path):
     with pytest.raises(AdapterError, match="expected a folder with .npz cases, found none"):
-        train(TINY, Place(tmp_path / "typo", tmp_path / "a.safetensors"), Told().teller)
+        train(
+            TINY, TrainingSetup(tmp_path / "typo", tmp_path / "a.safetensors"), Recorder().reporter
+        )
     with pytest.raises(AdapterError, match="expected the name of a file ending in .safetensors"):
-        train(TINY, Place(data, tmp_path / "mine.v1"), Told().teller)
+        train(TINY, TrainingSetup(data, tmp_path / "mine.v1"), Recorder().reporter)
 
 
-def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path):
+def test_initial_weights_pass_on_their_licence_and_history(data, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    place = Place(data, first, workers=0, licence="CC-BY-SA-4.0")
-    train(replace(TINY, steps=2), place, Told().teller)
-    start = Place(data, second, start=first, workers=0)
-    train(replace(TINY, steps=1, learning_rate=0.0, weight_decay=0.0), start, Told().teller)
+    setup = TrainingSetup(data, first, workers=0, licence="CC-BY-SA-4.0")
+    train(replace(TINY, steps=2), setup, Recorder().reporter)
+    warm = TrainingSetup(data, second, init=first, workers=0)
+    train(replace(TINY, steps=1, learning_rate=0.0, weight_decay=0.0), warm, Recorder().reporter)
     before, after = weights(first), weights(second)
     assert all(torch.allclose(before[key], after[key], atol=1e-3) for key in before)
     _, recipe = load_checkpoint(second)
@@ -248,38 +268,38 @@ def test_weights_to_begin_with_pass_on_their_licence_and_history(data, tmp_path)
     assert "after" in recipe.training
     assert "2 steps" in recipe.training
     assert recipe.licence == "CC-BY-SA-4.0"
-    freed = replace(start, out=tmp_path / "third.safetensors", licence="MIT")
+    relicensed = replace(warm, out=tmp_path / "third.safetensors", licence="MIT")
     with pytest.raises(AdapterError, match="licence CC-BY-SA-4.0 passes to what is trained"):
-        train(TINY, freed, Told().teller)
+        train(TINY, relicensed, Recorder().reporter)
 
 
-def test_the_budget_is_steps_where_given_else_minutes():
-    assert share_done(Schedule(minutes=10), 700, 5.0) == 0.5
-    assert share_done(Schedule(minutes=10, steps=1000), 700, 5.0) == 0.7
+def test_the_budget_is_steps_if_given_else_minutes():
+    assert fraction_done(Schedule(minutes=10), 700, 5.0) == 0.5
+    assert fraction_done(Schedule(minutes=10, steps=1000), 700, 5.0) == 0.7
 
 
-def test_options_become_a_schedule_and_a_place(tmp_path):
+def test_options_become_a_schedule_and_a_setup(tmp_path):
     options = ["--data", str(tmp_path), "--out", "o.safetensors", "--device", "cpu"]
-    given = parser("train").parse_args(
-        [*options, "--phases", "0.36:64:32,1:96:16", "--scenes", "0.5", "--steps", "9"]
+    arguments = parser("train").parse_args(
+        [*options, "--phases", "0.36:64:32,1:96:16", "--share-generated", "0.5", "--steps", "9"]
     )
-    schedule = schedule_of(given)
+    schedule = schedule_of(arguments)
     assert schedule.phases == (Phase(0.36, 64, 32), Phase(1.0, 96, 16))
     assert (schedule.share_generated, schedule.steps) == (0.5, 9)
-    assert place_of(given).device == "cpu"
+    assert setup_of(arguments).device == "cpu"
     assert schedule.left_out == Schedule().left_out
     more = parser("train").parse_args([*options, "--leave-out", "CT_X,US_DeepRegTRUS"])
     assert schedule_of(more).left_out == ("US_DeepRegTRUS", "MR_OpenMS", "CT_X")
-    named = [*options, "--leave-out", "", "--hold", "STS_001,STS_002", "--licence", "MIT"]
-    given = parser("train").parse_args([*named, "--measure", "5"])
-    assert (schedule_of(given).left_out, schedule_of(given).evaluate_minutes) == ((), 5)
-    assert schedule_of(given).held == ("STS_001", "STS_002")
-    assert place_of(given).licence == "MIT"
+    named = [*options, "--leave-out", "", "--tune-patients", "STS_001,STS_002", "--licence", "MIT"]
+    arguments = parser("train").parse_args([*named, "--tune-every", "5"])
+    assert (schedule_of(arguments).left_out, schedule_of(arguments).tune_every_minutes) == ((), 5)
+    assert schedule_of(arguments).tune_patients == ("STS_001", "STS_002")
+    assert setup_of(arguments).licence == "MIT"
     paper = schedule_of(parser("train").parse_args([*options, "--config", "paper"]))
-    assert paper.phases == phases(USUAL_PHASES["paper"]) == (Phase(1.0, 192, 2),)
+    assert paper.phases == parse_phases(DEFAULT_PHASES["paper"]) == (Phase(1.0, 192, 2),)
 
 
-def test_segbench_train_hands_its_options_to_the_adapter():
+def test_segbench_train_passes_its_options_to_the_adapter():
     shown = CliRunner().invoke(cli, ["train", "ours", "--help"])
     assert shown.exit_code == 0
     assert "usage: segbench train ours" in shown.output
@@ -290,15 +310,15 @@ def test_segbench_train_hands_its_options_to_the_adapter():
     ("name", "reason"),
     [("empty", "empty: has no training"), ("oures", "did you mean 'ours'")],
 )
-def test_what_cannot_be_trained_is_refused_with_a_reason(name, reason):
+def test_an_adapter_without_training_is_refused_with_a_reason(name, reason):
     shown = CliRunner().invoke(cli, ["train", name])
     assert shown.exit_code == 2
     assert reason in shown.stderr
 
 
-def test_a_state_holds_nothing_that_could_execute(data, tmp_path):
-    place = Place(data, tmp_path / "a.safetensors", workers=0)
-    train(replace(TINY, steps=2), place, Told().teller)
-    state = torch.load(place.state, weights_only=True)
+def test_a_state_loads_without_executing_code(data, tmp_path):
+    setup = TrainingSetup(data, tmp_path / "a.safetensors", workers=0)
+    train(replace(TINY, steps=2), setup, Recorder().reporter)
+    state = torch.load(setup.state, weights_only=True)
     assert json.loads(state["schedule"])["steps"] == 2
     assert state["steps"] == 2

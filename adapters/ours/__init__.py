@@ -1,13 +1,13 @@
-"""``ours``: the paper's Residual Encoder U-Net, prompted by boxes, clicks and its own last answer.
+"""``ours``: the paper's Residual Encoder U-Net, prompted by boxes, clicks and its last output.
 
 Camaret Ndir, Pfefferle and Schirrmeister, *Dynamic Prompt Generation for Interactive 3D Medical
 Image Segmentation Training*, CVPR 2025 workshop on foundation models for 3D biomedical image
-segmentation. What was trained on what, and how good it is: docs/model.md.
+segmentation. Training data and scores: docs/model.md.
 
-Options: ``device`` is ``auto`` (the default: a CUDA device where there is one), ``cpu`` or
-``cuda``; ``weights`` is a checkpoint (default: the one that lies beside this file), whose metadata
-choose the network; the others, on what to do without a box and on replaying the authors'
-submission, are in ``options`` and docs/ours.md.
+Options: ``device`` is ``auto`` (default: a CUDA device if one is available), ``cpu`` or ``cuda``.
+``weights`` is a checkpoint (default: the bundled one); its metadata choose the network. The other
+options, for labels without a box and for reproducing the authors' submission, are in ``options``
+and docs/ours.md.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from segbench.errors import AdapterError
 
-from .options import DEFAULTS, parse
+from .options import DEFAULTS, parse_options
 
 if TYPE_CHECKING:
     from .predictor import Ours
 
-SHIPPED = Path(__file__).resolve().parent / "weights" / "small.safetensors"
-OPTIONS = {"device": "auto", "weights": str(SHIPPED), **DEFAULTS}
+BUNDLED_WEIGHTS = Path(__file__).resolve().parent / "weights" / "small.safetensors"
+OPTIONS = {"device": "auto", "weights": str(BUNDLED_WEIGHTS), **DEFAULTS}
 
 
 def make_adapter(**options: str) -> Ours:
@@ -32,14 +32,14 @@ def make_adapter(**options: str) -> Ours:
     Raises
     ------
     AdapterError
-        For an unknown option or value, a device that is not there, a missing torch, or unusable
-        weights.
+        An option or value is unknown, the device or torch is not available, or the weights are
+        unusable.
     """
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise AdapterError(f"ours: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
-    chosen = {**OPTIONS, **options}
-    choices = parse(chosen)
+    values = {**OPTIONS, **options}
+    parsed = parse_options(values)
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
@@ -47,4 +47,4 @@ def make_adapter(**options: str) -> Ours:
         raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
     from .predictor import Ours
 
-    return Ours(Path(chosen["weights"]), device=chosen["device"], choices=choices)
+    return Ours(Path(values["weights"]), device=values["device"], options=parsed)

@@ -1,10 +1,10 @@
-"""The content-aware crop of the paper (Eq. 12-13): where it lies, and the way into it.
+"""The content-aware crop of the paper (Eq. 12-13): its position, and resizing it to the patch.
 
-A window is cut around a box and resized to the network's patch. Positions are voxel centres: voxel
-``j`` of a window of ``n`` voxels lies at ``(j + 0.5) * patch / n - 0.5`` in the patch. Resizing is
-separable and linear, so each axis is one small matrix; its columns are those voxels of the window
-that lie in the volume. What lies outside counts as zero and is never stored, and at zoom 1 the
-matrices are exact identities. ``resampling`` does the same on a device, and the way back.
+A window around a box is cropped and resized to the network's patch. Positions are voxel centres:
+voxel ``j`` of a window of ``n`` voxels is at ``(j + 0.5) * patch / n - 0.5`` in the patch. Resizing
+is separable and linear, so each axis needs one small matrix; its columns are the voxels of the
+window that are inside the volume. Voxels outside count as zero and are never stored. At zoom 1 the
+matrices are exact identities. ``resampling`` does the same on a device, and the inverse.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from segbench.core import Box, LabelMap, Mask, Voxel
 
 from .intensity import Intensity
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 Region = tuple[slice, ...]
 
-MOST_ZOOM_IN = 4  # a smaller window shows interpolation, not the image
+MAX_ZOOM_IN = 4  # a smaller window shows interpolation, not the image
 
 
 @dataclass(frozen=True)
 class Window:
-    """A cuboid of voxels, a cube at inference; may reach outside the volume."""
+    """A cuboid of voxels, a cube at inference; may extend outside the volume."""
 
     low: Voxel
     size: Voxel
 
-    def inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    def clipped_to_volume(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Return the part of the volume that the window covers."""
-        return self.within(tuple(slice(0, n) for n in shape))
+        return self.clipped_to(tuple(slice(0, n) for n in shape))
 
-    def within(self, region: Region) -> Region:
+    def clipped_to(self, region: Region) -> Region:
         """Return the part of a region of the volume that the window covers."""
         return tuple(
             slice(*(min(max(end, span.start), span.stop) for end in (low, low + size)))
             for low, size, span in zip(self.low, self.size, region)
         )
 
-    def grown(self, factor: float) -> Window:
-        """Return the window with ``factor`` times the edges, round the same middle."""
+    def enlarged(self, factor: float) -> Window:
+        """Return the window with ``factor`` times the edges and the same centre."""
         size = [int(np.ceil(edge * factor)) for edge in self.size]
         low = [(2 * low + edge - n) // 2 for low, edge, n in zip(self.low, self.size, size)]
         return Window(as_voxel(low), as_voxel(size))
 
 
 def default_box(shape: tuple[int, ...], label: int) -> Box:
-    """Return the box of a label for which none was drawn: the central third (Eq. 5).
+    """Return the box of a label without a drawn one: the central third (Eq. 5).
 
-    At least one voxel an axis, for volumes thinner than three slices.
+    It has at least one voxel per axis, for volumes thinner than three slices.
     """
     low = tuple(n // 3 for n in shape)
     high = tuple(max(2 * n // 3, n // 3 + 1) for n in shape)
@@ -65,68 +65,71 @@ def default_box(shape: tuple[int, ...], label: int) -> Box:
 def window_around(box: Box, patch: int, *, zoom_in: bool = False) -> Window:
     """Return the cube of edge ``ceil(zoom * patch)`` centred on ``box`` (Eq. 12-13).
 
-    Boxes are whole voxels, so ``ceil(max((extent + patch / 3) / patch, 1) * patch)`` is taken in
-    integers: no rounding error adds a voxel. With ``zoom_in`` the window of a small box is as
-    tight as that of a large one, 1.5 times the box, instead of the whole patch.
+    Boxes are whole voxels, so ``ceil(max((extent + patch / 3) / patch, 1) * patch)`` is computed
+    in integers: no rounding error adds a voxel. With ``zoom_in`` the window of a small box has
+    1.5 times the edge of the box, as that of a large one, instead of the whole patch.
     """
     extent = max(high - low for low, high in zip(box.low, box.high))
     edge = max(patch, extent + -(-patch // 3))
     if zoom_in and edge == patch:
-        edge = min(max(-(-3 * extent // 2), patch // MOST_ZOOM_IN), patch)
+        edge = min(max(-(-3 * extent // 2), patch // MAX_ZOOM_IN), patch)
     low = as_voxel((low + high - edge) // 2 for low, high in zip(box.low, box.high))
     return Window(low, (edge, edge, edge))
 
 
-def cut_image(
+def crop_image(
     voxels: NDArray[Any], window: Window, patch: int, *, intensity: Intensity, antialias: bool
-) -> Floats:
+) -> FloatArray:
     """Z-score a window of a volume and resize it to the patch, trilinear, zero outside.
 
-    ``antialias`` widens the interpolation kernel by the zoom: plain trilinear interpolation skips
-    voxels above zoom 2, which a patch of 192 hardly ever needs and a small one often.
+    ``antialias`` widens the interpolation kernel by the zoom. Plain trilinear interpolation skips
+    voxels above zoom 2, which is rare with a patch of 192 and frequent with a small one.
     """
-    part = intensity.z_score(voxels[window.inside(voxels.shape)])
+    cropped = intensity.z_score(voxels[window.clipped_to_volume(voxels.shape)])
     for axis, (low, size) in enumerate(zip(window.low, window.size)):
         zoom = size / patch
         centres = (np.arange(patch) + 0.5) * zoom - 0.5
-        weights = linear_weights(centres, size, support=max(zoom, 1.0) if antialias else 1.0)
+        support = max(zoom, 1.0) if antialias else 1.0
+        matrix = linear_interpolation_matrix(centres, size, support=support)
         first = max(-low, 0)
-        part = _along(axis, weights[:, first : first + part.shape[axis]], part)
-    return part
+        cropped = _apply_along_axis(axis, matrix[:, first : first + cropped.shape[axis]], cropped)
+    return cropped
 
 
-def cut_mask(labels: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
-    """Return where ``labels`` is ``label`` on the patch: nearest voxel, False outside."""
+def crop_mask(label_map: LabelMap, window: Window, patch: int, *, label: int) -> Mask:
+    """Return the mask of ``label`` on the patch: nearest neighbour, False outside."""
     mask = np.zeros((patch, patch, patch), dtype=bool)
     sources, targets = [], []
-    for low, size, n in zip(window.low, window.size, labels.shape):
+    for low, size, n in zip(window.low, window.size, label_map.shape):
         nearest = low + ((np.arange(patch) + 0.5) * size / patch).astype(int)
         inside = np.flatnonzero((nearest >= 0) & (nearest < n))
         sources.append(nearest[inside])
         targets.append(inside)
-    mask[np.ix_(*targets)] = labels[np.ix_(*sources)] == label
+    mask[np.ix_(*targets)] = label_map[np.ix_(*sources)] == label
     return mask
 
 
-def linear_weights(centres: NDArray[np.floating[Any]], n: int, *, support: float) -> Floats:
+def linear_interpolation_matrix(
+    centres: NDArray[np.floating[Any]], n: int, *, support: float
+) -> FloatArray:
     """Return the (centres, n) matrix that interpolates n values linearly at ``centres``.
 
-    Each row is a hat of half-width ``support`` and sums to one; beyond the ends the last value
-    holds.
+    Each row is a triangle of half-width ``support`` and sums to one. Centres beyond the ends get
+    the last value.
     """
     clamped = np.clip(centres, 0, n - 1)[:, None]
     hats = np.maximum(1 - np.abs(clamped - np.arange(n)) / support, 0)
-    weights: Floats = (hats / hats.sum(axis=1, keepdims=True)).astype(np.float32)
-    return weights
+    matrix: FloatArray = (hats / hats.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
 
 
-def _along(axis: int, weights: Floats, values: Floats) -> Floats:
+def _apply_along_axis(axis: int, matrix: FloatArray, values: FloatArray) -> FloatArray:
     """Apply a matrix along one axis."""
-    moved = np.tensordot(weights, values, axes=(1, axis))
+    moved = np.tensordot(matrix, values, axes=(1, axis))
     return np.moveaxis(moved, 0, axis)
 
 
 def as_voxel(values: Iterable[int]) -> Voxel:
-    """Return three integers of any kind as a voxel."""
+    """Return three integers of any type as a voxel."""
     z, y, x = values
     return (int(z), int(y), int(x))

@@ -17,7 +17,7 @@ from .crop import Region
 from .resampling import slabs
 
 
-class Slices(Protocol):
+class SlicedLogits(Protocol):
     """Logits over a region of the volume, a few slices at a time."""
 
     @property
@@ -29,11 +29,11 @@ class Slices(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
-    """What the network says of one label: logits inside a region, certainly not it elsewhere."""
+class LabelLogits:
+    """The logits of one label inside a region; outside it the label's probability is zero."""
 
     label: int
-    logits: Slices
+    logits: SlicedLogits
 
     @property
     def region(self) -> Region:
@@ -42,24 +42,28 @@ class Part:
 
 
 def merge(
-    parts: Sequence[Part], shape: tuple[int, ...], device: torch.device, *, mixed: bool = False
+    all_logits: Sequence[LabelLogits],
+    shape: tuple[int, ...],
+    device: torch.device,
+    *,
+    mixed: bool = False,
 ) -> LabelMap:
     """Return argmax over {p_bg, p_1, ..., p_K}, where p_bg is the product of all 1 - p_c.
 
-    Compared as logarithms; equal ones go to the background first, then to the smaller label. With
-    ``mixed`` raw logits stand in for the log-probabilities of the labels, as in the submission.
-    The answer is copied from the device once, when all is done.
+    Log-probabilities are compared; ties go to the background, then to the smaller label. With
+    ``mixed`` raw logits replace the log-probabilities of the labels, as in the submission. The
+    result is copied from the device once, at the end.
     """
-    ordered = sorted(parts, key=lambda part: part.label)
-    kind = smallest_dtype([part.label for part in ordered])
-    labels = torch.zeros(
-        shape, dtype=torch.uint8 if kind is np.uint8 else torch.int32, device=device
+    ordered = sorted(all_logits, key=lambda one: one.label)
+    dtype = smallest_dtype([one.label for one in ordered])
+    segmentation = torch.zeros(
+        shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
     )
     if ordered:
-        for slab in slabs(_union([part.region for part in ordered])[0]):
-            present = [part for part in ordered if _overlap(part.region[0], slab)]
-            _merge_slices(labels, slab, present, mixed)
-    return labels.cpu().numpy().astype(kind, copy=False)
+        for slab in slabs(_bounding_region([one.region for one in ordered])[0]):
+            present = [one for one in ordered if _overlap(one.region[0], slab)]
+            _merge_slices(segmentation, slab, present, mixed)
+    return segmentation.cpu().numpy().astype(dtype, copy=False)
 
 
 def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
@@ -67,36 +71,38 @@ def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
     return np.uint8 if max(labels, default=0) <= np.iinfo(np.uint8).max else np.uint16
 
 
-def _merge_slices(labels: Tensor, slab: slice, parts: Sequence[Part], mixed: bool) -> None:
-    """Decide a few slices, in the box of the plane that holds all regions."""
-    if not parts:  # between two windows
+def _merge_slices(
+    segmentation: Tensor, slab: slice, all_logits: Sequence[LabelLogits], mixed: bool
+) -> None:
+    """Merge a few slices, within the bounding rectangle of all regions."""
+    if not all_logits:  # between two windows
         return
-    if len(parts) == 1 and not mixed:  # p > 1 - p: nothing to compare with
-        (part,) = parts
-        span = _common(part.region[0], slab)
-        labels[(span, *part.region[1:])] = (part.logits.slices(span) > 0) * part.label
+    if len(all_logits) == 1 and not mixed:  # p > 1 - p: nothing to compare with
+        (one,) = all_logits
+        span = _intersection(one.region[0], slab)
+        segmentation[(span, *one.region[1:])] = (one.logits.slices(span) > 0) * one.label
         return
-    union = (slab, *_union([part.region for part in parts])[1:])
-    inside = labels[union]
-    background = torch.zeros(inside.shape, device=labels.device)
-    best = torch.full(inside.shape, -torch.inf, device=labels.device)
-    for part in parts:
-        span = _common(part.region[0], slab)
-        logits = part.logits.slices(span)
-        here = _relative((span, *part.region[1:]), union)
+    union = (slab, *_bounding_region([one.region for one in all_logits])[1:])
+    inside = segmentation[union]
+    background = torch.zeros(inside.shape, device=segmentation.device)
+    best = torch.full(inside.shape, -torch.inf, device=segmentation.device)
+    for one in all_logits:
+        span = _intersection(one.region[0], slab)
+        logits = one.logits.slices(span)
+        here = _relative((span, *one.region[1:]), union)
         background[here] -= F.softplus(logits)
         score = logits if mixed else -F.softplus(-logits)
-        inside[here] = torch.where(score > best[here], part.label, inside[here])
+        inside[here] = torch.where(score > best[here], one.label, inside[here])
         best[here] = torch.maximum(best[here], score)
     inside *= best > background
 
 
-def _common(span: slice, other: slice) -> slice:
+def _intersection(span: slice, other: slice) -> slice:
     return slice(max(span.start, other.start), min(span.stop, other.stop))
 
 
 def _overlap(span: slice, other: slice) -> bool:
-    common = _common(span, other)
+    common = _intersection(span, other)
     return bool(common.start < common.stop)
 
 
@@ -106,8 +112,8 @@ def _relative(region: Region, whole: Region) -> Region:
     )
 
 
-def _union(regions: Sequence[Region]) -> Region:
-    """Return the smallest box that holds all regions."""
+def _bounding_region(regions: Sequence[Region]) -> Region:
+    """Return the smallest region that contains all regions."""
     return tuple(
         slice(min(span.start for span in spans), max(span.stop for span in spans))
         for spans in zip(*regions)

@@ -1,9 +1,9 @@
-"""The Residual Encoder U-Net of the paper (section 2.1), lean, with the library's parameter names.
+"""The Residual Encoder U-Net of the paper (section 2.1), with the library's parameter names.
 
-The layers carry the names of ``dynamic_network_architectures.ResidualEncoderUNet``, from which
+The layers have the names of ``dynamic_network_architectures.ResidualEncoderUNet``, with which
 nnInteractive and the paper's model were trained. That library stores every tensor two to four
-times, under aliases; here each has one, canonical key (paper configuration: 264 tensors, 956 keys
-in the library). ``canonical_state`` and ``library_state`` translate.
+times, under aliases. Here each tensor has one canonical key (paper configuration: 264 tensors, 956
+keys in the library). ``canonical_state`` and ``library_state`` convert between the two.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GROUPS = 8  # of the norm "group"; the paper names GroupNorm but not its number 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of a network: one entry of ``features`` and ``blocks`` a stage."""
+    """The size of a network: one entry of ``features`` and ``blocks`` per stage."""
 
     features: tuple[int, ...]
     blocks: tuple[int, ...]
@@ -45,11 +45,11 @@ CONFIGS = {
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:
-    """Return the affine norm ``kind``; instance norm is group norm with a group a channel.
+    """Return the affine norm ``kind``; instance norm is group norm with one group per channel.
 
-    Written so, instance norm takes two thirds of the time of ``InstanceNorm3d`` on a CPU. The
-    parameters of both norms have the same names and shapes: only the configuration tells them
-    apart, which is why a checkpoint must state its norm.
+    This takes two thirds of the time of ``InstanceNorm3d`` on a CPU. The parameters of both norms
+    have the same names and shapes and only the configuration differs, so a checkpoint must state
+    its norm.
     """
     if kind not in NORMS:
         raise ValueError(f"norm {kind!r}: expected one of {', '.join(NORMS)}")
@@ -75,7 +75,7 @@ class ConvNorm(nn.Module):
 
 
 def activate(x: Tensor) -> Tensor:
-    """Apply the leaky rectifier in place."""
+    """Apply the leaky ReLU in place."""
     return F.leaky_relu(x, NEGATIVE_SLOPE, inplace=True)
 
 
@@ -92,7 +92,7 @@ class ConvStack(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Eq. 1: F(x) = x + B(x), B two convolutions; x is pooled and projected when shapes differ."""
+    """Eq. 1: F(x) = x + B(x), B two convolutions; x is pooled and projected if shapes differ."""
 
     def __init__(self, channels: tuple[int, int], norm: str, *, stride: int) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class EncoderStage(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The stem and the stages; answers with the features of every stage, finest first."""
+    """The stem and the stages; returns the features of every stage, finest first."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return one feature map a stage."""
+        """Return one feature map per stage."""
         features = [self.stem(x)]
         for stage in self.stages:
             features.append(stage(features[-1]))
@@ -150,10 +150,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Transposed convolutions up, one convolution a stage, one output head a stage.
+    """Transposed convolutions up, one convolution and one output head per stage.
 
-    Inference uses the last head only, as the paper does; training may supervise the others too
-    (``outputs``). They exist in any case because the pretrained weights carry them.
+    Inference uses the last head only, as in the paper; training may supervise the others too
+    (``outputs``). They always exist, because the pretrained weights contain them.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -176,10 +176,10 @@ class Decoder(nn.Module):
         """Return the logits of the last ``heads`` heads, finest first, each half as fine."""
         *skips, x = features
         logits = []
-        for place, skip in enumerate(skips[::-1]):
-            x = self.stages[place](torch.cat((self.transpconvs[place](x), skip), dim=1))
-            if place >= len(skips) - heads:
-                logits.append(self.seg_layers[place](x))
+        for stage, skip in enumerate(skips[::-1]):
+            x = self.stages[stage](torch.cat((self.transpconvs[stage](x), skip), dim=1))
+            if stage >= len(skips) - heads:
+                logits.append(self.seg_layers[stage](x))
         return logits[::-1]
 
 
@@ -226,7 +226,7 @@ def library_state(state: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _names(key: str) -> list[str]:
-    """Return all names the library has for one tensor, the canonical one first."""
+    """Return all names of one tensor in the library, the canonical one first."""
     names = [key]
     match = _CONV_OR_NORM.search(key)
     if match:

@@ -1,8 +1,8 @@
 """The network's input: the image and the prompts as eight channels, in the weights' order.
 
-The order is that of nnInteractive's weights, from which the paper starts: image, previous
-segmentation, box, negative box, positive clicks, negative clicks, and two scribble channels.
-Negative boxes and scribbles do not exist in the challenge and stay zero.
+The order is that of nnInteractive's weights, with which the paper's training starts: image,
+previous segmentation, box, negative box, positive clicks, negative clicks, and two scribble
+channels. The challenge has no negative boxes and no scribbles: these channels are zero.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE = 0, 1, 2, 4, 5
 
 
 def draw_box(channels: NDArray[Any], box: Box, window: Window) -> None:
-    """Fill the box: every patch voxel whose centre lies in it, and at least one an axis."""
+    """Fill the box: every patch voxel whose centre is inside, and at least one per axis."""
     patch = channels.shape[1]
     sides = zip(box.low, box.high, window.low, window.size)
     z, y, x = (_span(low, high, start, patch / size) for low, high, start, size in sides)
@@ -34,7 +34,7 @@ def draw_clicks(
 ) -> None:
     """Draw each click as a ball of ``radius`` patch voxels (Eq. 3-4).
 
-    What a ball has outside the patch is cut off; a click far outside the window draws nothing.
+    Balls are clipped to the patch; a click far outside the window draws nothing.
     """
     for click in clicks:
         centre = patch_position(click, window, channels.shape[1])
@@ -42,14 +42,14 @@ def draw_clicks(
 
 
 def patch_position(click: Click, window: Window, patch: int) -> NDArray[np.float64]:
-    """Return where the centre of the clicked voxel lies in the patch, in patch voxels."""
+    """Return the position of the clicked voxel's centre in the patch, in patch voxels."""
     low, size = np.array(window.low), np.array(window.size)
     position: NDArray[np.float64] = (np.array(click.at) + 0.5 - low) * patch / size - 0.5
     return position
 
 
 def draw_ball(channel: NDArray[Any], centre: NDArray[np.float64], radius: float) -> None:
-    """Set to 1 every voxel at most ``radius`` from ``centre``; touches only its neighbourhood."""
+    """Set to 1 every voxel at most ``radius`` from ``centre``; writes only to its neighbourhood."""
     low = np.clip(np.floor(centre - radius).astype(int), 0, channel.shape)
     high = np.clip(np.ceil(centre + radius).astype(int) + 1, 0, channel.shape)
     offsets = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high))]
@@ -60,17 +60,17 @@ def draw_ball(channel: NDArray[Any], centre: NDArray[np.float64], radius: float)
 def ball_radius(patch: int) -> float:
     """Return the click radius for a patch: 4 voxels at 192, in proportion below, at least 2.
 
-    In proportion, because a ball should mark the same part of the object; at least 2, because a
-    single voxel is lost in the first strided convolution.
+    In proportion, so that a ball marks the same part of the object. At least 2, because a single
+    voxel is lost in the first strided convolution.
     """
     return max(4 * patch / 192, 2.0)
 
 
 def _span(low: int, high: int, start: int, scale: float) -> slice:
-    """Return the patch voxels of one axis whose centres lie in ``low <= voxel < high``."""
+    """Return the patch voxels of one axis whose centres are in ``low <= voxel < high``."""
     first = int(np.ceil((low - start) * scale - 0.5))
     last = int(np.ceil((high - start) * scale - 0.5))
-    if last <= first:  # thinner than a patch voxel: the one that holds its middle
+    if last <= first:  # thinner than a patch voxel: the one at its centre
         first = int(np.floor(((low + high) / 2 - start) * scale))
         last = first + 1
     return slice(max(first, 0), max(last, 0))

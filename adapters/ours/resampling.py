@@ -1,7 +1,7 @@
-"""The way into a patch and back, on the device that runs the network.
+"""Resampling of windows to patches and back, on the device that runs the network.
 
-Volumes are walked in slabs of slices, so that no float array of a whole volume ever exists, and
-nothing here makes the host wait for the device.
+Volumes are processed in slabs of slices, so that no float array of a whole volume ever exists.
+Nothing here synchronises with the device.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .crop import Floats, Region, Window, linear_weights
+from .crop import FloatArray, Region, Window, linear_interpolation_matrix
 from .intensity import EPSILON, Intensity
 
-SLAB = 16  # slices that are floats at a time
+SLAB_SLICES = 16  # converted to float at a time
 
 
-def uploaded(values: NDArray[Any], device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device; shared with it on a processor, if torch can."""
+def to_device(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device; on the CPU it shares memory if possible."""
     if values.dtype.itemsize > 8:
         values = values.astype(np.float64)
     if not (values.flags.writeable and values.flags.c_contiguous and values.dtype.isnative):
@@ -30,12 +30,12 @@ def uploaded(values: NDArray[Any], device: torch.device) -> Tensor:
 
 
 def slabs(span: slice) -> Iterator[slice]:
-    """Split a span of slices into short ones."""
-    for start in range(span.start, span.stop, SLAB):
-        yield slice(start, min(start + SLAB, span.stop))
+    """Split a span of slices into slabs."""
+    for start in range(span.start, span.stop, SLAB_SLICES):
+        yield slice(start, min(start + SLAB_SLICES, span.stop))
 
 
-def cut(
+def crop_to_patch(
     volume: Tensor,
     window: Window,
     patch: int,
@@ -46,12 +46,12 @@ def cut(
 ) -> Tensor:
     """Z-score a window and resize it to the (patch, patch, patch), zero outside ``region``.
 
-    What `crop.cut_image` does for training, where no device is at hand.
+    ``crop.crop_image`` is the NumPy version for training.
     """
-    covered = window.within(region)
+    covered = window.clipped_to(region)
     along_z, *plane = (
-        uploaded(matrix, volume.device)
-        for matrix in image_weights(window, covered, patch, antialias=antialias)
+        to_device(matrix, volume.device)
+        for matrix in volume_to_patch_matrices(window, covered, patch, antialias=antialias)
     )
     resized = torch.zeros((patch, patch**2), device=volume.device)
     for slab in slabs(covered[0]):
@@ -61,26 +61,27 @@ def cut(
     return resized.reshape(patch, patch, patch)
 
 
-def image_weights(
+def volume_to_patch_matrices(
     window: Window, covered: Region, patch: int, *, antialias: bool
-) -> Iterator[Floats]:
+) -> Iterator[FloatArray]:
     """Yield for each axis the matrix from the covered voxels of a window to the patch."""
     for low, size, span in zip(window.low, window.size, covered):
         zoom = size / patch
         centres = (np.arange(patch) + 0.5) * zoom - 0.5
-        weights = linear_weights(centres, size, support=max(zoom, 1.0) if antialias else 1.0)
-        yield weights[:, span.start - low : span.stop - low]
+        support = max(zoom, 1.0) if antialias else 1.0
+        matrix = linear_interpolation_matrix(centres, size, support=support)
+        yield matrix[:, span.start - low : span.stop - low]
 
 
-class Pasted:
-    """Values on a patch as seen from the voxels of its window, a few slices at a time."""
+class PatchOnVolume:
+    """Values on a patch, resampled to the voxels of its window, a few slices at a time."""
 
     def __init__(self, values: Tensor, window: Window, region: Region) -> None:
-        self.region = window.within(region)
+        self.region = window.clipped_to(region)
         self._values = values
         self._along_z, *self._plane = (
-            uploaded(matrix, values.device)
-            for matrix in answer_weights(window, self.region, values.shape[0])
+            to_device(matrix, values.device)
+            for matrix in patch_to_volume_matrices(window, self.region, values.shape[0])
         )
 
     def slices(self, span: slice) -> Tensor:
@@ -93,11 +94,11 @@ class Pasted:
         )
 
 
-def answer_weights(window: Window, covered: Region, patch: int) -> Iterator[Floats]:
+def patch_to_volume_matrices(window: Window, covered: Region, patch: int) -> Iterator[FloatArray]:
     """Yield for each axis the matrix from the patch to the covered voxels of a window."""
     for low, size, span in zip(window.low, window.size, covered):
         centres = (np.arange(span.start, span.stop) - low + 0.5) * patch / size - 0.5
-        yield linear_weights(centres, patch, support=1.0)
+        yield linear_interpolation_matrix(centres, patch, support=1.0)
 
 
 def _in_plane(slices: Tensor, plane: list[Tensor]) -> Tensor:
@@ -106,10 +107,5 @@ def _in_plane(slices: Tensor, plane: list[Tensor]) -> Tensor:
     return along_y @ slices @ along_x.T
 
 
-def _z_score(part: Tensor, intensity: Intensity) -> Tensor:
-    values = (
-        torch.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
-        if part.is_floating_point()
-        else part
-    )
-    return (values.float() - intensity.mean) / float(np.float32(intensity.deviation + EPSILON))
+def _z_score(voxels: Tensor, intensity: Intensity) -> Tensor:
+    return (voxels.float() - intensity.mean) / float(np.float32(intensity.deviation + EPSILON))

@@ -1,7 +1,7 @@
-"""The geometry of the authors' submission, one bug a switch.
+"""The geometry of the authors' submission, with one switch per bug.
 
-Written from a description of what it does, for the effect of each bug to be measured; the names
-are those of `options.BUGS`. Without any bug this is the paper's geometry.
+Reimplemented from a description of its behaviour, to measure the effect of each bug. The names
+are those of ``options.BUGS``. Without any bug this is the paper's geometry.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from segbench.core import Box, Click, Interactions
 from segbench.errors import AdapterError
 
 from .crop import Region, Window, as_voxel, default_box, window_around
-from .following import enclosing
 from .prompts import NEGATIVE, POSITIVE, draw_ball, patch_position
+from .without_box import enclosing_box
 
 Bugs = Collection[str]
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where a boxed label is looked at, and where its clicks and its answer are believed to be."""
+class CropFrame:
+    """A box, the window that is cropped, and the window assumed for clicks and output.
+
+    The two windows differ only with ``pasted_at_origin``.
+    """
 
     box: Box
     window: Window
-    believed: Window
+    assumed_window: Window
 
 
-def frame_of(
+def crop_frame(
     box: Box,
     clicks: Sequence[Click],
     patch: int,
@@ -42,41 +45,41 @@ def frame_of(
     region: Region,
     bugs: Bugs,
     zoom_in: bool,
-) -> Frame:
-    """Lay the window round a box and, where clicks are not to be lost, round them too."""
+) -> CropFrame:
+    """Return the window around a box; without ``fixed_crop`` it includes the clicks, too."""
     if "closed_boxes" in bugs:
         box = replace(box, high=as_voxel(n - 1 for n in box.high))
     window = window_around(box, patch, zoom_in=zoom_in)
-    if "fixed_crop" not in bugs and not all(shows(window, click) for click in clicks):
-        window = window_around(enclosing(box, clicks), patch)
+    if "fixed_crop" not in bugs and not all(contains(window, click) for click in clicks):
+        window = window_around(enclosing_box(box, clicks), patch)
     if "rounded_centre" in bugs:
         window = replace(window, low=_rounded_low(box, window, region))
-    believed = window
-    if "pasted_at_origin" in bugs and window.within(region) == _spans(window):
-        believed = Window(as_voxel(span.start for span in region), (patch, patch, patch))
-    return Frame(box, window, believed)
+    assumed_window = window
+    if "pasted_at_origin" in bugs and window.clipped_to(region) == _spans(window):
+        assumed_window = Window(as_voxel(span.start for span in region), (patch, patch, patch))
+    return CropFrame(box, window, assumed_window)
 
 
-def shows(window: Window, click: Click) -> bool:
-    """Whether a click lies in a window."""
+def contains(window: Window, click: Click) -> bool:
+    """Whether a click is inside a window."""
     return all(low <= at < low + n for at, low, n in zip(click.at, window.low, window.size))
 
 
-def default_box_of(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
-    """Return the box of a label for which none was drawn; None if it gets none."""
+def default_box_for(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
+    """Return the default box of a label without a drawn one; None if it gets none."""
     if "one_default_box" in bugs and label != labels[0]:
         return None
     box = default_box(tuple(span.stop - span.start for span in region), label)
     low, high = (
         as_voxel(n + span.start for n, span in zip(ends, region)) for ends in (box.low, box.high)
     )
-    # the submission's default box has no plane to lose
+    # the submission's default box does not lose its last planes
     kept = as_voxel(n + ("closed_boxes" in bugs) for n in high)
     return Box(label, low, kept, drawn_at=box.drawn_at + region[0].start)
 
 
-def drawn_box(box: Box, region: Region, bugs: Bugs) -> Box | None:
-    """Return the part of a box that reaches the box channel; None for nothing."""
+def box_to_draw(box: Box, region: Region, bugs: Bugs) -> Box | None:
+    """Return the part of a box that the submission draws; None if that is empty."""
     low, high = box.low, box.high
     if "negative_slices" in bugs:
         spans = [
@@ -90,31 +93,31 @@ def drawn_box(box: Box, region: Region, bugs: Bugs) -> Box | None:
     return replace(box, low=low, high=high)
 
 
-def draw_said(
-    channels: NDArray[Any], frame: Frame, clicks: Iterable[Click], radius: float, bugs: Bugs
+def draw_clicks_in_frame(
+    channels: NDArray[Any], frame: CropFrame, clicks: Iterable[Click], radius: float, bugs: Bugs
 ) -> None:
-    """Draw a boxed label's clicks where the frame believes them to be."""
+    """Draw a label's clicks at their positions in the assumed window."""
     patch = channels.shape[1]
     if "open_balls" in bugs:
         radius = float(np.nextafter(radius, 0))
     for click in clicks:
-        if "outside_clicks" in bugs and not shows(frame.believed, click):
+        if "outside_clicks" in bugs and not contains(frame.assumed_window, click):
             continue
-        centre = patch_position(click, frame.believed, patch)
-        if "corner_clicks" in bugs:  # scaled by the corner of the voxel
-            centre -= 0.5 * patch / np.array(frame.believed.size) - 0.5
+        centre = patch_position(click, frame.assumed_window, patch)
+        if "corner_clicks" in bugs:
+            centre -= 0.5 * patch / np.array(frame.assumed_window.size) - 0.5
         draw_ball(channels[POSITIVE if click.positive else NEGATIVE], centre, radius)
 
 
-class Filling:
-    """What the submission says of a label that failed: logit 0 everywhere but in one slice."""
+class FailedLabelLogits:
+    """The submission's logits of a label that failed: 0 everywhere except in one slice."""
 
     def __init__(self, region: Region, device: torch.device) -> None:
         self.region = region
         self._device = device
 
     def slices(self, span: slice) -> Tensor:
-        """Return the logits in some slices of the region; its second slice is certain not to be."""
+        """Return the logits in some slices of the region; the second slice has minus infinity."""
         _, y, x = (side.stop - side.start for side in self.region)
         logits = torch.zeros((span.stop - span.start, y, x), device=self._device)
         second = self.region[0].start + 1
@@ -123,13 +126,13 @@ class Filling:
         return logits
 
 
-def refuse_silence(said: Interactions, labels: Sequence[int]) -> None:
-    """End the answer when some label got no click in some round, as the submission does."""
+def refuse_missing_clicks(said: Interactions, labels: Sequence[int]) -> None:
+    """Raise if some label has no click in some round, as the submission does."""
     for step, prompts in enumerate(said.rounds[1:], start=1):
-        silent = sorted(set(labels) - {prompt.label for prompt in prompts})
-        if silent:
+        missing = sorted(set(labels) - {prompt.label for prompt in prompts})
+        if missing:
             raise AdapterError(
-                f"ours: KeyError(None): no click for label {silent[0]} in step {step}"
+                f"ours: KeyError(None): no click for label {missing[0]} in step {step}"
             )
 
 

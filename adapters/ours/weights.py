@@ -1,8 +1,8 @@
 """Checkpoints: safetensors with half-precision tensors under canonical keys.
 
-The metadata hold everything that the tensors do not say: the network's configuration, its norm
-(weights of one norm load without an error into another, and compute something else), the patch,
-the click radius, how the network was trained, and the licence.
+The metadata contain what the tensors do not: the network's configuration, its norm (weights of one
+norm load without an error into a network with another, with wrong outputs), the patch, the click
+radius, a description of the training, and the licence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT = "segbench-ours-1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a checkpoint wants to be used, and where it comes from."""
+    """How to use a checkpoint, and where it comes from."""
 
     config: NetworkConfig
     patch: int
@@ -38,8 +38,8 @@ class Recipe:
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
-    """Write a checkpoint, whole or not at all."""
-    halves = {key: value.detach().half().contiguous() for key, value in state.items()}
+    """Write a checkpoint atomically."""
+    half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(asdict(recipe.config)),
@@ -50,9 +50,9 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> 
         "licence": recipe.licence,
         "training": recipe.training,
     }
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(save(halves, metadata=metadata))
-    unfinished.replace(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(save(half_precision, metadata=metadata))
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
@@ -61,7 +61,7 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     Raises
     ------
     AdapterError
-        The file is missing, is no checkpoint of this format, or does not fit its own metadata.
+        The file is missing, is not a checkpoint of this format, or contradicts its metadata.
     """
     if not path.is_file():
         raise AdapterError(f"ours: no weights at {path}")
@@ -73,12 +73,12 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     except SafetensorError as error:
         raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
     network = ResidualEncoderUNet(recipe.config)
-    fit_state(network, state, path.name)
+    load_weights(network, state, path.name)
     return network.eval(), recipe
 
 
 def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
-    """Parse the metadata of a checkpoint and refuse what cannot be used as it says."""
+    """Parse the metadata of a checkpoint; raise if they are incomplete or inconsistent."""
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "no format")
         raise AdapterError(f"{path.name}: expected a checkpoint in format {FORMAT}, found {found}")
@@ -96,24 +96,29 @@ def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
         )
     if recipe.patch < 1 or recipe.patch % recipe.config.stride:
         stride = recipe.config.stride
-        raise AdapterError(f"{path.name}: expected a patch in steps of {stride}: {recipe.patch}")
+        raise AdapterError(
+            f"{path.name}: expected a patch that is a multiple of {stride}, found {recipe.patch}"
+        )
     return recipe
 
 
-def fit_state(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
-    """Load a state, canonical or with the library's aliases; name what does not fit."""
-    given, wanted = canonical_state(state), network.state_dict()
-    unknown, missing = sorted(given.keys() - wanted.keys()), sorted(wanted.keys() - given.keys())
+def load_weights(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
+    """Load a state, canonical or with the library's aliases; raise if a tensor does not fit."""
+    weights, expected = canonical_state(state), network.state_dict()
+    unknown = sorted(weights.keys() - expected.keys())
+    missing = sorted(expected.keys() - weights.keys())
     if unknown or missing:
         raise AdapterError(
             f"{name}: {len(unknown)} unknown and {len(missing)} missing tensors, "
             f"first {(unknown + missing)[0]}"
         )
-    for key, tensor in given.items():
-        if tensor.shape != wanted[key].shape:
-            expected, found = tuple(wanted[key].shape), tuple(tensor.shape)
-            raise AdapterError(f"{name}: {key}: expected shape {expected}, found {found}")
-    network.load_state_dict(given)
+    for key, tensor in weights.items():
+        shape = tuple(expected[key].shape)
+        if tensor.shape != shape:
+            raise AdapterError(
+                f"{name}: {key}: expected shape {shape}, found {tuple(tensor.shape)}"
+            )
+    network.load_state_dict(weights)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Training of ``ours``: generated scenes, annotated scans, dialogues, the schedule."""
+"""Training of ``ours``: generated scenes, annotated scans, simulated clicks, the schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from segbench.errors import AdapterError
 
 
 def main(arguments: Sequence[str], program: str = "train") -> None:
-    """Train as the arguments of the command line say."""
+    """Train with the arguments of the command line."""
     try:
         from .command import main as train
     except ImportError as error:

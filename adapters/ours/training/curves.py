@@ -1,4 +1,4 @@
-"""The learning curve as a picture, where matplotlib is there."""
+"""The learning curves as a picture, if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def draw_curves(out: Path) -> None:
-    """Draw the training loss and the tune sets' DSC over time beside the checkpoint ``out``."""
+    """Draw the training loss and the tune sets' DSC over time, next to the checkpoint ``out``."""
     log, tune = (_rows(out.with_suffix(suffix)) for suffix in (".log.csv", ".tune.csv"))
     if importlib.util.find_spec("matplotlib") is None or not (log or tune):
         return
@@ -26,7 +26,7 @@ def draw_curves(out: Path) -> None:
         values = [float(row[last]) for row in rows]
         scores.plot(minutes, values, color=line.get_color(), label=name.replace("_", " "))
     scores.set(xlabel="minutes", ylabel="mean DSC on tune patients and scenes")
-    scores.set_title("dashed: at the opening, solid: after all clicks", fontsize="medium")
+    scores.set_title("dashed: first prompt, solid: after all clicks", fontsize="medium")
     if tune:
         scores.legend(fontsize="small")
     figure.savefig(out.with_suffix(".png"), dpi=110)

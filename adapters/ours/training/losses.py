@@ -1,4 +1,4 @@
-"""The loss of the paper (Eq. 14-16), at several resolutions, and with a look at the clicks."""
+"""The loss of the paper (Eq. 14-16) with deep supervision, and a cross-entropy near clicks."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def loss_of(margin: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, list[float]]:
+def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, list[float]]:
     """Return each sample's loss (Eq. 14-16), and the Dice of its thresholded prediction.
 
-    The sign of the Dice term is the authors' code's; the printed one would maximise the loss.
+    The sign of the Dice term is that of the authors' code; the printed one maximises the loss.
     """
-    share, wanted = torch.sigmoid(margin).flatten(1), reference.flatten(1)
-    overlap = soft_dice(share, wanted)
-    entropy = F.binary_cross_entropy_with_logits(margin, reference, reduction="none")
+    probability, target = torch.sigmoid(logits).flatten(1), reference.flatten(1)
+    overlap = soft_dice(probability, target)
+    entropy = F.binary_cross_entropy_with_logits(logits, reference, reduction="none")
     losses = weight * (1 - overlap) + entropy.flatten(1).mean(1)
-    return losses, soft_dice((share > 0.5).float(), wanted).tolist()
+    return losses, soft_dice((probability > 0.5).float(), target).tolist()
 
 
-def soft_dice(share: Tensor, wanted: Tensor) -> Tensor:
+def soft_dice(probability: Tensor, target: Tensor) -> Tensor:
     """Return Eq. 15's overlap of each sample, (batch,)."""
-    total = share.sum(1) + wanted.sum(1)
-    return (2 * (share * wanted).sum(1) + 1e-5) / (total + 1e-5)
+    total = probability.sum(1) + target.sum(1)
+    return (2 * (probability * target).sum(1) + 1e-5) / (total + 1e-5)
 
 
-def deep_loss(
-    margins: Sequence[Tensor], reference: Tensor, *, weights: Sequence[float], dice_weight: float
+def deep_supervision_loss(
+    heads: Sequence[Tensor], reference: Tensor, *, weights: Sequence[float], dice_weight: float
 ) -> tuple[Tensor, list[float]]:
     """Return each sample's weighted mean loss over the heads, finest first, and the finest Dice.
 
-    A coarse head answers to the reference averaged over its voxels. Heads beyond ``weights`` are
-    not trained.
+    The target of a coarse head is the reference, averaged over its voxels. Heads beyond
+    ``weights`` are not trained.
     """
-    total, dice = loss_of(margins[0], reference, dice_weight)
+    total, dice = dice_ce_loss(heads[0], reference, dice_weight)
     total = weights[0] * total
-    for margin, weight in zip(margins[1:], weights[1:]):
-        edge = reference.shape[-1] // margin.shape[-1]
+    for logits, weight in zip(heads[1:], weights[1:]):
+        edge = reference.shape[-1] // logits.shape[-1]
         coarse = F.avg_pool3d(reference[:, None], edge)[:, 0]
-        total = total + weight * loss_of(margin, coarse, dice_weight)[0]
-    return total / sum(weights[: len(margins)]), dice
+        total = total + weight * dice_ce_loss(logits, coarse, dice_weight)[0]
+    return total / sum(weights[: len(heads)]), dice
 
 
-def click_loss(margin: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:
-    """Return each sample's mean cross-entropy near its clicks; 0 where there are none.
+def click_loss(logits: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:
+    """Return each sample's mean cross-entropy near its clicks; 0 without clicks.
 
-    The neighbourhood of a click is a sliver of the patch, so the other terms hardly notice
-    whether the network does as it was told there.
+    The neighbourhood of a click is a small part of the patch, so the other terms hardly depend on
+    whether the network follows the click.
 
     Parameters
     ----------
-    margin, reference, clicked : (batch, z, y, x)
-        Logits, truth in [0, 1], and 1 or more inside the balls that mark clicks.
+    logits, reference, clicked : (batch, z, y, x)
+        Logits, reference in [0, 1], and 1 or more inside the balls that mark clicks.
     """
     near = F.max_pool3d(clicked[:, None], 5, stride=1, padding=2)[:, 0].clamp(max=1)
-    entropy = F.binary_cross_entropy_with_logits(margin, reference, reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(logits, reference, reduction="none")
     return (entropy * near).flatten(1).sum(1) / near.flatten(1).sum(1).clamp_min(1)

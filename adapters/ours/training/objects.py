@@ -1,4 +1,4 @@
-"""Objects of annotated scans, cut out as the adapter will see them."""
+"""Objects of annotated scans, cropped as at inference."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from segbench.errors import AdapterError
 from segbench.finite_image import finite_image
 from segbench.simulator import next_click
 
-from ..crop import Floats, Window, cut_image, cut_mask, window_around
+from ..crop import FloatArray, Window, crop_image, crop_mask, window_around
 from ..intensity import Intensity, occupied_box
 from .scenes import Scene
 
-FEWEST_VOXELS = 60
-ZOOMED_IN = 0.3  # share of crops with a box that show a small object enlarged
-ZOOM_OUT = 1.5  # what one zoom of a search without a box multiplies the window by
+MIN_VOXELS = 60
+ZOOM_IN_PROBABILITY = 0.3  # of a crop with a box that enlarges a small object
+ZOOM_OUT_FACTOR = 1.5  # on the window's edge, per step of the search without a box
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Scan:
 
     name: str
     voxels: NDArray[Any]  # as stored
-    labels: LabelMap
+    label_map: LabelMap
     intensity: Intensity
 
     @property
@@ -44,34 +44,34 @@ class Scan:
 
     @property
     def patient(self) -> str:
-        """Collection and patient, without the modality: the unit that a split must not cut."""
+        """Collection and patient, without the modality: the unit of the split."""
         return f"{self.collection}_{self.name.split('_')[-1]}" if self.collection else self.name
 
     @property
     def group(self) -> str:
-        """Modality and collection: what sampling balances and what is measured apart."""
+        """Modality and collection: the unit of balanced sampling and of the tune sets."""
         return f"{self.name.split('_')[0]}_{self.collection}" if self.collection else ""
 
 
 @dataclass(frozen=True)
-class Target:
-    """One labelled object of a scan and the smallest box that holds it."""
+class ScanObject:
+    """One labelled object of a scan and its bounding box."""
 
     scan: Scan
     box: Box
 
     @cached_property
-    def deepest(self) -> Voxel:
-        """Where the simulated user clicks first when nothing is segmented yet."""
+    def first_click(self) -> Voxel:
+        """The first click of the simulated user on an empty segmentation."""
         part = tuple(slice(low, high) for low, high in zip(self.box.low, self.box.high))
-        wanted = np.ascontiguousarray(self.scan.labels[part] == self.box.label)
-        click = next_click(np.zeros_like(wanted), wanted, label=self.box.label)
-        assert click is not None  # targets are not empty
+        reference = np.ascontiguousarray(self.scan.label_map[part] == self.box.label)
+        click = next_click(np.zeros_like(reference), reference, label=self.box.label)
+        assert click is not None  # objects are not empty
         return _voxel(np.add(click.at, self.box.low))
 
 
 def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
-    """Read every scan of a folder but those whose names start with one of ``left_out``.
+    """Read every scan of a folder, except those whose names start with one of ``left_out``.
 
     Raises
     ------
@@ -85,97 +85,103 @@ def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
 
 
 def read_scan(path: Path) -> Scan:
-    """Read image and labels; boxes are made anew in training."""
+    """Read the image and the label map; training simulates its own boxes."""
     with ChallengeFile(path) as file:
-        voxels, labels = finite_image(file.read("imgs")), file.read("gts")
-    return Scan(path.stem, voxels, labels, Intensity.of(voxels))
+        voxels, label_map = finite_image(file.read("imgs")), file.read("gts")
+    return Scan(path.stem, voxels, label_map, Intensity.of(voxels))
 
 
-def split_by_patient(scans: Sequence[Scan], held: Collection[str]) -> tuple[list[Scan], list[Scan]]:
-    """Split into scans to train on and those of the patients ``held`` to tune on."""
-    unknown = set(held) - {scan.patient for scan in scans}
+def split_by_patient(
+    scans: Sequence[Scan], tune_patients: Collection[str]
+) -> tuple[list[Scan], list[Scan]]:
+    """Split into training scans and the held-out scans of ``tune_patients``."""
+    unknown = set(tune_patients) - {scan.patient for scan in scans}
     if unknown:
         raise AdapterError(f"no scan of {', '.join(sorted(unknown))}: cannot be held out")
-    train = [scan for scan in scans if scan.patient not in held]
-    return train, [scan for scan in scans if scan.patient in held]
+    train = [scan for scan in scans if scan.patient not in tune_patients]
+    return train, [scan for scan in scans if scan.patient in tune_patients]
 
 
-def patients_to_hold(scans: Sequence[Scan], share: float, seed: int) -> list[str]:
-    """Draw a ``share`` of each collection's patients, at least one where there are several.
+def draw_tune_patients(scans: Sequence[Scan], share: float, seed: int) -> list[str]:
+    """Draw a ``share`` of each collection's patients, at least one if there are several.
 
-    Each collection draws on its own, so that one more collection does not change who is held out
-    of the others: weights to begin with have seen only their own side of the split.
+    Each collection is drawn independently, so that one more collection does not change the
+    held-out patients of the others: initial weights were trained on the same side of the split.
     """
-    held: list[str] = []
+    tune_patients: list[str] = []
     for collection in sorted({scan.collection for scan in scans}):
-        members = sorted({scan.patient for scan in scans if scan.collection == collection})
-        count = max(round(share * len(members)), int(len(members) > 1))
+        patients = sorted({scan.patient for scan in scans if scan.collection == collection})
+        count = max(round(share * len(patients)), int(len(patients) > 1))
         rng = np.random.default_rng([seed, *collection.encode()])
-        held += rng.permutation(members)[:count].tolist()
-    return sorted(held)
+        tune_patients += rng.permutation(patients)[:count].tolist()
+    return sorted(tune_patients)
 
 
-def targets_of(scan: Scan) -> list[Target]:
-    """Return the scan's objects that are large enough to learn from."""
-    counts = np.bincount(scan.labels.ravel())
-    labels = [label for label in range(1, len(counts)) if counts[label] >= FEWEST_VOXELS]
-    return [Target(scan, tight_box(scan.labels, label)) for label in labels]
+def objects_of(scan: Scan) -> list[ScanObject]:
+    """Return the scan's objects of at least ``MIN_VOXELS`` voxels."""
+    counts = np.bincount(scan.label_map.ravel())
+    labels = [label for label in range(1, len(counts)) if counts[label] >= MIN_VOXELS]
+    return [ScanObject(scan, tight_box(scan.label_map, label)) for label in labels]
 
 
-def tight_box(labels: LabelMap, label: int) -> Box:
-    """Return the smallest box that holds a label."""
-    spans = occupied_box(labels == label)
+def tight_box(label_map: LabelMap, label: int) -> Box:
+    """Return the bounding box of a label."""
+    spans = occupied_box(label_map == label)
     low, high = (_voxel([getattr(span, end) for span in spans]) for end in ("start", "stop"))
     return Box(label, low, high, drawn_at=(low[0] + high[0]) // 2)
 
 
-def scene_of(target: Target, rng: np.random.Generator, patch: int, *, boxed: bool) -> Scene:
-    """Cut a target out of its scan with a jittered crop rule and change its looks a little."""
-    window = jittered_window(target, rng, patch) if boxed else searching_window(target, rng, patch)
-    scan = target.scan
-    image = cut_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
-    reference = cut_mask(scan.labels, window, patch, label=target.box.label)
+def crop_scene(
+    scan_object: ScanObject, rng: np.random.Generator, patch: int, *, with_box: bool
+) -> Scene:
+    """Crop an object with a jittered window and augment it: flips, axes, intensities."""
+    window = (jittered_window if with_box else search_window)(scan_object, rng, patch)
+    scan = scan_object.scan
+    image = crop_image(scan.voxels, window, patch, intensity=scan.intensity, antialias=True)
+    reference = crop_mask(scan.label_map, window, patch, label=scan_object.box.label)
     axes = rng.permutation(3)
-    flipped = tuple(slice(None, None, int(step)) for step in rng.choice([-1, 1], 3))
-    turned = np.ascontiguousarray(np.transpose(image, axes)[flipped])
+    flips = tuple(slice(None, None, int(step)) for step in rng.choice([-1, 1], 3))
+    flipped_image = np.ascontiguousarray(np.transpose(image, axes)[flips])
     return Scene(
-        _altered(turned, rng), np.ascontiguousarray(np.transpose(reference, axes)[flipped])
+        _augment_intensities(flipped_image, rng),
+        np.ascontiguousarray(np.transpose(reference, axes)[flips]),
     )
 
 
-def jittered_window(target: Target, rng: np.random.Generator, patch: int) -> Window:
-    """Return the crop rule's window, shifted, scaled and stretched a little.
+def jittered_window(scan_object: ScanObject, rng: np.random.Generator, patch: int) -> Window:
+    """Return the window of the crop rule, randomly shifted, scaled and stretched.
 
-    Now and then that of the option ``zoom_in``, so that it can be chosen after the training.
+    Some windows are those of the option ``zoom_in``, so that the option works with the weights.
     """
-    rule = window_around(target.box, patch, zoom_in=bool(rng.random() < ZOOMED_IN))
+    rule = window_around(scan_object.box, patch, zoom_in=bool(rng.random() < ZOOM_IN_PROBABILITY))
     scale = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.07, 3))
     size = np.maximum(np.round(np.array(rule.size) * scale), 2).astype(int)
-    middle = np.add(target.box.low, target.box.high) / 2
-    return _window(middle + rng.uniform(-0.05, 0.05, 3) * size, size)
+    middle = np.add(scan_object.box.low, scan_object.box.high) / 2
+    return _centred_window(middle + rng.uniform(-0.05, 0.05, 3) * size, size)
 
 
-def searching_window(target: Target, rng: np.random.Generator, patch: int) -> Window:
-    """Return a window as a search without a box passes through.
+def search_window(scan_object: ScanObject, rng: np.random.Generator, patch: int) -> Window:
+    """Return a random window of the search without a box.
 
-    It starts at native resolution round the first click, deep inside the object, and zooms out
-    by half while the prediction touches its border, centred on what was found so far.
+    The search starts at native resolution around the first click, deep inside the object. It
+    zooms out by half while the prediction touches the border, centred on the prediction so far.
     """
-    enough = 1.2 * window_around(target.box, patch).size[0]
-    zooms = 1 + max(0, math.ceil(math.log(enough / patch, ZOOM_OUT)))
-    edge = patch * ZOOM_OUT ** int(rng.integers(zooms))
+    enough = 1.2 * window_around(scan_object.box, patch).size[0]
+    zooms = 1 + max(0, math.ceil(math.log(enough / patch, ZOOM_OUT_FACTOR)))
+    edge = patch * ZOOM_OUT_FACTOR ** int(rng.integers(zooms))
     size = np.round(edge * np.exp(rng.normal(0, 0.07, 3))).astype(int)
-    start, end = np.array(target.deepest), np.add(target.box.low, target.box.high) / 2
+    start = np.array(scan_object.first_click)
+    end = np.add(scan_object.box.low, scan_object.box.high) / 2
     middle = start + (end - start) * max(rng.uniform(-1, 1), 0.0)
-    return _window(middle + rng.uniform(-0.07, 0.07, 3) * size, size)
+    return _centred_window(middle + rng.uniform(-0.07, 0.07, 3) * size, size)
 
 
-def _window(middle: NDArray[Any], size: NDArray[Any]) -> Window:
+def _centred_window(middle: NDArray[Any], size: NDArray[Any]) -> Window:
     return Window(_voxel(np.round(middle - size / 2).astype(int)), _voxel(size))
 
 
-def _altered(image: Floats, rng: np.random.Generator) -> Floats:
-    """Bend, invert, rescale and roughen the grey values, each now and then; padding stays zero."""
+def _augment_intensities(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Apply random gamma, inversion, scaling and noise to the intensities; padding stays zero."""
     padding = image == 0
     if rng.random() < 0.3:
         low, high = float(image.min()), float(image.max())
@@ -188,8 +194,8 @@ def _altered(image: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.25:
         noise = rng.standard_normal(image.shape, np.float32)
         image = image + float(rng.uniform(0, 0.3)) * noise
-    altered: Floats = np.where(padding, np.float32(0), image).astype(np.float32)
-    return altered
+    augmented: FloatArray = np.where(padding, np.float32(0), image).astype(np.float32)
+    return augmented
 
 
 def _voxel(values: Iterable[Any]) -> Voxel:

@@ -1,10 +1,9 @@
-"""Weights to begin with: a checkpoint of ours, or nnInteractive's, from which the paper starts.
+"""Initial weights: a checkpoint of ours, or nnInteractive's, as in the paper.
 
 nnInteractive v1.0 is a folder with ``fold_0/checkpoint_final.pth``: a pickled dictionary with the
-tensors (956 keys for 264 tensors) and the plans that say which network they belong to. It is read
-without executing anything but what rebuilds numpy numbers. Its eight input channels are those of
-``prompts``; the three that the challenge never speaks through (negative box, two scribbles) are
-kept and see zeros.
+tensors (956 keys for 264 tensors) and the plans of their network. Reading it executes nothing but
+constructors of NumPy numbers. Its eight input channels are those of ``prompts``; the three that
+the challenge does not use (negative box, two scribbles) are kept and are always zero.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ from torch import Tensor
 from segbench.errors import AdapterError
 
 from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
-from ..weights import fit_state, load_checkpoint
+from ..weights import load_checkpoint, load_weights
 
-FILE = Path("fold_0") / "checkpoint_final.pth"
+CHECKPOINT = Path("fold_0") / "checkpoint_final.pth"
 NNINTERACTIVE_LICENCE = "CC-BY-NC-SA-4.0"  # of its weights, and so of what is trained from them
 NORM_OPS = {"InstanceNorm3d": "instance", "GroupNorm": "group"}
 
 
 @dataclass(frozen=True)
-class Start:
-    """Tensors under canonical keys, and what whoever uses them must be told."""
+class InitialWeights:
+    """Tensors under canonical keys, with their licence and origin."""
 
     state: dict[str, Tensor]
     licence: str
-    origin: str  # half a sentence for the model card
+    origin: str  # part of a sentence for the model card
 
     @property
-    def passes_on(self) -> bool:
-        """Whether the licence binds what is made from the weights (share-alike and the like)."""
+    def licence_is_inherited(self) -> bool:
+        """Whether the licence extends to weights trained from these (share-alike etc.)."""
         return not {"SA", "NC", "ND"}.isdisjoint(self.licence.replace(" ", "-").split("-"))
 
 
-def starting_point(path: Path, config: NetworkConfig) -> Start:
+def load_initial_weights(path: Path, config: NetworkConfig) -> InitialWeights:
     """Read the weights at ``path`` for a network of ``config``.
 
     Parameters
@@ -51,31 +50,33 @@ def starting_point(path: Path, config: NetworkConfig) -> Start:
     path : Path
         A checkpoint of ours (safetensors), nnInteractive's folder, or its ``.pth`` file.
     config : NetworkConfig
-        The network to train; another one in the file is refused, another norm above all: weights
-        of one norm fit the other without an error and mean something else.
+        The network to train. Weights of another one are an error. This includes the norm: weights
+        of one norm load into a network with another, with wrong outputs.
 
     Raises
     ------
     AdapterError
-        Nothing is there, it is unsafe or malformed, or it belongs to another network.
+        The file is missing, unsafe or malformed, or it belongs to another network.
     """
     if path.suffix == ".safetensors":
         network, recipe = load_checkpoint(path)
-        _same_network(path, recipe.config, config)
-        return Start(network.state_dict(), recipe.licence, f"after {recipe.training}")
-    file = path / FILE if path.is_dir() else path
+        _check_same_network(path, recipe.config, config)
+        return InitialWeights(network.state_dict(), recipe.licence, f"after {recipe.training}")
+    file = path / CHECKPOINT if path.is_dir() else path
     if not file.is_file():
-        raise AdapterError(f"no weights at {file}: expected a .pth file or a folder with {FILE}")
-    content = read_safely(file)
-    _same_network(file, stated_config(file, content), config)
-    state = _tensors(file, content, config)
-    return Start(state, NNINTERACTIVE_LICENCE, f"from nnInteractive's {file.name}")
+        raise AdapterError(
+            f"no weights at {file}: expected a .pth file or a folder with {CHECKPOINT}"
+        )
+    content = load_safely(file)
+    _check_same_network(file, config_from_plans(file, content), config)
+    state = _checked_tensors(file, content, config)
+    return InitialWeights(state, NNINTERACTIVE_LICENCE, f"from nnInteractive's {file.name}")
 
 
-def read_safely(file: Path) -> dict[str, Any]:
+def load_safely(file: Path) -> dict[str, Any]:
     """Unpickle a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_safe_globals()):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise AdapterError(
@@ -86,13 +87,15 @@ def read_safely(file: Path) -> dict[str, Any]:
     return content
 
 
-def stated_config(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
-    """Return the network that the checkpoint's plans describe."""
+def config_from_plans(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
+    """Return the network configuration in the checkpoint's plans."""
     try:
-        said = content["init_args"]
-        architecture = _architecture(said["plans"]["configurations"], said["configuration"])
+        init_args = content["init_args"]
+        architecture = _architecture(
+            init_args["plans"]["configurations"], init_args["configuration"]
+        )
         norm = NORM_OPS[architecture["norm_op"].rpartition(".")[2]]
-        _assert_known_parts(file, architecture)
+        _check_architecture(file, architecture)
         first = content["network_weights"]["encoder.stem.convs.0.conv.weight"]
         return NetworkConfig(
             tuple(architecture["features_per_stage"]),
@@ -107,7 +110,7 @@ def stated_config(file: Path, content: Mapping[str, Any]) -> NetworkConfig:
 
 
 def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the network's arguments of a configuration or of the one it inherits from."""
+    """Return the network's arguments in a configuration or in the one it inherits from."""
     for _ in configurations:
         chosen = configurations[name]
         if "architecture" in chosen:
@@ -117,8 +120,8 @@ def _architecture(configurations: Mapping[str, Any], name: str) -> Mapping[str, 
     raise KeyError("architecture")
 
 
-def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
-    """Refuse what would change the result without changing a tensor's name or shape."""
+def _check_architecture(file: Path, architecture: Mapping[str, Any]) -> None:
+    """Raise if a parameter differs that changes no tensor's name or shape."""
     stages = int(architecture["n_stages"])
     expected = {
         "strides": [1] + [2] * (stages - 1),
@@ -126,39 +129,41 @@ def _assert_known_parts(file: Path, architecture: Mapping[str, Any]) -> None:
         "norm_op_kwargs": {"eps": 1e-5, "affine": True},
         "nonlin": "torch.nn.LeakyReLU",
     }
-    for key, wanted in expected.items():
-        if _plain(architecture[key]) != wanted:
-            raise AdapterError(f"{file.name}: {key}: expected {wanted}, found {architecture[key]}")
+    for key, value in expected.items():
+        if _simplified(architecture[key]) != value:
+            raise AdapterError(f"{file.name}: {key}: expected {value}, found {architecture[key]}")
 
 
-def _plain(value: Any) -> Any:
-    """Write [2, 2, 2] as 2: plans may give a stride an axis."""
+def _simplified(value: Any) -> Any:
+    """Return [2, 2, 2] as 2: plans may give a stride per axis."""
     if isinstance(value, (list, tuple)):
         return [v[0] if isinstance(v, (list, tuple)) and len(set(v)) == 1 else v for v in value]
     return value
 
 
-def _same_network(file: Path, found: NetworkConfig, wanted: NetworkConfig) -> None:
+def _check_same_network(file: Path, found: NetworkConfig, expected: NetworkConfig) -> None:
     for key in ("norm", "features", "blocks", "in_channels", "out_channels"):
-        if getattr(found, key) != getattr(wanted, key):
+        if getattr(found, key) != getattr(expected, key):
             raise AdapterError(
-                f"{file.name}: expected {key} {getattr(wanted, key)}, found {getattr(found, key)}"
+                f"{file.name}: expected {key} {getattr(expected, key)}, found {getattr(found, key)}"
             )
 
 
-def _tensors(file: Path, content: Mapping[str, Any], config: NetworkConfig) -> dict[str, Tensor]:
-    """Return every tensor once, after a look at whether its aliases agree."""
+def _checked_tensors(
+    file: Path, content: Mapping[str, Any], config: NetworkConfig
+) -> dict[str, Tensor]:
+    """Return every tensor once, after checking that its aliases agree."""
     weights: dict[str, Tensor] = content["network_weights"]
     state = canonical_state(weights)
     for key, tensor in library_state(state).items():
         if key not in weights or not torch.equal(weights[key], tensor):
             raise AdapterError(f"{file.name}: {key} is missing or contradicts its alias")
-    fit_state(ResidualEncoderUNet(config), state, file.name)
+    load_weights(ResidualEncoderUNet(config), state, file.name)
     return state
 
 
-def _harmless() -> list[Any]:
-    """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
+def _safe_globals() -> list[Any]:
+    """Return the constructors of NumPy numbers and arrays, by their NumPy 2 and 1 names."""
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     makers = [multiarray.scalar, multiarray._reconstruct]
     old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]

@@ -1,4 +1,4 @@
-"""Turn a map of labels into something a scanner or a microscope might have produced."""
+"""Simulate images of several modalities from a map of ideal brightness."""
 
 from __future__ import annotations
 
@@ -11,87 +11,89 @@ from .shapes import smooth_noise
 
 
 def render(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Return an image in [0, 1] of a (z, y, x) map of ideal brightness, in a random manner."""
-    manner = (plain, magnetic, ultrasound, emission)[int(rng.integers(4))]
-    image = manner(rng, brightness)
+    """Return an image in [0, 1] of a (z, y, x) map of ideal brightness, in a random modality."""
+    modality = (ct, mr, ultrasound, emission)[int(rng.integers(4))]
+    image = modality(rng, brightness)
     if rng.random() < 0.3:
         image = thick_slices(image, axis=int(rng.integers(3)), slices=int(rng.integers(2, 5)))
-    return windowed(rng, image)
+    return clip_to_percentiles(rng, image)
 
 
-def plain(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as CT: slightly blurred, additive noise, often correlated."""
-    image = blurred(brightness, rng.uniform(0, 1.0))
-    noise = blurred(normal(rng, image), rng.choice([0.0, 0.6]))
+def ct(rng: np.random.Generator, brightness: Tensor) -> Tensor:
+    """Simulate CT: slight blur, additive noise, often correlated."""
+    image = gaussian_blur(brightness, rng.uniform(0, 1.0))
+    noise = gaussian_blur(white_noise(rng, image), rng.choice([0.0, 0.6]))
     return image + log_uniform(rng, 0.005, 0.12) * noise / noise.std()
 
 
-def magnetic(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as MR: Rician noise and a smooth gain of the coils."""
-    image = blurred(brightness, rng.uniform(0, 1.0))
+def mr(rng: np.random.Generator, brightness: Tensor) -> Tensor:
+    """Simulate MR: Rician noise and a bias field."""
+    image = gaussian_blur(brightness, rng.uniform(0, 1.0))
     noise = log_uniform(rng, 0.005, 0.1)
-    magnitude = (image + noise * normal(rng, image)).square()
-    magnitude = (magnitude + (noise * normal(rng, image)).square()).sqrt()
-    return magnitude * gain(rng, len(image), rng.uniform(0.05, 0.35))
+    magnitude = (image + noise * white_noise(rng, image)).square()
+    magnitude = (magnitude + (noise * white_noise(rng, image)).square()).sqrt()
+    return magnitude * bias_field(rng, len(image), rng.uniform(0.05, 0.35))
 
 
 def ultrasound(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as ultrasound: multiplicative speckle, shadows."""
-    image = blurred(brightness.clamp_min(0.02), rng.uniform(0.4, 1.2))
-    real, imaginary = (blurred(normal(rng, image), rng.uniform(0.4, 1.0)) for _ in range(2))
+    """Simulate ultrasound: multiplicative speckle, shadows."""
+    image = gaussian_blur(brightness.clamp_min(0.02), rng.uniform(0.4, 1.2))
+    real, imaginary = (
+        gaussian_blur(white_noise(rng, image), rng.uniform(0.4, 1.0)) for _ in range(2)
+    )
     speckle = (real.square() + imaginary.square()).sqrt()
     strength = rng.uniform(0.3, 0.9)
     speckled = image * (1 + strength * (speckle / speckle.mean() - 1))
-    return speckled * gain(rng, len(image), rng.uniform(0.1, 0.5))
+    return speckled * bias_field(rng, len(image), rng.uniform(0.1, 0.5))
 
 
 def emission(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Render as PET or fluorescence: counted photons, a wide point spread."""
-    sharp = blurred(brightness.clamp_min(0), rng.uniform(0.5, 1.8)).numpy()
+    """Simulate PET or fluorescence: Poisson noise, a wide point spread function."""
+    sharp = gaussian_blur(brightness.clamp_min(0), rng.uniform(0.5, 1.8)).numpy()
     photons = log_uniform(rng, 20, 200)
     counts = torch.from_numpy((rng.poisson(sharp * photons) / photons).astype(np.float32))
-    return blurred(counts, rng.uniform(0, 0.9))
+    return gaussian_blur(counts, rng.uniform(0, 0.9))
 
 
-def gain(rng: np.random.Generator, patch: int, strength: float) -> Tensor:
-    """Return a smooth positive gain."""
+def bias_field(rng: np.random.Generator, patch: int, strength: float) -> Tensor:
+    """Return a smooth positive factor per voxel."""
     return (strength * smooth_noise(rng, patch, int(rng.integers(2, 5)))[0]).exp()
 
 
-def windowed(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Clip to percentiles as the challenge's files are, sometimes harder, sometimes bent."""
+def clip_to_percentiles(rng: np.random.Generator, image: Tensor) -> Tensor:
+    """Clip to percentiles as in the challenge's files, at random stronger or with a gamma."""
     tail = float(rng.choice([0.005, 0.005, 0.02, 0.08]))
     low, high = torch.quantile(image.flatten()[::5], torch.tensor([tail, 1 - tail]))
     unit = ((image - low) / (high - low + 1e-5)).clamp(0, 1)
-    bend = log_uniform(rng, 0.6, 1.7) if rng.random() < 0.35 else 1.0
-    return torch.pow(unit, bend)
+    gamma = log_uniform(rng, 0.6, 1.7) if rng.random() < 0.35 else 1.0
+    return torch.pow(unit, gamma)
 
 
 def thick_slices(image: Tensor, *, axis: int, slices: int) -> Tensor:
-    """Average neighbouring slices and resample, as an anisotropic scan is."""
+    """Average neighbouring slices and resample, as in an anisotropic scan."""
     kernel = [slices if a == axis else 1 for a in range(3)]
     coarse = F.avg_pool3d(image[None, None], kernel, kernel, ceil_mode=True)
     size = tuple(image.shape)
     return F.interpolate(coarse, size=size, mode="trilinear", align_corners=False)[0, 0]
 
 
-def blurred(image: Tensor, sigma: float) -> Tensor:
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     """Blur with a Gaussian of ``sigma`` voxels."""
     if sigma < 0.2:
         return image
-    reach = int(np.ceil(2.5 * sigma))
-    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    line, out = line / line.sum(), image[None, None]
+    radius = int(np.ceil(2.5 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel, blurred = kernel / kernel.sum(), image[None, None]
     for axis in range(3):
         view = [1, 1, 1, 1, 1]
-        view[axis + 2] = len(line)
+        view[axis + 2] = len(kernel)
         padding = [0] * 6
-        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = reach
-        out = F.conv3d(F.pad(out, padding, mode="replicate"), line.view(view))
-    return out[0, 0]
+        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = radius
+        blurred = F.conv3d(F.pad(blurred, padding, mode="replicate"), kernel.view(view))
+    return blurred[0, 0]
 
 
-def normal(rng: np.random.Generator, like: Tensor) -> Tensor:
+def white_noise(rng: np.random.Generator, like: Tensor) -> Tensor:
     """Return white noise in the shape of ``like``."""
     return torch.from_numpy(rng.standard_normal(tuple(like.shape), np.float32))
 

@@ -1,4 +1,4 @@
-"""The state of a training on disk, so that a killed one goes on as if nothing had happened."""
+"""The state of a training on disk; a resumed training gives the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import torch
 from segbench.core import Click
 from segbench.errors import AdapterError
 
-from .dialogue import LABEL, Dialogue
-from .learning import Trainer
+from .interactive_sample import LABEL, InteractiveSample
 from .scenes import Scene
+from .trainer import Trainer
 
-FORMAT = "segbench-ours-training-2"
+FORMAT = "segbench-ours-training-3"
 
 
 def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
-    """Write everything that the next step depends on, whole or not at all."""
+    """Write everything that the next step depends on, atomically."""
     state = {
         "format": FORMAT,
         "schedule": json.dumps(asdict(trainer.schedule)),
@@ -30,73 +30,73 @@ def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
         "licence": trainer.licence,
         "origin": trainer.origin,
         "steps": trainer.steps,
-        "samples": trainer.samples,
-        "number": trainer.feed.number,
-        "random": json.dumps(trainer.rng.bit_generator.state),
+        "samples_seen": trainer.samples_seen,
+        "next_index": trainer.loader.next_index,
+        "rng": json.dumps(trainer.rng.bit_generator.state),
         "network": trainer.network.state_dict(),
-        "average": trainer.average.state_dict(),
+        "ema_network": trainer.ema_network.state_dict(),
         "optimiser": trainer.optimiser.state_dict(),
-        "running": [_packed(dialogue) for dialogue in trainer.running],
+        "batch": [_pack(sample) for sample in trainer.batch],
     }
-    unfinished = path.with_name(path.name + ".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
+    temporary = path.with_name(path.name + ".part")
+    torch.save(state, temporary)
+    temporary.replace(path)
 
 
 def load_state(path: Path, trainer: Trainer) -> float:
-    """Put a trainer into the stored state; return the minutes already used.
+    """Restore the state of a trainer; return the minutes already used.
 
     Raises
     ------
     AdapterError
-        The file is of another format, or of a training with another schedule, other scans, other
-        weights to begin with or another licence.
+        The file has another format, or the schedule, the scans, the initial weights or the
+        licence are different.
     """
-    # to the processor: what belongs on a device is copied there, the optimiser's counts are not
+    # to the CPU: load_state_dict copies tensors to their device; the optimiser's counts stay
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
-    _refuse_other(path, json.loads(state["schedule"]), asdict(trainer.schedule))
-    _refuse_other(path, json.loads(state["conditions"]), trainer.conditions)
+    _check_unchanged(path, json.loads(state["schedule"]), asdict(trainer.schedule))
+    _check_unchanged(path, json.loads(state["conditions"]), trainer.conditions)
     trainer.network.load_state_dict(state["network"])
-    trainer.average.load_state_dict(state["average"])
+    trainer.ema_network.load_state_dict(state["ema_network"])
     trainer.optimiser.load_state_dict(state["optimiser"])
-    trainer.rng.bit_generator.state = json.loads(state["random"])
-    trainer.steps, trainer.samples = state["steps"], state["samples"]
+    trainer.rng.bit_generator.state = json.loads(state["rng"])
+    trainer.steps, trainer.samples_seen = state["steps"], state["samples_seen"]
     trainer.licence, trainer.origin = state["licence"], state["origin"]
-    trainer.feed.number = state["number"]
-    trainer.running = [_unpacked(packed) for packed in state["running"]]
+    trainer.loader.next_index = state["next_index"]
+    trainer.batch = [_unpack(packed) for packed in state["batch"]]
     return float(state["minutes"])
 
 
-def _refuse_other(path: Path, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    asked = json.loads(json.dumps(wanted))
-    for key in asked:
-        if stored.get(key) != asked[key]:
+def _check_unchanged(path: Path, stored: dict[str, Any], current: dict[str, Any]) -> None:
+    current = json.loads(json.dumps(current))
+    for key in current:
+        if stored.get(key) != current[key]:
             raise AdapterError(
-                f"{path.name}: trained with {key} {stored.get(key)}, now asked for {asked[key]}; "
+                f"{path.name}: trained with {key} {stored.get(key)}, now asked for {current[key]}; "
                 "continue with the same options or choose another file"
             )
 
 
-def _packed(dialogue: Dialogue) -> dict[str, Any]:
-    """Return a dialogue as tensors and plain values, which load without executing anything."""
-    box = dialogue.box
+def _pack(sample: InteractiveSample) -> dict[str, Any]:
+    """Return a sample as tensors and plain values, which load without executing code."""
+    box = sample.box
     return {
-        "image": torch.from_numpy(dialogue.scene.image),
-        "reference": torch.from_numpy(dialogue.reference),
-        "previous": torch.from_numpy(dialogue.previous),
+        "image": torch.from_numpy(sample.scene.image),
+        "reference": torch.from_numpy(sample.reference),
+        "previous_segmentation": torch.from_numpy(sample.previous_segmentation),
         "box": None if box is None else [(span.start, span.stop) for span in box],
-        "said": [(click.at, click.positive) for click in dialogue.said],
+        "clicks": [(click.at, click.positive) for click in sample.clicks],
     }
 
 
-def _unpacked(packed: dict[str, Any]) -> Dialogue:
-    box, said = packed["box"], packed["said"]
-    image, reference, previous = (
+def _unpack(packed: dict[str, Any]) -> InteractiveSample:
+    box = packed["box"]
+    image, reference, previous_segmentation = (
         np.ascontiguousarray(packed[name].cpu().numpy())
-        for name in ("image", "reference", "previous")
+        for name in ("image", "reference", "previous_segmentation")
     )
     spans = None if box is None else tuple(slice(low, high) for low, high in box)
-    clicks = [Click(LABEL, tuple(at), positive=positive) for at, positive in said]
-    return Dialogue(Scene(image, reference), spans, previous, clicks)
+    clicks = [Click(LABEL, tuple(at), positive=positive) for at, positive in packed["clicks"]]
+    return InteractiveSample(Scene(image, reference), spans, previous_segmentation, clicks)

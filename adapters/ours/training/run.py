@@ -1,4 +1,4 @@
-"""One training run: data in, a log, curves and a checkpoint out."""
+"""One training run: reads scans; writes a log, curves and a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ from ..network import CONFIGS
 from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
 from .curves import draw_curves
-from .dialogue import Dialogue
-from .feed import Feed, Maker
-from .learning import Fact, Trainer, mixed_precision
-from .objects import Scan, Target, patients_to_hold, read_scans, split_by_patient, targets_of
-from .pretrained import starting_point
-from .progress import CLICKS, ellipsoid_dice, fixed_dialogues, generated_dialogues, mean_curve
+from .interactive_sample import InteractiveSample
+from .objects import Scan, ScanObject, draw_tune_patients, objects_of, read_scans, split_by_patient
+from .pretrained import load_initial_weights
+from .reporter import Reporter
 from .resuming import load_state, save_state
-from .schedule import Schedule, phase_at, refuse_impossible, share_done
+from .sample_loader import SampleGenerator, SampleLoader
+from .schedule import Schedule, check_schedule, fraction_done, phase_at
+from .trainer import SampleResult, Trainer, mixed_precision
+from .tuning import (
+    TUNE_CLICKS,
+    ellipsoid_dice,
+    generated_tune_samples,
+    mean_dice_curve,
+    tune_samples,
+)
 
 LOG_EVERY = 50  # steps
 LOGS = (".log.csv", ".tune.csv")
-TUNE_TARGETS, TUNE_SCENES = 6, 10  # a group, and in all
+TUNE_OBJECTS, TUNE_SCENES = 6, 10  # per group, and in total
 TUNE_COLUMNS = (
     *("step", "samples", "minutes", "set", "opening"),
-    *(f"click_{i + 1}" for i in range(CLICKS)),
+    *(f"click_{i + 1}" for i in range(TUNE_CLICKS)),
 )
 LOG_COLUMNS = ("step", "samples", "minutes", "patch", "loss", "dice_box", "dice_clicked")
 
@@ -40,42 +47,34 @@ Clock = Callable[[], float]  # seconds
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a training reads and writes, and what it runs on."""
+class TrainingSetup:
+    """The files and the device of a training."""
 
     data: Path
     out: Path
-    start: Path | None = None  # weights to begin with
+    init: Path | None = None  # initial weights
     resume: bool = False
     workers: int = 1
     device: str = "cpu"
-    licence: str | None = None  # of the weights; without it, that of those to begin with
+    licence: str | None = None  # of the weights; default: that of the initial weights
 
     @property
     def state(self) -> Path:
-        """The file from which a killed training goes on."""
+        """The file from which a training is resumed."""
         return self.out.with_suffix(".state.pt")
 
 
-@dataclass(frozen=True)
-class Teller:
-    """Who is told what happens: lines to keep, and the state of the work after each step."""
-
-    say: Callable[[str], None]
-    show: Callable[[float, int, float], None]  # share done, steps, loss
-
-
 @dataclass
-class Run:
-    """A trainer, what it is measured on, and the time it has used."""
+class TrainingRun:
+    """A trainer, its tune sets, and the time used so far."""
 
     trainer: Trainer
-    tune: dict[str, list[Dialogue]]
-    place: Place
-    teller: Teller
+    tune_sets: dict[str, list[InteractiveSample]]
+    setup: TrainingSetup
+    reporter: Reporter
     minutes: float = 0.0
-    measured: float | None = 0.0  # when, in minutes; None: just now
-    facts: list[Fact] = field(default_factory=list)
+    evaluated_at: float | None = 0.0  # minutes; None: set after the next step
+    results: list[SampleResult] = field(default_factory=list)
 
     @property
     def schedule(self) -> Schedule:
@@ -84,208 +83,225 @@ class Run:
 
     @property
     def done(self) -> float:
-        """The share of the budget that is used up."""
-        return share_done(self.schedule, self.trainer.steps, self.minutes)
+        """The share of the budget that is used."""
+        return fraction_done(self.schedule, self.trainer.steps, self.minutes)
 
-    def measure(self) -> None:
-        """Append the average network's curve on each tune set, save it and the state."""
+    def evaluate(self) -> None:
+        """Evaluate the EMA network on each tune set, append its curves, and save."""
         with mixed_precision(self.trainer.device):
             curves = {
-                name: mean_curve(self.trainer.average, dialogues)
-                for name, dialogues in self.tune.items()
+                name: mean_dice_curve(self.trainer.ema_network, samples)
+                for name, samples in self.tune_sets.items()
             }
         for name, curve in curves.items():
-            row = [self.trainer.steps, self.trainer.samples, f"{self.minutes:.1f}", name]
-            tune = self.place.out.with_suffix(".tune.csv")
-            append(tune, TUNE_COLUMNS, [*row, *map(_short, curve)])
-            shown = " ".join(map(_short, curve))
-            self.teller.say(f"{self.minutes:6.1f} min  {name}: DSC {shown}")
-        self.measured = None  # measuring takes time itself: it counts from the next step
+            row = [self.trainer.steps, self.trainer.samples_seen, f"{self.minutes:.1f}", name]
+            path = self.setup.out.with_suffix(".tune.csv")
+            append_row(path, TUNE_COLUMNS, [*row, *map(_format, curve)])
+            formatted = " ".join(map(_format, curve))
+            self.reporter.write_line(f"{self.minutes:6.1f} min  {name}: DSC {formatted}")
+        self.evaluated_at = None  # evaluation takes time: the interval starts at the next step
         self.save()
 
     def save(self) -> None:
-        """Write the log, the averaged weights, the state to go on from, and the curves."""
-        if self.facts:
+        """Write the log, the EMA weights, the state for resuming, and a picture of the curves."""
+        if self.results:
             self.log()
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
-        made = (
-            f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples} samples of "
-            f"{_patches(schedule)}, seed {schedule.seed}, {trainer.origin}"
+        history = (
+            f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples_seen} samples of "
+            f"{_patch_sizes(schedule)}, seed {schedule.seed}, {trainer.origin}"
         )
         config, radius = CONFIGS[schedule.config], ball_radius(patch)
-        recipe = Recipe(config, patch, radius, True, trainer.licence, made)
-        save_checkpoint(self.place.out, trainer.average.state_dict(), recipe)
-        save_state(self.place.state, trainer, self.minutes)
+        recipe = Recipe(config, patch, radius, True, trainer.licence, history)
+        save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe)
+        save_state(self.setup.state, trainer, self.minutes)
         try:
-            draw_curves(self.place.out)
-        except (OSError, ValueError, KeyError) as error:  # a picture is no reason to end
-            self.teller.say(f"the curves could not be drawn: {error}")
+            draw_curves(self.setup.out)
+        except (OSError, ValueError, KeyError) as error:  # a picture must not end a training
+            self.reporter.write_line(f"the curves could not be drawn: {error}")
 
     def log(self) -> None:
         """Append the means over the last steps to the log."""
         means = (
-            [loss for _, _, loss in self.facts],
-            [dice for clicks, dice, _ in self.facts if clicks == 0],
-            [dice for clicks, dice, _ in self.facts if clicks > 0],
+            [loss for _, _, loss in self.results],
+            [dice for clicks, dice, _ in self.results if clicks == 0],
+            [dice for clicks, dice, _ in self.results if clicks > 0],
         )
-        shown = [_short(float(np.mean(values))) if values else "" for values in means]
+        formatted = [_format(float(np.mean(values))) if values else "" for values in means]
         patch = phase_at(self.schedule, self.done).patch
-        row = [self.trainer.steps, self.trainer.samples, f"{self.minutes:.2f}", patch, *shown]
-        append(self.place.out.with_suffix(".log.csv"), LOG_COLUMNS, row)
-        self.facts = []
+        trainer = self.trainer
+        row = [trainer.steps, trainer.samples_seen, f"{self.minutes:.2f}", patch, *formatted]
+        append_row(self.setup.out.with_suffix(".log.csv"), LOG_COLUMNS, row)
+        self.results = []
 
 
-def train(schedule: Schedule, place: Place, teller: Teller, clock: Clock = time.monotonic) -> None:
-    """Train until the budget is used up; a usable checkpoint exists after the first evaluation.
+def train(
+    schedule: Schedule, setup: TrainingSetup, reporter: Reporter, clock: Clock = time.monotonic
+) -> None:
+    """Train until the budget is used; a usable checkpoint exists after the first evaluation.
 
     Raises
     ------
     AdapterError
-        What is asked cannot be done: no scans, impossible patches, a training that stands in the
-        way or cannot be gone on with, weights that do not fit; or the loss is no longer a number.
+        There are no scans, the patches are invalid, another training has the same output, its
+        state cannot be resumed, the initial weights do not fit, or the loss is not finite.
     """
-    refuse_impossible(schedule)
-    _refuse_place(place)
-    scans = read_scans(place.data, schedule.left_out)
-    _refuse_misspelt(place.data, schedule.left_out)
-    held = schedule.held or patients_to_hold(scans, schedule.tune_share, schedule.seed)
-    learn, hold = split_by_patient(scans, held)
-    if not learn and schedule.share_generated < 1:
-        raise AdapterError(f"{place.data}: no scan is left to train on; only scenes: --scenes 1")
-    teller.say(f"{len(learn)} scans to train on, {len(hold)} to tune on: {_names(hold)}")
-    feed = Feed(Maker(grouped(learn), schedule), place.workers)
-    try:
-        trainer = Trainer(schedule, feed, torch.device(place.device))
-        trainer.conditions = {
-            "scans": [scan.name for scan in learn],
-            "held": [scan.name for scan in hold],
-            "init": place.start.name if place.start else None,
-            "licence": place.licence,
-        }
-        run = Run(trainer, tune_sets(schedule, hold), place, teller)
-        _begin(run)
-        _until_the_budget_is_used_up(run, clock)
-    finally:
-        feed.close()
-
-
-def _refuse_misspelt(data: Path, left_out: Sequence[str]) -> None:
-    """Refuse to leave out what is not there: it would be trained on under another spelling."""
-    names = [path.name for path in data.glob("*.npz")]
-    for beginning in set(left_out) - set(Schedule().left_out):
-        if not any(name.startswith(beginning) for name in names):
-            raise AdapterError(f"{data}: no file begins with {beginning}: cannot be left out")
-
-
-def _refuse_place(place: Place) -> None:
-    """Refuse an output that could not be written, used or told from another training's."""
-    if place.out.suffix != ".safetensors" or place.out.is_dir():
-        raise AdapterError(f"{place.out}: expected the name of a file ending in .safetensors")
-    if place.state.exists() and not place.resume:
+    check_schedule(schedule)
+    _check_setup(setup)
+    scans = read_scans(setup.data, schedule.left_out)
+    _check_left_out(setup.data, schedule.left_out)
+    tune_patients = schedule.tune_patients or draw_tune_patients(
+        scans, schedule.tune_share, schedule.seed
+    )
+    train_scans, tune_scans = split_by_patient(scans, tune_patients)
+    if not train_scans and schedule.share_generated < 1:
         raise AdapterError(
-            f"{place.state}: a training has begun here; go on with --resume, remove it, or "
-            "choose another --out"
+            f"{setup.data}: no scan is left to train on; for generated scenes only, use "
+            "--share-generated 1"
+        )
+    reporter.write_line(
+        f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
+        f"{_joined_names(tune_scans)}"
+    )
+    generator = SampleGenerator(objects_by_group(train_scans), schedule)
+    loader = SampleLoader(generator, setup.workers)
+    try:
+        trainer = Trainer(schedule, loader, torch.device(setup.device))
+        trainer.conditions = {
+            "scans": [scan.name for scan in train_scans],
+            "tune_scans": [scan.name for scan in tune_scans],
+            "init": setup.init.name if setup.init else None,
+            "licence": setup.licence,
+        }
+        run = TrainingRun(trainer, build_tune_sets(schedule, tune_scans), setup, reporter)
+        _initialise(run)
+        _train_until_done(run, clock)
+    finally:
+        loader.close()
+
+
+def _check_left_out(data: Path, left_out: Sequence[str]) -> None:
+    """Raise if a prefix matches no file: a misspelt one would not be left out."""
+    names = [path.name for path in data.glob("*.npz")]
+    for prefix in set(left_out) - set(Schedule().left_out):
+        if not any(name.startswith(prefix) for name in names):
+            raise AdapterError(f"{data}: no file begins with {prefix}: cannot be left out")
+
+
+def _check_setup(setup: TrainingSetup) -> None:
+    """Raise if the output is not a checkpoint's name or belongs to another training."""
+    if setup.out.suffix != ".safetensors" or setup.out.is_dir():
+        raise AdapterError(f"{setup.out}: expected the name of a file ending in .safetensors")
+    if setup.state.exists() and not setup.resume:
+        raise AdapterError(
+            f"{setup.state}: the state of a training exists; continue it with --resume, remove "
+            "it, or choose another --out"
         )
 
 
-def grouped(scans: Sequence[Scan]) -> list[list[Target]]:
+def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
     """Return the objects of each group of scans."""
-    groups: dict[str, list[Target]] = {}
+    groups: dict[str, list[ScanObject]] = {}
     for scan in scans:
-        groups.setdefault(scan.group, []).extend(targets_of(scan))
-    return [targets for targets in groups.values() if targets]
+        groups.setdefault(scan.group, []).extend(objects_of(scan))
+    return [objects for objects in groups.values() if objects]
 
 
-def tune_sets(schedule: Schedule, hold: Sequence[Scan]) -> dict[str, list[Dialogue]]:
-    """Return what progress is measured on: held-out scans with and without boxes, and scenes."""
+def build_tune_sets(
+    schedule: Schedule, tune_scans: Sequence[Scan]
+) -> dict[str, list[InteractiveSample]]:
+    """Return the tune sets: held-out scans with and without boxes, and generated scenes."""
     rng = np.random.default_rng(schedule.seed + 1)
     patch, seed = schedule.phases[-1].patch, schedule.seed + 2
-    targets = [
-        group[int(place)]
-        for group in grouped(hold)
-        for place in rng.permutation(len(group))[:TUNE_TARGETS]
+    objects = [
+        group[int(index)]
+        for group in objects_by_group(tune_scans)
+        for index in rng.permutation(len(group))[:TUNE_OBJECTS]
     ]
     sets = {
-        "scans": fixed_dialogues(targets, patch, boxed=True, seed=seed),
-        "scans_without_box": fixed_dialogues(targets[::2], patch, boxed=False, seed=seed),
-        "scenes": generated_dialogues(TUNE_SCENES, patch, seed=seed),
+        "scans": tune_samples(objects, patch, with_box=True, seed=seed),
+        "scans_without_box": tune_samples(objects[::2], patch, with_box=False, seed=seed),
+        "scenes": generated_tune_samples(TUNE_SCENES, patch, seed=seed),
     }
-    return {name: dialogues for name, dialogues in sets.items() if dialogues}
+    return {name: samples for name, samples in sets.items() if samples}
 
 
-def append(path: Path, columns: Row, row: Row) -> None:
-    """Append one row to a csv file, after its header when it is new."""
-    fresh = not path.exists()
+def append_row(path: Path, columns: Row, row: Row) -> None:
+    """Append one row to a csv file; a new file gets a header first."""
+    is_new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerows([columns, row] if fresh else [row])
+        writer.writerows([columns, row] if is_new else [row])
 
 
-def _forget_after(path: Path, steps: int) -> None:
-    """Drop the rows of steps that will be done again."""
+def _drop_rows_after(path: Path, steps: int) -> None:
+    """Drop the rows of steps that will be repeated, and incomplete rows."""
     if not path.is_file() or not path.stat().st_size:
         return
     columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    whole = (row for row in rows if len(row) == len(columns))  # a kill may have cut the last
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    whole = (row for row in rows if len(row) == len(columns))  # the last may be cut off
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
-    unfinished.replace(path)
+    temporary.replace(path)
 
 
-def _begin(run: Run) -> None:
-    """Go on from the stored state, or start from given weights, or from random ones."""
-    place, trainer = run.place, run.trainer
-    if place.resume and place.state.is_file():
-        run.minutes, run.measured = load_state(place.state, trainer), None
+def _initialise(run: TrainingRun) -> None:
+    """Start from the stored state, from initial weights, or from random ones."""
+    setup, trainer = run.setup, run.trainer
+    if setup.resume and setup.state.is_file():
+        run.minutes, run.evaluated_at = load_state(setup.state, trainer), None
         for suffix in LOGS:
-            _forget_after(place.out.with_suffix(suffix), trainer.steps)
-        run.teller.say(f"going on after {trainer.steps} steps, {run.minutes:.1f} minutes")
+            _drop_rows_after(setup.out.with_suffix(suffix), trainer.steps)
+        run.reporter.write_line(f"resumed after {trainer.steps} steps, {run.minutes:.1f} minutes")
         return
-    if place.resume:
-        run.teller.say(f"{place.state.name}: no such training, beginning anew")
-    for suffix in LOGS:  # of a training that did not come to its first state
-        place.out.with_suffix(suffix).unlink(missing_ok=True)
-    trainer.licence = place.licence or trainer.licence
-    if place.start is not None:
-        trainer.start_from(starting_point(place.start, trainer.network.config), place.licence)
-    _tell_floors(run)
-    if place.start is not None:
-        run.measure()
+    if setup.resume:
+        run.reporter.write_line(f"{setup.state.name}: no state to resume, starting a new training")
+    for suffix in LOGS:  # of a training that ended before its first state
+        setup.out.with_suffix(suffix).unlink(missing_ok=True)
+    trainer.licence = setup.licence or trainer.licence
+    if setup.init is not None:
+        initial = load_initial_weights(setup.init, trainer.network.config)
+        trainer.initialise_from(initial, setup.licence)
+    _report_baseline(run)
+    if setup.init is not None:
+        run.evaluate()
 
 
-def _tell_floors(run: Run) -> None:
-    for name, dialogues in run.tune.items():
-        if dialogues[0].box is not None:
-            floor = ellipsoid_dice(dialogues)
-            run.teller.say(f"{name}: {len(dialogues)} objects, inscribed ellipsoid {floor:.3f}")
+def _report_baseline(run: TrainingRun) -> None:
+    for name, samples in run.tune_sets.items():
+        if samples[0].box is not None:
+            baseline = ellipsoid_dice(samples)
+            run.reporter.write_line(
+                f"{name}: {len(samples)} objects, inscribed ellipsoid {baseline:.3f}"
+            )
 
 
-def _until_the_budget_is_used_up(run: Run, clock: Clock) -> None:
+def _train_until_done(run: TrainingRun, clock: Clock) -> None:
     started = clock() - 60 * run.minutes
     if run.done >= 1:
-        run.teller.say("the budget was used up before: nothing to do")
+        run.reporter.write_line("the budget is already used: nothing to do")
         return
     while run.done < 1:
-        run.facts += run.trainer.step(run.done)
+        run.results += run.trainer.step(run.done)
         run.minutes = (clock() - started) / 60
-        run.measured = run.minutes if run.measured is None else run.measured
-        run.teller.show(run.done, run.trainer.steps, run.facts[-1][2])
+        run.evaluated_at = run.minutes if run.evaluated_at is None else run.evaluated_at
+        run.reporter.show_step(run.done, run.trainer.steps, run.results[-1][2])
         if run.trainer.steps % LOG_EVERY == 0:
             run.log()
-        if run.minutes - run.measured >= run.schedule.evaluate_minutes and run.done < 1:
-            run.measure()
-    run.measure()
+        if run.minutes - run.evaluated_at >= run.schedule.tune_every_minutes and run.done < 1:
+            run.evaluate()
+    run.evaluate()
 
 
-def _patches(schedule: Schedule) -> str:
+def _patch_sizes(schedule: Schedule) -> str:
     edges = dict.fromkeys(phase.patch for phase in schedule.phases)
     return " and ".join(f"{edge}^3" for edge in edges)
 
 
-def _short(value: float) -> str:
+def _format(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _names(scans: Sequence[Scan]) -> str:
+def _joined_names(scans: Sequence[Scan]) -> str:
     return ", ".join(scan.name for scan in scans) or "none"

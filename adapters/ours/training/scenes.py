@@ -1,9 +1,9 @@
-"""Generated scenes: an object in a patch, sized as the crop rule sizes real ones.
+"""Generated scenes: an object in a patch, with the size that the crop gives to real objects.
 
-The crop shows a box of ``s`` voxels as ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
-log-uniformly and build the object in that size, so the network meets at test time what it was
-trained on. Half of the scenes hold one object among unlike ones, a quarter a crowd of look-alikes
-(as nuclei are), a quarter a tube.
+The crop resizes a box of ``s`` voxels to ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
+log-uniformly and build the object in the resulting size, so that training and test sizes agree.
+Half of the scenes contain one object among different ones, a quarter one in a crowd of similar
+ones (such as nuclei), a quarter a tube.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from torch import Tensor
 
 from segbench.core import Box, Mask
 
-from ..crop import Floats, window_around
+from ..crop import FloatArray, window_around
 from .rendering import log_uniform, render
-from .shapes import Vector, bent_coordinates, blob, regions, smooth_noise, tube
+from .shapes import Vector, blob, region_map, smooth_noise, tube, warped_coordinates
 
-SMALLEST, LARGEST = 60, 0.6  # voxels, and share of the patch, of an object worth learning from
+MIN_VOXELS, MAX_FRACTION = 60, 0.6  # of an object: voxels, and share of the patch
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One training example before anything is said: image patch (z-scored) and reference."""
+    """One training example without prompts: image patch (z-scored) and reference."""
 
-    image: Floats
+    image: FloatArray
     reference: Mask
 
 
 @dataclass
 class Canvas:
-    """A scene under construction: where the object is, and how bright everything is."""
+    """An unfinished scene: the mask of the object, and the brightness of every voxel."""
 
-    target: Tensor
+    object_mask: Tensor
     brightness: Tensor
 
 
@@ -43,38 +43,38 @@ def generated_scene(rng: np.random.Generator, patch: int) -> Scene:
     """Return a new scene of random content."""
     while True:
         canvas = (crowd, tubes, single, single)[int(rng.integers(4))](rng, patch)
-        voxels = int(canvas.target.sum())
-        if SMALLEST <= voxels <= LARGEST * patch**3:
-            return _finished(rng, canvas)
+        voxels = int(canvas.object_mask.sum())
+        if MIN_VOXELS <= voxels <= MAX_FRACTION * patch**3:
+            return _render_scene(rng, canvas)
 
 
 def single(rng: np.random.Generator, patch: int) -> Canvas:
-    """One blob among up to eight others of any brightness."""
-    coordinates = bent_coordinates(rng, patch)
+    """Return one blob among up to eight others of any brightness."""
+    coordinates = warped_coordinates(rng, patch)
     canvas = _background(rng, patch)
     for _ in range(int(rng.integers(0, 9))):
         centre, radii = rng.uniform(-0.6, 0.6, 3) * patch, _radii(rng, patch) * 0.7
         inside = blob(rng, coordinates, centre, radii) > 0
         canvas.brightness[inside] = float(rng.uniform(0, 1))
-    field = blob(rng, coordinates, _off_centre(rng, patch), _radii(rng, patch))
-    return _painted(rng, canvas, field)
+    field = blob(rng, coordinates, _near_middle(rng, patch), _radii(rng, patch))
+    return _add_object(rng, canvas, field)
 
 
 def tubes(rng: np.random.Generator, patch: int) -> Canvas:
-    """One tube, with up to four more beside it, alike or not."""
-    coordinates = bent_coordinates(rng, patch)
+    """Return one tube with up to four others, similar or not."""
+    coordinates = warped_coordinates(rng, patch)
     canvas = _background(rng, patch)
     for _ in range(int(rng.integers(0, 5))):
         centre, radii = rng.uniform(-0.5, 0.5, 3) * patch, _radii(rng, patch)
         inside = tube(rng, coordinates, centre, radii) > 0
         canvas.brightness[inside] = float(rng.uniform(0, 1))
-    field = tube(rng, coordinates, _off_centre(rng, patch), _radii(rng, patch))
-    return _painted(rng, canvas, field)
+    field = tube(rng, coordinates, _near_middle(rng, patch), _radii(rng, patch))
+    return _add_object(rng, canvas, field)
 
 
 def crowd(rng: np.random.Generator, patch: int) -> Canvas:
-    """Blobs of one size and brightness side by side; the object is the one in the middle."""
-    coordinates = bent_coordinates(rng, patch)
+    """Return adjacent blobs of one size and brightness; the object is the central one."""
+    coordinates = warped_coordinates(rng, patch)
     radii = np.minimum(_radii(rng, patch), patch / 4)
     pitch = 2 * float(radii.max()) * rng.uniform(0.85, 1.6)
     places = _lattice(rng, patch, pitch)
@@ -85,14 +85,14 @@ def crowd(rng: np.random.Generator, patch: int) -> Canvas:
     levels = torch.from_numpy(rng.normal(bright, 0.06, len(places)).astype(np.float32))
     inside = best > 0
     canvas.brightness[inside] = levels[owner][inside]
-    if float(canvas.brightness.std()) < 0.05:  # nothing would be seen
+    if float(canvas.brightness.std()) < 0.05:  # otherwise the blobs are invisible
         canvas.brightness[inside] += 0.4
-    canvas.target = inside & (owner == 0)
+    canvas.object_mask = inside & (owner == 0)
     return canvas
 
 
 def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]:
-    """Return places on a jittered lattice, the middle one first, at most 27."""
+    """Return at most 27 positions on a jittered lattice, the central one first."""
     steps = np.arange(-1, 2)
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     cells = cells[np.argsort((cells**2).sum(1), kind="stable")]
@@ -102,33 +102,33 @@ def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]
 
 
 def _background(rng: np.random.Generator, patch: int) -> Canvas:
-    """Return regions of differing brightness, or nearly one level, with a faint texture."""
+    """Return regions of different or nearly equal brightness, with a weak texture."""
     spread = float(rng.choice([0.05, 0.2, 0.5]))
     levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), spread, 6).astype(np.float32))
-    brightness = levels[regions(rng, patch)]
+    brightness = levels[region_map(rng, patch)]
     texture = smooth_noise(rng, patch, int(rng.integers(patch // 8, patch // 3)))[0]
     return Canvas(torch.zeros(brightness.shape, dtype=torch.bool), brightness + 0.03 * texture)
 
 
-def _painted(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canvas:
-    """Paint the object over the scene, lighter or darker than what it replaces."""
+def _add_object(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canvas:
+    """Add the object to the scene, brighter or darker than its surroundings."""
     inside = field > 0
     near = canvas.brightness[(field > -0.6) & ~inside]
-    around = float(near.mean()) if len(near) else 0.5
+    surrounding = float(near.mean()) if len(near) else 0.5
     sign = 1.0 if rng.random() < 0.6 else -1.0
-    level = around + sign * log_uniform(rng, 0.12, 0.7)
+    level = surrounding + sign * log_uniform(rng, 0.12, 0.7)
     canvas.brightness[inside] = level
-    if rng.random() < 0.3:  # a core of its own brightness, as necrotic tumours have
+    if rng.random() < 0.3:  # a core of another brightness, as in necrotic tumours
         canvas.brightness[field > rng.uniform(0.2, 0.5)] = level + float(rng.normal(0, 0.3))
     if rng.random() < 0.5:
         texture = smooth_noise(rng, len(field), int(rng.integers(4, 12)))[0]
         canvas.brightness += rng.uniform(0.02, 0.12) * texture * inside
-    canvas.target = inside
+    canvas.object_mask = inside
     return canvas
 
 
 def _radii(rng: np.random.Generator, patch: int) -> Vector:
-    """Return the half axes, in patch voxels, of an object as the crop rule would show it."""
+    """Return the half axes, in patch voxels, of an object that the crop rule has resized."""
     side = round(log_uniform(rng, 10, 4 * patch))
     box = Box(1, (0, 0, 0), (side, side, side), drawn_at=0)
     shown = side * patch / window_around(box, patch).size[0]
@@ -136,23 +136,23 @@ def _radii(rng: np.random.Generator, patch: int) -> Vector:
     return np.asarray(shown / 2 * aspect / aspect.max())
 
 
-def _off_centre(rng: np.random.Generator, patch: int) -> Vector:
+def _near_middle(rng: np.random.Generator, patch: int) -> Vector:
     return np.asarray(rng.uniform(-0.06, 0.06, 3) * patch)
 
 
-def _finished(rng: np.random.Generator, canvas: Canvas) -> Scene:
-    """Render and z-score; the statistics of a volume are never exactly those of a patch."""
+def _render_scene(rng: np.random.Generator, canvas: Canvas) -> Scene:
+    """Render and z-score, with jitter: statistics of a volume differ from those of a patch."""
     image = render(rng, canvas.brightness)
     image = (image - image.mean()) / (image.std() + 1e-3)
     image = image * float(np.exp(rng.normal(0, 0.25))) + float(rng.normal(0, 0.35))
-    reference = canvas.target.numpy()
+    reference = canvas.object_mask.numpy()
     if rng.random() < 0.3:
-        _leave_volume(rng, image, reference)
+        _pad_one_side(rng, image, reference)
     return Scene(image.contiguous().numpy(), reference)
 
 
-def _leave_volume(rng: np.random.Generator, image: Tensor, reference: Mask) -> None:
-    """Zero a slab beside the object, as where a window reaches outside the volume."""
+def _pad_one_side(rng: np.random.Generator, image: Tensor, reference: Mask) -> None:
+    """Zero a slab next to the object, as where a window extends outside the volume."""
     axis, far_side = int(rng.integers(3)), bool(rng.integers(2))
     occupied = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != axis)))
     room = len(image) - 1 - int(occupied[-1]) if far_side else int(occupied[0])

@@ -1,4 +1,4 @@
-"""Every choice that moves a training result beside the data, and what follows from the time."""
+"""Every setting other than the data that changes a training's result, and values over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..network import CONFIGS
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training with one patch edge; ``until`` is a share of the whole budget."""
+    """A part of the training with one patch edge; it ends at ``until``, a share of the budget."""
 
     until: float
     patch: int
@@ -21,47 +21,47 @@ class Phase:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The budget is ``steps`` where given, else ``minutes`` of wall time."""
+    """The settings; the budget is ``steps`` if given, else ``minutes`` of wall time."""
 
     minutes: float = 45.0
     steps: int | None = None
     config: str = "small"
-    # not 32: with a bottleneck of 2 voxels an axis, oneDNN's bfloat16 weight gradients are garbage
+    # not 32: with a bottleneck of 2 voxels per axis, oneDNN's bfloat16 weight gradients are wrong
     phases: tuple[Phase, ...] = (Phase(1.0, 64, 2),)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    warm_up: int = 100  # steps
+    warm_up_steps: int = 100
     dice_weight: float = 10.0  # alpha of Eq. 14
     click_weight: float = 1.0  # of the cross-entropy near clicks
-    deep_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
+    deep_supervision_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
     clip_norm: float = 5.0
-    decay: float = 0.999  # of the exponential moving average of the weights
+    ema_decay: float = 0.999  # of the exponential moving average of the weights
     share_generated: float = 0.4
-    share_unboxed: float = 0.25
-    another_click: float = 0.75
-    most_clicks: int = 6
-    # licence not stated; scattered, so never boxed
+    share_without_box: float = 0.25
+    next_click_probability: float = 0.75
+    max_clicks: int = 6
+    # licence not stated; scattered lesions, which never get a box
     left_out: tuple[str, ...] = ("US_DeepRegTRUS", "MR_OpenMS")
     tune_share: float = 0.15
-    held: tuple[str, ...] = ()  # patients to tune on; without any, ``tune_share`` draws them
-    evaluate_minutes: float = 10.0
+    tune_patients: tuple[str, ...] = ()  # if empty, ``tune_share`` of them are drawn
+    tune_every_minutes: float = 10.0
     seed: int = 42
 
 
-def refuse_impossible(schedule: Schedule) -> None:
-    """Refuse a budget that is none, and patches that the network cannot take.
+def check_schedule(schedule: Schedule) -> None:
+    """Raise if the budget, a patch or a batch is invalid.
 
     Raises
     ------
     AdapterError
-        With the number, and what was expected.
+        The message has the number and the expected values.
     """
     budget = schedule.minutes if schedule.steps is None else schedule.steps
     if budget <= 0:
         raise AdapterError(f"a budget of {budget}: expected minutes or steps above 0")
     stride = CONFIGS[schedule.config].stride
     for phase in schedule.phases:
-        # below three voxels at the bottleneck nothing is normalised, and see the schedule's comment
+        # below three voxels per axis at the bottleneck the norm has too few values; see Schedule
         if phase.patch % stride or phase.patch < 3 * stride:
             raise AdapterError(
                 f"a patch of {phase.patch}: expected a multiple of {stride} from {3 * stride} on"
@@ -71,17 +71,17 @@ def refuse_impossible(schedule: Schedule) -> None:
 
 
 def phase_at(schedule: Schedule, done: float) -> Phase:
-    """Return the phase at a share ``done`` of the budget."""
+    """Return the phase after a share ``done`` of the budget."""
     return next((phase for phase in schedule.phases if done < phase.until), schedule.phases[-1])
 
 
 def learning_rate(schedule: Schedule, step: int, done: float) -> float:
     """Return the rate after ``step`` steps and a share ``done`` of the budget: warm-up, cosine."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-    warm = min(1.0, (step + 1) / schedule.warm_up)
+    warm = min(1.0, (step + 1) / schedule.warm_up_steps)
     return schedule.learning_rate * warm * (0.98 * cosine + 0.02)
 
 
-def share_done(schedule: Schedule, steps: int, minutes: float) -> float:
-    """Return the share of the budget that is used up."""
+def fraction_done(schedule: Schedule, steps: int, minutes: float) -> float:
+    """Return the share of the budget that is used."""
     return minutes / schedule.minutes if schedule.steps is None else steps / schedule.steps

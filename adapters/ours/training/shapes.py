@@ -1,7 +1,7 @@
 """Shapes of generated scenes: signed fields over a patch, positive inside.
 
 A field is evaluated on ``coordinates``, a (3, z, y, x) tensor of voxel positions relative to the
-middle of the patch, which a smooth random warp has already bent.
+centre of the patch, warped by a smooth random deformation.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Vector = NDArray[np.float64]
 
 
 def smooth_noise(rng: np.random.Generator, patch: int, cells: int, channels: int = 1) -> Tensor:
-    """Return (channels, z, y, x) of smooth noise with unit variance, ``cells`` bumps an axis."""
+    """Return (channels, z, y, x) of smooth, unit-variance noise from ``cells`` values per axis."""
     coarse = torch.from_numpy(rng.standard_normal((1, channels, cells, cells, cells), np.float32))
     fine = F.interpolate(coarse, size=(patch,) * 3, mode="trilinear", align_corners=True)[0]
     return fine / (fine.std() + 1e-6)
 
 
-def bent_coordinates(rng: np.random.Generator, patch: int) -> Tensor:
-    """Return voxel positions round the patch's middle, warped by up to a tenth of the patch."""
+def warped_coordinates(rng: np.random.Generator, patch: int) -> Tensor:
+    """Return voxel positions relative to the centre, warped by up to a tenth of the patch."""
     axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
     straight = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"))
     strength = patch * float(rng.choice([0.0, 0.02, 0.05]))
@@ -37,12 +37,12 @@ def rotation(rng: np.random.Generator) -> Vector:
 
 
 def blob(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: Vector) -> Tensor:
-    """Return a rough, rotated superellipsoid: from a ball over a pebble to a loaf."""
+    """Return a rotated superellipsoid with a rough surface, from round to box-like."""
     power = float(rng.choice([2, 2, 2, 3, 5]))
     roughness = float(rng.choice([0.0, 0.05, 0.12, 0.25]))
     turn = rotation(rng) / radii[:, None]
-    away = coordinates - torch.tensor(centre, dtype=torch.float32).view(3, 1, 1, 1)
-    local = torch.einsum("ij,jzyx->izyx", torch.tensor(turn, dtype=torch.float32), away)
+    offsets = coordinates - torch.tensor(centre, dtype=torch.float32).view(3, 1, 1, 1)
+    local = torch.einsum("ij,jzyx->izyx", torch.tensor(turn, dtype=torch.float32), offsets)
     field = 1 - local.abs().pow(power).sum(0).pow(1 / power)
     if not roughness:
         return field
@@ -50,7 +50,7 @@ def blob(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: V
 
 
 def tube(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: Vector) -> Tensor:
-    """Return a tube along the first axis that wanders and changes its calibre, as cords do."""
+    """Return a winding tube along the first axis, such as a spinal cord or a vessel."""
     length, width = float(radii.max()), float(radii.max() * rng.uniform(0.12, 0.4))
     z, y, x = coordinates - torch.tensor(centre, dtype=torch.float32).view(3, 1, 1, 1)
     sway, calibre = rng.uniform(0, 0.35, 2) * length, 1 + 0.25 * np.sin(rng.uniform(0, 6))
@@ -61,7 +61,7 @@ def tube(rng: np.random.Generator, coordinates: Tensor, centre: Vector, radii: V
     return torch.minimum(inside, (length - z.abs()) / width)
 
 
-def regions(rng: np.random.Generator, patch: int) -> Tensor:
+def region_map(rng: np.random.Generator, patch: int) -> Tensor:
     """Return a (z, y, x) map of 1 to 6 smooth background regions, labelled from 0."""
     fields = smooth_noise(rng, patch, int(rng.integers(3, 8)), int(rng.integers(1, 7)))
     return fields.argmax(0)

@@ -1,0 +1,97 @@
+"""The crop of a label without a box: around its clicks and its previous segmentation.
+
+At the first click the window is one patch at native resolution. Later it is the crop of a box
+around the label's previous segmentation and all its clicks. It is enlarged while the prediction
+touches a face of the window that is inside the volume, as in nnInteractive's AutoZoom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from torch import Tensor
+
+from segbench.core import Box, Click, LabelMap, Mask
+
+from .crop import Region, Window, as_voxel
+
+WINDOW_GROWTH = 1.5  # factor on the window's edges, between two forward passes
+MAX_FORWARD_PASSES = 5
+MIN_BORDER_FRACTION = 0.002  # of a face; a prediction that covers less does not touch it
+
+
+def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
+    """Return the box around all clicks and the previous segmentation, extended by the last click.
+
+    The user clicks into the centre of an error. If a positive click is outside the previous
+    segmentation, the object extends as far again behind the click. If the segmentation is too
+    small, the click is in the shell around it, and the opposite side is missing as much.
+    """
+    if previous_box is None:
+        return enclosing_box(_label_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
+    low, last = [span.start for span in previous_box], [span.stop - 1 for span in previous_box]
+    extended = _extend_towards_click(_label_box(clicks[0], low, last), clicks[-1])
+    return enclosing_box(extended, clicks)
+
+
+def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
+    """Return the smallest box that contains a box and clicks."""
+    lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
+    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
+    return replace(box, low=low, high=high)
+
+
+def _extend_towards_click(box: Box, click: Click) -> Box:
+    """Return the box that a segmentation would have without the clicked error."""
+    low, last, at = np.array(box.low), np.array(box.high) - 1, np.array(click.at)
+    beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
+    return _label_box(click, low - 2 * beyond, last + 2 * beyond)
+
+
+def _label_box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
+    """Return the box of a click's label from its first to its last voxel on each axis."""
+    high = as_voxel(n + 1 for n in last)
+    return Box(click.label, as_voxel(low), high, drawn_at=click.at[0])
+
+
+def touches_border(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:
+    """Whether a (patch, patch, patch) mask touches a face of the window inside the volume."""
+    faces = []
+    for axis, (low, size, n) in enumerate(zip(window.low, window.size, shape)):
+        if low > 0:
+            faces.append(prediction.select(axis, 0))
+        if low + size < n:
+            faces.append(prediction.select(axis, -1))
+    if not faces:
+        return False
+    fractions = torch.stack(faces).float().mean(dim=(1, 2))
+    return bool((fractions >= MIN_BORDER_FRACTION).any())
+
+
+def transfer_prediction(previous: Mask, prediction: Mask, window: Window, wider: Window) -> Mask:
+    """Return the previous mask of ``wider`` with the prediction of ``window`` written into it.
+
+    Both masks are on the patch of their window; resampling is nearest neighbour.
+    """
+    patch = len(prediction)
+    sources, targets = [], []
+    for low, size, start, edge in zip(window.low, window.size, wider.low, wider.size):
+        at = start + (np.arange(patch) + 0.5) * edge / patch
+        nearest: NDArray[np.int64] = np.floor((at - low) * patch / size).astype(np.int64)
+        inside = np.flatnonzero((nearest >= 0) & (nearest < patch))
+        sources.append(nearest[inside])
+        targets.append(inside)
+    merged = previous.copy()
+    merged[np.ix_(*targets)] = prediction[np.ix_(*sources)]
+    return merged
+
+
+def label_boxes(segmentation: LabelMap) -> Sequence[Region | None]:
+    """Return the bounding box of every label; entry 0 is label 1."""
+    boxes: Sequence[Region | None] = find_objects(segmentation)
+    return boxes
