@@ -25,7 +25,7 @@ import numpy as np
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Mask, Prompt
 from segbench.errors import AdapterError
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 from ._checkpoint import loading_safely, sha256_of
 from ._nninteractive_model import Model, read_model, refuse_foreign_parts

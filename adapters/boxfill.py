@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxel
-from segbench.painting import paint
+from segbench.models.prompt_painting import paint
 
 
 def whole(size: Voxel) -> Mask:

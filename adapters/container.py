@@ -19,7 +19,7 @@ from pathlib import Path
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
-from segbench.exchange import read_answer, write_input
+from segbench.models.submission_npz import read_answer, write_input
 
 from ._engines import container_words, ending_words, engine_here, identity_of
 from ._programs import Program

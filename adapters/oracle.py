@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.challenge import ChallengeFile
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
+from segbench.data.challenge_npz import ChallengeFile
 from segbench.errors import AdapterError
 
 

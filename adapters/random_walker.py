@@ -28,7 +28,7 @@ from scipy.sparse.linalg import cg
 from scipy.special import expit
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Prompt, Voxel
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 Field = NDArray[np.float32]
 Window = tuple[slice, slice, slice]

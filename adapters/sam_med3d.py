@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spacing
 from segbench.errors import AdapterError
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 from ._checkpoint import harmless, sha256_of
 from ._weights import (

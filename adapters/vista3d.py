@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 from ._checkpoint import sha256_of
 from ._weights import device_of, fit, one_of, read_checkpoint, weights_file

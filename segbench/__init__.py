@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segbench.core import LabelMap, Settings, Spacing, StepScore
-    from segbench.runner import Outcome
+    from segbench.runs.runner import Outcome
 
 __all__ = ["evaluate", "score"]
 
@@ -34,7 +34,7 @@ def evaluate(
     out : path, optional
         The run folder, continued if it exists; ``runs/<model>`` by default.
     **request
-        Any further field of `segbench.runner.Request`: ``options``, ``jobs``, ``limit``, ...
+        Any further field of `segbench.runs.runner.Request`: ``options``, ``jobs``, ``limit``, ...
 
     Returns
     -------
@@ -46,7 +46,7 @@ def evaluate(
     SegbenchError
         If the request is bad; a failing case is a result, not an error.
     """
-    from segbench.runner import Request, default_out, run
+    from segbench.runs.runner import Request, default_out, run
 
     folder = default_out(model) if out is None else Path(out)
     return run(Request(model=model, data=Path(data), out=folder, **request))
@@ -86,9 +86,9 @@ def score(
     import numpy as np
 
     from segbench.core import Settings
-    from segbench.dataset import label_map, spacing_mm
     from segbench.errors import CaseError
-    from segbench.scoring import Scorer, evaluated_labels
+    from segbench.protocol.scoring import Scorer, evaluated_labels
+    from segbench.protocol.validation import label_map, spacing_mm
 
     prediction = label_map(np.asarray(prediction), "prediction")
     reference = label_map(np.asarray(reference), "reference")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.challenge import write_case
 from segbench.core import Box, Case, Image
+from segbench.data.challenge_npz import write_case
 
 HERE = Path(__file__).parent
 SHAPE = (10, 20, 31)  # never a cube, so that swapped axes show
@@ -16,7 +16,7 @@ SPACING = (3.0, 1.0, 1.0)
 @pytest.fixture(scope="session")
 def scripted() -> str:
     """Return the adapter that fails as its options say."""
-    return str(HERE / "adapters" / "scripted.py")
+    return str(HERE / "fake_adapters" / "scripted.py")
 
 
 def small_case(name: str, *, with_boxes: bool = True, seed: int = 0) -> Case:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from segbench.adapter import find, import_file
+from segbench.models.loading import import_file
+from segbench.models.registry import find
 
 
 def network_module():

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from segbench import official
 from segbench.core import (
     Box,
     CaseResult,
@@ -18,6 +17,7 @@ from segbench.core import (
     mean_scores,
     sum_in_order,
 )
+from segbench.runs import metrics_csv
 
 
 def step(number, dsc, nsd=0.5):
@@ -129,5 +129,5 @@ def test_the_time_limit_compares_a_sum_from_left_to_right(compensated_sum):
 
 def test_metrics_csv_adds_running_times_from_left_to_right(compensated_sum):
     case = result(*(step(s, 0.5) for s in range(6)), seconds=dict.fromkeys(range(6), 0.1))
-    _, row = official.table([case], Policy(), Settings()).splitlines()
+    _, row = metrics_csv.table([case], Policy(), Settings()).splitlines()
     assert row.split(",")[1] == "0.6" != "0.6000000000000001"

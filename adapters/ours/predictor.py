@@ -14,7 +14,7 @@ from torch import Tensor
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 from . import without_box
 from .crop import Region, Window, crop_mask, window_around

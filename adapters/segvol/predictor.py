@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
-from segbench.finite_image import finite_image
+from segbench.models.finite_image import finite_image
 
 from .geometry import (
     Window,

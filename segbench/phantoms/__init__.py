@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.boxes import box_of
-from segbench.challenge import write_case
 from segbench.core import Case, Image, Spacing, Voxel
+from segbench.data.challenge_npz import write_case
 from segbench.errors import CaseError
 from segbench.phantoms import recording
 from segbench.phantoms.shapes import Rng, Structure
+from segbench.protocol.boxes import box_of
 
 MIN_VOXELS = 60  # a smaller label would be decided by a click or two
 

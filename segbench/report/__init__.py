@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.core import Policy
-from segbench.report.by_box import table_by_box
-from segbench.report.by_modality import table_by_modality
-from segbench.report.by_step import table_by_step
-from segbench.report.facts import facts_table, failures_table, time_limit_table
-from segbench.report.means import MEASURES, line_of, numbers
 from segbench.report.methods import Method, read_methods
-from segbench.report.modality import SHORT
-from segbench.report.notes import standing_notes
+from segbench.report.modalities import SHORT
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
 from segbench.report.published import read_published
-from segbench.report.render import to_csv, to_html, to_latex, to_markdown, to_text
-from segbench.report.table import Cell, Column, Table
-from segbench.results import write_text
+from segbench.report.tables.by_box import table_by_box
+from segbench.report.tables.by_modality import table_by_modality
+from segbench.report.tables.by_step import table_by_step
+from segbench.report.tables.facts import facts_table, failures_table, time_limit_table
+from segbench.report.tables.means import MEASURES, line_of, numbers
+from segbench.report.tables.notes import standing_notes
+from segbench.report.tables.render import to_csv, to_html, to_latex, to_markdown, to_text
+from segbench.report.tables.table import Cell, Column, Table
+from segbench.runs.run_folder import write_text
 
 __all__ = ["report_tables", "terminal_table", "write_report"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from segbench.core import CaseResult, Policy, Summary
 from segbench.errors import RunError
-from segbench.report.modality import code_of
-from segbench.results import Run, read_run
+from segbench.report.modalities import code_of
+from segbench.runs.run_folder import Run, read_run
 
 CaseKey = tuple[str, str, str | None]
 

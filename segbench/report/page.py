@@ -6,8 +6,8 @@ import html
 from collections.abc import Sequence
 
 from segbench.report.methods import Method, protocol_of
-from segbench.report.render import escape_markdown, to_html, to_markdown
-from segbench.report.table import Table
+from segbench.report.tables.render import escape_markdown, to_html, to_markdown
+from segbench.report.tables.table import Table
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")

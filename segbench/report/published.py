@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from segbench.errors import RunError
-from segbench.report.modality import code_of
+from segbench.report.modalities import code_of
 
 CITATION = (
     "T. Camaret Ndir, A. Pfefferle, R. T. Schirrmeister: Dynamic Prompt Generation for Interactive "

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.adapter import find, load
-from segbench.boxes import box_of
-from segbench.challenge import write_case
 from segbench.core import Case, Image, Interactions
-from segbench.dataset import find_cases, read_case, sha256_of
+from segbench.data.challenge_npz import write_case
+from segbench.data.dataset import find_cases, read_case, sha256_of
+from segbench.models.loading import load
+from segbench.models.registry import find
 from segbench.phantoms import KINDS, annotate
+from segbench.protocol.boxes import box_of
 from tests.bench.volumes import organs
 
 

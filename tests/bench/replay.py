@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.scoring import Scorer
-from segbench.simulator import next_clicks
+from segbench.protocol.scoring import Scorer
+from segbench.protocol.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.volumes import Volume, corrected
 from tests.bench.without import TRICKS

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from segbench.core import Settings
-from segbench.scoring import Scorer
-from segbench.simulator import next_clicks
+from segbench.protocol.scoring import Scorer
+from segbench.protocol.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import IMPLEMENTATIONS, save
 from tests.bench.volumes import VOLUMES, Volume, organs, three, with_errors

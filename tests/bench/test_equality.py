@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from segbench.core import Settings
-from segbench.depth import MAX_FINE_VOXELS
-from segbench.scoring import Scorer
-from segbench.simulator import next_clicks
+from segbench.protocol.depth import MAX_FINE_VOXELS
+from segbench.protocol.scoring import Scorer
+from segbench.protocol.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import Stopwatch, replay
 from tests.bench.volumes import VOLUMES
@@ -80,7 +80,7 @@ def assert_equal(case, limit):
             assert abs(score.nsd - agreement) <= 1e-12
         comparison = scorer.reference.compared(prediction)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("segbench.depth.MAX_FINE_VOXELS", limit)
+            patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
             found = next_clicks(comparison)
         assert found == plain.clicks(prediction, reference, labels, max_fine_voxels=limit)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.adapter import find
 from segbench.core import Click, Image, Interactions
-from segbench.predictions import PredictionWriter, labels_sha256
-from segbench.scoring import Scorer
-from segbench.simulator import next_clicks
-from segbench.supervisor import Supervisor
-from segbench.workplace import Environment
+from segbench.models.registry import find
+from segbench.models.supervisor import Supervisor
+from segbench.models.worker_process import Environment
+from segbench.protocol.scoring import Scorer
+from segbench.protocol.simulator import next_clicks
+from segbench.runs.prediction_store import PredictionWriter, labels_sha256
 from tests.bench import overhead
 from tests.bench.test_cost import cpu_seconds
 from tests.bench.volumes import VOLUMES, corrected

@@ -6,18 +6,18 @@ import cc3d
 import numpy as np
 from scipy.ndimage import find_objects
 
-from segbench import comparison, depth, scoring, simulator
-from segbench.bits import Bits, Window
+from segbench.protocol import depth, mask_pairs, scoring, simulator
+from segbench.protocol.packed_mask import Bits, Window
 
 
 def frames_of_the_last_step():
-    fitted = comparison.Reference.compare
+    fitted = mask_pairs.Reference.compare
 
     def compare(self, prediction):
         self._last = None
         return fitted(self, prediction)
 
-    comparison.Reference.compare = compare
+    mask_pairs.Reference.compare = compare
 
 
 def ends_of_runs():
@@ -25,7 +25,7 @@ def ends_of_runs():
         boxes = enumerate(find_objects(labels), start=1)
         return {label: box for label, box in boxes if box is not None}
 
-    comparison.label_windows = label_windows
+    mask_pairs.label_windows = label_windows
 
 
 def peeling():

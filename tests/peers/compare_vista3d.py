@@ -20,8 +20,8 @@ from unittest import mock
 import monai.networks.nets.vista3d as published
 import numpy as np
 
-from segbench.adapter import import_file
 from segbench.core import Case, Interactions, LabelMap
+from segbench.models.loading import import_file
 from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
 from tests.peers.vista3d import ROOT, SMALL, SMALL_WINDOW, write_weights
 

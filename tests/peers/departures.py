@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.adapter import import_file
 from segbench.core import Box, Click, Image, Interactions
+from segbench.models.loading import import_file
 from tests.peers.dialogue import cases
 
 CLICKS = (

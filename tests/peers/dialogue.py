@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Box, Case, Click, Image, Interactions, LabelMap
-from segbench.exchange import read_answer, write_input
+from segbench.models.submission_npz import read_answer, write_input
 
 PLAN = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
 N_CLICKS = len(PLAN)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from segbench.adapter import find
-from segbench.environments import interpreter_of
+from segbench.models.environments import interpreter_of
+from segbench.models.registry import find
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from segbench.adapter import find, wants_own_environment
-from segbench.environments import readiness
-from segbench.models import model
+from segbench.models.environments import readiness
+from segbench.models.registry import find, wants_own_environment
+from segbench.models.weights import model
 from tests.peers import random_nninteractive
 from tests.peers.running import python_of, run
 from tests.segvol_checkpoint import write_checkpoint

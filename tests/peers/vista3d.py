@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from segbench.adapter import import_file
+from segbench.models.loading import import_file
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"encoder_embed_dim": 8}

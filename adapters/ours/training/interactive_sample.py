@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segbench.core import Click, Mask
-from segbench.simulator import next_click
+from segbench.protocol.simulator import next_click
 
 from ..crop import FloatArray, Region
 from ..intensity import occupied_box

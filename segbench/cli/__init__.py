@@ -1,0 +1,18 @@
+"""Command line: one module per command, which parses, makes one call and prints.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from segbench.cli.group import cli
+from segbench.cli.models import models
+from segbench.cli.phantoms import phantoms
+from segbench.cli.predict import predict
+from segbench.cli.report import report
+from segbench.cli.run import run
+from segbench.cli.score import score
+from segbench.cli.train import train
+
+__all__ = ["cli"]
+
+for command in (run, score, report, train, predict, models, phantoms):
+    cli.add_command(command)

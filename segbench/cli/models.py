@@ -1,0 +1,64 @@
+"""`segbench models`: what is installed, and downloads of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segbench.cli.options import FOLDER, parse_options
+
+
+@click.group(invoke_without_command=True)
+@click.option("--folder", type=FOLDER, help="Where weights go. [~/.local/share/segbench/models]")
+@click.pass_context
+def models(ctx: click.Context, folder: Path | None) -> None:
+    """List every adapter: its environment, its licence, its weights.
+
+    \b
+    segbench models
+    segbench models fetch nninteractive
+    """
+    from segbench.models.weights import default_folder, listing
+
+    ctx.obj = folder or default_folder()
+    if ctx.invoked_subcommand is None:
+        click.echo(listing(ctx.obj))
+
+
+@models.command()
+@click.argument("name")
+@click.option("--weights", "which", metavar="WEIGHTS", help="Which, if there are several.")
+@click.option("--accept-licence", is_flag=True, help="Do not ask.")
+@click.option("--revision", help="The commit it must be.")
+@click.option(
+    "--sha256",
+    multiple=True,
+    metavar="FILE=HEX",
+    callback=parse_options,
+    help="What a file must be; repeatable.",
+)
+@click.option("--endpoint", metavar="URL", help="Another server of the hub's protocol.")
+@click.pass_obj
+def fetch(
+    folder: Path, /, name: str, which: str | None, accept_licence: bool, **given: Any
+) -> None:
+    """Download the weights of the adapter NAME, after showing their licence.
+
+    \b
+    segbench models fetch sam_med3d --weights alldata
+    """
+    from segbench.models import download
+    from segbench.models.weights import model
+
+    found = model(name)
+    weights = download.chosen(found, which)
+    click.echo(download.notice(found, weights, folder))
+    if not accept_licence and not weights.bundled:
+        click.confirm("Accept this licence?", abort=True)
+    pins = download.Pins(given["revision"], given["sha256"])
+    place = download.fetch(
+        found, weights, folder, pins=pins, endpoint=given["endpoint"], say=click.echo
+    )
+    click.echo(f"segbench run --model {name} --option {weights.option}={place}")

@@ -1,0 +1,59 @@
+"""Options that several commands share, and the types of options."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segbench.core import FAILURE_POLICIES
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class Seconds(click.FloatRange):
+    """A positive number of seconds; "nan" is none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the number."""
+        seconds = super().convert(value, param, ctx)
+        return self.fail(f"{value!r} is not a number") if math.isnan(seconds) else seconds
+
+
+SECONDS = Seconds(0, 1e6, min_open=True)
+
+
+def policy_options(command: Any) -> Any:
+    """Add the options that turn raw facts into scores."""
+    failures = click.option(
+        "--failures",
+        type=click.Choice(FAILURE_POLICIES),
+        default="zero",
+        help="A failed step scores 0, or what the last answer scored (the official number).",
+    )
+    limit = click.option(
+        "--time-limit",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Score a case 0 if it took more than SECONDS per label (the paper: 90).",
+    )
+    return failures(limit(command))
+
+
+def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Turn key=value pairs into a dictionary."""
+    wrong = [pair for pair in given if "=" not in pair]
+    if wrong:
+        raise click.BadParameter(f"expected key=value, found {wrong[0]!r}")
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def command_line() -> str:
+    """Return the command as it was typed, to be noted in what it writes."""
+    return shlex.join(["segbench", *sys.argv[1:]])

@@ -1,0 +1,44 @@
+"""`segbench predict`: any adapter as a challenge submission."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segbench.cli.options import EXISTING_FOLDER, FILE, FOLDER, SECONDS, parse_options
+
+
+@click.command()
+@click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
+@click.option("--inputs", type=EXISTING_FOLDER, required=True, help="Holds CASE.npz files.")
+@click.option("--outputs", type=FOLDER, required=True, help="Gets CASE.npz files with segs.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_options,
+    help="An option of the adapter; repeatable.",
+)
+@click.option("--python", type=FILE, help="An interpreter.")
+@click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
+@click.option("--persistent", is_flag=True, help="Answer each file named by a line on stdin.")
+def predict(outputs: Path, persistent: bool, **given: Any) -> None:
+    """Answer one step of the challenge's contract: what a submission's predict.sh has to do.
+
+    \b
+    segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
+    """
+    from segbench.runs import submission as ends
+
+    folder = given.pop("inputs")
+    if persistent:
+        inputs = ends.inputs_named(folder, sys.stdin)
+        for _ in ends.predict(inputs=inputs, outputs=outputs, **given):
+            click.echo("segbench: done")
+    else:
+        files = list(ends.predict(inputs=ends.inputs_in(folder), outputs=outputs, **given))
+        click.echo(f"{len(files)} answers in {outputs}")

@@ -1,0 +1,36 @@
+"""`segbench score`: check a finished run without its model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from segbench.cli.options import EXISTING_FOLDER
+
+
+@click.command()
+@click.argument("run_folder", type=EXISTING_FOLDER, metavar="RUN")
+@click.option("--data", type=EXISTING_FOLDER, help="Where the cases are now. [where they were]")
+@click.option("--references", type=EXISTING_FOLDER, help="Where gts lies, if not in the cases.")
+def score(run_folder: Path, data: Path | None, references: Path | None) -> None:
+    """Compute all clicks and scores of RUN again, without its model, and compare.
+
+    \b
+    segbench score runs/ours
+
+    Exit status 1 if anything differs, floats to the last bit, or cannot be checked.
+    """
+    from segbench.runs.verify import rescore
+
+    found = rescore(run_folder, data, references)
+    for check in found.different[:20]:
+        click.echo(f"{check.case} {check.what}: stored {check.stored}, now {check.now}", err=True)
+    if found.without_predictions:
+        unchecked = ", ".join(found.without_predictions[:5])
+        click.echo(
+            f"no predictions kept of {len(found.without_predictions)} cases: {unchecked}", err=True
+        )
+    click.echo(f"{len(found.checks)} facts compared, {len(found.different)} different")
+    sys.exit(1 if found.different or found.without_predictions else 0)

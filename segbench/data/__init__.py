@@ -1,0 +1,4 @@
+"""Cases on disk.
+
+Empty but for this text: foreign environments import it.
+"""

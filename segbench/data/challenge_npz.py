@@ -1,0 +1,213 @@
+"""The challenge's ``.npz`` files, both directions, without ever executing a pickle.
+
+The official files keep ``boxes``, ``clicks`` and ``clicks_order`` as pickled object arrays. They
+are read by :mod:`segbench.data.safe_pickle`, which builds plain data and nothing else: any other
+name is refused before anything of it runs. Arrays are read one key at a time.
+
+Keys: ``imgs``, ``gts``, ``spacing``, ``boxes``, ``prev_pred``, ``clicks``, ``clicks_order`` in a
+case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6). Bounds of boxes are inclusive in the
+file and half-open in :class:`segbench.core.Box`.
+
+Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from segbench.core import Box, Case, LabelMap
+from segbench.data.safe_pickle import MOST_BYTES, Refused, load_plain
+from segbench.errors import CaseError
+
+BOX_KEYS = (
+    "z_min",
+    "z_max",
+    "z_mid",
+    "z_mid_x_min",
+    "z_mid_y_min",
+    "z_mid_x_max",
+    "z_mid_y_max",
+)
+BROKEN = (
+    *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+
+class ChallengeFile:
+    """An open ``.npz``: its keys, and its arrays one at a time.
+
+    Raises
+    ------
+    CaseError
+        On opening, if the file is not a complete zip archive; on reading, if the key is missing,
+        truncated, or holds anything that would have to be executed.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.name = file.name
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except BROKEN as error:
+            raise CaseError(f"{self.name}: expected an .npz (zip) archive: {error}") from None
+        stored = self._zip.namelist()
+        self.keys = tuple(name[:-4] for name in stored if name.endswith(".npy"))
+
+    def __enter__(self) -> ChallengeFile:
+        """Return the open file."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the archive."""
+        self._zip.close()
+
+    def size(self, key: str) -> int:
+        """Return the bytes an array takes once it is loaded, without loading it."""
+        return self._zip.getinfo(f"{key}.npy").file_size if key in self.keys else 0
+
+    def read(self, key: str) -> NDArray[Any]:
+        """Return one array, in the memory order it was saved in."""
+        if key not in self.keys:
+            raise CaseError(f"{self.name}: expected a key '{key}', found {', '.join(self.keys)}")
+        try:
+            with self._zip.open(f"{key}.npy") as stream:
+                return _read_array(stream, self.size(key))
+        except Refused as error:
+            raise CaseError(f"{self.name}: {key} {error}") from None
+        except BROKEN as error:
+            raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
+
+
+def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = header(stream)
+    if dtype.hasobject:
+        return _read_objects(stream.read(MOST_BYTES + 1))
+    count = math.prod(shape)
+    # an honest file holds its header and the array; checked before any memory is taken
+    if not 0 <= count * dtype.itemsize <= size:
+        raise ValueError(f"the header promises {count} x {dtype}, the file holds {size} bytes")
+    flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
+    data = bytearray(size)
+    view, done = memoryview(data), 0
+    while done < size:
+        got = stream.readinto(view[done : done + (1 << 24)])  # type: ignore[attr-defined]
+        if not got:
+            raise ValueError(f"expected {size} bytes, found {done}")
+        done += got
+    return data
+
+
+def _read_objects(data: bytes) -> NDArray[Any]:
+    found = load_plain(data)
+    if not isinstance(found, np.ndarray):
+        raise Refused(f"holds a {type(found).__name__}, expected an array")
+    return found
+
+
+# ---- boxes -----------------------------------------------------------------------------------
+
+
+def box_from_raw(label: int, raw: Any) -> Box:
+    """Translate one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
+
+    Raises
+    ------
+    ValueError
+        If a bound is missing, not an integer, or the box is empty or negative.
+    """
+    z0, z1, drawn_at, x0, y0, x1, y1 = _bounds(raw)
+    low, high = (z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1)
+    if min(low) < 0 or any(a >= b for a, b in zip(low, high)):
+        raise ValueError(f"from {low} to {(z1, y1, x1)} is not a box")
+    return Box(label, low, high, drawn_at)
+
+
+def _bounds(raw: Any) -> list[int]:
+    if isinstance(raw, Mapping):
+        missing = [key for key in BOX_KEYS if key not in raw]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}")
+        raw = [raw[key] for key in BOX_KEYS]
+    values = list(raw)
+    if len(values) != len(BOX_KEYS) or not all(map(_is_whole, values)):
+        raise ValueError(f"expected {len(BOX_KEYS)} integers, found {str(values)[:100]}")
+    return [int(value) for value in values]
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, (float, np.floating)):
+        return float(value).is_integer()
+    return isinstance(value, (int, np.integer))
+
+
+def box_to_raw(box: Box) -> dict[str, int]:
+    """Return the challenge's dictionary of a box, its bounds inclusive."""
+    (z0, y0, x0), (z1, y1, x1) = box.low, box.high
+    values = (z0, z1 - 1, box.drawn_at, x0, y0, x1 - 1, y1 - 1)
+    return dict(zip(BOX_KEYS, (int(value) for value in values)))
+
+
+def raw_boxes(boxes: Sequence[Box]) -> NDArray[Any]:
+    """Return boxes as the object array of the challenge's files."""
+    array = np.empty(len(boxes), object)
+    array[:] = [box_to_raw(box) for box in boxes]
+    return array
+
+
+# ---- writing ---------------------------------------------------------------------------------
+
+
+def write_case(file: Path, case: Case) -> None:
+    """Write a case in the challenge's format: whole, or not at all."""
+    arrays = {
+        "imgs": case.image.voxels,
+        "gts": case.reference,
+        "spacing": np.array(case.image.spacing, np.float64),
+    }
+    if case.boxes:
+        arrays["boxes"] = raw_boxes(case.boxes)
+    write_arrays(file, arrays)
+
+
+def write_prediction(file: Path, all_labels: Sequence[LabelMap]) -> None:
+    """Write label maps, one a step, as ``segs`` (the last) and ``all_segs`` (all of them)."""
+    stack = np.stack(all_labels)
+    write_arrays(file, {"segs": stack[-1], "all_segs": stack}, level=1)
+
+
+def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6) -> None:
+    """Write an ``.npz`` whole or not at all; equal arrays give equal bytes.
+
+    Object arrays are pickled by numpy: only write what segbench made itself. Level 0 stores.
+    """
+    how = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    # an entry opened by name is dated 1980: no clock in the bytes
+    with zipfile.ZipFile(partial, "w", how, compresslevel=level) as archive:
+        for key, array in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
+                npy.write_array(stream, np.asanyarray(array), allow_pickle=True)
+    partial.replace(file)

@@ -1,0 +1,128 @@
+"""The interpreter an adapter runs with: segbench's, a named one, or one that uv builds for it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from segbench.errors import AdapterError
+from segbench.models.loading import name_of
+from segbench.models.registry import wants_own_environment
+
+HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
+
+
+def interpreter_of(file: Path, python: Path | None) -> Path:
+    """Return the interpreter an adapter runs with: the named one, its own, or segbench's.
+
+    Raises
+    ------
+    AdapterError
+        If its PEP 723 environment cannot be built, with uv's words.
+    """
+    if python is not None:
+        return python
+    return _own_interpreter(file) if wants_own_environment(file) else Path(sys.executable)
+
+
+def readiness(file: Path, needs: Sequence[str] = ()) -> str:
+    """Return "ready", or what is still missing before the adapter can be loaded.
+
+    Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
+    PEP 723 header imports beyond what segbench brings.
+    """
+    if not wants_own_environment(file):
+        missing = [name for name in needs if importlib.util.find_spec(name) is None]
+        return f"needs {', '.join(missing)}" if missing else "ready"
+    uv = _uv()
+    if uv is None:
+        return "needs uv, or --python"
+    if lock_of(file).exists():
+        return "ready" if _is_built(file) else "not built, the first run does it"
+    command = [uv, "sync", "--quiet", "--offline", "--check", "--script", str(file)]
+    built = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return "ready" if built else "not built, the first run does it"
+
+
+def _uv() -> str | None:
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+
+
+def _own_interpreter(file: Path) -> Path:
+    uv = _uv()
+    if uv is None:
+        raise AdapterError(
+            f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
+            "pip install uv, or name an interpreter that has them with --python"
+        )
+    if lock_of(file).exists():
+        return _built_as_locked(file, uv)
+    _run([uv, "sync", "--quiet", "--script", str(file)], file)
+    return Path(_run([uv, "python", "find", "--script", str(file)], file).strip())
+
+
+# ---- environments with a lock beside the adapter ---------------------------------------------
+
+
+def lock_of(file: Path) -> Path:
+    """Return where the versions of everything in an adapter's environment would stand.
+
+    Requirements, not uv's own format: versions without addresses and hashes, so that one file
+    serves pip and uv, and the build of torch for the machine at hand.
+    """
+    return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
+
+
+def _built_as_locked(file: Path, uv: str) -> Path:
+    """Build what the header asks for, in the versions of the lock, unless it is there."""
+    folder = _folder_of(file)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not _is_built(file):
+        pythons = tomllib.loads(_header(file)).get("requires-python", "")
+        version = ["--python", pythons] if pythons else []
+        _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
+        asked = ["--requirements", str(file), "--constraints", str(lock_of(file))]
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *asked], file)
+        (folder / "built").touch()
+    return python
+
+
+def _is_built(file: Path) -> bool:
+    return (_folder_of(file) / "built").exists()
+
+
+def _folder_of(file: Path) -> Path:
+    """Return where the environment lies: another one for another header or another lock."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    asked = _header(file).encode() + lock_of(file).read_bytes()
+    digest = hashlib.sha256(asked).hexdigest()[:16]
+    return cache / "segbench" / "environments" / f"{name_of(file)}-{digest}"
+
+
+def _header(file: Path) -> str:
+    """Return the TOML of an adapter's PEP 723 header.
+
+    Raises
+    ------
+    AdapterError
+        If the header does not end.
+    """
+    found = HEADER.search(file.read_text(encoding="utf-8"))
+    if found is None:
+        raise AdapterError(f"{file.name}: expected its PEP 723 header to end with '# ///'")
+    return re.sub("^# ?", "", found["toml"], flags=re.MULTILINE)
+
+
+def _run(command: list[str], file: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AdapterError(f"{file.name}: its environment cannot be built: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,60 @@
+"""From an adapter's file to an adapter in this process.
+
+Standard library and numpy only, syntax of Python 3.9: this runs in the worker.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from segbench.contract import Adapter
+from segbench.core import AdapterInfo
+from segbench.errors import AdapterError
+
+
+def name_of(file: Path) -> str:
+    """Return the name of an adapter by its file."""
+    return (file.parent if file.name == "__init__.py" else file).stem
+
+
+def load(file: Path, options: Mapping[str, str]) -> Adapter:
+    """Import ``file`` in this process and make its adapter.
+
+    Raises
+    ------
+    AdapterError
+        If it defines no ``make_adapter`` or does not take the options.
+    """
+    module = import_file(file)
+    make = getattr(module, "make_adapter", None)
+    if make is None:
+        raise AdapterError(f"{file}: expected a function make_adapter, found none")
+    try:
+        adapter: Adapter = make(**options)
+    except TypeError as error:
+        given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
+        raise AdapterError(f"{name_of(file)}: options given: {given}; {error}") from error
+    if not isinstance(getattr(adapter, "info", None), AdapterInfo):
+        raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
+    return adapter
+
+
+def import_file(file: Path) -> ModuleType:
+    """Import an adapter's file in this process under the name that belongs to it.
+
+    A single file is a package too, of its folder: ``from ._shared import ...`` finds a module that
+    lies beside it, and each adapter has its own.
+    """
+    name = f"segbench_adapter_{name_of(file)}"
+    places = [str(file.parent)]
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+    assert spec is not None  # the suffix is .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and relative imports look it up
+    spec.loader.exec_module(module)
+    return module

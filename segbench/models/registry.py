@@ -1,0 +1,106 @@
+"""How a name becomes the file of an adapter, and which sources an adapter consists of.
+
+An adapter is one file, or one folder with an ``__init__.py``, that defines
+``make_adapter(**options)``; options are strings. A file without a PEP 723 header runs with
+segbench's interpreter, one with a header in the environment the header declares.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import re
+from pathlib import Path
+
+from segbench.errors import AdapterNotFound
+from segbench.models.loading import name_of
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # a checkout, then a wheel
+SCHEMES = {"container": "image", "command": "command"}  # of --model -> an option of container
+PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
+
+
+def names() -> list[str]:
+    """Return the name of every adapter that can be found."""
+    return sorted({name_of(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
+
+
+def _adapter_files(folder: Path) -> list[Path]:
+    return [*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__init__.py")]
+
+
+def find(name: str) -> Path:
+    """Return the file of an adapter: by name (hyphen = underscore), or by path to it.
+
+    Raises
+    ------
+    AdapterNotFound
+        With the nearest of the known names.
+    """
+    known = {name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)}
+    by_name = known.get(name.replace("-", "_"))
+    if by_name is not None:
+        return by_name
+    for path in (Path(name), Path(name) / "__init__.py"):
+        if path.suffix == ".py" and path.is_file():
+            return path.resolve()
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AdapterNotFound(
+        f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
+        "or give a path to a .py file or to a folder with an __init__.py"
+    )
+
+
+def resolve(model: str) -> tuple[Path, dict[str, str]]:
+    """Return the file of what ``--model`` names, and the options that its scheme stands for.
+
+    ``container:IMAGE`` and ``command:TEMPLATE`` are served by the adapter ``container``.
+    """
+    scheme, colon, rest = model.partition(":")
+    if colon and scheme in SCHEMES:
+        return find("container"), {SCHEMES[scheme]: rest}
+    return find(model), {}
+
+
+def wants_own_environment(file: Path) -> bool:
+    """Whether the adapter file declares its dependencies in a PEP 723 header."""
+    return PEP_723.search(file.read_text(encoding="utf-8")) is not None
+
+
+def source_sha256(file: Path) -> str:
+    """Return the sha256 of an adapter's Python source: see ``sources_of``."""
+    digest = hashlib.sha256()
+    for source in sources_of(file):
+        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0")
+        digest.update(source.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def sources_of(file: Path) -> list[Path]:
+    """Return all files of an adapter's folder; or its file and what it imports from beside it."""
+    if file.name == "__init__.py":
+        return sorted(file.parent.rglob("*.py"))
+    found: set[Path] = set()
+    left = [file]
+    while left:
+        source = left.pop()
+        if source not in found:
+            found.add(source)
+            left += _imported_from_beside(source)
+    return sorted(found)
+
+
+def _imported_from_beside(file: Path) -> list[Path]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # loading it will say so
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names += [node.module] if node.module else [alias.name for alias in node.names]
+    beside = (file.with_name(f"{name}.py") for name in names)
+    return [source for source in beside if source.is_file()]

@@ -1,0 +1,163 @@
+"""The challenge's container contract, both ends: what a submission finds, and what it leaves.
+
+A submission is called once a step. It finds ``inputs/CASE.npz`` and leaves ``outputs/CASE.npz``
+with ``segs`` (PROTOCOL 3.6). ``clicks`` holds one ``{"fg": [[z, y, x], ...], "bg": [...]}`` a
+label, in ascending label order, all clicks so far; ``clicks_order`` one list a label of "fg",
+"bg" or None (no error in that step). Object arrays are pickled, as participants expect.
+
+Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
+from segbench.data.challenge_npz import ChallengeFile, box_from_raw, raw_boxes, write_arrays
+from segbench.errors import CaseError
+
+KINDS = {True: "fg", False: "bg"}
+
+
+# ---- what a submission finds -----------------------------------------------------------------
+
+
+def write_input(file: Path, image: Image, labels: Sequence[int], said: Interactions) -> None:
+    """Write the input file of a step; step 0 has no clicks and no ``prev_pred``."""
+    arrays: dict[str, NDArray[Any]] = {
+        "imgs": image.voxels,
+        "spacing": np.array(image.spacing, np.float64),
+    }
+    if said.boxes:
+        arrays["boxes"] = raw_boxes(said.boxes)
+    if said.step > 0:
+        arrays["clicks"] = raw_clicks(labels, said)
+        arrays["clicks_order"] = raw_clicks_order(labels, said)
+        arrays["prev_pred"] = said.previous
+    write_arrays(file, arrays, level=0)  # the step's time runs
+
+
+def raw_clicks(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+    """Return all clicks so far as the challenge's files hold them."""
+    raw = np.empty(len(labels), object)
+    raw[:] = [{kind: _places(said, label, kind) for kind in ("fg", "bg")} for label in labels]
+    return raw
+
+
+def _places(said: Interactions, label: int, kind: str) -> list[list[int]]:
+    clicks = (click for click in said.clicks if click.label == label)
+    return [list(click.at) for click in clicks if KINDS[click.positive] == kind]
+
+
+def raw_clicks_order(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+    """Return which kind of click each label got in each step; None where it had no error."""
+    order = [[_kind(prompts, label) for prompts in said.rounds[1:]] for label in labels]
+    missing = any(kind is None for kinds in order for kind in kinds)
+    return np.array(order, object if missing else None)
+
+
+def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
+    found = (p for p in prompts if isinstance(p, Click) and p.label == label)
+    return next((KINDS[click.positive] for click in found), None)
+
+
+def read_answer(file: Path) -> LabelMap:
+    """Return what a submission left.
+
+    Some submissions write floats, which the official script takes (PROTOCOL 3.4): whole numbers in
+    the range of label maps become integers. Everything else comes as it was written.
+    """
+    with ChallengeFile(file) as left:
+        labels: LabelMap = left.read("segs")
+    if labels.dtype.kind != "f" or not labels.size:
+        return labels
+    low, high = labels.min(), labels.max()
+    if not (low >= 0 and high <= MAX_LABEL and (labels == np.floor(labels)).all()):
+        return labels
+    return labels.astype(np.min_scalar_type(int(high)))
+
+
+# ---- the other end: being a submission -------------------------------------------------------
+
+
+def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
+    """Return image, labels and all that was said, from an input file.
+
+    A label is its place in ``boxes`` and ``clicks``, counted from 1, as in the official files.
+
+    Raises
+    ------
+    CaseError
+        If the file is damaged or its prompts do not fit together.
+    """
+    with ChallengeFile(file) as found:
+        image = _read_image(found)
+        shape = image.voxels.shape
+        boxes = _read_boxes(found)
+        rounds = _read_rounds(found, shape)
+        n_labels = max(len(boxes), len(found.read("clicks")) if "clicks" in found.keys else 0)
+        known = "prev_pred" in found.keys
+        previous = found.read("prev_pred") if known else np.zeros(shape, np.uint8)
+        if previous.shape != shape:
+            raise CaseError(f"{found.name}: prev_pred {previous.shape} and imgs {shape}")
+    labels = tuple(range(1, n_labels + 1))
+    return image, labels, Interactions((boxes, *rounds), previous)
+
+
+def _read_image(found: ChallengeFile) -> Image:
+    voxels, spacing = found.read("imgs"), np.asarray(found.read("spacing"))
+    if voxels.ndim != 3:
+        raise CaseError(f"{found.name}: imgs: expected three axes, found {voxels.shape}")
+    is_number = spacing.shape == (3,) and spacing.dtype.kind in "fiu"
+    if not (is_number and np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise CaseError(f"{found.name}: spacing: expected three positive mm, found {spacing}")
+    z, y, x = (float(mm) for mm in spacing)
+    return Image(voxels, (z, y, x))
+
+
+def _read_boxes(found: ChallengeFile) -> tuple[Box, ...]:
+    raw = found.read("boxes") if "boxes" in found.keys else ()
+    try:
+        return tuple(box_from_raw(label, each) for label, each in enumerate(raw, start=1))
+    except (ValueError, TypeError) as error:
+        raise CaseError(f"{found.name}: boxes: {error}") from None
+
+
+def _read_rounds(found: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click, ...]]:
+    if "clicks" not in found.keys:
+        return []
+    try:
+        rounds = _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
+        for click in (click for clicks in rounds for click in clicks):
+            if not all(0 <= at < size for at, size in zip(click.at, shape)):
+                raise ValueError(f"click {click.at} outside the image of {tuple(shape)}")
+        return rounds
+    except (LookupError, StopIteration, TypeError, ValueError) as error:
+        raise CaseError(f"{found.name}: clicks and clicks_order do not fit: {error!r}") from None
+
+
+def _rounds(
+    clicks: Sequence[Any], order: Sequence[Sequence[str | None]]
+) -> list[tuple[Click, ...]]:
+    if len(clicks) != len(order):
+        raise ValueError(f"{len(clicks)} labels have clicks and {len(order)} an order")
+    rounds: list[list[Click]] = [[] for _ in range(max(map(len, order), default=0))]
+    for label, (places, kinds) in enumerate(zip(clicks, order), start=1):
+        left = {kind: iter(places[kind]) for kind in ("fg", "bg")}
+        for said, kind in zip(rounds, kinds):
+            if kind is not None:
+                z, y, x = (int(c) for c in next(left[str(kind)]))
+                said.append(Click(label, (z, y, x), positive=kind == "fg"))
+        if any(True for rest in left.values() for _ in rest):
+            raise ValueError(f"label {label} has clicks that its order does not name")
+    return [tuple(said) for said in rounds]
+
+
+def write_answer(file: Path, labels: LabelMap) -> None:
+    """Write the answer of a step as participants do."""
+    write_arrays(file, {"segs": labels}, level=1)

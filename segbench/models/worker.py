@@ -1,0 +1,237 @@
+"""The far end of :mod:`segbench.models.supervisor`: serve one adapter inside its own environment.
+
+Run by path with ``python -I``, never imported by segbench. One JSON object per line on stdin and
+on a private copy of stdout; arrays travel as ``.npy`` files in a scratch folder. When stdin closes,
+also in the middle of a step, the supervisor is gone: the scratch folder is removed and the process
+ends. Standard library and numpy only, syntax of Python 3.9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from segbench.contract import Adapter
+
+VOXELS = ("at", "low", "high")
+SECONDS_TO_END = 5  # for what outlives this process, see closed_when_ended
+
+
+def expose_segbench() -> None:
+    """Make the package ``segbench`` importable, and nothing else of its site-packages."""
+    package = Path(__file__).resolve().parents[1]
+    spec = importlib.util.spec_from_file_location(
+        "segbench", package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["segbench"] = module
+    spec.loader.exec_module(module)
+
+
+def serve(adapter_file: str, folder: str, options: str) -> None:
+    """Answer requests until stdin closes."""
+    source, pipe = private_pipes()
+    requests = listen(source, Path(folder))
+    expose_segbench()
+    from segbench.models.loading import load
+
+    owner = os.getpid()
+
+    def reply(number: int, **facts: Any) -> None:
+        end_if_forked(owner)
+        pipe.write(json.dumps({"number": number, **facts}) + "\n")
+        pipe.flush()
+
+    try:
+        adapter = load(Path(adapter_file), json.loads(options))
+    except Exception as error:  # the supervisor decides what a failed load means
+        reply(0, failure=told(error))
+        return
+    with closed_when_ended(adapter, owner):
+        reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
+        while (request := requests.get())["do"] != "close":
+            reply(request["number"], **attend(adapter, request, Path(folder), owner))
+        adapter.close()
+
+
+@contextlib.contextmanager
+def closed_when_ended(adapter: Adapter, owner: int) -> Iterator[None]:
+    """Close an adapter also when this process is ended, if it holds what would live on.
+
+    Others are not: a signal that waits for Python would wait for their computation. The handler
+    only raises: what it interrupts may hold a lock that closing needs.
+    """
+
+    def end(*_: object) -> None:
+        end_if_forked(owner)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise SystemExit(128 + signal.SIGTERM)
+
+    outlives = getattr(adapter, "outlives_worker", False)
+    if outlives:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except SystemExit:
+        if outlives:
+            adapter.close()
+        raise
+
+
+def private_pipes() -> tuple[TextIO, TextIO]:
+    """Take stdin and stdout for ourselves: a model prints and reads what it likes elsewhere."""
+    source = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, pipe
+
+
+def end_if_forked(owner: int) -> None:
+    """End a process that the model forked and that came back to us: there is one voice."""
+    if os.getpid() != owner:
+        os._exit(0)
+
+
+def listen(source: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
+    """Read requests in the background; end the process when there can be no more."""
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in source:
+            requests.put(json.loads(line))
+        shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_END)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return requests
+
+
+def attend(adapter: Adapter, request: dict[str, Any], scratch: Path, owner: int) -> dict[str, Any]:
+    """Do one request; report how long the adapter took, or how it failed."""
+    prepare = show if request["do"] == "start" else ask
+    began = time.perf_counter()
+    try:
+        act = prepare(adapter, request, scratch)
+        began = time.perf_counter()  # reading arrays is not the model's time
+        labels = act()
+        seconds = time.perf_counter() - began
+        end_if_forked(owner)
+        if labels is not None:
+            leave(labels, scratch / f"labels-{request['number']}.npy")
+    except Exception as error:  # whatever a model raises is that model's failure
+        return {"failure": told(error), "seconds": time.perf_counter() - began, **memory()}
+    return {"seconds": seconds, **memory()}
+
+
+def leave(labels: Any, file: Path) -> None:
+    """Leave an answer: whole, under the number of its question, or not at all."""
+    import numpy as np
+
+    draft = file.with_suffix(".draft.npy")
+    np.save(draft, labels, allow_pickle=False)
+    draft.replace(file)
+
+
+def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
+    """Prepare the showing of a new image."""
+    import numpy as np
+
+    from segbench.core import Image
+
+    # mapped copy-on-write: read at once by who reads it all, never changed for the harness
+    voxels = np.load(scratch / "image.npy", mmap_mode="c")
+    image = Image(np.asarray(voxels), tuple(request["spacing"]))
+    labels = tuple(request["labels"])
+
+    def act() -> None:
+        adapter.start(image, labels)
+
+    return act
+
+
+def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
+    """Prepare one step."""
+    import numpy as np
+
+    from segbench.core import Box, Click, Interactions
+
+    def prompt(raw: dict[str, Any]) -> Any:
+        fields: dict[str, Any] = {
+            key: tuple(value) if key in VOXELS else value for key, value in raw.items()
+        }
+        return Click(**fields) if "at" in fields else Box(**fields)
+
+    rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])
+    previous = np.load(scratch / "previous.npy", mmap_mode="c")
+    said = Interactions(rounds, np.asarray(previous))
+    return lambda: np.asarray(adapter.step(said))
+
+
+def told(error: BaseException) -> str:
+    """Return an exception as one line; the traceback of one that is a surprise goes to stderr."""
+    from segbench.errors import SegbenchError
+
+    if isinstance(error, SegbenchError):
+        return f"failed: {error}"
+    traceback.print_exception(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+    return f"raised {type(error).__name__}: {error}".strip()
+
+
+def memory() -> dict[str, float]:
+    """Return the highest resident memory of this process, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return {}
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what the answers may depend on: interpreter, numpy, torch and its GPU if loaded."""
+    loaded = {name: sys.modules[name] for name in ("numpy", "torch") if name in sys.modules}
+    packages = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
+    cuda = getattr(loaded.get("torch"), "cuda", None)
+    device = cuda.get_device_name() if cuda is not None and cuda.is_available() else "CPU"
+    return {"versions": {"python": sys.version.split()[0], **packages}, "device": device}
+
+
+def main() -> None:
+    """Serve, then end at once: a thread still waits on stdin, and would abort a normal ending."""
+    status = 0
+    try:
+        serve(*sys.argv[1:])
+    except SystemExit as wish:  # a model that calls sys.exit
+        status = wish.code if isinstance(wish.code, int) else 1
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        status = 1
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

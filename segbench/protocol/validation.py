@@ -1,0 +1,84 @@
+"""Checks of the arrays that enter the protocol's functions; none is ever reinterpreted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.core import MAX_LABEL, LabelMap, Mask, Spacing
+from segbench.errors import CaseError
+
+FINEST_MM, COARSEST_MM = 1e-9, 1e9  # beyond, surface areas leave the range of float64
+
+
+def as_masks(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[Mask, Mask]:
+    """Return two arrays of one shape as masks: bool as it is, integers where they are not 0.
+
+    The memory order stays: it decides between errors of equal size (PROTOCOL 4.2).
+
+    Raises
+    ------
+    CaseError
+        If an array is not three-dimensional, or not of bool or integers (where a probability
+        becomes a mask is for the caller to decide), or if the shapes differ.
+    """
+    refuse_no_label_map(prediction, "prediction")
+    refuse_no_label_map(reference, "reference")
+    refuse_other_shape(prediction, reference)
+    return _as_mask(prediction), _as_mask(reference)
+
+
+def refuse_no_label_map(array: NDArray[Any], name: str) -> None:
+    """Raise a CaseError if an array is not three-dimensional or not of bool or integers."""
+    if array.ndim != 3:
+        raise CaseError(f"{name}: expected shape (z, y, x), found {array.shape}")
+    if array.dtype.kind not in "bui":
+        raise CaseError(f"{name}: expected bool or integers, found {array.dtype}")
+
+
+def refuse_other_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
+    """Raise a CaseError if two arrays differ in shape."""
+    if prediction.shape != reference.shape:
+        raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")
+
+
+def _as_mask(array: NDArray[Any]) -> Mask:
+    mask: Mask = array if array.dtype == bool else array != 0
+    return mask
+
+
+def label_map(raw: NDArray[Any], what: str) -> LabelMap:
+    """Return an array as a label map, uint8 if it fits, else uint16; its memory order stays.
+
+    Raises
+    ------
+    CaseError
+        If it is not three-dimensional, not of integers or booleans, or not within 0..65535;
+        ``what`` begins the message.
+    """
+    if raw.ndim != 3 or 0 in raw.shape:
+        raise CaseError(f"{what}: expected shape (z, y, x), found {raw.shape}")
+    if raw.dtype.kind not in "bui":
+        raise CaseError(f"{what}: expected integer labels, found {raw.dtype}")
+    low, high = int(raw.min()), int(raw.max())
+    if low < 0 or high > MAX_LABEL:
+        raise CaseError(f"{what}: expected labels 0..{MAX_LABEL}, found {low}..{high}")
+    narrow: LabelMap = raw.astype(np.uint8 if high < 256 else np.uint16, copy=False)
+    return narrow
+
+
+def spacing_mm(raw: NDArray[Any], name: str) -> Spacing:
+    """Return a spacing as three positive numbers in mm; refuse anything else."""
+    if raw.shape != (3,) or raw.dtype.kind not in "uif":
+        raise CaseError(
+            f"{name}: spacing: expected 3 numbers (z, y, x) in mm, found {raw.dtype} {raw.shape}"
+        )
+    z, y, x = (float(mm) for mm in raw)
+    if not all(FINEST_MM <= mm <= COARSEST_MM for mm in (z, y, x)):
+        raise CaseError(
+            f"{name}: spacing: expected positive numbers in mm ({FINEST_MM:g} to {COARSEST_MM:g}), "
+            f"found {(z, y, x)}"
+        )
+    return z, y, x

@@ -1,0 +1,210 @@
+"""One table in five formats: Markdown, CSV, LaTeX, HTML and plain text."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from segbench.report.tables.table import Cell, Table
+
+LONGEST_FLOAT = 40  # more rows than this do not fit on a page and are set as a longtable
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "†": r"\textdagger{}",
+    "…": r"\ldots{}",
+    "–": "--",
+    "×": r"$\times$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def to_csv(table: Table) -> str:
+    """Draw a table as CSV: keys repeated, floats in shortest exact form, absent ones blank."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([column.title for column in table.columns])
+    writer.writerows([cell.value for cell in row] for row in table.rows)
+    return stream.getvalue()
+
+
+def to_text(table: Table) -> str:
+    """Draw a table as aligned plain text for a terminal, notes included."""
+    header = [column.title for column in table.columns]
+    lines = [[cell.text for cell in row] for group in table.printed_groups() for row in group]
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    ruled = [header, ["-" * width for width in widths], *lines]
+    drawn = (
+        "  ".join(
+            text.rjust(width) if column.align == "r" else text.ljust(width)
+            for text, width, column in zip(line, widths, table.columns, strict=True)
+        ).rstrip()
+        for line in ruled
+    )
+    return "\n".join([*drawn, *table.notes]) + "\n"
+
+
+# ---- Markdown --------------------------------------------------------------------------------
+
+
+def to_markdown(table: Table) -> str:
+    """Draw a table as a GitHub table under its title, notes as a list."""
+    lines = [f"### {escape_markdown(table.title)}", ""]
+    lines.append(_markdown_line(escape_markdown(column.title) for column in table.columns))
+    lines.append(_markdown_line("---:" if c.align == "r" else "---" for c in table.columns))
+    for group in table.printed_groups():
+        lines.extend(_markdown_line(map(_markdown_cell, row)) for row in group)
+    lines.extend(["", *(f"- {escape_markdown(note)}" for note in table.notes)])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Make text safe inside a Markdown table cell; underscores inside words stay as they are."""
+    text = re.sub(r"([\\`*\[\]|])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    return f"**{text}**" if cell.bold else text
+
+
+# ---- LaTeX -----------------------------------------------------------------------------------
+
+
+def to_latex(table: Table) -> str:
+    r"""Draw a table for ``\input``: booktabs rules, caption, label, notes below."""
+    return _latex_long(table) if len(table.rows) > LONGEST_FLOAT else _latex_float(table)
+
+
+def escape_latex(text: str) -> str:
+    """Make text safe in LaTeX; one pass, so that no escape is escaped again."""
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+
+
+def _latex_float(table: Table) -> str:
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}[htbp]",
+            r"\centering\footnotesize",
+            _latex_caption(table),
+            rf"\begin{{tabular}}{{{_latex_columns(table)}}}",
+            r"\toprule",
+            _latex_header(table),
+            r"\midrule",
+            _latex_body(table),
+            r"\bottomrule",
+            r"\end{tabular}",
+            *_latex_notes(table),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_long(table: Table) -> str:
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs,longtable}",
+            r"{\footnotesize",
+            rf"\begin{{longtable}}{{{_latex_columns(table)}}}",
+            rf"{_latex_caption(table)}\\",
+            r"\toprule",
+            _latex_header(table),
+            r"\midrule\endhead",
+            r"\bottomrule\endfoot",
+            _latex_body(table),
+            r"\end{longtable}",
+            *_latex_notes(table),
+            "}",
+            "",
+        ]
+    )
+
+
+def _latex_caption(table: Table) -> str:
+    return rf"\caption{{{escape_latex(table.title)}}}\label{{tab:segbench-{table.name}}}"
+
+
+def _latex_columns(table: Table) -> str:
+    kinds = [column.align for column in table.columns]
+    share = 0.6 / max(
+        kinds.count("p"), 1
+    )  # of the line; the columns that do not wrap need the rest
+    return "".join(rf"p{{{share:.2f}\linewidth}}" if kind == "p" else kind for kind in kinds)
+
+
+def _latex_header(table: Table) -> str:
+    return _latex_line(escape_latex(column.title) for column in table.columns)
+
+
+def _latex_body(table: Table) -> str:
+    groups = ("\n".join(map(_latex_row, group)) for group in table.printed_groups())
+    return "\n\\midrule\n".join(groups)
+
+
+def _latex_row(row: Iterable[Cell]) -> str:
+    return _latex_line(map(_latex_cell, row))
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return rf"{' & '.join(cells)} \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    return rf"\textbf{{{text}}}" if cell.bold else text
+
+
+def _latex_notes(table: Table) -> list[str]:
+    notes = (rf"{escape_latex(note)}\par" for note in table.notes)
+    return [r"\par\smallskip{\scriptsize\raggedright", *notes, "}"] if table.notes else []
+
+
+# ---- HTML ------------------------------------------------------------------------------------
+
+
+def to_html(table: Table) -> str:
+    """Draw a table as an HTML section: heading, table, notes."""
+    head = "".join(
+        f'<th scope="col" class="{column.align}">{html.escape(column.title)}</th>'
+        for column in table.columns
+    )
+    bodies = "\n".join(
+        "<tbody>\n" + "\n".join(_html_row(table, row) for row in group) + "\n</tbody>"
+        for group in table.printed_groups()
+    )
+    notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
+    return (
+        f'<section id="{table.name}">\n<h2>{html.escape(table.title)}</h2>\n'
+        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n{bodies}\n</table></div>\n'
+        + (f'<ul class="notes">\n{notes}</ul>\n' if notes else "")
+        + "</section>\n"
+    )
+
+
+def _html_row(table: Table, row: Sequence[Cell]) -> str:
+    cells = (
+        f'<td class="{column.align}">{_html_cell(cell)}</td>'
+        for column, cell in zip(table.columns, row, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _html_cell(cell: Cell) -> str:
+    text = html.escape(cell.text)
+    return f"<strong>{text}</strong>" if cell.bold else text

@@ -1,0 +1,76 @@
+"""The submission of ours: what its Dockerfile copies is there, and its predict.sh answers."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.core import Box, Click, Image, Interactions
+from segbench.models.loading import load
+from segbench.models.registry import find
+from segbench.models.submission_npz import read_answer, write_input
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "adapters" / "ours"
+
+
+def test_all_that_is_copied_is_there_and_not_ignored():
+    text = (FOLDER / "Dockerfile").read_text()
+    allowed = re.findall(r"^!(.+)$", (FOLDER / "Dockerfile.dockerignore").read_text(), re.M)
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.M)
+        for word in line.split()[:-1]
+    ]
+    assert {"segbench", "adapters", "constraints.txt"} <= set(copied)
+    for word in copied:
+        assert (ROOT / word).exists(), word
+        assert any(fnmatch(word, each) or word.startswith(f"{each}/") for each in allowed), word
+    needed = ("readme", "license-files", "constraints.txt")
+    assert all(name in (ROOT / "pyproject.toml").read_text() + text for name in needed)
+
+
+@pytest.fixture
+def small():
+    """Return an image with a bright block, and its box as all that was said."""
+    voxels = np.random.default_rng(0).integers(0, 90, (10, 20, 31), dtype=np.uint8)
+    voxels[2:6, 3:9, 4:14] += 120
+    box = Box(1, (2, 3, 4), (6, 9, 14), 4)
+    return Image(voxels, (3.0, 1.0, 1.0)), Interactions(((box,),), np.zeros(voxels.shape, np.uint8))
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Return the path of predict.sh, which finds this interpreter's segbench."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    monkeypatch.setenv("PATH", path)
+    return (FOLDER / "predict.sh").resolve()
+
+
+def test_its_predict_sh_keeps_the_challenges_contract(tmp_path, small, script):
+    (tmp_path / "inputs").mkdir()
+    write_input(tmp_path / "inputs" / "case.npz", small[0], (1,), small[1])
+    subprocess.run(["sh", str(script)], cwd=tmp_path, check=True)
+    assert read_answer(tmp_path / "outputs" / "case.npz")[2:6, 3:9, 4:14].any()
+
+
+def test_its_predict_sh_answers_many_steps_in_one_call_as_in_a_call_each(small, script):
+    image, boxes = small
+    line = f'cd "$0/.." && exec sh {script}'
+    command = shlex.join(["sh", "-c", line, "{inputs}", "{outputs}"])
+    answers = {}
+    for persistent in ("no", "yes"):
+        adapter = load(find("container"), {"command": command, "persistent": persistent})
+        adapter.start(image, (1,))
+        first = adapter.step(boxes)
+        click = Click(1, (7, 12, 20), True)
+        answers[persistent] = first, adapter.step(Interactions((*boxes.rounds, (click,)), first))
+        adapter.close()
+    assert not np.array_equal(*answers["no"])  # the click is obeyed
+    np.testing.assert_array_equal(answers["yes"], answers["no"])

@@ -1,0 +1,437 @@
+"""Submissions as programs and containers: limits, endings, and one call for many steps."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segbench
+from segbench.core import Interactions
+from segbench.data.challenge_npz import write_arrays
+from segbench.errors import AdapterError
+from segbench.models.in_process import LocalSeat
+from segbench.models.loading import load
+from segbench.models.registry import resolve
+from segbench.models.submission_npz import read_answer
+from segbench.processes import process_runs
+from segbench.runs import run_case
+
+FOLDER = Path(__file__).parents[1] / "submissions"
+
+
+@pytest.fixture(autouse=True)
+def no_model_is_left():
+    yield
+    run_case.close_seats()
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """Put an engine in docker's place; return the folder of its files."""
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    shutil.copy(FOLDER / "boxes.py", folder)
+    text = (FOLDER / "engine.py").read_text()
+    (folder / "docker").write_text(f"#!{sys.executable}\n{text}")
+    (folder / "docker").chmod(0o755)
+    (folder / "id").write_text("sha256:1234")
+    (folder / "mode").write_text("")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def command(tmp_path, mode=""):
+    """Return ``--model`` for the participant's program, which notes each start."""
+    words = f"{sys.executable} {FOLDER / 'boxes.py'} {{inputs}} {{outputs}}"
+    return f"command:{words} '{mode}' {tmp_path / 'notes'}"
+
+
+def facts(run):
+    """Return all that a run found out about its one case, but what it cost."""
+    (file,) = (run / "cases").iterdir()
+    return json.loads(file.read_text()) | {"cost": None}
+
+
+def failures(outcome):
+    return [step.failure for step in outcome.run.cases[0].steps]
+
+
+def gone(pid):
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + 10
+    while process_runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not process_runs(pid)
+
+
+# ---- limits and endings ----------------------------------------------------------------------
+
+
+def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_path):
+    outcome = segbench.evaluate(
+        command(tmp_path, "hang"), contiguous, tmp_path / "run", options={"seconds": "5"}
+    )
+    late = failures(outcome)
+    assert [failure is None for failure in late] == [True, True, False, True, True, True]
+    assert late[2].startswith("step 2 failed: no answer within 5 s, ended: ")
+    assert late[2].splitlines()[1] == "thinking"
+    assert gone(int((tmp_path / "notes.child").read_text()))
+
+
+def test_a_late_container_is_ended_by_its_name(contiguous, docker, tmp_path):
+    (docker / "mode").write_text("hang")
+    outcome = segbench.evaluate(
+        "container:team/model:v1", contiguous, tmp_path / "run", options={"seconds": "5"}
+    )
+    assert "no answer within 5 s" in failures(outcome)[2]
+    log = [line.split() for line in (docker / "log").read_text().splitlines()]
+    names = [words[words.index("--name") + 1] for words in log if words[0] == "run"]
+    assert len(set(names)) == 6
+    assert [words[1] for words in log if words[0] == "kill"] == [names[2]]
+    assert gone(int((docker / names[2]).read_text()))
+
+
+@pytest.mark.parametrize("persistent", ["no", "yes"])
+def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tmp_path, persistent):
+    (docker / "mode").write_text("hang")
+    outcome = segbench.evaluate(
+        "container:team/model:v1",
+        contiguous,
+        tmp_path / "run",
+        options={"persistent": persistent},
+        step_timeout=8,
+    )
+    assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
+    run_case.close_seats()
+    assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
+
+
+def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
+    contiguous, tmp_path, monkeypatch
+):
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    outcome = segbench.evaluate(
+        command(tmp_path, "hang"), contiguous, tmp_path / "run", step_timeout=8
+    )
+    assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
+    run_case.close_seats()
+    assert gone(int((tmp_path / "notes.child").read_text()))
+    assert list(temporary.glob("segbench-submission-*")) == []
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Return a function that starts a shell's line; what ends its container notes that."""
+    file, implied = resolve(command(tmp_path))
+    load(file, implied)
+    module = sys.modules["segbench_adapter_container._programs"]
+
+    def start(line, *, told=False, ending=":"):
+        noted = f"echo >> {tmp_path / 'killed'}; {ending}"
+        return module.Program(["sh", "-c", line], ["sh", "-c", noted], told=told)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("line", "ending", "times"),
+    [
+        ("exit 0", ":", 0),
+        ("kill -9 $$", ":", 1),  # a client that died says nothing of its container
+        ("kill -9 $$", "exit 1", 2),  # not there yet: its client was about to start it
+    ],
+)
+def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, line, ending, times):
+    called = program(line, ending=ending)
+    with contextlib.suppress(AdapterError):
+        called.finish(10)
+    called.end()
+    called.end()
+    noted = tmp_path / "killed"
+    assert (noted.read_text() if noted.exists() else "") == "\n" * times
+
+
+@pytest.mark.parametrize(("rest", "killed"), [("read x; touch {}", False), ("sleep 60", True)])
+def test_a_program_that_waits_may_end_by_itself(program, tmp_path, rest, killed):
+    left = tmp_path / "left"
+    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", told=True)
+    called.answer("case.npz", 10)
+    called.leave()
+    assert left.exists() is not killed
+    assert (tmp_path / "killed").exists() is killed
+    assert not called.is_alive()
+
+
+def test_a_container_ends_with_segbench(contiguous, docker, tmp_path):
+    (docker / "mode").write_text("hang")
+    words = [
+        "run",
+        "--model",
+        "container:team/model:v1",
+        "--data",
+        contiguous,
+        "--out",
+        tmp_path / "run",
+    ]
+    run = subprocess.Popen([sys.executable, "-m", "segbench", *words])
+    while not (docker / "notes.child").exists():
+        time.sleep(0.1)
+        assert run.poll() is None
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
+
+
+def test_in_process_the_callers_signals_are_left_alone(tmp_path):
+    file, implied = resolve(command(tmp_path))
+    before = signal.getsignal(signal.SIGTERM)
+    LocalSeat(file, implied)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+# ---- one call for many steps -----------------------------------------------------------------
+
+
+def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contiguous, tmp_path):
+    for how in ("no", "yes"):
+        (tmp_path / "notes").unlink(missing_ok=True)
+        outcome = segbench.evaluate(
+            command(tmp_path), contiguous, tmp_path / how, options={"persistent": how}
+        )
+        assert outcome.clean, failures(outcome)
+        starts = (tmp_path / "notes").read_text().split()
+        assert len(starts) == {"no": 6, "yes": 1}[how]
+    assert facts(tmp_path / "yes") == facts(tmp_path / "no")
+    run_case.close_seats()
+    assert gone(int(starts[0]))
+
+
+@pytest.mark.parametrize("mode", ["dots", "twice"])
+def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(contiguous, tmp_path, mode):
+    options = {"persistent": "yes", "seconds": "20"}
+    outcome = segbench.evaluate(
+        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+    )
+    assert outcome.clean, failures(outcome)
+
+
+def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, tmp_path):
+    options = {"persistent": "yes", "seconds": "50"}
+    began = time.monotonic()
+    outcome = segbench.evaluate(
+        command(tmp_path, "orphan"), contiguous, tmp_path / "run", options=options
+    )
+    assert "the program ended with exit status 3" in failures(outcome)[2]
+    assert time.monotonic() - began < 50
+
+
+def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
+    outcome = segbench.evaluate(
+        "container:team/model:v1", contiguous, tmp_path / "run", options={"persistent": "yes"}
+    )
+    assert outcome.clean, failures(outcome)
+    assert len((docker / "notes").read_text().split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("fail", "persistent=yes: expected the line 'segbench: done', the program ended with exit"),
+        ("silent", "expected outputs/case.npz from the submission, it left nothing"),
+        ("hang", "no answer within 5 s, ended"),
+    ],
+)
+def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):
+    options = {"persistent": "yes", "seconds": "5"}
+    outcome = segbench.evaluate(
+        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+    )
+    found = failures(outcome)
+    assert [failure is None for failure in found] == [True, True, False, True, True, True]
+    assert found[2].startswith(f"step 2 failed: {reason}")
+    assert len((tmp_path / "notes").read_text().split()) == 2
+
+
+def test_a_program_that_does_not_wait_is_told_what_is_expected(contiguous, tmp_path):
+    model = f"command:{sys.executable} -c 'pass' {{inputs}} {{outputs}}"
+    outcome = segbench.evaluate(model, contiguous, tmp_path / "run", options={"persistent": "yes"})
+    assert all("expected the line 'segbench: done'" in failure for failure in failures(outcome))
+
+
+def test_predict_waits_too_and_loads_its_model_once(contiguous, tmp_path):
+    adapter = tmp_path / "counting.py"
+    adapter.write_text(f"""
+from segbench.models.loading import import_file
+from segbench.models.registry import find
+make = import_file(find("boxfill")).make_adapter
+
+def make_adapter():
+    with open({str(tmp_path / "loads")!r}, "a") as loads:
+        loads.write("x")
+    return make()
+""")
+    words = f"{sys.executable} -m segbench predict --model {adapter}"
+    through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}} --persistent"
+    outcome = segbench.evaluate(
+        through, contiguous, tmp_path / "yes", options={"persistent": "yes"}
+    )
+    assert outcome.clean, failures(outcome)
+    assert (tmp_path / "loads").read_text() == "x"
+    segbench.evaluate("boxfill", contiguous, tmp_path / "direct", in_process=True)
+    assert facts(tmp_path / "yes") == facts(tmp_path / "direct")
+
+
+# ---- what is answered ------------------------------------------------------------------------
+
+
+def test_whole_numbers_may_be_written_as_floats(contiguous, tmp_path):
+    segbench.evaluate(command(tmp_path, "float"), contiguous, tmp_path / "float")
+    segbench.evaluate(command(tmp_path), contiguous, tmp_path / "whole")
+    assert facts(tmp_path / "float") == facts(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0, 2], np.uint8),
+        ([0, 300], np.uint16),
+        ([0.5, 1], np.float64),
+        ([-1, 1], np.float64),
+        ([np.nan, 1], np.float64),
+        ([0, 65536], np.float64),
+    ],
+)
+def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
+    write_arrays(tmp_path / "case.npz", {"segs": np.array(values, np.float64)})
+    found = read_answer(tmp_path / "case.npz")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, values)
+
+
+def test_a_link_is_no_answer(contiguous, tmp_path):
+    outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, tmp_path / "run")
+    assert "expected outputs/case.npz from the submission, it left case.npz" in failures(outcome)[2]
+
+
+def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
+    load(*resolve(command(tmp_path)))
+    folder = sys.modules["segbench_adapter_container"].Folder()
+    assert folder.outputs.stat().st_mode & 0o777 == 0o777
+    assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
+    (folder.outputs / "old").mkdir()
+    (folder.outputs / "old.npz").touch()
+    folder.empty()
+    assert list(folder.outputs.iterdir()) == []
+    folder.remove()
+    assert not folder.outputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("persistent", "failed"), [("no", [False] * 3), ("yes", [False, True, False])]
+)
+def test_what_cannot_be_removed_is_never_taken_for_an_answer(
+    tmp_path, make_case, monkeypatch, persistent, failed
+):
+    """A container's user may own what it leaves; each call has a folder of its own."""
+    case, unlink = make_case("CT_Toy_001"), os.unlink
+
+    def refusing(path, **rest):
+        if Path(path).name == "case.npz":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, **rest)
+
+    file, implied = resolve(command(tmp_path))
+    seat = LocalSeat(file, implied | {"persistent": persistent})
+    seat.start(case.image, case.labels)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "unlink", refusing)
+    said = Interactions((case.boxes,), np.zeros_like(case.reference))
+    answers = [seat.ask(said) for _ in failed]
+    seat.close()
+    assert [answer.failure is not None for answer in answers] == failed
+    if persistent == "yes":
+        assert "outputs/case.npz of an earlier step cannot be removed" in answers[1].failure
+
+
+# ---- how it is called ------------------------------------------------------------------------
+
+DOCKER = "run --rm --name {name} --network none --memory 8g"
+MOUNTS = "--volume {inputs}:/workspace/inputs:ro --volume {outputs}:/workspace/outputs"
+APPTAINER = "exec --containall --net --network none --writable-tmpfs --memory 8g"
+BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/outputs --pwd /workspace"
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpus", "persistent", "words"),
+    [
+        ("docker", "", False, f"{DOCKER} {MOUNTS}"),
+        ("docker", "all", False, f"{DOCKER} --gpus all {MOUNTS}"),
+        ("docker", "", True, f"{DOCKER} {MOUNTS} --env SEGBENCH_PERSISTENT=1 --interactive"),
+        ("podman", "", False, f"{DOCKER} {MOUNTS}"),
+        ("podman", "n.com/gpu=all", False, f"{DOCKER} --device n.com/gpu=all {MOUNTS}"),
+        ("podman", "", True, f"{DOCKER} {MOUNTS} --env SEGBENCH_PERSISTENT=1 --interactive"),
+        ("apptainer", "", False, f"{APPTAINER} {BINDS}"),
+        ("apptainer", "all", False, f"{APPTAINER} --nv {BINDS}"),
+        ("apptainer", "", True, f"{APPTAINER} {BINDS} --env SEGBENCH_PERSISTENT=1"),
+    ],
+)
+def test_each_engine_is_called_in_its_own_words(engine, gpus, persistent, words, tmp_path):
+    load(*resolve(command(tmp_path)))
+    container_words = sys.modules["segbench_adapter_container"].container_words
+    found = container_words(
+        engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
+    )
+    assert found == [engine, *words.split(), "image", "/bin/sh", "-c", "sh p.sh"]
+
+
+def test_an_image_is_known_by_its_identity_and_must_be_there(docker):
+    file, implied = resolve("container:team/model:v1")
+    assert load(file, implied | {"name": "ours"}).info.name == "ours"
+    assert load(file, implied).info.version == "sha256:1234"
+    with pytest.raises(AdapterError, match="docker has no image 'team/other'"):
+        load(file, {"image": "team/other"})
+
+
+def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
+    (tmp_path / "apptainer").write_text("#!/bin/sh\n")
+    (tmp_path / "apptainer").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "model.sif").write_bytes(b"abc")
+    file, _ = resolve("container:x")
+    found = load(file, {"image": str(tmp_path / "model.sif")}).info.version
+    assert found.startswith("sha256:ba7816bf8f01cfea")
+    with pytest.raises(AdapterError, match="expected an image file for apptainer"):
+        load(file, {"image": "docker://team/model"})
+
+
+def test_a_run_does_not_go_on_with_another_image(contiguous, docker, tmp_path):
+    segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
+    run_case.close_seats()
+    (docker / "id").write_text("sha256:5678")
+    with pytest.raises(segbench.errors.RunError, match="sha256:5678"):
+        segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seconds": "0"}, "seconds '0': expected a positive number"),
+        ({"seconds": "soon"}, "seconds 'soon': expected a positive number"),
+        ({"persistent": "maybe"}, "persistent 'maybe': expected yes or no"),
+        ({"command": "x '{inputs} {outputs}"}, "No closing quotation"),
+    ],
+)
+def test_a_bad_option_is_explained(tmp_path, options, message):
+    file, implied = resolve(command(tmp_path))
+    with pytest.raises(AdapterError, match=message):
+        load(file, implied | options)

@@ -1,0 +1,252 @@
+"""The contract, over every adapter that can be found, through its own worker process."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
+from segbench.data.challenge_npz import write_case
+from segbench.errors import AdapterNotFound
+from segbench.models.environments import interpreter_of
+from segbench.models.finite_image import finite_image
+from segbench.models.in_process import LocalSeat
+from segbench.models.registry import find, names, source_sha256, sources_of, wants_own_environment
+from segbench.models.supervisor import Supervisor
+from segbench.models.worker_process import Environment
+from segbench.protocol.interaction import checked
+from tests.peers.smallest import options_for, smallest, why_not
+
+NAMES = names()
+
+
+def cases() -> tuple[Case, Case]:
+    """Return two small images of different shapes, with two labels each."""
+    made = []
+    for seed, shape in enumerate([(10, 20, 31), (12, 33, 24)]):
+        rng = np.random.default_rng(seed)
+        reference = np.zeros(shape, np.uint8)
+        reference[2:6, 3:9, 4:14], reference[5:9, 11:17, 15:22] = 1, 2
+        voxels = (reference * 60 + rng.integers(0, 40, shape)).astype(np.uint8)
+        boxes = (Box(1, (2, 3, 4), (6, 9, 14), 4), Box(2, (5, 11, 15), (9, 17, 22), 6))
+        image = Image(voxels, (3.0, 1.0, 1.0))
+        made.append(Case(f"CT_Toy_{seed}", image, reference, boxes, (1, 2)))
+    return made[0], made[1]
+
+
+CASES = cases()
+CLICKS = (
+    (Click(1, (3, 4, 5), True), Click(2, (2, 3, 4), False)),
+    (Click(2, (6, 12, 16), True),),  # label 1 has no error in this round
+    (),
+)
+
+
+def said(case: Case, step: int, previous=None, *, boxes: bool = True) -> Interactions:
+    rounds = (case.boxes if boxes else (), *CLICKS[:step])
+    zeros = np.zeros(case.reference.shape, np.uint8)
+    return Interactions(rounds, zeros if previous is None else previous)
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("references")
+    for case in CASES:
+        write_case(folder / f"{case.name}.npz", case)
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def seat(request, references, tmp_path_factory):
+    """Return a supervised adapter, once for all of its tests."""
+    folder = tmp_path_factory.mktemp(request.param)
+    file, options, python = smallest(request.param, references, folder)
+    environment = Environment(python=interpreter_of(file, python), step_timeout=300)
+    seat = Supervisor(file, options, environment)
+    yield seat
+    seat.close()
+
+
+def answer(seat, case, *args, **kwargs):
+    """Return a checked answer's label map; fail with the adapter's own reason."""
+    found = checked(seat.ask(said(case, *args, **kwargs)), case.reference.shape)
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+def test_it_says_who_it_is(seat):
+    assert seat.info.name
+    assert seat.info.licence != AdapterInfo("x").licence
+    assert set(seat.info.prompts) <= {"box", "click"}
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_every_step_gives_a_label_map_of_the_images_shape(seat, step):
+    seat.start(CASES[0].image, CASES[0].labels)
+    labels = answer(seat, CASES[0], step)
+    assert labels.dtype == np.uint8
+    assert set(np.unique(labels)) <= {0, *CASES[0].labels}
+
+
+def test_it_works_without_boxes(seat):
+    seat.start(CASES[0].image, CASES[0].labels)
+    assert answer(seat, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
+
+
+def test_a_step_does_not_depend_on_which_were_asked_before(seat):
+    case = CASES[0]
+    seat.start(case.image, case.labels)
+    first = answer(seat, case, 0)
+    second = answer(seat, case, 1, first)
+    seat.start(case.image, case.labels)
+    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
+    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
+
+
+def test_start_forgets_the_last_image(seat):
+    seat.start(CASES[0].image, CASES[0].labels)
+    alone = answer(seat, CASES[0], 1)
+    seat.start(CASES[1].image, CASES[1].labels)
+    answer(seat, CASES[1], 2)
+    seat.start(CASES[0].image, CASES[0].labels)
+    np.testing.assert_array_equal(answer(seat, CASES[0], 1), alone)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
+def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(seat, value):
+    if seat.info.sees_reference or not seat.info.deterministic:
+        pytest.skip("finds the image by its voxels, or hands them on")
+    voxels = CASES[0].image.voxels.astype(np.float64)
+    voxels[tuple(size // 2 for size in voxels.shape)] = value
+    answers = []
+    for shown in (voxels, finite_image(voxels)):
+        seat.start(Image(shown, CASES[0].image.spacing), CASES[0].labels)
+        answers.append(answer(seat, CASES[0], 1))
+    np.testing.assert_array_equal(*answers)
+
+
+def test_it_survives_a_replaced_worker(seat):
+    if not seat.info.deterministic:
+        pytest.skip("says that it is not deterministic")
+    seat.start(CASES[0].image, CASES[0].labels)
+    before = answer(seat, CASES[0], 2)
+    seat.close()
+    np.testing.assert_array_equal(answer(seat, CASES[0], 2), before)
+
+
+def test_it_does_not_change_what_it_is_given(references, tmp_path):
+    for name in NAMES:
+        file, options = find(name), options_for(name, references, tmp_path)
+        if why_not(name, options):
+            continue
+        local, case = LocalSeat(file, options), CASES[0]
+        voxels, previous = case.image.voxels.copy(), case.reference.copy()
+        local.start(case.image, case.labels)
+        local.ask(said(case, 1, case.reference))
+        local.close()
+        np.testing.assert_array_equal(case.image.voxels, voxels)
+        np.testing.assert_array_equal(case.reference, previous)
+
+
+def test_in_process_and_worker_give_the_same_answer(seat, references):
+    if wants_own_environment(seat.file) or seat.file.parent.name == "peers":
+        pytest.skip("its packages are not in this process")
+    local = LocalSeat(seat.file, seat.options)
+    for each in (local, seat):
+        each.start(CASES[1].image, CASES[1].labels)
+    np.testing.assert_array_equal(answer(local, CASES[1], 1), answer(seat, CASES[1], 1))
+    local.close()
+
+
+# ---- one by one ------------------------------------------------------------------------------
+
+
+def ask(name, step, **options):
+    local = LocalSeat(find(name), options)
+    local.start(CASES[0].image, CASES[0].labels)
+    found = local.ask(said(CASES[0], step))
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+def test_the_oracle_answers_the_reference_from_its_step_on(references):
+    options = {"references": str(references), "from_step": "2"}
+    assert not ask("oracle", 1, **options).any()
+    np.testing.assert_array_equal(ask("oracle", 2, **options), CASES[0].reference)
+
+
+def test_empty_is_empty():
+    assert not ask("empty", 2).any()
+
+
+def test_boxfill_fills_its_box():
+    labels = ask("boxfill", 0)
+    assert (labels[2:6, 3:9, 4:14] == 1).all()
+    assert (labels == 1).sum() == 4 * 6 * 10
+
+
+def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
+    from segbench.models.loading import load
+
+    file = find("ellipsoid")
+    load(file, {})
+
+    ellipsoid = sys.modules["segbench_adapter_ellipsoid"].inscribed_ellipsoid
+    mask = ellipsoid((41, 61, 101))
+    assert abs(mask.mean() - np.pi / 6) < 0.01
+    assert all(mask.any(axis=(b, c)).all() for b, c in ((1, 2), (0, 2), (0, 1)))
+    assert ellipsoid((1, 1, 1)).all()
+
+
+def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
+    assert find("boxfill").name == "boxfill.py"
+    with pytest.raises(AdapterNotFound, match="did you mean 'ellipsoid'"):
+        find("elipsoid")
+    file = tmp_path / "mine.py"
+    file.write_text("")
+    assert find(str(file)) == file
+
+
+def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
+    (tmp_path / "__init__.py").write_text("a")
+    before = source_sha256(tmp_path / "__init__.py")
+    (tmp_path / "network.py").write_text("b")
+    assert source_sha256(tmp_path / "__init__.py") != before
+
+
+def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_path):
+    shared, further = tmp_path / "_shared.py", tmp_path / "_further.py"
+    further.write_text("VERSION = '1'\n")
+    shared.write_text("from ._further import VERSION\n")
+    stranger = tmp_path / "_stranger.py"
+    stranger.write_text("")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(
+            "from segbench.core import AdapterInfo\n"
+            "from ._shared import VERSION\n"
+            "class Mine:\n"
+            f"    info = AdapterInfo('{name}', version=VERSION)\n"
+            "make_adapter = Mine\n"
+        )
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    assert [LocalSeat(file, {}).info.name for file in (one, two)] == ["one", "two"]
+    assert sources_of(one) == [further, shared, one]
+    before = source_sha256(one)
+    stranger.write_text("# changed")
+    assert source_sha256(one) == before
+    further.write_text("VERSION = '2'\n")
+    assert source_sha256(one) != before
+
+
+def test_the_hash_of_a_file_that_is_no_python_is_taken_all_the_same(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def (\n")
+    assert sources_of(file) == [file]
+
+
+def test_a_pep_723_header_is_seen(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("# /// script\n# dependencies = []\n# ///\n")
+    assert wants_own_environment(file)
+    assert not wants_own_environment(find("boxfill"))

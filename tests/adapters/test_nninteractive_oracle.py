@@ -1,0 +1,162 @@
+"""The two nnInteractive adapters against their authors' own challenge script, on the same weights.
+
+Needs interpreters with the packages (docs/baselines.md); each test says which is missing.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.core import Box, Case, Click, Image, Interactions, Settings
+from segbench.models.registry import find
+from segbench.models.submission_npz import write_input
+from segbench.models.supervisor import Supervisor
+from segbench.models.worker_process import Environment
+from segbench.protocol.interaction import interact
+from tests.peers.random_nninteractive import write_folder
+from tests.peers.running import python_of
+
+ORACLE = Path(__file__).parents[1] / "peers" / "nninteractive_oracle.py"
+SCRIPT = "SEGBENCH_TEST_NNINTERACTIVE_PREDICT"
+
+
+@dataclass
+class Peer:
+    """An adapter's name, the interpreter of its environment, the authors' script for it."""
+
+    name: str
+    python: Path
+    script: str
+    model: Path
+
+    def seat(self, **options: str) -> Supervisor:
+        environment = Environment(python=self.python, step_timeout=600, threads=1)
+        return Supervisor(find(self.name), {"model": str(self.model), **options}, environment)
+
+    def answers(self, folder: Path, case: Case, saids) -> list[np.ndarray | str]:
+        """Return what the authors' script answers to each question: labels, or an error's name."""
+        (folder / "inputs").mkdir()
+        (folder / "outputs").mkdir()
+        for number, said in enumerate(saids):
+            file = folder / "inputs" / f"{number}.npz"
+            write_input(file, case.image, case.labels, said)
+        words = [self.python, ORACLE, self.script, self.model, folder / "inputs"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run(
+            [*map(str, words), str(folder / "outputs")],
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,  # the script prints each click
+        )
+        return [read(folder / "outputs" / str(number)) for number in range(len(saids))]
+
+
+def read(stem: Path) -> np.ndarray | str:
+    """Return a label map, or why there is none."""
+    failed = stem.with_suffix(".txt")
+    return failed.read_text() if failed.exists() else np.load(stem.with_suffix(".npy"))
+
+
+@pytest.fixture(scope="module", params=["nninteractive", "nninteractive_challenge"])
+def peer(request, tmp_path_factory) -> Peer:
+    """Return one of the two systems, with a random model of its own."""
+    python = python_of(request.param)
+    script = "-"
+    if request.param == "nninteractive_challenge":
+        script = os.environ.get(SCRIPT, "")
+        if not script:
+            pytest.skip(f"{SCRIPT} names no predict.py of the challenge (2025-05-12)")
+    folder = tmp_path_factory.mktemp("model") / "random"
+    # the script takes the weights of fold "all", and boxes only where the model allows them
+    write_folder(folder, fold="all", boxes_in_3d=request.param == "nninteractive")
+    return Peer(request.param, python, script, folder)
+
+
+def volume(seed: int) -> Case:
+    """Return an image with a border of zeros and two objects, one wider than the patch's middle."""
+    rng = np.random.default_rng(seed)
+    shape = [(28, 58, 64), (44, 40, 42)][seed]
+    reference = np.zeros(shape, np.uint8)
+    reference[4:12, 6:36, 5 : [56, 36][seed]] = 1
+    reference[10:20, 15:25, 16:30] = 2
+    voxels = (rng.integers(0, 200, shape) + 300 * (reference > 0)).astype(np.int16)
+    voxels[:2], voxels[:, -5:], voxels[:, :, :3] = 0, 0, 0
+    boxes = (Box(1, (4, 6, 5), (12, 36, [56, 36][seed]), 8), Box(2, (10, 15, 16), (20, 25, 30), 15))
+    return Case(f"CT_{seed}", Image(voxels, (3.0, 0.8, 0.8)), reference, boxes, (1, 2))
+
+
+def told(case: Case, predictions) -> list[Interactions]:
+    """Return what was said in each step of a session."""
+    saids, rounds, previous = [], (case.boxes,), np.zeros(case.reference.shape, np.uint8)
+    for prediction in predictions:
+        rounds = (*rounds, prediction.prompts) if prediction.step > 0 else rounds
+        saids.append(Interactions(rounds, previous))
+        previous = prediction.labels
+    return saids
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_boxes_and_five_clicks_give_the_label_maps_of_the_authors_script(peer, seed, tmp_path):
+    case, seat = volume(seed), peer.seat()
+    predictions = list(interact(case, seat))
+    seat.close()
+    assert [each.answer.failure for each in predictions] == [None] * 6
+    wanted = peer.answers(tmp_path, case, told(case, predictions))
+    for prediction, labels in zip(predictions, wanted, strict=True):
+        np.testing.assert_array_equal(prediction.labels, labels)
+    assert all({1, 2} <= set(np.unique(labels)) for labels in wanted[1:])
+    changed = [(a != b).sum() for a, b in zip(wanted, wanted[1:], strict=False)]
+    assert min(changed) > 100  # every click made a difference
+
+
+def test_clicks_alone_give_the_label_maps_of_the_authors_script(peer, tmp_path):
+    whole = volume(1)
+    case, seat = Case(whole.name, whole.image, whole.reference, (), whole.labels), peer.seat()
+    predictions = list(interact(case, seat, Settings(n_clicks=2)))
+    seat.close()
+    wanted = peer.answers(tmp_path, case, told(case, predictions))
+    for prediction, labels in zip(predictions, wanted, strict=True):
+        np.testing.assert_array_equal(prediction.labels, labels)
+
+
+def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
+    """Its authors' script takes None for a background click; without the None it does the same."""
+    case = volume(0)
+    clicks = (Click(1, (6, 10, 10), True), Click(2, (11, 16, 17), False))
+    rounds = (case.boxes, clicks, (Click(1, (7, 20, 20), True),))
+    said = Interactions(rounds, case.reference)
+    (failure,) = peer.answers(tmp_path, case, [said])
+    assert failure.startswith("IndexError")
+    skipped = tmp_path / "skipped"
+    skipped.mkdir()
+    alone = Interactions((rounds[0], rounds[1]), case.reference)
+    (second,) = peer.answers(skipped, case, [alone])
+
+    seat = peer.seat()
+    seat.start(case.image, case.labels)
+    found = seat.ask(said)
+    seat.close()
+    assert found.failure is None, found.failure
+    np.testing.assert_array_equal(found.labels == 2, second == 2)
+
+    strict = peer.seat(perfect="fail")
+    strict.start(case.image, case.labels)
+    assert "label 2 got no click in step 2" in strict.ask(said).failure
+    strict.close()
+
+
+def test_boxes_are_taken_by_a_model_that_does_not_announce_them(peer, tmp_path):
+    """The published weights do not; the authors' challenge submission used boxes all the same."""
+    case, found = volume(1), []
+    plain = write_folder(tmp_path / "plain", fold="all")
+    for model in (peer.model, plain):
+        seat = Peer(peer.name, peer.python, peer.script, model).seat()
+        seat.start(case.image, case.labels)
+        found.append(seat.ask(Interactions((case.boxes,), np.zeros_like(case.reference))))
+        seat.close()
+    assert [answer.failure for answer in found] == [None, None]
+    np.testing.assert_array_equal(found[0].labels, found[1].labels)

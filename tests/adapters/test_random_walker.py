@@ -1,0 +1,131 @@
+"""The classical opponent: it looks at the image, obeys clicks, and stays within its grid."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from segbench.core import Box, Click, Image, Interactions
+from segbench.models.in_process import LocalSeat
+from segbench.models.registry import find
+
+SHAPE = (20, 60, 70)
+BOX = Box(1, (4, 15, 20), (16, 45, 60), 10)
+
+
+def scene() -> tuple[Image, np.ndarray]:
+    """Return a bright bent object in noise, and its mask; the box is drawn around it."""
+    rng = np.random.default_rng(0)
+    inside = np.zeros(SHAPE, bool)
+    inside[4:16, 15:25, 20:60] = True
+    inside[4:16, 25:45, 45:60] = True
+    voxels = 60 + 90 * inside + rng.normal(0, 12, SHAPE)
+    return Image(voxels.clip(0, 255).astype(np.uint8), (2.0, 1.0, 1.0)), inside
+
+
+@pytest.fixture
+def seat():
+    seat = LocalSeat(find("random_walker"), {})
+    seat.start(scene()[0], (1, 2))
+    return seat
+
+
+def ask(seat, *rounds, shape=SHAPE):
+    found = seat.ask(Interactions(rounds, np.zeros(shape, np.uint8)))
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+def dice(one, other) -> float:
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def ellipsoid():
+    seat = LocalSeat(find("ellipsoid"), {})
+    seat.start(scene()[0], (1,))
+    return ask(seat, (BOX,)) == 1
+
+
+def test_it_looks_at_the_image(seat):
+    inside = scene()[1]
+    assert dice(ask(seat, (BOX,)) == 1, inside) > dice(ellipsoid(), inside) + 0.03
+
+
+def test_clicks_are_obeyed_and_bend_the_answer_around_them(seat):
+    first = ask(seat, (BOX,))
+    outside, within = (10, 20, 22), (10, 32, 36)
+    assert not first[outside]
+    assert first[within]
+    second = ask(seat, (BOX,), (Click(1, outside, True),))
+    third = ask(seat, (BOX,), (Click(1, outside, True),), (Click(1, within, False),))
+    assert second[outside] == 1
+    assert third[outside] == 1
+    assert third[within] == 0
+    inside = scene()[1]
+    scores = [dice(answer == 1, inside) for answer in (first, second, third)]
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_without_a_box_it_starts_from_a_click(seat):
+    answer = ask(seat, (), (Click(2, (10, 20, 40), True),))
+    assert answer[10, 20, 40] == 2
+    assert 20 < (answer == 2).sum() < scene()[1].sum()
+    assert not ask(seat, (), (Click(2, (10, 20, 40), False),)).any()
+    assert not ask(seat, ()).any()
+
+
+def test_a_click_on_one_label_is_a_click_against_the_other(seat):
+    other = Box(2, (4, 15, 20), (16, 45, 60), 10)
+    answer = ask(seat, (BOX, other), (Click(2, (10, 20, 50), True),))
+    assert answer[10, 20, 50] == 2
+    assert (answer == 1).any()
+
+
+def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(seat, monkeypatch):
+    module = sys.modules["segbench_adapter_random_walker"]
+    fine = ask(seat, (BOX,)) == 1
+    for voxels in (20_000, 400):
+        monkeypatch.setattr(module, "VOXELS", voxels)
+        grid = module.look(scene()[0], module.window_of(BOX, (), SHAPE))
+        assert voxels / 4 < grid.values.size <= voxels
+    monkeypatch.setattr(module, "VOXELS", 20_000)
+    seat.start(scene()[0], (1,))
+    assert dice(ask(seat, (BOX,)) == 1, fine) > 0.75
+
+
+def test_refining_lays_a_ramp_where_it_was(seat):
+    module = sys.modules["segbench_adapter_random_walker"]
+    ramp = np.broadcast_to(np.arange(70, dtype=np.uint8), SHAPE)
+    window = (slice(2, 19), slice(5, 36), slice(10, 61))
+    grid = module.Grid(window, (3, 2, 4), np.zeros((6, 16, 13), np.float32))
+    x = np.broadcast_to(grid.axes()[2], grid.values.shape).astype(np.float32)
+    fine = module.refined(x, grid)
+    assert fine.shape == ramp[window].shape
+    np.testing.assert_allclose(fine[:, :, 3:-3], ramp[window][:, :, 3:-3], atol=1e-4)
+
+
+def test_a_click_reaches_as_far_as_the_border_it_corrects():
+    LocalSeat(find("random_walker"), {})
+    module = sys.modules["segbench_adapter_random_walker"]
+    before = np.zeros((30, 30, 30), np.uint8)
+    before[:, :, :10] = 1
+    assert module.hint_of(Click(1, (15, 15, 14), True), before).distance == 5
+    assert module.hint_of(Click(1, (15, 15, 7), False), before).distance == 3
+    assert module.hint_of(Click(2, (15, 15, 14), True), before).distance == module.ALONE
+
+
+@pytest.mark.parametrize(
+    ("voxels", "box"),
+    [
+        (np.full((5, 6, 7), 3, np.uint8), Box(1, (0, 0, 0), (5, 6, 7), 2)),
+        (np.zeros((1, 9, 9), np.float32), Box(300, (0, 2, 2), (1, 7, 7), 0)),
+        (np.arange(8, dtype=np.int16).reshape(2, 2, 2), Box(1, (-3, -2, 0), (9, 9, 9), 1)),
+        (np.ones((4, 4, 4), np.uint8), Box(1, (9, 9, 9), (12, 12, 12), 10)),
+    ],
+    ids=["no contrast", "one plane and a large label", "sticking out", "beyond"],
+)
+def test_odd_images_and_boxes_are_answered(seat, voxels, box):
+    seat.start(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
+    answer = ask(seat, (box,), (Click(box.label, (0, 1, 1), True),), shape=voxels.shape)
+    assert answer.shape == voxels.shape
+    assert answer[0, 1, 1] == box.label

@@ -1,0 +1,265 @@
+"""SegVol: the published file format, where it looks, and its authors' own code where it is."""
+
+import importlib
+import os
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from segbench.core import Box, Click, Image, Interactions
+from segbench.data.challenge_npz import raw_boxes
+from segbench.errors import AdapterError
+from segbench.models.in_process import LocalSeat
+from segbench.models.loading import import_file
+from segbench.models.registry import find
+from tests.segvol_checkpoint import random_state, write_checkpoint
+
+PEER = "SEGBENCH_TEST_PEER_SEGVOL"  # a checkout of github.com/Yuxin-Du-Lab/SegVol-for-SegFM
+
+
+@pytest.fixture(scope="module")
+def geometry():
+    package = import_file(find("segvol"))
+    return importlib.import_module(f"{package.__name__}.geometry")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("segvol") / "tiny.pth")
+
+
+def volume(shape=(14, 60, 75), seed=0) -> Image:
+    """Return noise with a bright block, dark at its rim as many scans are."""
+    rng = np.random.default_rng(seed)
+    voxels = rng.integers(20, 80, shape)
+    voxels[3:9, 15:40, 20:50] += 120
+    voxels[:, :4], voxels[:, :, -5:] = 0, 0
+    return Image(voxels.astype(np.uint8), (3.0, 1.0, 1.0))
+
+
+def block(label=1, low=(3, 15, 20), high=(9, 40, 50)) -> Box:
+    return Box(label, low, high, (low[0] + high[0]) // 2)
+
+
+def said(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
+    rounds = ((*boxes,), clicks) if clicks else ((*boxes,),)
+    return Interactions(rounds, np.zeros(shape, np.uint8))
+
+
+@pytest.fixture
+def adapter(checkpoint):
+    """Return the adapter as a run makes it."""
+    return LocalSeat(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
+
+
+def answer(seat, *boxes, **given):
+    image = volume()
+    seat.start(image, tuple(box.label for box in boxes))
+    found = seat.ask(said(*boxes, **given))
+    assert found.failure is None, found.failure
+    return found.labels
+
+
+# ---- the contract ----------------------------------------------------------------------------
+
+
+def test_a_box_is_answered_and_clicks_change_nothing(adapter):
+    labels = answer(adapter, block())
+    assert set(np.unique(labels)) == {0, 1}
+    clicked = answer(adapter, block(), clicks=(Click(1, (0, 0, 0), True),))
+    np.testing.assert_array_equal(clicked, labels)
+    assert adapter.info.prompts == ("box",)
+
+
+def test_without_a_box_nothing_is_answered(adapter):
+    assert not answer(adapter, clicks=(Click(1, (5, 30, 30), True),)).any()
+
+
+def test_a_later_label_overwrites_an_earlier_one(adapter):
+    one, two = block(), block(2, (4, 18, 24), (8, 36, 45))
+    alone = answer(adapter, two) == 2
+    both = answer(adapter, one, two)
+    np.testing.assert_array_equal(both == 2, alone)
+    assert (both == 1).any()
+
+
+def test_an_image_without_contrast_is_answered_empty(adapter):
+    adapter.start(Image(np.full((5, 6, 7), 9, np.uint8), (1.0, 1.0, 1.0)), (1,))
+    found = adapter.ask(said(block(1, (0, 0, 0), (4, 4, 4)), shape=(5, 6, 7)))
+    assert found.failure is None
+    assert not found.labels.any()
+
+
+def test_a_box_in_the_dark_rim_or_beyond_the_image_does_no_harm(adapter):
+    answer(adapter, block(1, (2, 0, 30), (4, 3, 40)), block(2, (-3, 50, 60), (40, 70, 90)))
+
+
+# ---- the file --------------------------------------------------------------------------------
+
+
+def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
+    network = adapter._adapter.network
+    assert network.sizes.window == (8, 32, 32)
+    assert (network.sizes.width, network.sizes.depth) == (64, 2)
+    assert adapter.info.weights_sha256
+
+
+def test_a_flat_file_is_taken_too(tmp_path, adapter):
+    torch.save(random_state(), tmp_path / "flat.bin")
+    flat = LocalSeat(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
+    np.testing.assert_array_equal(answer(flat, block()), answer(adapter, block()))
+
+
+def test_what_is_missing_unknown_or_misshapen_is_named(tmp_path):
+    for change, match in [
+        (lambda state: state.pop("model.mask_decoder.iou_token.weight"), "iou_token"),
+        (lambda state: state.pop("model.image_encoder.norm.weight"), "image_encoder.norm.weight"),
+        (lambda state: state.update({"model.new.weight": torch.zeros(1)}), "new.weight"),
+        (
+            lambda state: state.update({"model.image_encoder.norm.bias": torch.zeros(3)}),
+            "norm.bias",
+        ),
+    ]:
+        state = random_state()
+        change(state)
+        torch.save({"model_state_dict": state}, tmp_path / "bad.pth")
+        with pytest.raises(AdapterError, match=match):
+            LocalSeat(find("segvol"), {"weights": str(tmp_path / "bad.pth")})
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
+    with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "code.pth")})
+    (tmp_path / "text.pth").write_text("no checkpoint")
+    with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "text.pth")})
+    with pytest.raises(AdapterError, match="segbench models"):
+        LocalSeat(find("segvol"), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "expected tensors by name, found list"),
+        ({"model_state_dict": 7}, "expected tensors by name, found int"),
+        ({1: 2}, "1: expected a tensor"),
+        ({"model_state_dict": {"model.x": "y"}}, "'model.x': expected a tensor"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "other.pth")})
+
+
+def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint of tensors"):
+        LocalSeat(find("segvol"), {"weights": str(tmp_path / "empty.pth")})
+    file = tmp_path / "old.pth"
+    torch.save(random_state(), file, _use_new_zipfile_serialization=False)
+    old = LocalSeat(find("segvol"), {"weights": str(file)})
+    np.testing.assert_array_equal(answer(old, block()), answer(adapter, block()))
+
+
+# ---- where it looks --------------------------------------------------------------------------
+
+
+def test_windows_cover_and_overlap_by_half(geometry):
+    places = geometry.windows((8, 32, 50), (8, 32, 32))
+    assert [place[2] for place in places] == [slice(0, 32), slice(16, 48), slice(18, 50)]
+    assert geometry.windows((8, 32, 32), (8, 32, 32)) == [(slice(0, 8), slice(0, 32), slice(0, 32))]
+
+
+def test_a_region_is_grown_to_the_window_and_cut_at_the_border(geometry):
+    found = torch.zeros(20, 40, 40, dtype=torch.bool)
+    found[10:12, 2:4, 20:22] = True
+    z, y, x = geometry.region(found, (8, 32, 32))
+    assert (z, x) == (slice(7, 15), slice(5, 37))
+    assert y == slice(0, 19)
+    assert geometry.region(torch.zeros(4, 4, 4), (8, 32, 32)) is None
+
+
+def test_the_corners_of_a_mask_are_those_of_its_middle_slice(geometry):
+    mask = torch.zeros(6, 9, 9)
+    mask[1, 0:9, 0:2], mask[3, 2:5, 3:7] = 1, 1
+    mask[4, 1:8, 1:8] = 1
+    low, high = geometry.corners_of(mask)
+    assert low.tolist() == [1, 1, 1]
+    assert high.tolist() == [4, 7, 7]
+    assert (geometry.corners_of(torch.zeros(2, 2, 2)) == -1).all()
+
+
+# ---- the authors' own code -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def peer():
+    """Return the authors' modules; what they import and never call here may be missing."""
+    folder = os.environ.get(PEER)
+    if folder is None:
+        pytest.skip(f"{PEER} names no checkout of the authors' code")
+    monai_nets = pytest.importorskip("monai.networks.nets")
+    pytest.importorskip("transformers")
+    for unused in ("nibabel", "tqdm"):
+        try:
+            importlib.import_module(unused)
+        except ImportError:
+            sys.modules[unused] = types.ModuleType(unused)
+    sys.path.insert(0, folder)
+    original = monai_nets.ViT
+
+    def renamed(*args, pos_embed, **kwargs):  # MONAI 1.4 and later call it proj_type
+        return original(*args, proj_type=pos_embed, **kwargs)
+
+    monai_nets.ViT = renamed
+    try:
+        yield importlib.import_module("infer_case")
+    finally:
+        monai_nets.ViT = original
+        sys.path.remove(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param((8, 32, 32), id="many windows"),
+        pytest.param((16, 64, 64), id="one window"),
+        pytest.param((32, 256, 256), id="full size", marks=pytest.mark.slow),
+    ],
+)
+def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeypatch):
+    model = sys.modules["segvol.model_segvol_single"]
+    torch.manual_seed(1)
+    config = model.SegVolConfig()
+    config.spatial_size = list(window)
+    theirs = model.SegVolModel(config).eval()
+    with torch.no_grad():
+        theirs.model.image_encoder.patch_embedding.position_embeddings.normal_()
+    torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "full.pth")
+    ours = LocalSeat(find("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"})
+    predictor, counts = sys.modules["segbench_adapter_segvol.predictor"], []
+    places = predictor.windows
+    monkeypatch.setattr(
+        predictor, "windows", lambda *sizes: counts.append(len(places(*sizes))) or places(*sizes)
+    )
+    full = window == (32, 256, 256)  # minutes a look
+    for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)][: 1 if full else 2]):
+        image, boxes = volume(shape, seed), (block(), block(2, (4, 20, 8), (9, 38, 30)))
+        boxes = boxes[:1] if full else boxes
+        arrays = {"imgs": image.voxels, "boxes": raw_boxes(boxes), "spacing": image.spacing}
+        np.savez(tmp_path / "case.npz", **arrays)
+        item = peer.load_item(str(tmp_path / "case.npz"), theirs.processor)
+        expected = peer.infer_case(theirs, item, theirs.processor, torch.device("cpu"))
+        ours.start(image, tuple(box.label for box in boxes))
+        found = ours.ask(said(*boxes, shape=shape)).labels
+        assert {box.label for box in boxes} <= set(np.unique(expected))
+        np.testing.assert_array_equal(found, expected)
+    assert len(counts) == (1 if full else 4)
+    assert (max(counts) > 1) == (window == (8, 32, 32))

@@ -1,0 +1,199 @@
+"""The command line, end to end: as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from segbench.cli import cli
+from segbench.runs import run_case
+
+COMMANDS = sorted(cli.commands)
+
+
+def segbench(*words):
+    """Run a command in this process."""
+    result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+    run_case.close_seats()
+    return result
+
+
+def spawn(*words, **options):
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "segbench", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    result = segbench(command, "--help")
+    assert result.exit_code == 0
+    assert f"segbench {command}" in result.output.replace("Usage: cli", "Usage: segbench")
+
+
+def test_phantoms_run_report(tmp_path):
+    assert segbench("phantoms", tmp_path / "val", "--cases", 5).exit_code == 0
+    for model in ("empty", "boxfill"):
+        result = segbench(
+            "run", "--model", model, "--data", tmp_path / "val", "--out", tmp_path / "runs" / model
+        )
+        assert result.exit_code == 0, result.output
+        assert model in result.output
+    runs = sorted((tmp_path / "runs").iterdir())
+    result = segbench("report", *runs, "--out", tmp_path / "report", "--published", "table3")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "boxfill" in page
+    assert "SAM-Med3D" in page
+    for suffix in ("md", "csv", "tex", "html"):
+        assert (tmp_path / "report" / f"table3.{suffix}").exists()
+
+
+def test_the_default_run_folder_is_named_after_the_model(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert segbench("run", "--model", "empty", "--data", data, "--in-process").exit_code == 0
+    assert (tmp_path / "runs" / "empty" / "metrics.csv").exists()
+
+
+def test_a_failed_case_gives_exit_status_1_and_its_reason(data, tmp_path, scripted):
+    result = segbench(
+        *("run", "--model", scripted, "--data", data, "--out", tmp_path / "run"),
+        *("--option", "fail=exit", "--option", "at=1"),
+    )
+    assert result.exit_code == 1
+    assert "failed: CT_Toy_001: step 1: crashed: step 1 ended with exit status 3" in result.output
+
+
+def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, scripted):
+    words = ["run", "--model", scripted, "--data", data, "--out", tmp_path / "run"]
+    words += ["--option", "fail=raise", "--option", "at=5", "--in-process"]
+    segbench(*words)
+    zero = (tmp_path / "run" / "metrics.csv").read_text()
+    segbench(*words, "--failures", "stale")
+    stale = (tmp_path / "run" / "metrics.csv").read_text()
+    assert zero.splitlines()[1].split(",")[10] == "0.0"
+    assert stale.splitlines()[1].split(",")[10] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "boxfil"], "no adapter 'boxfil'; did you mean 'boxfill'?"),
+        (["--model", "boxfill", "--case", "XX*"], "none of its 3 cases matches XX*"),
+        (["--model", "boxfill", "--option", "a"], "expected key=value, found 'a'"),
+        (["--model", "boxfill", "--option", "a=1"], "options given: a=1"),
+        (["--model", "oracle"], "expected --option references=DIR"),
+        (["--model", "boxfill", "--step-timeout", "-1"], "is not in the range"),
+        (["--model", "boxfill", "--time-limit", "nan"], "'nan' is not a number"),
+        (["--model", "boxfill", "--in-process", "--jobs", "2"], "expected jobs 1"),
+        (["--model", "boxfil", "--dry-run"], "did you mean 'boxfill'?"),
+        (["--model", "boxfill", "--out", "/dev/null/run"], "/dev/null"),
+    ],
+)
+def test_a_bad_request_is_one_line_and_exit_status_2(data, tmp_path, words, message):
+    result = segbench("run", "--data", data, "--out", tmp_path / "run", *words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_dry_run_says_what_would_run_and_runs_nothing(data, tmp_path):
+    result = segbench(
+        *("run", "--model", "boxfill", "--data", data, "--out", tmp_path / "run", "--dry-run")
+    )
+    assert "would run CT_Toy_001" in result.output
+    assert "3 to run, 0 done" in result.output
+    assert "MB a job" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_may_come_from_the_environment(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGBENCH_RUN_LIMIT", "1")
+    segbench("run", "--model", "empty", "--data", data, "--out", tmp_path / "run", "--in-process")
+    assert len(list((tmp_path / "run" / "cases").iterdir())) == 1
+
+
+def test_plain_lines_where_there_is_no_terminal(data, tmp_path):
+    process = spawn("run", "--model", "empty", "--data", data, "--out", tmp_path / "run")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    lines = err.splitlines()
+    assert lines[0].startswith("empty 1/3 CT_Toy_001 ok, ")
+    assert lines[2].endswith(" left")
+
+
+SLOW_ADAPTER = """
+import time
+import numpy as np
+from segbench.core import AdapterInfo
+from segbench.models.prompt_painting import paint
+
+
+class Slow:
+    info = AdapterInfo("slow", version="1")
+
+    def start(self, image, labels): ...
+
+    def step(self, said):
+        time.sleep(0.15)
+        return paint(said, lambda size: np.ones(size, bool))
+
+    def close(self): ...
+
+
+make_adapter = Slow
+"""
+
+
+def without_cost(out: Path) -> dict[str, str]:
+    texts = {}
+    for file in sorted((out / "cases").glob("[!.]*")):
+        facts = json.loads(file.read_text())
+        del facts["cost"]
+        texts[file.name] = json.dumps(facts)
+    return texts
+
+
+def test_a_run_that_was_killed_and_continued_equals_an_unbroken_one(data, tmp_path):
+    model = tmp_path / "slow.py"
+    model.write_text(SLOW_ADAPTER)
+    words = ["run", "--model", model, "--data", data]
+    killed = spawn(*words, "--out", tmp_path / "killed", start_new_session=True)
+    first = tmp_path / "killed" / "cases" / "CT_Toy_001.json"
+    deadline = time.monotonic() + 60
+    while not first.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)  # into the second case
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert first.exists()
+    assert not (tmp_path / "killed" / "cases" / "PET_Toy_003.json").exists()
+    done = first.read_bytes()
+    assert segbench(*words, "--out", tmp_path / "killed").exit_code == 0
+    assert segbench(*words, "--out", tmp_path / "unbroken").exit_code == 0
+    assert first.read_bytes() == done
+    assert without_cost(tmp_path / "killed") == without_cost(tmp_path / "unbroken")
+    assert [file.name for file in (tmp_path / "killed" / "cases").glob(".*")] == []
+
+
+def test_two_runners_share_one_folder_and_do_nothing_twice(data, tmp_path):
+    model = tmp_path / "slow.py"
+    model.write_text(SLOW_ADAPTER)
+    words = ["run", "--model", model, "--data", data, "--out", tmp_path / "run"]
+    runners = [spawn(*words) for _ in range(2)]
+    for runner in runners:
+        runner.communicate(timeout=120)
+    assert [runner.returncode for runner in runners] == [0, 0]
+    log = (tmp_path / "run" / "run.log").read_text().splitlines()
+    assert sorted(line.split()[1] for line in log) == ["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]

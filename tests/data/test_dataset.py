@@ -1,0 +1,150 @@
+"""Finding, reading and refusing cases."""
+
+import numpy as np
+import pytest
+
+from segbench.data.challenge_npz import raw_boxes, write_arrays
+from segbench.data.dataset import CaseFile, find_cases, labels_of, read_case
+from segbench.errors import CaseError
+
+
+@pytest.fixture
+def broken(tmp_path, make_case):
+    """Return a function that writes a case with some arrays changed (None: left out)."""
+
+    def write(**changes):
+        case = make_case("CT_Toy_001")
+        arrays = {
+            "imgs": case.image.voxels,
+            "gts": case.reference,
+            "spacing": np.array(case.image.spacing),
+            "boxes": raw_boxes(case.boxes),
+        } | changes
+        file = tmp_path / "CT_Toy_001.npz"
+        write_arrays(file, {key: array for key, array in arrays.items() if array is not None})
+        return CaseFile(file)
+
+    return write
+
+
+def reference(dtype, value=1):
+    labels = np.zeros((10, 20, 31), dtype)
+    labels[2:5, 2:5, 2:5] = value
+    return labels
+
+
+def test_a_case_is_read_whole(data):
+    case = read_case(find_cases(data)[0])
+    assert (case.name, case.modality, case.dataset) == ("CT_Toy_001", "CT", "Toy")
+    assert case.labels == (1, 3)
+    assert case.reference.dtype == np.uint8
+    assert case.boxes[1].low == (4, 11, 15)
+
+
+def test_a_case_without_the_key_boxes_has_none(data):
+    assert read_case(find_cases(data)[1]).boxes == ()
+
+
+def test_cases_come_in_name_order_and_can_be_chosen(data):
+    assert [case.name for case in find_cases(data)] == ["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]
+    assert [case.name for case in find_cases(data, patterns=["*_00[13]"])] == [
+        "CT_Toy_001",
+        "PET_Toy_003",
+    ]
+    assert len(find_cases(data, limit=2)) == 2
+
+
+def test_an_index_wins_over_the_file_name(data):
+    (data / "index.csv").write_text("name,modality,patient\nCT_Toy_001,PET,p7\n")
+    about = find_cases(data)[0].about
+    assert (about.modality, about.patient, about.dataset) == ("PET", "p7", "Toy")
+
+
+def test_hidden_files_are_no_cases(data):
+    (data / "._CT_Toy_001.npz").write_bytes(b"what macOS leaves beside a copy")
+    assert len(find_cases(data)) == 3
+
+
+def test_an_index_of_a_spreadsheet_is_read_and_one_of_no_text_is_refused(data):
+    (data / "index.csv").write_bytes(b"\xef\xbb\xbfname,modality\r\nCT_Toy_001,US\r\n")
+    assert find_cases(data)[0].about.modality == "US"
+    (data / "index.csv").write_bytes(b"name,modality\nCT_Toy_001,Sch\xe4del\n")
+    with pytest.raises(CaseError, match=r"index\.csv: expected a table as UTF-8 text"):
+        find_cases(data)
+
+
+def test_references_may_lie_in_a_folder_of_their_own(data, tmp_path, make_case):
+    references = tmp_path / "references"
+    references.mkdir()
+    write_arrays(references / "CT_Toy_001.npz", {"gts": reference(np.uint8, 5)})
+    boxless = make_case("CT_Toy_001", with_boxes=False)
+    arrays = {"imgs": boxless.image.voxels, "spacing": np.array(boxless.image.spacing)}
+    write_arrays(data / "CT_Toy_001.npz", arrays)
+    cases = find_cases(data, references=references)
+    assert read_case(cases[0]).labels == (5,)
+    with pytest.raises(CaseError, match=r"MR_Toy_002\.npz: expected its reference at"):
+        read_case(cases[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gts": None}, "expected a key 'gts'"),
+        ({"imgs": None}, "expected a key 'imgs'"),
+        ({"spacing": None}, "expected a key 'spacing'"),
+        ({"spacing": np.float64(1.0)}, r"expected 3 numbers .* found float64 \(\)"),
+        ({"spacing": np.array([1.0, 0.0, 1.0])}, "expected positive numbers"),
+        ({"spacing": np.array([1.0, np.nan, 1.0])}, "expected positive numbers"),
+        ({"spacing": np.array([1e300, 1.0, 1.0])}, "expected positive numbers"),
+        ({"gts": reference(np.float32)}, "expected integer labels, found float32"),
+        ({"gts": reference(np.int16, -2)}, r"expected labels 0\.\.65535, found -2\.\.0"),
+        ({"gts": reference(np.int64, 70_000)}, r"found 0\.\.70000"),
+        ({"gts": reference(np.uint8, 0)}, "expected at least one foreground label"),
+        ({"gts": reference(np.uint8) + 1}, "expected a background of 0, the smallest label is 1"),
+        ({"gts": reference(np.uint8)[0]}, r"expected shape \(z, y, x\), found \(20, 31\)"),
+        ({"gts": reference(np.uint8)[1:]}, "boxes: expected one per label"),
+        ({"gts": reference(np.uint8)[1:], "boxes": None}, "expected one shape"),
+        ({"boxes": np.zeros((3, 7), int)}, r"expected one per label \(1, 3\), found 3"),
+        ({"boxes": np.zeros((2, 6), int)}, "expected 7 integers"),
+        ({"imgs": np.full((10, 20, 31), "a")}, "imgs: expected numbers"),
+    ],
+)
+def test_what_the_protocol_cannot_score_is_refused(broken, changes, message):
+    with pytest.raises(CaseError, match=message) as refusal:
+        read_case(broken(**changes))
+    assert str(refusal.value).startswith("CT_Toy_001.npz: ")
+
+
+def test_labels_above_255_are_kept_as_they_are(broken):
+    case = read_case(broken(gts=reference(np.int32, 300), boxes=None))
+    assert case.labels == (300,)
+    assert case.reference.dtype == np.uint16
+
+
+def test_float32_spacing_is_used_as_it_is_stored(broken):
+    spacing = read_case(broken(spacing=np.array([0.8, 1, 1], np.float32))).image.spacing
+    assert spacing[0] == float(np.float32(0.8)) != 0.8
+
+
+def test_fortran_order_reaches_the_case(broken):
+    case = read_case(broken(gts=np.asfortranarray(reference(np.uint16)), boxes=None))
+    assert case.reference.flags.f_contiguous
+
+
+def test_labels_are_counted_in_pieces():
+    labels = np.zeros((3, 1000, 1000), np.uint8)
+    labels[0, 0, 0], labels[-1, -1, -1] = 7, 2
+    assert labels_of(labels) == (2, 7)
+
+
+def test_an_empty_folder_and_a_pattern_without_match_say_so(data, tmp_path):
+    with pytest.raises(CaseError, match=r"expected a folder with \.npz cases, found none"):
+        find_cases(tmp_path / "nowhere")
+    with pytest.raises(CaseError, match=r"none of its 3 cases matches US_\*"):
+        find_cases(data, patterns=["US_*"])
+
+
+def test_the_real_scans_are_all_valid(real_cases):
+    cases = [read_case(source) for source in find_cases(real_cases)]
+    assert len(cases) == 41
+    assert sum(len(case.boxes) for case in cases) == 65

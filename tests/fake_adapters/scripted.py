@@ -1,0 +1,119 @@
+"""An adapter that answers its boxes, or fails at one step in the way its options name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from segbench.core import AdapterInfo, Image, Interactions
+from segbench.models.prompt_painting import paint
+
+
+class Scripted:
+    """Fails as asked at step ``at``, else fills its boxes and paints its clicks."""
+
+    def __init__(self, fail: str, at: int) -> None:
+        self.info = AdapterInfo("scripted", version="1", licence="Apache-2.0")
+        self._fail, self._at = fail, at
+
+    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Keep the shape; print, as models do."""
+        sys.stdout.write("a model prints what it likes\n")
+        if self._fail == "start":
+            raise RuntimeError("no memory for this image")
+        self._shape = image.voxels.shape
+
+    def step(self, said: Interactions) -> np.ndarray:
+        """Answer, or fail."""
+        labels = paint(said, lambda size: np.ones(size, bool))
+        if said.step != self._at or self._fail not in FAILURES:
+            return labels
+        return FAILURES[self._fail](labels)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def raise_error(labels: np.ndarray) -> np.ndarray:
+    raise ValueError("the model is confused")
+
+
+def hang(labels: np.ndarray) -> np.ndarray:
+    time.sleep(60)
+    return labels
+
+
+def leave(labels: np.ndarray) -> np.ndarray:
+    sys.stderr.write("last words\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
+def with_foreign_label(labels: np.ndarray) -> np.ndarray:
+    labels[0, 0, 0] = 9
+    return labels
+
+
+def fork(labels: np.ndarray) -> np.ndarray:
+    """Come back twice, as a model does that forks and forgets to end its child."""
+    if os.fork() == 0:
+        time.sleep(0.3)
+        return labels * 0
+    return labels
+
+
+def babble(labels: np.ndarray) -> np.ndarray:
+    """Write into every open file, the private pipe among them."""
+    for handle in range(3, 30):
+        try:
+            os.write(handle, b"hello\n")
+        except OSError:
+            continue
+    return labels
+
+
+def leave_a_child(labels: np.ndarray) -> np.ndarray:
+    """Crash, and leave a child in a session of its own that keeps stderr open."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
+    os._exit(5)
+
+
+def read_stdin(labels: np.ndarray) -> np.ndarray:
+    """Read what is not there for a model."""
+    return labels if sys.stdin.read() == "" and os.read(0, 10) == b"" else labels * 0
+
+
+def flood(labels: np.ndarray) -> np.ndarray:
+    """Write very much to stderr, and raise words that are no text."""
+    os.write(2, b"x" * 3_000_000)
+    raise ValueError("\ud800" + "y" * 100_000)
+
+
+FAILURES = {
+    "fork": fork,
+    "babble": babble,
+    "child": leave_a_child,
+    "stdin": read_stdin,
+    "flood": flood,
+    "raise": raise_error,
+    "hang": hang,
+    "exit": leave,
+    "sys.exit": lambda labels: sys.exit(4),
+    "shape": lambda labels: labels[:-1],
+    "float": lambda labels: labels.astype(np.float32),
+    "bool": lambda labels: labels > 0,
+    "negative": lambda labels: labels.astype(np.int16) - 1,
+    "large": lambda labels: labels.astype(np.int64) + 70_000,
+    "none": lambda labels: None,
+    "int64": lambda labels: labels.astype(np.int64),
+    "foreign": with_foreign_label,
+}
+
+
+def make_adapter(fail: str = "", at: str = "2") -> Scripted:
+    """Make the adapter."""
+    return Scripted(fail, int(at))

@@ -1,0 +1,121 @@
+"""Environments of adapters with a lock: what is asked of uv, and what stands in a lock."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from segbench.errors import AdapterError
+from segbench.models import registry
+from segbench.models.environments import HEADER, interpreter_of, lock_of, readiness
+from segbench.models.registry import find, names, wants_own_environment
+
+PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[0-9][\w.]*)( ; .+)?$")
+LOCKED = [name for name in names() if wants_own_environment(find(name))]
+ADAPTER = """# /// script
+# requires-python = ">=3.11"
+# dependencies = []
+# ///
+"""
+UV = """#!/bin/sh
+echo "$@" >> {log}
+for last; do :; done
+[ "$1" = venv ] && mkdir -p "$last"
+exit {status}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Return an adapter with a lock; environments go to a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "mine.py"
+    file.write_text(ADAPTER)
+    lock_of(file).write_text("# nothing\n")
+    return file
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """Put a program in uv's place that writes down what it is asked, and return that."""
+
+    def install(status=0):
+        (tmp_path / "uv").write_text(UV.format(log=tmp_path / "log", status=status))
+        (tmp_path / "uv").chmod(0o755)
+        monkeypatch.setattr("segbench.models.environments._uv", lambda: str(tmp_path / "uv"))
+        return lambda: (tmp_path / "log").read_text().splitlines()
+
+    return install
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_a_lock_pins_all_that_the_header_asks_for_and_names_no_place(name):
+    header = HEADER.search(find(name).read_text())["toml"]
+    asked = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
+    lines = [line for line in lock_of(find(name)).read_text().splitlines() if line[0] != "#"]
+    pins = [PIN.match(line) for line in lines]
+    assert all(pins), [line for line in lines if not PIN.match(line)]
+    locked = {normal(pin["name"]): pin["version"] for pin in pins}
+    assert {
+        normal(pin.split("==")[0]): pin.split("==")[1] for pin in asked
+    }.items() <= locked.items()
+
+
+def test_uv_is_asked_for_the_header_within_the_lock_once(mine, recorded):
+    said = recorded()
+    assert readiness(mine) == "not built, the first run does it"
+    python = interpreter_of(mine, None)
+    folder, asked = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
+    assert said() == [
+        f"venv --quiet --allow-existing --python >=3.11 {folder}",
+        f"pip install --quiet --python {python} {asked}",
+    ]
+    assert folder.parent == mine.parent / "cache" / "segbench" / "environments"
+    assert readiness(mine) == "ready"
+    assert interpreter_of(mine, None) == python
+    assert len(said()) == 2
+
+
+def test_another_lock_or_header_is_another_environment(mine, recorded):
+    recorded()
+    first = interpreter_of(mine, None)
+    mine.write_text(ADAPTER + "VERSION = 2\n")
+    assert interpreter_of(mine, None) == first
+    lock_of(mine).write_text("numpy==2.4.6\n")
+    second = interpreter_of(mine, None)
+    mine.write_text(ADAPTER.replace("3.11", "3.10"))
+    assert len({first, second, interpreter_of(mine, None)}) == 3
+
+
+def test_what_could_not_be_built_is_not_taken_for_built(mine, recorded):
+    recorded(status=1)
+    with pytest.raises(AdapterError, match=r"mine\.py: its environment cannot be built"):
+        interpreter_of(mine, None)
+    assert readiness(mine) == "not built, the first run does it"
+
+
+def test_a_header_without_an_end_is_refused(mine, recorded):
+    recorded()
+    mine.write_text("# /// script\n# dependencies = []\n")
+    with pytest.raises(AdapterError, match="expected its PEP 723 header to end"):
+        interpreter_of(mine, None)
+
+
+def test_uv_itself_builds_it(mine):
+    pytest.importorskip("uv", reason="needs the extra environments")
+    python = interpreter_of(mine, None)
+    done = subprocess.run(
+        [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()) == python.parents[1]
+
+
+def test_the_lock_of_a_folder_lies_in_it(tmp_path):
+    assert lock_of(tmp_path / "__init__.py") == tmp_path / "model.lock"
+    assert registry.name_of(tmp_path / "__init__.py") == tmp_path.name

@@ -1,0 +1,203 @@
+"""The container contract, both ends: through files, programs and the engines' command lines."""
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import segbench
+from segbench.cli import cli
+from segbench.core import Box, Click, Image, Interactions
+from segbench.data.challenge_npz import write_arrays
+from segbench.errors import AdapterError, AdapterNotFound, CaseError
+from segbench.models.loading import load
+from segbench.models.registry import resolve
+from segbench.models.submission_npz import read_input, write_input
+from segbench.runs import run_case
+from segbench.runs.runner import default_out
+
+PROGRAM = Path(__file__).parents[1] / "submissions" / "boxes.py"
+TEMPLATE = f"command:{sys.executable} {PROGRAM} {{inputs}} {{outputs}}"
+IMAGE = Image(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), (3.0, 1.0, 1.0))
+PREVIOUS = np.ones((2, 3, 4), np.uint8)
+SAID = Interactions(
+    (
+        (Box(1, (0, 0, 0), (1, 2, 3), 0), Box(2, (1, 1, 1), (2, 3, 4), 1)),
+        (Click(1, (0, 1, 2), True), Click(2, (1, 1, 1), False)),
+        (Click(2, (1, 2, 3), True),),  # label 1 had no error
+    ),
+    PREVIOUS,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_model_is_left():
+    yield
+    run_case.close_seats()
+
+
+def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+    with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
+        keys = {"imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred"}
+        assert set(raw.files) == keys
+        assert raw["clicks"].tolist() == [
+            {"fg": [[0, 1, 2]], "bg": []},
+            {"fg": [[1, 2, 3]], "bg": [[1, 1, 1]]},
+        ]
+        assert raw["clicks_order"].tolist() == [["fg", None], ["bg", "fg"]]
+        assert raw["boxes"][0]["z_mid_x_max"] == 2
+
+
+def test_no_time_of_a_step_goes_into_compression(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+    with zipfile.ZipFile(tmp_path / "case.npz") as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(SAID.rounds[:1], PREVIOUS))
+    with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
+        assert set(raw.files) == {"imgs", "spacing", "boxes"}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("boxes", [True, False])
+def test_what_was_said_survives_the_file(tmp_path, steps, boxes):
+    rounds = (SAID.rounds[0] if boxes else (), *SAID.rounds[1:])[:steps]
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(rounds, PREVIOUS))
+    image, labels, said = read_input(tmp_path / "case.npz")
+    assert image.spacing == IMAGE.spacing
+    np.testing.assert_array_equal(image.voxels, IMAGE.voxels)
+    assert said.rounds == rounds
+    assert labels == ((1, 2) if boxes or steps > 1 else ())
+
+
+def test_clicks_that_do_not_fit_their_order_are_refused(tmp_path):
+    clicks = np.empty(1, object)
+    clicks[:] = [{"fg": [], "bg": []}]
+    arrays = {"imgs": IMAGE.voxels, "spacing": np.ones(3), "clicks": clicks}
+    write_arrays(tmp_path / "case.npz", arrays | {"clicks_order": np.array([["fg"]])})
+    with pytest.raises(CaseError, match=r"case\.npz: clicks and clicks_order do not fit"):
+        read_input(tmp_path / "case.npz")
+
+
+FITTING = {
+    "imgs": IMAGE.voxels,
+    "spacing": np.ones(3),
+    "clicks": [{"fg": [[0, 1, 2]], "bg": []}],
+    "clicks_order": [["fg"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imgs": IMAGE.voxels[0]}, r"imgs: expected three axes, found \(3, 4\)"),
+        ({"spacing": np.ones(2)}, "spacing: expected three positive mm"),
+        ({"spacing": np.array(1.0)}, "spacing: expected three positive mm"),
+        ({"spacing": np.array(["1", "1", "1"])}, "spacing: expected three positive mm"),
+        ({"spacing": np.array([1.0, np.nan, 1.0])}, "spacing: expected three positive mm"),
+        ({"prev_pred": PREVIOUS[:1]}, r"prev_pred \(1, 3, 4\) and imgs \(2, 3, 4\)"),
+        ({"clicks": [{"fg": [[0, 1, 2], [0, 0, 0]], "bg": []}]}, "label 1 has clicks that its"),
+        ({"clicks_order": [["fg"], ["bg"]]}, "1 labels have clicks and 2 an order"),
+        ({"clicks": [{"fg": [[0, 3, 2]], "bg": []}]}, r"click \(0, 3, 2\) outside the image"),
+    ],
+)
+def test_an_input_whose_parts_do_not_fit_is_refused_by_name(tmp_path, changes, message):
+    arrays = {key: as_stored(key, value) for key, value in (FITTING | changes).items()}
+    write_arrays(tmp_path / "case.npz", arrays)
+    with pytest.raises(CaseError, match=rf"case\.npz: .*{message}"):
+        read_input(tmp_path / "case.npz")
+
+
+def as_stored(key, value):
+    """Return an array as the script stores it: clicks as objects."""
+    if key != "clicks":
+        return np.asarray(value)
+    clicks = np.empty(len(value), object)
+    clicks[:] = value
+    return clicks
+
+
+def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
+    outcome = segbench.evaluate(TEMPLATE, contiguous, tmp_path / "run")
+    assert outcome.clean, outcome.run.cases[0].reason
+    assert outcome.run.cases[0].summary().dsc == (1.0,) * 6  # its objects are boxes
+    assert outcome.run.manifest["options"]["command"].endswith("{inputs} {outputs}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("fail", "step 2 failed: exit status 1: "),
+        ("silent", "step 2 failed: expected outputs/case.npz from the submission, it left nothing"),
+    ],
+)
+def test_a_stale_or_missing_answer_is_never_scored(contiguous, tmp_path, mode, reason):
+    outcome = segbench.evaluate(f"{TEMPLATE} {mode}", contiguous, tmp_path / "run")
+    steps = outcome.run.cases[0].steps
+    assert [step.failure is None for step in steps] == [True, True, False, True, True, True]
+    assert steps[2].failure.startswith(reason)
+    if mode == "fail":
+        assert "out of memory, says the model" in steps[2].failure
+
+
+def test_predict_and_command_are_two_ends_of_one_contract(contiguous, tmp_path):
+    words = f"{sys.executable} -m segbench predict --model boxfill"
+    through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}}"
+    segbench.evaluate(through, contiguous, tmp_path / "through")
+    segbench.evaluate("boxfill", contiguous, tmp_path / "direct", in_process=True)
+    facts = []
+    for run in ("through", "direct"):
+        (file,) = (tmp_path / run / "cases").iterdir()
+        facts.append(json.loads(file.read_text()) | {"cost": None})
+    assert facts[0] == facts[1]
+
+
+def test_predict_says_what_is_wrong(tmp_path):
+    (tmp_path / "inputs").mkdir()
+    words = ["predict", "--model", "boxfill", "--inputs", str(tmp_path / "inputs")]
+    result = CliRunner().invoke(cli, [*words, "--outputs", str(tmp_path / "outputs")])
+    assert result.exit_code == 2
+    assert "expected .npz inputs, found none" in result.output
+
+
+def test_an_engine_that_does_not_answer_is_passed_over(monkeypatch, tmp_path):
+    for name, status in (("docker", 1), ("podman", 0)):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    file, implied = resolve("container:image:tag")
+    assert load(file, implied)._command.words[0] == "podman"
+    with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):
+        load(file, implied | {"engine": "apptainer"})
+    reason = "docker is installed but does not answer; `docker info` says why"
+    with pytest.raises(AdapterError, match=reason):
+        load(file, implied | {"engine": "docker"})
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("command:program", "expected {inputs} and {outputs}"),
+        ("container:", "expected container:IMAGE"),
+    ],
+)
+def test_a_bad_scheme_is_explained(model, message):
+    file, implied = resolve(model)
+    with pytest.raises(AdapterError, match=message):
+        load(file, implied)
+
+
+def test_an_unknown_scheme_is_an_unknown_model(tmp_path):
+    with pytest.raises(AdapterNotFound):
+        resolve("https://example.org/model")
+
+
+def test_the_run_folder_of_an_image_has_a_plain_name():
+    assert default_out("container:team/model:v1") == Path("runs/team-model-v1")

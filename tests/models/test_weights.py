@@ -1,0 +1,323 @@
+"""What is installed, and downloads: against a hub on this machine, never the network."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from segbench.cli import cli
+from segbench.errors import AdapterError
+from segbench.models import weights as weights_module
+from segbench.models.environments import readiness
+from segbench.models.registry import names
+from tests.hub import COMMITS, Hub, serving
+
+ADAPTERS = Path(__file__).parents[2] / "adapters"
+DECLARATIONS = sorted(ADAPTERS.rglob("*.toml"))
+WEIGHTS = {"net/plans.json": b"{}", "net/net.pth": b"tensors" * 1000}
+SOURCE = """
+from segbench.core import AdapterInfo
+raise ImportError("the environment of this adapter is not here")
+"""
+DECLARATION = """
+licence = "MIT"
+needs = ["torch_of_another_world"]
+
+[[weights]]
+name = "base"
+licence = "for looking at only"
+repo = "lab/net"
+option = "model"
+use = "net"
+files = [{ path = "net/plans.json" }, { path = "net/net.pth" }]
+
+[[weights]]
+name = "challenge"
+licence = "not stated"
+page = "https://drive.example.org/file"
+files = [{ path = "final.pth" }]
+"""
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def adapter(tmp_path) -> Path:
+    """Return an adapter that cannot be imported here, with its declaration."""
+    file = tmp_path / "net.py"
+    file.write_text(SOURCE)
+    file.with_suffix(".toml").write_text(DECLARATION)
+    return file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Return a hub whose ``main`` holds the weights and whose first commit holds others."""
+    pytest.importorskip("huggingface_hub", reason="needs the extra models")
+    with serving(Hub("lab/net", dict.fromkeys(WEIGHTS, b"old"), dict(WEIGHTS))) as served:
+        yield served
+
+
+@pytest.fixture
+def fetch(adapter, hub, tmp_path):
+    """Return the command that fetches the adapter's weights."""
+
+    def command(*words: str, accept: str | None = "--accept-licence", keys: str = ""):
+        given = ["models", "--folder", str(tmp_path / "models"), "fetch", str(adapter)]
+        given += ["--endpoint", hub.url, *words, *([accept] if accept else [])]
+        return CliRunner().invoke(cli, given, input=keys)
+
+    return command
+
+
+def pin(adapter: Path, **pins: str) -> None:
+    """Write pins into the declaration: of the revision, or of net.pth."""
+    text = adapter.with_suffix(".toml").read_text()
+    if "revision" in pins:
+        text = text.replace(
+            'repo = "lab/net"', f'repo = "lab/net"\nrevision = "{pins["revision"]}"'
+        )
+    if "sha256" in pins:
+        text = text.replace('"net/net.pth" }', f'"net/net.pth", sha256 = "{pins["sha256"]}" }}')
+    adapter.with_suffix(".toml").write_text(text)
+
+
+# ---- what is declared ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_adapter_says_its_licence_without_being_imported(name):
+    found = weights_module.model(name)
+    assert found.licence != "not stated"
+    assert all(weights.licence for weights in found.weights)
+
+
+@pytest.mark.parametrize("file", DECLARATIONS, ids=lambda file: str(file.relative_to(ADAPTERS)))
+def test_every_declaration_can_be_read(file):
+    adapter = file.with_name("__init__.py") if file.stem == "model" else file.with_suffix(".py")
+    assert weights_module.declared(adapter).weights
+
+
+def test_the_licence_of_the_bundled_weights_is_what_they_say_themselves():
+    from safetensors import safe_open
+
+    found = weights_module.model("ours")
+    (weights,) = found.weights
+    assert weights_module.state_of(found, weights, Path("nowhere")) == "in place"
+    with safe_open(found.usable(weights, Path("nowhere")), framework="np") as file:
+        assert file.metadata()["licence"] == weights.licence
+
+
+def test_an_adapter_that_cannot_be_imported_is_listed(adapter, tmp_path):
+    found = weights_module.model(str(adapter))
+    assert readiness(found.file, found.needs) == "needs torch_of_another_world"
+    base, challenge = found.weights
+    assert (base.source, challenge.source) == ("lab/net@not pinned", challenge.page)
+    assert found.usable(base, tmp_path) == tmp_path / "net" / "base" / "net"
+    assert found.usable(challenge, tmp_path) == tmp_path / "net" / "challenge" / "final.pth"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('licence = "MIT"', "", "licence"),
+        ("[[weights]]", "colour = 1\n[[weights]]", "unknown: colour"),
+        ('option = "model"', 'flavour = "model"', "flavour"),
+        ('"net/net.pth" }', '"net/net.pth", sha256 = "beef" }', "expected a sha256"),
+        ('[{ path = "final.pth" }]', "[]", "names no files"),
+        ("licence =", "licence", "TOMLDecodeError"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_by_name(adapter, old, new, match):
+    declaration = adapter.with_suffix(".toml")
+    declaration.write_text(DECLARATION.replace(old, new, 1))
+    with pytest.raises(AdapterError, match=match):
+        weights_module.model(str(adapter))
+
+
+def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights_module, "readiness", lambda *_: "ready")
+    result = CliRunner().invoke(cli, ["models", "--folder", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    table, place = result.output.split("\n\n")
+    assert place == f"weights go to {tmp_path}\n"
+    listed = {line.split()[0] for line in table.splitlines() if line[0] != " "}
+    assert listed == {"MODEL", *names()}
+
+
+def test_an_environment_is_ready_once_uv_has_built_it(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text("# /// script\n# dependencies = []\n# ///\n")
+    calls = tmp_path / "uv"
+    calls.write_text(f"#!/bin/sh\ntest -e {tmp_path}/built\n")
+    calls.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert readiness(file) == "not built, the first run does it"
+    (tmp_path / "built").touch()
+    assert readiness(file) == "ready"
+    calls.unlink()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert readiness(file) == "needs uv, or --python"
+
+
+# ---- fetching --------------------------------------------------------------------------------
+
+
+def test_weights_are_fetched_recorded_and_found_again(fetch, adapter, hub, tmp_path):
+    found = weights_module.model(str(adapter))
+    assert weights_module.state_of(found, found.weights[0], tmp_path / "models") == "not there"
+    result = fetch()
+    assert result.exit_code == 0, result.output
+    assert f"revision {COMMITS[1]}: not pinned, recorded now" in result.output
+    digest = sha256(WEIGHTS["net/net.pth"])
+    assert f"net/net.pth: sha256 {digest}, not known before, recorded now" in result.output
+    place = tmp_path / "models" / "net" / "base"
+    assert result.output.endswith(f"--option model={place / 'net'}\n")
+    assert {path: (place / path).read_bytes() for path in WEIGHTS} == WEIGHTS
+    record = json.loads((place / weights_module.RECORD).read_text())
+    assert (record["revision"], record["files"]["net/net.pth"]["sha256"]) == (COMMITS[1], digest)
+    assert weights_module.state_of(found, found.weights[0], tmp_path / "models") == "in place"
+
+    hub.requests.clear()
+    again = fetch()
+    assert "net.pth: sha256 " + digest + ", as expected" in again.output
+    assert [path for verb, path in hub.requests if verb == "GET"] == []
+
+
+def test_the_licence_is_shown_and_asked_for(fetch, hub, tmp_path):
+    refused = fetch(accept=None, keys="n\n")
+    assert refused.exit_code == 1
+    assert "licence: for looking at only" in refused.output
+    assert hub.requests == []
+    assert not (tmp_path / "models").exists()
+    assert fetch(accept=None, keys="y\n").exit_code == 0
+
+
+def test_a_pinned_revision_is_the_one_that_comes(fetch, adapter, tmp_path):
+    pin(adapter, revision=COMMITS[0])
+    result = fetch()
+    assert result.exit_code == 0, result.output
+    assert f"revision {COMMITS[0]}\n" in result.output
+    assert (tmp_path / "models" / "net" / "base" / "net" / "net.pth").read_bytes() == b"old"
+    assert fetch("--revision", COMMITS[1]).exit_code == 0
+    assert (tmp_path / "models" / "net" / "base" / "net" / "plans.json").read_bytes() == b"{}"
+
+
+def test_a_recorded_revision_stays_when_main_moves(fetch, hub):
+    assert fetch().exit_code == 0
+    hub.found = lambda path, found=hub.found: None if "/main/" in path else found(path)
+    result = fetch()
+    assert result.exit_code == 0, result.output
+    assert f"revision {COMMITS[1]}\n" in result.output
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_file_with_another_checksum_is_refused_and_removed(fetch, adapter, tmp_path, declared):
+    wrong = sha256(b"what it should be")
+    if declared:
+        pin(adapter, sha256=wrong)
+    result = fetch(*([] if declared else ["--sha256", f"net/net.pth={wrong}"]))
+    assert result.exit_code == 2
+    found = sha256(WEIGHTS["net/net.pth"])
+    assert f"net.pth: expected sha256 {wrong}, found {found}; removed it" in result.output
+    place = tmp_path / "models" / "net" / "base"
+    assert not (place / "net" / "net.pth").exists()
+    assert not (place / weights_module.RECORD).exists()
+
+
+def test_a_checksum_may_be_written_in_capitals(fetch):
+    digest = sha256(WEIGHTS["net/net.pth"]).upper()
+    result = fetch("--sha256", f"net/net.pth={digest}")
+    assert result.exit_code == 0, result.output
+    assert f"sha256 {digest.lower()}, as expected" in result.output
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (f"net.pth={'0' * 64}", "sha256 of 'net.pth': expected one of net/"),
+        ("net/net.pth=beef", "sha256 of 'net/net.pth': expected 64 hexadecimal digits: 'beef'"),
+    ],
+)
+def test_a_checksum_that_would_count_for_nothing_is_refused(fetch, hub, pair, message):
+    result = fetch("--sha256", pair)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert hub.requests == []
+
+
+def test_a_download_that_is_cut_off_is_one_line(fetch, hub):
+    hub.cut_off = True
+    result = fetch()
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
+
+
+@pytest.mark.parametrize("url", ["nowhere:1", "http://127.0.0.1:1"])
+def test_a_server_that_cannot_be_reached_is_one_line(fetch, url):
+    result = fetch("--endpoint", url)
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"revision": 1}', '{"revision": "a", "files": 1}'])
+def test_a_damaged_record_counts_for_nothing(fetch, adapter, tmp_path, content):
+    assert fetch().exit_code == 0
+    found, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    (folder / "net" / "base" / weights_module.RECORD).write_text(content)
+    assert weights_module.state_of(found, found.weights[0], folder) == "in place, put there by hand"
+    assert fetch().exit_code == 0
+    assert weights_module.state_of(found, found.weights[0], folder) == "in place"
+
+
+def test_a_file_that_changes_under_a_recorded_revision_is_refused(fetch, hub, tmp_path):
+    assert fetch().exit_code == 0
+    hub.files[COMMITS[1]]["net/net.pth"] = b"something else"
+    (tmp_path / "models" / "net" / "base" / "net" / "net.pth").unlink()
+    result = fetch()
+    assert result.exit_code == 2
+    assert "expected sha256" in result.output
+
+
+def test_a_damaged_file_is_seen(fetch, adapter, tmp_path):
+    assert fetch().exit_code == 0
+    found, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    file = folder / "net" / "base" / "net" / "net.pth"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert weights_module.state_of(found, found.weights[0], folder) == "damaged: net/net.pth"
+    file.unlink()
+    assert weights_module.state_of(found, found.weights[0], folder) == "lacks net/net.pth"
+
+
+def test_what_the_hub_does_not_have_is_one_line(fetch, hub):
+    del hub.files[COMMITS[1]]["net/net.pth"]
+    result = fetch()
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith("segbench: ")
+
+
+def test_weights_that_must_be_got_by_hand_say_from_where_to_where(fetch, adapter, tmp_path):
+    result = fetch("--weights", "challenge")
+    place = tmp_path / "models" / "net" / "challenge"
+    assert result.exit_code == 2
+    assert f"get final.pth from https://drive.example.org/file and put it into {place}" in (
+        result.output
+    )
+    place.mkdir(parents=True)
+    (place / "final.pth").write_bytes(b"by hand")
+    found = weights_module.model(str(adapter))
+    state = weights_module.state_of(found, found.weights[1], tmp_path / "models")
+    assert state == "in place, put there by hand"
+    assert "no weights 'other'; known: base, challenge" in fetch("--weights", "other").output
+
+
+def test_without_the_hubs_client_the_extra_is_named(fetch, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    result = fetch()
+    assert result.exit_code == 2
+    assert "pip install 'segbench[models]'" in result.output

@@ -1,0 +1,154 @@
+"""Every number of the official script, replayed: tests/golden holds what it answered."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.core import Settings, area_under_clicks, mean_scores
+from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.scoring import Scorer, evaluated_labels
+from segbench.protocol.simulator import next_clicks
+
+FOLDER = Path(__file__).parents[1] / "golden"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())["cases"]
+TOLERANCE = 1e-12
+
+
+@dataclass
+class Comparison:
+    """How many values were compared and how they differ; clicks include "no click"."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    unequal: list[str] = field(default_factory=list)
+    largest_difference: float = 0.0  # of the values that need not be equal to the last bit
+
+    def exact(self, kind, where, found, expected):
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        if found != expected and not (_is_nan(found) and expected is None):
+            self.unequal.append(f"{kind} {where}: {found} instead of {expected}")
+
+    def close(self, kind, where, found, expected):
+        self.largest_difference = max(self.largest_difference, abs(found - expected))
+        within = abs(found - expected) <= TOLERANCE
+        self.exact(kind, where, expected if within else found, expected)
+
+
+@cache
+def compare_case(name, exact_sum):
+    """Replay all models of one golden case with the library."""
+    comparison = Comparison()
+    nsd_compare = comparison.exact if exact_sum else comparison.close
+    with np.load(FOLDER / f"{name}.npz") as case:
+        reference, spacing = case["gts"], tuple(case["spacing"])
+        labels = evaluated_labels(reference)
+        comparison.exact("labels", name, list(labels), EXPECTED[name]["labels"])
+        scorer = Scorer(reference, labels, spacing, exact_sum=exact_sum)
+        for model, expected in EXPECTED[name]["models"].items():
+            where, first = f"{name} {model}", 0 if EXPECTED[name]["has_boxes"] else 1
+            curve = [(0.0, 0.0)] * first
+            for step, standing, said in _replay(reference, case[expected["pred_key"]], expected):
+                if step > 0:
+                    _compare_clicks(comparison, f"{where} {step}", labels, said, expected, step)
+                if step >= first:
+                    scores = scorer.score(step, standing)
+                    curve.append(mean_scores(scores))
+                    aux = (expected[f"aux_{kind}_per_class"][step] for kind in ("dsc", "nsd"))
+                    _compare_labels(comparison, nsd_compare, f"{where} {step}", scores, *aux)
+            _compare_curve(comparison, nsd_compare, where, curve, expected, first)
+    return comparison
+
+
+def compare_all(exact_sum):
+    """Replay every golden case and add up."""
+    total = Comparison()
+    for name in EXPECTED:
+        part = compare_case(name, exact_sum)
+        for kind, count in part.counts.items():
+            total.counts[kind] = total.counts.get(kind, 0) + count
+        total.unequal += part.unequal
+        total.largest_difference = max(total.largest_difference, part.largest_difference)
+    return total
+
+
+def _replay(reference, predictions, expected):
+    """Yield step, the label map that stands after it, and the clicks that came before it."""
+    labels, standing = evaluated_labels(reference), np.zeros_like(reference)
+    for step, wrote in enumerate(expected["wrote"]):
+        # the official script casts for the clicks, not for the scores
+        previous = Reference(reference, labels).compare(standing.astype(np.uint8))
+        said = next_clicks(previous) if step > 0 else ()
+        if wrote:
+            standing = np.asarray(predictions[step], order=expected["pred_order"][step])
+        yield step, standing, said
+
+
+def _compare_clicks(comparison, where, labels, said, expected, step):
+    by_label = {click.label: click for click in said}
+    comparison.exact("clicks in order", where, list(by_label), sorted(by_label))
+    for label, click in zip(labels, expected["clicks_new"][str(step)], strict=True):
+        found = by_label.get(label)
+        as_stored = found and ["fg" if found.positive else "bg", *found.at]
+        comparison.exact("clicks", f"{where} label {label}", as_stored, click)
+
+
+def _compare_labels(comparison, nsd_compare, where, scores, dsc, nsd):
+    comparison.exact("DSC per label", where, [score.dsc for score in scores], dsc)
+    # these values are there below the gate too, where the script's own are 0; c30 has none
+    if nsd is not None and mean_scores(scores)[0] > Settings().nsd_gate:
+        for score, value in zip(scores, nsd, strict=True):
+            nsd_compare("NSD per label", f"{where} label {score.label}", score.nsd, value)
+
+
+def _compare_curve(comparison, nsd_compare, where, curve, expected, first):
+    dsc, nsd = zip(*curve, strict=True)
+    for step in range(first, 6):
+        comparison.exact("DSC", f"{where} {step}", dsc[step], expected["DSC"][step])
+        nsd_compare("NSD", f"{where} {step}", nsd[step], expected["NSD"][step])
+    if expected["in_csv"]:
+        comparison.exact("DSC AUC", where, area_under_clicks(dsc[1:]), expected["DSC_AUC"])
+        comparison.exact("DSC final", where, dsc[-1], expected["DSC_Final"])
+        nsd_compare("NSD AUC", where, area_under_clicks(nsd[1:]), expected["NSD_AUC"])
+        nsd_compare("NSD final", where, nsd[-1], expected["NSD_Final"])
+
+
+@pytest.mark.parametrize("exact_sum", [False, True], ids=["default", "exact_sum"])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_library_answers_as_the_official_script_did(name, exact_sum):
+    assert compare_case(name, exact_sum).unequal == []
+
+
+def test_every_golden_value_was_compared(record_property):
+    default, exact = compare_all(exact_sum=False), compare_all(exact_sum=True)
+    record_property("compared", default.counts)
+    record_property("largest NSD difference", default.largest_difference)
+    # shown by: pytest tests/test_golden.py -k every -rP
+    sys.stdout.write(f"compared: {default.counts}\n")
+    sys.stdout.write(f"largest NSD difference: {default.largest_difference}\n")
+    assert default.counts == exact.counts
+    assert {kind: default.counts[kind] for kind in ("clicks", "DSC", "NSD")} == _stored_counts()
+    assert default.largest_difference <= TOLERANCE
+    assert exact.largest_difference == 0
+
+
+def test_a_wrong_value_does_not_go_unnoticed():
+    comparison = Comparison()
+    comparison.exact("DSC", "here", 0.5, 0.5000000000000001)
+    comparison.close("NSD", "here", 0.5, 0.50000000001)
+    comparison.exact("DSC", "here", 0.5, None)
+    assert len(comparison.unequal) == 3
+
+
+def _stored_counts():
+    models = [model for case in EXPECTED.values() for model in case["models"].values()]
+    said = [step for model in models for step in model["clicks_new"].values()]
+    scored = sum(wrote is not None for model in models for wrote in model["wrote"])
+    return {"clicks": sum(len(clicks) for clicks in said), "DSC": scored, "NSD": scored}
+
+
+def _is_nan(value):
+    return isinstance(value, float) and value != value

@@ -1,0 +1,71 @@
+"""The golden data through the whole of ``segbench run``: every value ``==`` the official one."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import segbench
+from segbench.core import Policy
+from segbench.runs import run_case
+
+FOLDER = Path(__file__).parents[1] / "golden"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())["cases"]
+LARGE = "c30_large_even"
+REFUSED = "c07_no_background_one_label"  # no voxel is 0: refused by name (docs/protocol.md)
+
+
+def cases_of(model):
+    return sorted(name for name in EXPECTED if model in EXPECTED[name]["models"] and name != LARGE)
+
+
+def check_clicks(result, expected):
+    """Compare the clicks of every round, the missing ones of perfect labels included."""
+    for step in range(1, 6):
+        by_label = {click.label: click for click in result.rounds[step]}
+        said = [by_label.get(label) for label in result.labels]
+        found = [click and ["fg" if click.positive else "bg", *click.at] for click in said]
+        assert found == expected["clicks_new"][str(step)], (result.case, step)
+
+
+def check_row(row, expected):
+    """Compare a row of metrics.csv; c23's silent model has none."""
+    numbers = {key: float(value) for key, value in row.items() if key != "CaseName"}
+    for step in range(6):
+        assert numbers[f"DSC_{step + 1}"] == expected["DSC"][step], (row["CaseName"], step)
+        assert numbers[f"NSD_{step + 1}"] == expected["NSD"][step], (row["CaseName"], step)
+    for name in ("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final", "runtime_upperbound"):
+        assert numbers[name] == expected[name], (row["CaseName"], name)
+
+
+@pytest.mark.parametrize("model", ["modela", "modelb", "modelc", "modeld", "modelp"])
+def test_a_run_writes_what_the_official_script_wrote(tmp_path, model):
+    outcome = segbench.evaluate(
+        str(FOLDER.with_name("fake_adapters") / "replay.py"),
+        FOLDER,
+        tmp_path / "run",
+        options={"folder": str(FOLDER), "model": model},
+        patterns=tuple(cases_of(model)),
+        exact_sum=True,
+        in_process=True,
+        predictions="none",
+        policy=Policy("stale"),
+    )
+    run_case.close_seats()
+    assert outcome.broken == ()
+    with (tmp_path / "run" / "metrics.csv").open() as stream:
+        rows = {row["CaseName"].removesuffix(".npz"): row for row in csv.DictReader(stream)}
+    for result in outcome.run.cases:
+        expected = EXPECTED[result.case]["models"][model]
+        if result.case == REFUSED:
+            assert result.status == "invalid"
+            assert "expected a background of 0, the smallest label is 1" in result.reason
+            continue
+        assert [step.failure is None for step in result.steps] == [
+            wrote for wrote in expected["wrote"] if wrote is not None
+        ]
+        check_clicks(result, expected)
+        assert (result.case in rows) == expected["in_csv"]
+        if expected["in_csv"]:
+            check_row(rows[result.case], expected)

@@ -1,0 +1,155 @@
+"""The run folder: facts in, the same facts out; whole files only; the official table."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segbench.core import (
+    AdapterInfo,
+    Box,
+    CaseResult,
+    Click,
+    Policy,
+    Settings,
+    StepResult,
+    StepScore,
+)
+from segbench.errors import RunError
+from segbench.runs import metrics_csv, run_folder
+
+MANIFEST = {
+    "name": "toy",
+    "adapter": asdict(AdapterInfo("toy")),
+    "settings": asdict(Settings()),
+}
+
+
+def case(name="CT_a", dsc=0.1 + 0.2, status="ok", **changes):
+    steps = tuple(
+        StepResult(step, (StepScore(step, 2, dsc, dsc / 3),), None, "ab" * 32, (9,))
+        for step in range(6)
+    )
+    facts = {
+        "modality": "CT",
+        "shape": (4, 5, 6),
+        "spacing": (3.0, 1.0, 1.0),
+        "labels": (2,),
+        "has_boxes": True,
+        "rounds": ((Box(2, (0, 0, 0), (1, 1, 1), 0),), *(((Click(2, (1, 2, 3), True),),) * 5)),
+        "steps": steps,
+        "file_sha256": "cd" * 32,
+        "seconds": {step: 0.1 * step for step in range(6)},
+        "cost": {"peak_mb": 12.5},
+    }
+    return CaseResult(name, status, **(facts | changes))
+
+
+def test_a_case_comes_back_as_it_was(tmp_path):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    run_folder.write_case_result(tmp_path, case())
+    run = run_folder.read_run(tmp_path)
+    assert run.cases == (case(),)
+    assert (run.method, run.adapter, run.settings) == ("toy", AdapterInfo("toy"), Settings())
+
+
+@given(st.floats(0, 1))
+def test_floats_survive_exactly(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("run")
+    run_folder.write_manifest(folder, MANIFEST)
+    run_folder.write_case_result(folder, case(dsc=value))
+    assert run_folder.read_run(folder).cases[0].steps[0].scores[0].dsc == value
+
+
+def test_equal_results_make_equal_bytes_but_for_the_cost(tmp_path):
+    texts = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        run_folder.write_manifest(folder, MANIFEST)
+        run_folder.write_case_result(folder, case(seconds={0: number + 0.5}))
+        facts = json.loads(run_folder.case_file(folder, "CT_a").read_text())
+        assert list(facts)[-1] == "cost"
+        texts.append(json.dumps({key: facts[key] for key in facts if key != "cost"}))
+    assert texts[0] == texts[1]
+
+
+def test_a_half_written_case_is_no_case(tmp_path):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    (tmp_path / "cases" / ".CT_a.json.123.partial").write_text("{")
+    (tmp_path / "cases" / ".CT_a.lease").write_text("{}")
+    assert run_folder.read_run(tmp_path).cases == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ('{"schema": 99}', "expected schema 1, found 99"),
+        ('{"schema": 1}', "expected a case of schema 1"),
+        ("[]", "expected schema 1, found None"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, text, message):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    run_folder.case_file(tmp_path, "CT_a").write_text(text)
+    with pytest.raises(RunError, match=f"CT_a.json: {message}"):
+        run_folder.read_run(tmp_path)
+
+
+def test_what_is_no_run_folder_is_named(tmp_path):
+    with pytest.raises(RunError, match=r"expected a run folder, found no run\.json"):
+        run_folder.read_run(tmp_path)
+
+
+# ---- metrics.csv -----------------------------------------------------------------------------
+
+OFFICIAL = (
+    "CaseName,TotalRunningTime,RunningTime_1,RunningTime_2,RunningTime_3,RunningTime_4,"
+    "RunningTime_5,RunningTime_6,DSC_AUC,NSD_AUC,DSC_Final,NSD_Final,DSC_1,DSC_2,DSC_3,DSC_4,"
+    "DSC_5,DSC_6,NSD_1,NSD_2,NSD_3,NSD_4,NSD_5,NSD_6,num_class,runtime_upperbound"
+)
+
+
+def rows(text):
+    lines = text.splitlines()
+    names = lines[0].split(",")
+    return [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+
+
+def test_the_columns_are_the_official_ones_in_the_official_order():
+    assert metrics_csv.table([], Policy(), Settings()) == OFFICIAL + "\n"
+
+
+def test_floats_are_exact_and_rows_are_in_name_order():
+    table = rows(metrics_csv.table([case("MR_b"), case("CT_a")], Policy(), Settings()))
+    assert [row["CaseName"] for row in table] == ["CT_a.npz", "MR_b.npz"]
+    assert table[0]["DSC_1"] == "0.30000000000000004"
+    assert table[0]["DSC_AUC"] == repr(4 * (0.1 + 0.2))
+    assert (table[0]["num_class"], table[0]["runtime_upperbound"]) == ("1", "90")
+
+
+def test_invalid_cases_have_no_row_and_silent_ones_follow_the_policy():
+    silent = tuple(StepResult(step, (), "crashed") for step in range(6))
+    cases = [
+        CaseResult("CT_x", "invalid", "no spacing"),
+        case("CT_y", status="failed", steps=silent),
+    ]
+    assert len(rows(metrics_csv.table(cases, Policy("stale"), Settings()))) == 0
+    (row,) = rows(metrics_csv.table(cases, Policy("zero"), Settings()))
+    assert (row["CaseName"], row["DSC_Final"]) == ("CT_y.npz", "0.0")
+
+
+def test_the_schema_describes_what_is_written(tmp_path):
+    import jsonschema
+
+    schema = Path(__file__).parents[2] / "docs" / "schema" / "case.json"
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    run_folder.write_case_result(tmp_path, case())
+    facts = json.loads(run_folder.case_file(tmp_path, "CT_a").read_text())
+    jsonschema.validate(facts, json.loads(schema.read_text()))
+    del facts["labels"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(facts, json.loads(schema.read_text()))
