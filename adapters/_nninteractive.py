@@ -63,7 +63,7 @@ class Replay:
     def __init__(self, session: Any, info: AdapterInfo, *, perfect: str, seed: int) -> None:
         self.info, self._session, self._perfect, self._seed = info, session, perfect, seed
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Take a new image; the session normalises it by its non-zero region."""
         import torch
 
@@ -76,13 +76,13 @@ class Replay:
             self._session.set_target_buffer(self._target)
             self._session._finish_preprocessing_and_initialize_interactions()
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Segment label by label; later labels overwrite earlier ones, as in the submission."""
         answer = np.zeros(
             self._shape, np.uint8 if max(self._labels, default=0) < 256 else np.uint16
         )
         for label in self._labels:
-            answer[self._mask(label, said)] = label
+            answer[self._mask(label, interactions)] = label
         return answer
 
     def close(self) -> None:
@@ -90,8 +90,10 @@ class Replay:
         with quietly():
             self._session._reset_session()
 
-    def _mask(self, label: int, said: Interactions) -> Mask:
-        rounds = [[prompt for prompt in round_ if prompt.label == label] for round_ in said.rounds]
+    def _mask(self, label: int, interactions: Interactions) -> Mask:
+        rounds = [
+            [prompt for prompt in round_ if prompt.label == label] for round_ in interactions.rounds
+        ]
         silent = [step for step, prompts in enumerate(rounds) if step > 0 and not prompts]
         if silent and self._perfect == "fail":
             raise AdapterError(
@@ -99,8 +101,8 @@ class Replay:
                 "on which the challenge's submission ends (perfect=fail)"
             )
         prompts = [prompt for round_ in rounds for prompt in round_]
-        previous: Mask = said.previous == label
-        content = self._perfect == "keep" and said.step in silent
+        previous: Mask = interactions.previous_segmentation == label
+        content = self._perfect == "keep" and interactions.step in silent
         return previous if content or not prompts else self._asked(previous, prompts)
 
     def _asked(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
@@ -127,7 +129,7 @@ def tell(session: Any, prompt: Prompt) -> None:
         session.add_bbox_interaction(sides, include_interaction=True, run_prediction=False)
     else:
         session.add_point_interaction(
-            prompt.at, include_interaction=prompt.positive, run_prediction=False
+            prompt.voxel, include_interaction=prompt.positive, run_prediction=False
         )
 
 

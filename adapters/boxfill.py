@@ -18,12 +18,12 @@ class BoxFill:
 
     info = AdapterInfo("boxfill", version="1", licence="Apache-2.0")
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Nothing to remember: the prompts say it all."""
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Paint all prompts anew."""
-        return paint(said, whole)
+        return paint(interactions, whole)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -108,28 +108,28 @@ class Submission:
         self._folder: Folder | None = None
         self._program: Program | None = None
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember the image."""
         self._image, self._labels = image, labels
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Write the input, have it answered, read the answer."""
         answered = False
         try:
-            labels = self._answered(said)
+            labels = self._answered(interactions)
             answered = True
         finally:
             if not (answered and self._persistent):
                 self._end()
         return labels
 
-    def _answered(self, said: Interactions) -> LabelMap:
+    def _answered(self, interactions: Interactions) -> LabelMap:
         if self._program is not None and not self._program.is_alive():
             self._end()
         if self._folder is None:
             self._folder = Folder()
         self._folder.empty()
-        write_input(self._folder.inputs / CASE, self._image, self._labels, said)
+        write_input(self._folder.inputs / CASE, self._image, self._labels, interactions)
         if self._program is None:
             self._program = self._command.begin(self._folder, told=self._persistent)
         if self._persistent:

@@ -20,12 +20,12 @@ class Ellipsoid:
 
     info = AdapterInfo("ellipsoid", version="1", licence="Apache-2.0")
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Nothing to remember: the prompts say it all."""
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Paint all prompts anew."""
-        return paint(said, inscribed_ellipsoid)
+        return paint(interactions, inscribed_ellipsoid)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -12,11 +12,11 @@ class Empty:
 
     info = AdapterInfo("empty", version="1", licence="Apache-2.0", prompts=())
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Note the shape."""
         self._shape = image.voxels.shape
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Answer background."""
         return np.zeros(self._shape, np.uint8)
 

@@ -37,7 +37,7 @@ class Oracle:
         self._unread = sorted(references.glob("*.npz"))
         self._known: dict[str, Path] = {}
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Find the image in the folder."""
         with ChallengeFile(self._find(fingerprint(image.voxels))) as file:
             self._reference: LabelMap = file.read("gts")
@@ -51,9 +51,9 @@ class Oracle:
                 self._known[fingerprint(case.read("imgs"))] = file
         return self._known[wanted]
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Answer the reference, or nothing yet."""
-        early = said.step < self._from_step
+        early = interactions.step < self._from_step
         return np.zeros_like(self._reference) if early else self._reference
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ WITHOUT_BOX = -2.0  # log-odds of being object, where there is no box
 class Hint:
     """A click as one label sees it: where, for or against, and how far it reaches in voxels."""
 
-    at: Voxel
+    voxel: Voxel
     positive: bool
     distance: float
 
@@ -91,16 +91,16 @@ class RandomWalker:
 
     info = AdapterInfo("random_walker", version="1", licence="Apache-2.0")
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember the image, its voxels finite."""
         self._image = Image(finite_image(image.voxels), image.spacing)
         self._hints: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
         self._fields: dict[int, tuple[object, Window, Field]] = {}
         self._last: tuple[Rounds | None, LabelMap] = (None, np.zeros(0, np.uint8))
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Answer the prompts, and first the earlier ones if their answers are not known."""
-        return self._answer(said.rounds)
+        return self._answer(interactions.rounds)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -145,18 +145,20 @@ class RandomWalker:
 
 def hint_of(click: Click, before: LabelMap) -> Hint:
     """Return a click with its distance from the border of the answer it corrects."""
-    window = tuple(slice(max(at - FAR, 0), at + FAR + 1) for at in click.at)
+    window = tuple(slice(max(at - FAR, 0), at + FAR + 1) for at in click.voxel)
     other_side = (before[window] == click.label) == click.positive
-    places = np.argwhere(other_side) + [cut.start for cut in window] - np.array(click.at)
+    places = np.argwhere(other_side) + [cut.start for cut in window] - np.array(click.voxel)
     squares = (places**2).sum(axis=1)
-    return Hint(click.at, click.positive, float(np.sqrt(squares.min())) if len(squares) else ALONE)
+    return Hint(
+        click.voxel, click.positive, float(np.sqrt(squares.min())) if len(squares) else ALONE
+    )
 
 
 def hints_for(label: int, hinted: tuple[tuple[int, Hint], ...]) -> tuple[Hint, ...]:
     """Return what a label learns from all clicks: where another label is, it is not."""
     own = ((other == label, hint) for other, hint in hinted)
     return tuple(
-        hint if mine else Hint(hint.at, False, hint.distance)
+        hint if mine else Hint(hint.voxel, False, hint.distance)
         for mine, hint in own
         if mine or hint.positive
     )
@@ -175,8 +177,8 @@ def window_of(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) 
     for hint in hints:
         if hint.positive:
             reach = 3 * width_of(hint, box)
-            lows.append([at - reach for at in hint.at])
-            highs.append([at + reach + 1 for at in hint.at])
+            lows.append([at - reach for at in hint.voxel])
+            highs.append([at + reach + 1 for at in hint.voxel])
     low = np.clip(np.floor(np.min(lows, axis=0)).astype(int), 0, np.array(shape) - 1)
     high = np.clip(np.ceil(np.max(highs, axis=0)).astype(int), low + 1, shape)
     z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high))
@@ -266,7 +268,7 @@ def shape_odds(grid: Grid, box: Box | None) -> Field:
 def with_clicks(odds: Field, grid: Grid, box: Box | None, hints: tuple[Hint, ...]) -> Field:
     """Return the odds with the clicks' bells on them, each as high as it takes to be believed."""
     for hint in hints:
-        squares = squares_from(grid, hint.at)
+        squares = squares_from(grid, hint.voxel)
         sign = 1 if hint.positive else -1
         there = sign * float(odds.flat[int(squares.argmin())])
         height = np.clip(CLICK - there, LOWEST, HIGHEST)
@@ -279,7 +281,7 @@ def cores(grid: Grid, hints: tuple[Hint, ...]) -> tuple[NDArray[np.bool_], NDArr
     fixed, inside = np.zeros((2, *grid.values.shape), bool)
     for hint in hints:
         radius = max(CORE * hint.distance, 0.5 * max(grid.factors))
-        ball = squares_from(grid, hint.at) <= radius**2
+        ball = squares_from(grid, hint.voxel) <= radius**2
         fixed |= ball
         inside[ball] = hint.positive
     return fixed, inside

@@ -83,7 +83,7 @@ class SamMed3D:
         self._device = next(network.parameters()).device
         self._image: Any = None
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Resample the image; its content seeds the random points."""
         spacing = axes_spacing(image.spacing, self._choices.spacing)
         self._step = tuple(SPACING_MM / mm for mm in spacing)  # in voxels of the image
@@ -92,15 +92,18 @@ class SamMed3D:
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Segment the labels in ascending order, later ones over earlier ones."""
-        answer = np.zeros(said.previous.shape, np.min_scalar_type(max(self._labels, default=0)))
+        answer = np.zeros(
+            interactions.previous_segmentation.shape,
+            np.min_scalar_type(max(self._labels, default=0)),
+        )
         for label in self._labels:
-            last = last_prompt(said, label)
+            last = last_prompt(interactions, label)
             if last is None:
                 continue
             at, is_positive = last
-            before = said.previous == label
+            before = interactions.previous_segmentation == label
             answer[before] = label
             if is_positive:
                 answer[self._segment(label, at, before)] = label
@@ -235,16 +238,16 @@ def axes_spacing(spacing: Spacing, order: str) -> Spacing:
     return spacing if order == "zyx" else (third, first, second)
 
 
-def last_prompt(said: Interactions, label: int) -> tuple[Position, bool] | None:
+def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool] | None:
     """Return where a label's last prompt is and whether it is positive; None without any.
 
     Last in the submission's order: the box's centre, positive clicks, negative clicks.
     """
-    own = [click for click in said.clicks if click.label == label]
+    own = [click for click in interactions.clicks if click.label == label]
     if own:
         last = next((click for click in reversed(own) if not click.positive), own[-1])
-        return last.at, last.positive
-    box = next((box for box in said.boxes if box.label == label), None)
+        return last.voxel, last.positive
+    box = next((box for box in interactions.boxes if box.label == label), None)
     if box is None:
         return None
     z, y, x = ((low + high - 1) / 2 for low, high in zip(box.low, box.high))

@@ -72,20 +72,23 @@ class Vista3D:
         self._device = next(network.parameters()).device
         self._image: Any = None
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Scale the image as the submission does."""
         as_stored = self._choices.intensities == "stored"
         voxels = finite_image(image.voxels)
         self._image = scaled(voxels, as_stored=as_stored)[None, None].to(self._device)
         self._labels = labels
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Segment the labels in ascending order, later ones over earlier ones."""
-        points = [points_of(said, label) for label in self._labels]
+        points = [points_of(interactions, label) for label in self._labels]
         if not any(points) and self._choices.no_clicks == "submission":
             points = [[SUBMITTED_CLICK], *([] for _ in self._labels[1:])]
         longest = max(map(len, points), default=0) if self._choices.padding == "corner" else 0
-        answer = np.zeros(said.previous.shape, np.min_scalar_type(max(self._labels, default=0)))
+        answer = np.zeros(
+            interactions.previous_segmentation.shape,
+            np.min_scalar_type(max(self._labels, default=0)),
+        )
         for label, own in zip(self._labels, points):
             if own:  # windows of padding alone are empty
                 answer[self._segment(padded(own, longest))] = label
@@ -115,11 +118,11 @@ class Vista3D:
         self._image = None
 
 
-def points_of(said: Interactions, label: int) -> list[Point]:
+def points_of(interactions: Interactions, label: int) -> list[Point]:
     """Return a label's clicks so far: the positive ones first, each kind oldest first."""
-    own = [click for click in said.clicks if click.label == label]
+    own = [click for click in interactions.clicks if click.label == label]
     ordered = sorted(own, key=lambda click: not click.positive)  # stable
-    return [(click.at, int(click.positive)) for click in ordered]
+    return [(click.voxel, int(click.positive)) for click in ordered]
 
 
 def padded(points: Sequence[Point], length: int) -> list[Point]:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segbench.core import LabelMap, Settings, Spacing, StepScore
-    from segbench.runs.runner import Outcome
+    from segbench.runs.runner import RunSummary
 
 __all__ = ["evaluate", "score"]
 
 
 def evaluate(
     model: str, data: str | Path, out: str | Path | None = None, **request: Any
-) -> Outcome:
+) -> RunSummary:
     """Run a model over a folder of cases, as ``segbench run`` does.
 
     Parameters
@@ -46,10 +46,10 @@ def evaluate(
     SegbenchError
         If the request is bad; a failing case is a result, not an error.
     """
-    from segbench.runs.runner import Request, default_out, run
+    from segbench.runs.runner import RunConfig, default_out, run
 
     folder = default_out(model) if out is None else Path(out)
-    return run(Request(model=model, data=Path(data), out=folder, **request))
+    return run(RunConfig(model=model, data=Path(data), out=folder, **request))
 
 
 def score(

@@ -1,6 +1,4 @@
-"""What a model is to segbench: two protocols, one on each side of the worker's pipe.
-
-`Adapter` is what an author writes; `Seat` is what the protocol talks to, wherever the adapter runs.
+"""What a model is: `Adapter` is what an author writes, `ModelHandle` what the protocol calls.
 
 Standard library and numpy only, syntax of Python 3.9: adapters import this in foreign environments.
 """
@@ -9,39 +7,51 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from segbench.core import AdapterInfo, Answer, Image, Interactions, LabelMap
+from segbench.core import AdapterInfo, Image, Interactions, LabelMap, StepOutput
 
 
 class Adapter(Protocol):
-    """One model, able to segment one image at a time, prompt by prompt.
+    """One model that segments one image at a time, prompt by prompt.
 
-    With an attribute ``outlives_worker`` that is true it is closed also when its process is made
-    to end: it holds what is no child of it, a container.
+    A method ``close()`` is optional: it releases device memory and processes. An adapter with an
+    attribute ``outlives_worker`` that is true is closed also when its worker is terminated: it
+    holds something that is no child of the worker, such as a container.
     """
 
     info: AdapterInfo
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Begin a new image; everything known of the last one is void."""
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Start a new image; everything known of the last one is void.
 
-    def step(self, said: Interactions) -> LabelMap:
-        """Return the label map after all that was said so far.
-
-        The answer must be the same whether or not earlier steps were asked of this instance.
+        Parameters
+        ----------
+        image : Image
+            Voxels (z, y, x) as stored, and the spacing in mm.
+        labels : tuple of int
+            The labels to segment, ascending.
         """
 
-    def close(self) -> None:
-        """Release device memory and processes."""
+    def predict(self, interactions: Interactions) -> LabelMap:
+        """Return the label map after all prompts so far.
+
+        The result must be the same whether or not the earlier steps were predicted by this
+        instance: after a crash another instance continues in the middle of a case.
+
+        Returns
+        -------
+        unsigned integer array, shape (z, y, x) of the image
+            0 is background.
+        """
 
 
-class Seat(Protocol):
-    """Something that can be asked: an adapter here, in a process, or in a container."""
+class ModelHandle(Protocol):
+    """A model that the protocol can prompt, in this process or in another."""
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Show a new image; a failure to take it shows in the answers."""
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
+        """Set a new image; if the model cannot take it, its outputs are failures."""
 
-    def ask(self, said: Interactions) -> Answer:
-        """Return what the model answers, in an array that does not change afterwards.
+    def predict(self, interactions: Interactions) -> StepOutput:
+        """Return the model's output, in an array that does not change afterwards.
 
-        A failure is an answer, never an exception.
+        A failure of the model is an output, never an exception.
         """

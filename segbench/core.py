@@ -1,4 +1,4 @@
-"""The nouns of the benchmark, and the arithmetic every layer shares.
+"""The nouns of the benchmark, and the arithmetic that all packages share.
 
 Conventions, everywhere in segbench
 -----------------------------------
@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ MAX_LABEL = 65535  # the largest value a label map may hold
 
 @dataclass(frozen=True)
 class Image:
-    """What a model is allowed to see of a case before the first prompt."""
+    """What a model may see of a case before the first prompt."""
 
     voxels: NDArray[Any]  # (z, y, x), as stored
     spacing: Spacing  # mm, (z, y, x)
@@ -46,15 +46,15 @@ class Box:
     label: int
     low: Voxel
     high: Voxel
-    drawn_at: int  # the z slice on which the challenge drew its in-plane sides
+    mid_slice: int  # along z; the challenge draws the in-plane sides of the box on this slice
 
 
 @dataclass(frozen=True)
 class Click:
-    """One voxel the user says does (positive) or does not (negative) belong to ``label``."""
+    """One voxel that does (positive) or does not (negative) belong to ``label``."""
 
     label: int
-    at: Voxel
+    voxel: Voxel
     positive: bool
 
 
@@ -62,8 +62,18 @@ Prompt = Union[Box, Click]
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The voxel grid of the file that a case was converted from; never where that file is."""
+
+    affine: tuple[tuple[float, float, float, float], ...]  # voxel to world, mm
+    axes: str  # orientation of the source's axes, such as "LPS"
+    shape: tuple[int, int, int]
+    source_sha256: str
+
+
+@dataclass(frozen=True)
 class Case:
-    """An image, its reference standard and the boxes the user draws first (none: no step 0)."""
+    """An image, its reference and the boxes of step 0 (no boxes: no step 0)."""
 
     name: str
     image: Image
@@ -73,23 +83,29 @@ class Case:
     modality: str = ""
     patient: str = ""
     dataset: str = ""
+    grid: Grid | None = None  # only of a converted case
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Everything said so far, and the last label map (zeros before the first answer).
+    """All prompts so far, and the last label map (zeros before the first prediction).
 
     ``rounds[0]`` holds the boxes and may be empty; ``rounds[s]`` holds the clicks of step ``s``,
-    at most one a label, in ascending label order; a label without an error has none.
+    at most one per label, in ascending label order; a label without an error has none.
     """
 
     rounds: tuple[tuple[Prompt, ...], ...]
-    previous: LabelMap
+    previous_segmentation: LabelMap
 
     @property
     def step(self) -> int:
-        """The step being asked: 0 for the boxes, then the number of click rounds."""
+        """The current step: 0 for the boxes, then the number of click rounds."""
         return len(self.rounds) - 1
+
+    @property
+    def new(self) -> tuple[Prompt, ...]:
+        """The prompts of the current step."""
+        return self.rounds[-1]
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -99,32 +115,18 @@ class Interactions:
     @property
     def clicks(self) -> tuple[Click, ...]:
         """All clicks, oldest first."""
-        said = (prompt for prompts in self.rounds[1:] for prompt in prompts)
-        return tuple(prompt for prompt in said if isinstance(prompt, Click))
+        prompts = (prompt for prompts in self.rounds[1:] for prompt in prompts)
+        return tuple(prompt for prompt in prompts if isinstance(prompt, Click))
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back from one step: a label map, or the reason why there is none."""
+class StepOutput:
+    """What a model returned in one step: a label map, or the reason why there is none."""
 
-    labels: LabelMap | None
-    seconds: float  # as the adapter's own process measured them; start() counts for the first step
+    segmentation: LabelMap | None
+    seconds: float  # measured in the worker; the first step of a case includes set_image
     failure: str | None = None
-    peak_mb: float | None = None  # highest resident memory of the adapter's process so far
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One step of a session: what was said, what was answered, what stands after it.
-
-    ``labels`` is the answer's label map or, after a failed step, still the last one (zeros before
-    the first): what the next clicks are made from.
-    """
-
-    step: int
-    prompts: tuple[Prompt, ...]
-    answer: Answer
-    labels: LabelMap
+    peak_mb: float | None = None  # highest resident memory of the worker so far
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,13 @@ class StepScore:
 
 @dataclass(frozen=True)
 class AdapterInfo:
-    """What an adapter says of itself; part of a run's identity."""
+    """Name, version and properties of an adapter; part of a run's identity."""
 
     name: str
     version: str = "0"
     licence: str = "not stated"
     weights_sha256: str | None = None
-    prompts: tuple[str, ...] = ("box", "click")  # the kinds of prompt it makes use of
+    prompts: tuple[str, ...] = ("box", "click")  # the kinds of prompt that it uses
     deterministic: bool = True
     sees_reference: bool = False  # such a run is shown but never ranked
     note: str = ""
@@ -170,35 +172,36 @@ class Settings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-FAILURE_POLICIES = ("zero", "stale")
+Failures = Literal["zero", "carry_forward"]
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How raw facts become scores: never stored, always chosen by the reader of a run.
+    """How raw facts become scores; chosen by the reader of a run, never stored with a case.
 
-    ``failures``: a failed step scores 0 (``zero``), or what the last answer scored (``stale``, the
-    official script's number). ``time_limit``: seconds per label; a case whose total time is above
-    it times its number of labels scores 0 throughout; None applies no limit.
+    ``failures``: a failed step scores 0 (``zero``), or the score of the last prediction
+    (``carry_forward``, the official script's number). ``time_limit``: seconds per label; a case
+    whose total time is above the limit times its number of labels scores 0 in all steps; None
+    applies no limit.
     """
 
-    failures: str = "zero"
+    failures: Failures = "zero"
     time_limit: float | None = None
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """The raw facts of one asked step; a failed one has a reason and no scores."""
+    """The raw facts of one step; a failed step has a reason and no scores."""
 
     step: int
     scores: tuple[StepScore, ...]
     failure: str | None = None
     prediction_sha256: str | None = None
-    unknown_labels: tuple[int, ...] = ()  # answered labels that the case does not have
+    unknown_labels: tuple[int, ...] = ()  # predicted labels that the case does not have
 
 
 @dataclass(frozen=True)
-class Summary:
+class CaseSummary:
     """The numbers of one case under one policy; tuples run over steps 0 to 5.
 
     A case without boxes has 0 at step 0, as in the official table.
@@ -211,12 +214,12 @@ class Summary:
 
     @property
     def dsc_auc(self) -> float:
-        """Area under DSC per click, the box step left out; at most 4."""
+        """Area under DSC per click, without the box step; at most 4."""
         return area_under_clicks(self.dsc[1:])
 
     @property
     def nsd_auc(self) -> float:
-        """Area under NSD per click, the box step left out; at most 4."""
+        """Area under NSD per click, without the box step; at most 4."""
         return area_under_clicks(self.nsd[1:])
 
     @property
@@ -232,9 +235,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What one finished case is: raw facts only. ``status`` is ok, failed or invalid.
+    """The raw facts of one finished case. ``status`` is ok, failed or invalid.
 
-    A failed case has at least one failed step; an invalid one was refused before any model ran.
+    A failed case has at least one failed step; an invalid case was refused before any model ran.
     ``seconds`` and ``peak_mb`` are the only fields in which two equal runs may differ.
     """
 
@@ -248,29 +251,29 @@ class CaseResult:
     spacing: tuple[float, ...] = ()
     labels: tuple[int, ...] = ()
     has_boxes: bool = False
-    non_finite_voxels: int = 0  # of the image: NaN or infinite; the model gets them as they are
+    non_finite_voxels: int = 0  # NaN or infinite in the image; the model gets them unchanged
     rounds: tuple[tuple[Prompt, ...], ...] = ()
     steps: tuple[StepResult, ...] = ()
     file_sha256: str = ""
-    reference_sha256: str | None = None  # only when the reference lies in a file of its own
+    reference_sha256: str | None = None  # only if the reference is in a file of its own
     seconds: dict[int, float] = field(default_factory=dict)  # step -> seconds of the model
-    cost: dict[str, Any] = field(default_factory=dict)  # further times and memory, free of meaning
+    cost: dict[str, Any] = field(default_factory=dict)  # further times and memory
 
-    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> Summary | None:
+    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> CaseSummary | None:
         """Return the case's numbers under ``policy``.
 
-        None for an invalid case and, with ``stale``, for a case that never answered: the official
-        script leaves it out of its table (PROTOCOL 7.2).
+        None for an invalid case and, with ``carry_forward``, for a case without any prediction: the
+        official script leaves it out of its table (PROTOCOL 7.2).
         """
-        answered = any(step.failure is None for step in self.steps)
-        if self.status == "invalid" or (policy.failures == "stale" and not answered):
+        predicted = any(step.failure is None for step in self.steps)
+        if self.status == "invalid" or (policy.failures == "carry_forward" and not predicted):
             return None
         seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
         limit = policy.time_limit
         over_time = limit is not None and sum_in_order(seconds) > limit * len(self.labels)
         pairs = [(0.0, 0.0)] * (n_clicks + 1) if over_time else self._curve(policy, n_clicks)
         dsc, nsd = zip(*pairs)
-        return Summary(dsc, nsd, seconds, over_time)
+        return CaseSummary(dsc, nsd, seconds, over_time)
 
     def _curve(self, policy: Policy, n_clicks: int) -> list[tuple[float, float]]:
         curve, last = [(0.0, 0.0)] * (n_clicks + 1), (0.0, 0.0)
@@ -278,7 +281,7 @@ class CaseResult:
             if step.failure is None:
                 last = mean_scores(step.scores)
                 curve[step.step] = last
-            elif policy.failures == "stale":
+            elif policy.failures == "carry_forward":
                 curve[step.step] = last
         return curve
 

@@ -63,7 +63,7 @@ def contiguous(tmp_path, make_case):
     folder, case = tmp_path / "val", make_case("CT_Toy_001")
     folder.mkdir()
     reference = np.where(case.reference == 3, 2, case.reference).astype(np.uint8)
-    boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].drawn_at))
+    boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].mid_slice))
     object.__setattr__(case, "reference", reference)
     object.__setattr__(case, "boxes", boxes)
     write_case(folder / "CT_Toy_001.npz", case)

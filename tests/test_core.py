@@ -66,18 +66,18 @@ def test_a_case_without_boxes_has_zero_at_step_0():
 def test_a_failed_step_scores_zero_or_what_stood_before():
     case = result(step(0, 0.6), step(1, 0.7), failed(2), step(3, 0.8), failed(4), failed(5))
     assert case.summary(Policy("zero")).dsc == (0.6, 0.7, 0.0, 0.8, 0.0, 0.0)
-    assert case.summary(Policy("stale")).dsc == (0.6, 0.7, 0.7, 0.8, 0.8, 0.8)
+    assert case.summary(Policy("carry_forward")).dsc == (0.6, 0.7, 0.7, 0.8, 0.8, 0.8)
 
 
 def test_a_case_that_never_answered_is_zero_or_left_out():
     case = result(*(failed(s) for s in range(6)))
     assert case.summary(Policy("zero")).dsc_auc == 0.0
-    assert case.summary(Policy("stale")) is None
+    assert case.summary(Policy("carry_forward")) is None
 
 
 def test_failing_before_the_first_answer_is_zero_also_when_stale():
     case = result(failed(0), failed(1), *(step(s, 0.5) for s in range(2, 6)))
-    assert case.summary(Policy("stale")).dsc[:3] == (0.0, 0.0, 0.5)
+    assert case.summary(Policy("carry_forward")).dsc[:3] == (0.0, 0.0, 0.5)
 
 
 @pytest.mark.parametrize(("limit", "over"), [(60.0, False), (59.0, True), (None, False)])
@@ -94,8 +94,8 @@ def test_an_invalid_case_has_no_numbers():
 
 def test_interactions_know_their_step_and_tell_boxes_from_clicks():
     box, click = Box(1, (0, 0, 0), (1, 1, 1), 0), Click(1, (0, 0, 0), True)
-    said = Interactions(((box,), (click,), ()), None)
-    assert (said.step, said.boxes, said.clicks) == (2, (box,), (click,))
+    interactions = Interactions(((box,), (click,), ()), None)
+    assert (interactions.step, interactions.boxes, interactions.clicks) == (2, (box,), (click,))
 
 
 def test_the_hash_names_the_protocol():

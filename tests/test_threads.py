@@ -18,12 +18,12 @@ class Telling:
     def __init__(self, notes):
         self._notes = Path(notes)
 
-    def start(self, image, labels):
+    def set_image(self, image, labels):
         self._shape = image.voxels.shape
         own = self._notes / str(os.getpid())
         own.write_text(" ".join(os.environ[name] for name in VARIABLES))
 
-    def step(self, said):
+    def predict(self, interactions):
         return np.zeros(self._shape, np.uint8)
 
     def close(self):

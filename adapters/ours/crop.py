@@ -59,7 +59,7 @@ def default_box(shape: tuple[int, ...], label: int) -> Box:
     low = tuple(n // 3 for n in shape)
     high = tuple(max(2 * n // 3, n // 3 + 1) for n in shape)
     middle = (low[0] + high[0]) // 2
-    return Box(label, as_voxel(low), as_voxel(high), drawn_at=middle)
+    return Box(label, as_voxel(low), as_voxel(high), mid_slice=middle)
 
 
 def window_around(box: Box, patch: int, *, zoom_in: bool = False) -> Window:

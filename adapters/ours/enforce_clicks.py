@@ -32,18 +32,18 @@ def enforce_clicks(
         if click.positive:
             cropped[ball] = click.label
             continue
-        if segmentation[click.at] == click.label:
+        if segmentation[click.voxel] == click.label:
             _remove_component(segmentation, click)
         cropped[ball & (cropped == click.label)] = 0
 
 
 def similar_voxels(click: Click, voxels: NDArray[Any], intensity: Intensity) -> tuple[Region, Mask]:
     """Return the voxels near a click with similar intensity: a region, and a mask in it."""
-    region = tuple(slice(max(at - RADIUS, 0), at + RADIUS + 1) for at in click.at)
+    region = tuple(slice(max(at - RADIUS, 0), at + RADIUS + 1) for at in click.voxel)
     cropped = intensity.z_score(voxels[region])
     offsets = np.ogrid[tuple(slice(0, n) for n in cropped.shape)]
-    squares = sum((o + s.start - at) ** 2 for o, s, at in zip(offsets, region, click.at))
-    centre = tuple(at - span.start for at, span in zip(click.at, region))
+    squares = sum((o + s.start - at) ** 2 for o, s, at in zip(offsets, region, click.voxel))
+    centre = tuple(at - span.start for at, span in zip(click.voxel, region))
     ball: Mask = (squares <= RADIUS**2) & (np.abs(cropped - cropped[centre]) <= MAX_DIFFERENCE)
     return region, ball
 
@@ -52,7 +52,7 @@ def _remove_component(segmentation: LabelMap, click: Click) -> None:
     region = ndimage.find_objects(segmentation, max_label=click.label)[click.label - 1]
     cropped = segmentation[region]
     components, _ = ndimage.label(cropped == click.label, structure=np.ones((3, 3, 3)))
-    here = components[tuple(at - span.start for at, span in zip(click.at, region))]
+    here = components[tuple(at - span.start for at, span in zip(click.voxel, region))]
     sizes = np.bincount(components.ravel())[1:]
     if sizes[here - 1] < sizes.max():
         cropped[components == here] = 0

@@ -55,9 +55,9 @@ class Ours:
             deterministic=self.device.type == "cpu",
             note=self.recipe.training,
         )
-        self.start(Image(np.zeros((1, 1, 1), np.uint8), (1.0, 1.0, 1.0)), ())
+        self.set_image(Image(np.zeros((1, 1, 1), np.uint8), (1.0, 1.0, 1.0)), ())
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Set a new image and measure its intensities."""
         self._image: NDArray[Any] = finite_image(image.voxels)
         self._volume = to_device(self._image, self.device)
@@ -66,19 +66,19 @@ class Ours:
         self._intensity = Intensity.of(self._image)
         self._image_patches: dict[Window, Tensor] = {}
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Segment each label in its own crop and merge the labels by probability."""
         bugs = self.options.bugs
         if "empty_image_fails" in bugs and not self._image.any():
             raise AdapterError("ours: ValueError: an image of zeros has no non-zero region")
         if "silent_label_fails" in bugs:
-            refuse_missing_clicks(said, self._labels)
+            refuse_missing_clicks(interactions, self._labels)
         with torch.inference_mode():
-            all_logits = list(self._all_logits(said))
+            all_logits = list(self._all_logits(interactions))
             mixed = "mixed_merge" in bugs
             segmentation = merge(all_logits, self._image.shape, self.device, mixed=mixed)
         if self.options.enforce_clicks:
-            enforce_clicks(segmentation, said.clicks, self._image, self._intensity)
+            enforce_clicks(segmentation, interactions.clicks, self._image, self._intensity)
         return segmentation
 
     def close(self) -> None:
@@ -89,22 +89,22 @@ class Ours:
 
     # ---- one label ---------------------------------------------------------------------------
 
-    def _all_logits(self, said: Interactions) -> Iterator[LabelLogits]:
+    def _all_logits(self, interactions: Interactions) -> Iterator[LabelLogits]:
         """Yield the logits of each label that has a box, drawn or default, or clicks."""
-        boxes = {box.label: box for box in said.boxes}
+        boxes = {box.label: box for box in interactions.boxes}
         previous_boxes: Sequence[Region | None] | None = None
         for label in self._labels:
-            box = boxes.get(label) or self._default_box(label, said)
-            clicks = [click for click in said.clicks if click.label == label]
+            box = boxes.get(label) or self._default_box(label, interactions)
+            clicks = [click for click in interactions.clicks if click.label == label]
             try:
                 if box is not None:
-                    yield self._with_box(box, clicks, said)
+                    yield self._with_box(box, clicks, interactions)
                 elif clicks and self.options.no_box == "follow":
                     if previous_boxes is None:
-                        previous_boxes = without_box.label_boxes(said.previous)
+                        previous_boxes = without_box.label_boxes(interactions.previous_segmentation)
                     known = label <= len(previous_boxes)
                     previous_box = previous_boxes[label - 1] if known else None
-                    yield self._without_box(clicks, previous_box, said)
+                    yield self._without_box(clicks, previous_box, interactions)
             except FAILURES:
                 if "failing_label_fills" not in self.options.bugs:
                     raise
@@ -118,14 +118,16 @@ class Ours:
             return self._nonzero_box
         return tuple(slice(0, n) for n in self._image.shape)
 
-    def _default_box(self, label: int, said: Interactions) -> Box | None:
+    def _default_box(self, label: int, interactions: Interactions) -> Box | None:
         if self.options.no_box != "paper":
             return None
         whole = tuple(slice(0, n) for n in self._image.shape)
         region = self._nonzero_box if "third_of_nonzero" in self.options.bugs else whole
         return default_box_for(label, self._labels, region, self.options.bugs)
 
-    def _with_box(self, box: Box, clicks: Sequence[Click], said: Interactions) -> LabelLogits:
+    def _with_box(
+        self, box: Box, clicks: Sequence[Click], interactions: Interactions
+    ) -> LabelLogits:
         """Segment a label in one forward pass, in a crop around its box."""
         patch, bugs = self.recipe.patch, self.options.bugs
         frame = crop_frame(
@@ -136,7 +138,9 @@ class Ours:
             bugs=bugs,
             zoom_in=self.options.zoom_in,
         )
-        previous = crop_mask(said.previous, frame.window, patch, label=box.label)
+        previous = crop_mask(
+            interactions.previous_segmentation, frame.window, patch, label=box.label
+        )
         prompts = self._prompt_channels(previous)
         visible_box = box_to_draw(frame.box, self._visible_region, bugs)
         if visible_box is not None:
@@ -147,21 +151,25 @@ class Ours:
         return LabelLogits(box.label, on_volume)
 
     def _without_box(
-        self, clicks: Sequence[Click], previous_box: Region | None, said: Interactions
+        self, clicks: Sequence[Click], previous_box: Region | None, interactions: Interactions
     ) -> LabelLogits:
         """Segment a label around its clicks; enlarge the crop while the border is touched."""
         label, shape = clicks[0].label, self._image.shape
         box = without_box.estimate_box(clicks, previous_box)
         zoom_in = self.options.zoom_in and bool(previous_box)
         window = window_around(box, self.recipe.patch, zoom_in=zoom_in)
-        previous = crop_mask(said.previous, window, self.recipe.patch, label=label)
+        previous = crop_mask(
+            interactions.previous_segmentation, window, self.recipe.patch, label=label
+        )
         logits = self._forward_with_clicks(window, previous, clicks)
         for _ in range(without_box.MAX_FORWARD_PASSES - 1):
             if not without_box.touches_border(logits > 0, window, shape):
                 break
             prediction = (logits > 0).cpu().numpy()
             wider = window.enlarged(without_box.WINDOW_GROWTH)
-            previous = crop_mask(said.previous, wider, self.recipe.patch, label=label)
+            previous = crop_mask(
+                interactions.previous_segmentation, wider, self.recipe.patch, label=label
+            )
             previous = without_box.transfer_prediction(previous, prediction, window, wider)
             window = wider
             logits = self._forward_with_clicks(window, previous, clicks)

@@ -44,7 +44,7 @@ def draw_clicks(
 def patch_position(click: Click, window: Window, patch: int) -> NDArray[np.float64]:
     """Return the position of the clicked voxel's centre in the patch, in patch voxels."""
     low, size = np.array(window.low), np.array(window.size)
-    position: NDArray[np.float64] = (np.array(click.at) + 0.5 - low) * patch / size - 0.5
+    position: NDArray[np.float64] = (np.array(click.voxel) + 0.5 - low) * patch / size - 0.5
     return position
 
 

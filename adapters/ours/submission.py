@@ -62,7 +62,7 @@ def crop_frame(
 
 def contains(window: Window, click: Click) -> bool:
     """Whether a click is inside a window."""
-    return all(low <= at < low + n for at, low, n in zip(click.at, window.low, window.size))
+    return all(low <= at < low + n for at, low, n in zip(click.voxel, window.low, window.size))
 
 
 def default_box_for(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
@@ -75,7 +75,7 @@ def default_box_for(label: int, labels: Sequence[int], region: Region, bugs: Bug
     )
     # the submission's default box does not lose its last planes
     kept = as_voxel(n + ("closed_boxes" in bugs) for n in high)
-    return Box(label, low, kept, drawn_at=box.drawn_at + region[0].start)
+    return Box(label, low, kept, mid_slice=box.mid_slice + region[0].start)
 
 
 def box_to_draw(box: Box, region: Region, bugs: Bugs) -> Box | None:
@@ -126,9 +126,9 @@ class FailedLabelLogits:
         return logits
 
 
-def refuse_missing_clicks(said: Interactions, labels: Sequence[int]) -> None:
+def refuse_missing_clicks(interactions: Interactions, labels: Sequence[int]) -> None:
     """Raise if some label has no click in some round, as the submission does."""
-    for step, prompts in enumerate(said.rounds[1:], start=1):
+    for step, prompts in enumerate(interactions.rounds[1:], start=1):
         missing = sorted(set(labels) - {prompt.label for prompt in prompts})
         if missing:
             raise AdapterError(

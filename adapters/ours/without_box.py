@@ -33,7 +33,7 @@ def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
     small, the click is in the shell around it, and the opposite side is missing as much.
     """
     if previous_box is None:
-        return enclosing_box(_label_box(clicks[0], clicks[0].at, clicks[0].at), clicks)
+        return enclosing_box(_label_box(clicks[0], clicks[0].voxel, clicks[0].voxel), clicks)
     low, last = [span.start for span in previous_box], [span.stop - 1 for span in previous_box]
     extended = _extend_towards_click(_label_box(clicks[0], low, last), clicks[-1])
     return enclosing_box(extended, clicks)
@@ -41,14 +41,16 @@ def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
 
 def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
     """Return the smallest box that contains a box and clicks."""
-    lows, highs = zip((box.low, box.high), *((click.at, np.add(click.at, 1)) for click in clicks))
+    lows, highs = zip(
+        (box.low, box.high), *((click.voxel, np.add(click.voxel, 1)) for click in clicks)
+    )
     low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
     return replace(box, low=low, high=high)
 
 
 def _extend_towards_click(box: Box, click: Click) -> Box:
     """Return the box that a segmentation would have without the clicked error."""
-    low, last, at = np.array(box.low), np.array(box.high) - 1, np.array(click.at)
+    low, last, at = np.array(box.low), np.array(box.high) - 1, np.array(click.voxel)
     beyond = np.maximum(np.maximum(low - at, at - last), 0) * click.positive
     return _label_box(click, low - 2 * beyond, last + 2 * beyond)
 
@@ -56,7 +58,7 @@ def _extend_towards_click(box: Box, click: Click) -> Box:
 def _label_box(click: Click, low: Iterable[int], last: Iterable[int]) -> Box:
     """Return the box of a click's label from its first to its last voxel on each axis."""
     high = as_voxel(n + 1 for n in last)
-    return Box(click.label, as_voxel(low), high, drawn_at=click.at[0])
+    return Box(click.label, as_voxel(low), high, mid_slice=click.voxel[0])
 
 
 def touches_border(prediction: Tensor, window: Window, shape: tuple[int, ...]) -> bool:

@@ -47,7 +47,7 @@ class SegVol:
             note=NOTE,
         )
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Normalise the image, cut it to what is not background, and embed it as a whole."""
         self._shape = image.voxels.shape
         self._answered: dict[tuple[Box, ...], LabelMap] = {}
@@ -59,11 +59,11 @@ class SegVol:
         self._volume = torch.from_numpy(np.ascontiguousarray(values[self._window]))
         self._whole = self._embedded(resized(self._volume, self.network.sizes.window))
 
-    def step(self, said: Interactions) -> LabelMap:
+    def predict(self, interactions: Interactions) -> LabelMap:
         """Answer the boxes; what has been answered is not worked out again."""
-        if said.boxes not in self._answered:
-            self._answered[said.boxes] = self._segment(said.boxes)
-        return self._answered[said.boxes]
+        if interactions.boxes not in self._answered:
+            self._answered[interactions.boxes] = self._segment(interactions.boxes)
+        return self._answered[interactions.boxes]
 
     def close(self) -> None:
         """Let go of the network."""

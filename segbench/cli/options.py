@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-from segbench.core import FAILURE_POLICIES
-
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -33,9 +31,10 @@ def policy_options(command: Any) -> Any:
     """Add the options that turn raw facts into scores."""
     failures = click.option(
         "--failures",
-        type=click.Choice(FAILURE_POLICIES),
+        type=click.Choice(["zero", "carry-forward"]),
         default="zero",
-        help="A failed step scores 0, or what the last answer scored (the official number).",
+        callback=lambda _, __, given: given.replace("-", "_"),
+        help="A failed step scores 0, or the score of the last prediction (the official number).",
     )
     limit = click.option(
         "--time-limit",

@@ -20,7 +20,7 @@ from segbench.cli.options import (
 from segbench.core import Policy
 
 if TYPE_CHECKING:
-    from segbench.runs.runner import Outcome, Request
+    from segbench.runs.runner import RunConfig, RunSummary
 
 
 @click.command()
@@ -70,20 +70,20 @@ def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:
 
     The same command again continues a run that was broken off.
     """
-    from segbench.models.registry import resolve
+    from segbench.models.registry import resolve_model
     from segbench.runs import runner
 
     policy = Policy(given.pop("failures"), given.pop("time_limit"))
     out = out or runner.default_out(model)
-    resolve(model)  # also in a dry run
-    request = runner.Request(model=model, out=out, policy=policy, command=command_line(), **given)
+    resolve_model(model)  # also in a dry run
+    request = runner.RunConfig(model=model, out=out, policy=policy, command=command_line(), **given)
     if dry_run:
         click.echo(_forecast(runner.look(request)))
     else:
         sys.exit(0 if _run(request).clean else 1)
 
 
-def _run(request: Request) -> Outcome:
+def _run(request: RunConfig) -> RunSummary:
     from segbench.report import terminal_table
     from segbench.runs import runner
     from segbench.runs.progress import progress
@@ -99,7 +99,7 @@ def _run(request: Request) -> Outcome:
     return outcome
 
 
-def _notes(outcome: Outcome) -> list[str]:
+def _notes(outcome: RunSummary) -> list[str]:
     bad = [case for case in outcome.run.cases if case.status != "ok"]
     lines = [f"{case.status}: {case.case}: {(case.reason or '')[:1000]}" for case in bad[:10]]
     if len(bad) > len(lines):

@@ -138,11 +138,11 @@ def box_from_raw(label: int, raw: Any) -> Box:
     ValueError
         If a bound is missing, not an integer, or the box is empty or negative.
     """
-    z0, z1, drawn_at, x0, y0, x1, y1 = _bounds(raw)
+    z0, z1, mid_slice, x0, y0, x1, y1 = _bounds(raw)
     low, high = (z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1)
     if min(low) < 0 or any(a >= b for a, b in zip(low, high)):
         raise ValueError(f"from {low} to {(z1, y1, x1)} is not a box")
-    return Box(label, low, high, drawn_at)
+    return Box(label, low, high, mid_slice)
 
 
 def _bounds(raw: Any) -> list[int]:
@@ -166,7 +166,7 @@ def _is_whole(value: Any) -> bool:
 def box_to_raw(box: Box) -> dict[str, int]:
     """Return the challenge's dictionary of a box, its bounds inclusive."""
     (z0, y0, x0), (z1, y1, x1) = box.low, box.high
-    values = (z0, z1 - 1, box.drawn_at, x0, y0, x1 - 1, y1 - 1)
+    values = (z0, z1 - 1, box.mid_slice, x0, y0, x1 - 1, y1 - 1)
     return dict(zip(BOX_KEYS, (int(value) for value in values)))
 
 

@@ -25,7 +25,7 @@ from segbench.protocol.validation import label_map, spacing_mm
 
 
 @dataclass(frozen=True)
-class About:
+class CaseMetadata:
     """What is known of a case beside its arrays; empty where it is not known."""
 
     modality: str = ""
@@ -39,7 +39,7 @@ class CaseFile:
 
     file: Path
     reference_file: Path | None = None  # None: ``gts`` lies in the case itself
-    about: About = About()
+    about: CaseMetadata = CaseMetadata()
 
     @property
     def name(self) -> str:
@@ -104,9 +104,9 @@ def _read_index(file: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows}
 
 
-def _about(name: str, index: dict[str, dict[str, str]]) -> About:
+def _about(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
     row, parts = index.get(name, {}), name.split("_")
-    return About(
+    return CaseMetadata(
         modality=row.get("modality") or parts[0],
         patient=row.get("patient") or "",
         dataset=row.get("dataset") or (parts[1] if len(parts) > 2 else ""),

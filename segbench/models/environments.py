@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.errors import AdapterError
-from segbench.models.loading import name_of
+from segbench.models.loading import adapter_name
 from segbench.models.registry import wants_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
@@ -104,7 +104,7 @@ def _folder_of(file: Path) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     asked = _header(file).encode() + lock_of(file).read_bytes()
     digest = hashlib.sha256(asked).hexdigest()[:16]
-    return cache / "segbench" / "environments" / f"{name_of(file)}-{digest}"
+    return cache / "segbench" / "environments" / f"{adapter_name(file)}-{digest}"
 
 
 def _header(file: Path) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from segbench.core import Answer, Image, Interactions
-from segbench.models.loading import load
+from segbench.core import Image, Interactions, StepOutput
+from segbench.models.loading import close, load
 
 
-class LocalSeat:
+class InProcessModel:
     """An adapter in this process, for debugging: a crash or a hang of the model is ours, too."""
 
     def __init__(self, file: Path, options: Mapping[str, str]) -> None:
@@ -22,27 +22,29 @@ class LocalSeat:
         self.surroundings: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._shown: tuple[Image, tuple[int, ...]] | None = None
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember what to show; the first question shows it."""
         self._shown = (image, labels)
 
-    def ask(self, said: Interactions) -> Answer:
+    def predict(self, interactions: Interactions) -> StepOutput:
         """Ask the adapter; what it raises becomes a failure."""
         began = time.perf_counter()
         try:
             if self._shown is not None:
-                self._adapter.start(*self._shown)
+                self._adapter.set_image(*self._shown)
                 self._shown = None
-            labels = np.array(self._adapter.step(said))  # a copy: the adapter may reuse its own
+            labels = np.array(
+                self._adapter.predict(interactions)
+            )  # a copy: the adapter may reuse its own
         except Exception as error:  # whatever a model raises is that model's failure
-            return Answer(None, time.perf_counter() - began, f"raised {describe(error)}")
-        return Answer(labels, time.perf_counter() - began)
+            return StepOutput(None, time.perf_counter() - began, f"raised {format_error(error)}")
+        return StepOutput(labels, time.perf_counter() - began)
 
     def close(self) -> None:
         """Close the adapter."""
-        self._adapter.close()
+        close(self._adapter)
 
 
-def describe(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """Return an exception as one line: its kind and its words."""
     return f"{type(error).__name__}: {error}".strip()

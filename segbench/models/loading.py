@@ -16,7 +16,7 @@ from segbench.core import AdapterInfo
 from segbench.errors import AdapterError
 
 
-def name_of(file: Path) -> str:
+def adapter_name(file: Path) -> str:
     """Return the name of an adapter by its file."""
     return (file.parent if file.name == "__init__.py" else file).stem
 
@@ -37,7 +37,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
         adapter: Adapter = make(**options)
     except TypeError as error:
         given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
-        raise AdapterError(f"{name_of(file)}: options given: {given}; {error}") from error
+        raise AdapterError(f"{adapter_name(file)}: options given: {given}; {error}") from error
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter
@@ -49,7 +49,7 @@ def import_file(file: Path) -> ModuleType:
     A single file is a package too, of its folder: ``from ._shared import ...`` finds a module that
     lies beside it, and each adapter has its own.
     """
-    name = f"segbench_adapter_{name_of(file)}"
+    name = f"segbench_adapter_{adapter_name(file)}"
     places = [str(file.parent)]
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
     assert spec is not None  # the suffix is .py
@@ -58,3 +58,10 @@ def import_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and relative imports look it up
     spec.loader.exec_module(module)
     return module
+
+
+def close(adapter: Adapter) -> None:
+    """Close an adapter, if it has something to close."""
+    method = getattr(adapter, "close", None)
+    if method is not None:
+        method()

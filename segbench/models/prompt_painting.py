@@ -15,7 +15,7 @@ BALL_RADIUS = 4.0  # voxels, as the paper's click channels (PAPER 2.2)
 Window = tuple[slice, slice, slice]
 
 
-def paint(said: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
+def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
     """Return the label map that the prompts alone make, later ones over earlier ones.
 
     Parameters
@@ -26,21 +26,21 @@ def paint(said: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
     fill : callable
         From the size of a box, voxels (z, y, x), to the mask of what is painted into it.
     """
-    prompts = [prompt for prompts in said.rounds for prompt in prompts]
+    prompts = [prompt for prompts in interactions.rounds for prompt in prompts]
     wide = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
-    labels = np.zeros(said.previous.shape, np.uint16 if wide else np.uint8)
-    for box in said.boxes:
+    labels = np.zeros(interactions.previous_segmentation.shape, np.uint16 if wide else np.uint8)
+    for box in interactions.boxes:
         window = tuple(slice(a, b) for a, b in zip(box.low, box.high))
         size = labels[window].shape  # a box may stick out of the volume
         z, y, x = size
         labels[window][fill((z, y, x))] = box.label
-    for click in said.clicks:
+    for click in interactions.clicks:
         _paint_click(labels, click)
     return labels
 
 
 def _paint_click(labels: LabelMap, click: Click) -> None:
-    window, inside = ball(labels.shape, click.at, BALL_RADIUS)
+    window, inside = ball(labels.shape, click.voxel, BALL_RADIUS)
     part = labels[window]
     if click.positive:
         part[inside] = click.label

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.models.loading import name_of
+from segbench.models.loading import adapter_name
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # a checkout, then a wheel
@@ -24,7 +24,7 @@ PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 def names() -> list[str]:
     """Return the name of every adapter that can be found."""
-    return sorted({name_of(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
+    return sorted({adapter_name(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
 
 
 def _adapter_files(folder: Path) -> list[Path]:
@@ -39,7 +39,9 @@ def find(name: str) -> Path:
     AdapterNotFound
         With the nearest of the known names.
     """
-    known = {name_of(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)}
+    known = {
+        adapter_name(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)
+    }
     by_name = known.get(name.replace("-", "_"))
     if by_name is not None:
         return by_name
@@ -54,7 +56,7 @@ def find(name: str) -> Path:
     )
 
 
-def resolve(model: str) -> tuple[Path, dict[str, str]]:
+def resolve_model(model: str) -> tuple[Path, dict[str, str]]:
     """Return the file of what ``--model`` names, and the options that its scheme stands for.
 
     ``container:IMAGE`` and ``command:TEMPLATE`` are served by the adapter ``container``.

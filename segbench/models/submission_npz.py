@@ -27,36 +27,40 @@ KINDS = {True: "fg", False: "bg"}
 # ---- what a submission finds -----------------------------------------------------------------
 
 
-def write_input(file: Path, image: Image, labels: Sequence[int], said: Interactions) -> None:
+def write_input(
+    file: Path, image: Image, labels: Sequence[int], interactions: Interactions
+) -> None:
     """Write the input file of a step; step 0 has no clicks and no ``prev_pred``."""
     arrays: dict[str, NDArray[Any]] = {
         "imgs": image.voxels,
         "spacing": np.array(image.spacing, np.float64),
     }
-    if said.boxes:
-        arrays["boxes"] = raw_boxes(said.boxes)
-    if said.step > 0:
-        arrays["clicks"] = raw_clicks(labels, said)
-        arrays["clicks_order"] = raw_clicks_order(labels, said)
-        arrays["prev_pred"] = said.previous
+    if interactions.boxes:
+        arrays["boxes"] = raw_boxes(interactions.boxes)
+    if interactions.step > 0:
+        arrays["clicks"] = raw_clicks(labels, interactions)
+        arrays["clicks_order"] = raw_clicks_order(labels, interactions)
+        arrays["prev_pred"] = interactions.previous_segmentation
     write_arrays(file, arrays, level=0)  # the step's time runs
 
 
-def raw_clicks(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
     """Return all clicks so far as the challenge's files hold them."""
     raw = np.empty(len(labels), object)
-    raw[:] = [{kind: _places(said, label, kind) for kind in ("fg", "bg")} for label in labels]
+    raw[:] = [
+        {kind: _places(interactions, label, kind) for kind in ("fg", "bg")} for label in labels
+    ]
     return raw
 
 
-def _places(said: Interactions, label: int, kind: str) -> list[list[int]]:
-    clicks = (click for click in said.clicks if click.label == label)
-    return [list(click.at) for click in clicks if KINDS[click.positive] == kind]
+def _places(interactions: Interactions, label: int, kind: str) -> list[list[int]]:
+    clicks = (click for click in interactions.clicks if click.label == label)
+    return [list(click.voxel) for click in clicks if KINDS[click.positive] == kind]
 
 
-def raw_clicks_order(labels: Sequence[int], said: Interactions) -> NDArray[Any]:
+def raw_clicks_order(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
     """Return which kind of click each label got in each step; None where it had no error."""
-    order = [[_kind(prompts, label) for prompts in said.rounds[1:]] for label in labels]
+    order = [[_kind(prompts, label) for prompts in interactions.rounds[1:]] for label in labels]
     missing = any(kind is None for kinds in order for kind in kinds)
     return np.array(order, object if missing else None)
 
@@ -134,8 +138,8 @@ def _read_rounds(found: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click
     try:
         rounds = _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
         for click in (click for clicks in rounds for click in clicks):
-            if not all(0 <= at < size for at, size in zip(click.at, shape)):
-                raise ValueError(f"click {click.at} outside the image of {tuple(shape)}")
+            if not all(0 <= at < size for at, size in zip(click.voxel, shape)):
+                raise ValueError(f"click {click.voxel} outside the image of {tuple(shape)}")
         return rounds
     except (LookupError, StopIteration, TypeError, ValueError) as error:
         raise CaseError(f"{found.name}: clicks and clicks_order do not fit: {error!r}") from None

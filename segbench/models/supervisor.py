@@ -11,20 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.core import AdapterInfo, Answer, Image, Interactions
+from segbench.core import AdapterInfo, Image, Interactions, StepOutput
 from segbench.errors import AdapterError
-from segbench.models.loading import name_of
-from segbench.models.worker_process import Environment, Worker, WorkerFault
+from segbench.models.loading import adapter_name
+from segbench.models.worker_process import WorkerConfig, WorkerError, WorkerProcess
 
 STARTS_PER_CASE = 2  # a model that cannot take an image is not asked to for every click
 
 
-class Supervisor:
+class WorkerModel:
     """Fulfils :class:`segbench.contract.Seat` by asking a worker process."""
 
-    def __init__(self, file: Path, options: Mapping[str, str], environment: Environment) -> None:
+    def __init__(self, file: Path, options: Mapping[str, str], environment: WorkerConfig) -> None:
         self.file, self.options, self._environment = file, dict(options), environment
-        self._worker: Worker | None = None
+        self._worker: WorkerProcess | None = None
         self._shown: tuple[Image, tuple[int, ...]] | None = None
         self._starts_left = 0
         self.info, self.surroundings = self._introduce()
@@ -32,19 +32,19 @@ class Supervisor:
     def _introduce(self) -> tuple[AdapterInfo, dict[str, Any]]:
         try:
             hello = self._alive().hello
-        except WorkerFault as fault:
-            raise AdapterError(f"{name_of(self.file)}: cannot be loaded: {fault}") from None
+        except WorkerError as fault:
+            raise AdapterError(f"{adapter_name(self.file)}: cannot be loaded: {fault}") from None
         info = hello["info"]
         surroundings = {key: hello[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember what to show; the first question shows it, and so does one after a crash."""
         self._shown, self._starts_left = (image, labels), STARTS_PER_CASE
         if self._worker is not None:
             self._worker.knows_image = False
 
-    def ask(self, said: Interactions) -> Answer:
+    def predict(self, interactions: Interactions) -> StepOutput:
         """Ask the worker; any fault of it becomes a failure.
 
         Raises
@@ -55,12 +55,12 @@ class Supervisor:
         began = time.perf_counter()
         try:
             worker, starting = self._shown_to()
-            labels, reply = worker.ask(said)
-        except WorkerFault as fault:
+            labels, reply = worker.predict(interactions)
+        except WorkerError as fault:
             if self._worker is not None:
                 self._worker.knows_image = False  # its state is anybody's guess
-            return Answer(None, time.perf_counter() - began, str(fault))
-        return Answer(labels, starting + reply["seconds"], None, reply.get("peak_mb"))
+            return StepOutput(None, time.perf_counter() - began, str(fault))
+        return StepOutput(labels, starting + reply["seconds"], None, reply.get("peak_mb"))
 
     def close(self) -> None:
         """End the worker and delete its files."""
@@ -68,20 +68,20 @@ class Supervisor:
             self._worker.close()
             self._worker = None
 
-    def _alive(self) -> Worker:
+    def _alive(self) -> WorkerProcess:
         if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = Worker(self.file, self.options, self._environment)
+            self._worker = WorkerProcess(self.file, self.options, self._environment)
         return self._worker
 
-    def _shown_to(self) -> tuple[Worker, float]:
+    def _shown_to(self) -> tuple[WorkerProcess, float]:
         """Return the worker that knows the image, and the seconds that showing it now took."""
         if self._worker is not None and self._worker.is_alive() and self._worker.knows_image:
             return self._worker, 0.0
         if self._shown is None or self._starts_left == 0:
-            raise WorkerFault(f"could not start this image in {STARTS_PER_CASE} attempts")
+            raise WorkerError(f"could not start this image in {STARTS_PER_CASE} attempts")
         self._starts_left -= 1
         worker = self._alive()
-        seconds = worker.start(*self._shown)
+        seconds = worker.set_image(*self._shown)
         self._starts_left = STARTS_PER_CASE
         return worker, seconds

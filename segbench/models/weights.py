@@ -19,7 +19,7 @@ from typing import Any
 
 from segbench.errors import AdapterError
 from segbench.models.environments import readiness
-from segbench.models.loading import name_of
+from segbench.models.loading import adapter_name
 from segbench.models.registry import find, names
 
 RECORD = "fetched.json"  # what was downloaded from where, beside the files
@@ -100,7 +100,7 @@ def model(name: str) -> Model:
     file = find(name)
     if declaration_of(file).is_file():
         return declared(file)
-    return Model(name_of(file), file, stated_licence(file), (), ())
+    return Model(adapter_name(file), file, stated_licence(file), (), ())
 
 
 def declared(file: Path) -> Model:
@@ -110,7 +110,7 @@ def declared(file: Path) -> Model:
         said = tomllib.loads(declaration.read_text(encoding="utf-8"))
         weights = tuple(_weights(each) for each in said.pop("weights", []))
         found = Model(
-            name_of(file), file, said.pop("licence"), tuple(said.pop("needs", ())), weights
+            adapter_name(file), file, said.pop("licence"), tuple(said.pop("needs", ())), weights
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{declaration}: {type(error).__name__}: {error}") from None

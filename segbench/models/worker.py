@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from segbench.contract import Adapter
 
-VOXELS = ("at", "low", "high")
+VOXELS = ("voxel", "low", "high")
 SECONDS_TO_END = 5  # for what outlives this process, see closed_when_ended
 
 
@@ -49,7 +49,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     source, pipe = private_pipes()
     requests = listen(source, Path(folder))
     expose_segbench()
-    from segbench.models.loading import load
+    from segbench.models.loading import close, load
 
     owner = os.getpid()
 
@@ -67,7 +67,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
         while (request := requests.get())["do"] != "close":
             reply(request["number"], **attend(adapter, request, Path(folder), owner))
-        adapter.close()
+        close(adapter)
 
 
 @contextlib.contextmanager
@@ -90,7 +90,9 @@ def closed_when_ended(adapter: Adapter, owner: int) -> Iterator[None]:
         yield
     except SystemExit:
         if outlives:
-            adapter.close()
+            from segbench.models.loading import close
+
+            close(adapter)
         raise
 
 
@@ -165,7 +167,7 @@ def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
     labels = tuple(request["labels"])
 
     def act() -> None:
-        adapter.start(image, labels)
+        adapter.set_image(image, labels)
 
     return act
 
@@ -180,12 +182,12 @@ def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
         fields: dict[str, Any] = {
             key: tuple(value) if key in VOXELS else value for key, value in raw.items()
         }
-        return Click(**fields) if "at" in fields else Box(**fields)
+        return Click(**fields) if "voxel" in fields else Box(**fields)
 
     rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])
     previous = np.load(scratch / "previous.npy", mmap_mode="c")
-    said = Interactions(rounds, np.asarray(previous))
-    return lambda: np.asarray(adapter.step(said))
+    interactions = Interactions(rounds, np.asarray(previous))
+    return lambda: np.asarray(adapter.predict(interactions))
 
 
 def told(error: BaseException) -> str:

@@ -40,7 +40,7 @@ SECONDS_TO_END = 5  # after SIGTERM, which most models die of at once
 
 
 @dataclass(frozen=True)
-class Environment:
+class WorkerConfig:
     """Where and within which limits a worker runs."""
 
     python: Path = field(default_factory=lambda: Path(sys.executable))
@@ -48,14 +48,14 @@ class Environment:
     threads: int | None = None  # of the numerical libraries; None leaves them alone
 
 
-class WorkerFault(Exception):
+class WorkerError(Exception):
     """The worker did not do what it was asked; becomes a failed answer."""
 
 
-class Worker:
+class WorkerProcess:
     """One process that serves one adapter, and the scratch folder shared with it."""
 
-    def __init__(self, file: Path, options: Mapping[str, str], environment: Environment) -> None:
+    def __init__(self, file: Path, options: Mapping[str, str], environment: WorkerConfig) -> None:
         self.knows_image = False
         self.scratch = _new_scratch()
         self._timeout, self._number, self._waiting = environment.step_timeout, 0, True
@@ -65,7 +65,7 @@ class Worker:
             self._process = _spawn(file, self.scratch, options, environment)
         except OSError as error:
             shutil.rmtree(self.scratch, ignore_errors=True)
-            raise WorkerFault(f"{environment.python} cannot be run: {error.strerror}") from None
+            raise WorkerError(f"{environment.python} cannot be run: {error.strerror}") from None
         self._replies: queue.Queue[bytes] = queue.Queue()
         self._stderr = Tail()
         self._readers = (
@@ -75,7 +75,7 @@ class Worker:
         self._unread = b""
         try:
             self.hello = self._await("loading the adapter")
-        except WorkerFault:
+        except WorkerError:
             self.close()
             raise
 
@@ -83,7 +83,7 @@ class Worker:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> float:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> float:
         """Show a new image; return the seconds the adapter took."""
         (self.scratch / "image.npy").unlink(missing_ok=True)  # the worker may still have it mapped
         np.save(self.scratch / "image.npy", image.voxels)
@@ -93,17 +93,17 @@ class Worker:
         self.knows_image = True
         return float(reply["seconds"])
 
-    def ask(self, said: Interactions) -> tuple[NDArray[Any], dict[str, Any]]:
+    def predict(self, interactions: Interactions) -> tuple[NDArray[Any], dict[str, Any]]:
         """Ask one step; return the answer as it is, and what the worker says of it."""
-        self._hand_over(said.previous)
-        rounds = [[asdict(prompt) for prompt in prompts] for prompts in said.rounds]
-        doing = f"step {said.step}"
+        self._hand_over(interactions.previous_segmentation)
+        rounds = [[asdict(prompt) for prompt in prompts] for prompts in interactions.rounds]
+        doing = f"step {interactions.step}"
         reply = self._request(doing, do="step", rounds=rounds)
         try:
             # mapped, not read: the worker never writes to an answer again
             answer = np.load(self._answer_file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise WorkerFault(f"{doing} left no answer that can be read: {error}") from None
+            raise WorkerError(f"{doing} left no answer that can be read: {error}") from None
         self._answer = np.asarray(answer)
         return self._answer, reply
 
@@ -133,7 +133,7 @@ class Worker:
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()
         except OSError:
-            raise WorkerFault(self._post_mortem(doing)) from None
+            raise WorkerError(self._post_mortem(doing)) from None
         return self._await(doing)
 
     def _await(self, doing: str) -> dict[str, Any]:
@@ -143,10 +143,10 @@ class Worker:
         reply = _parsed(line)
         if reply.get("number") != self._number:
             self._kill()
-            raise WorkerFault(f"{doing} wrote into the private pipe{self._last_words()}")
+            raise WorkerError(f"{doing} wrote into the private pipe{self._last_words()}")
         if "failure" in reply:
             time.sleep(0.05)  # the traceback is on its way through the other pipe
-            raise WorkerFault(f"{doing} {clean(reply['failure'])}{self._last_words()}")
+            raise WorkerError(f"{doing} {clean(reply['failure'])}{self._last_words()}")
         return reply
 
     def _next_line(self, doing: str) -> bytes:
@@ -157,11 +157,11 @@ class Worker:
                 chunk = self._replies.get(timeout=max(deadline - time.monotonic(), 0.001))
             except queue.Empty:
                 self._kill()
-                raise WorkerFault(
+                raise WorkerError(
                     f"timed out: {doing} took more than {self._timeout:g} s{self._last_words()}"
                 ) from None
             if not chunk:
-                raise WorkerFault(self._post_mortem(doing))
+                raise WorkerError(self._post_mortem(doing))
             self._unread += chunk
         line, _, self._unread = self._unread.partition(b"\n")
         return line
@@ -256,7 +256,7 @@ def _drain(stream: IO[bytes] | None, take: Callable[[bytes], None]) -> threading
 
 
 def _spawn(
-    file: Path, scratch: Path, options: Mapping[str, str], environment: Environment
+    file: Path, scratch: Path, options: Mapping[str, str], environment: WorkerConfig
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [environment.python, "-I", WORKER, file, scratch, json.dumps(dict(options))],
@@ -287,7 +287,7 @@ def _scratch_place() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _variables(environment: Environment) -> dict[str, str]:
+def _variables(environment: WorkerConfig) -> dict[str, str]:
     variables = dict(os.environ)
     if environment.threads is not None:
         # the job that asks may have variables of its own: these are for the model

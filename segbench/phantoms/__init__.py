@@ -19,7 +19,7 @@ from segbench.data.challenge_npz import write_case
 from segbench.errors import CaseError
 from segbench.phantoms import recording
 from segbench.phantoms.shapes import Rng, Structure
-from segbench.protocol.boxes import box_of
+from segbench.protocol.boxes import draw_box
 
 MIN_VOXELS = 60  # a smaller label would be decided by a click or two
 
@@ -95,7 +95,7 @@ def phantom(modality: str, rng: Rng, *, name: str, with_boxes: bool = True) -> C
     if not reference.any():  # rare: every structure drawn by lot is too small
         return phantom(modality, rng, name=name, with_boxes=with_boxes)
     labels = tuple(range(1, int(reference.max()) + 1))
-    boxes = (box_of(reference == label, label, rng) for label in labels if with_boxes)
+    boxes = (draw_box(reference == label, label, rng) for label in labels if with_boxes)
     return Case(name, Image(scene.voxels, spacing), reference, tuple(boxes), labels, modality)
 
 

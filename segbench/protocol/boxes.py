@@ -9,7 +9,7 @@ from segbench.core import Box, Mask
 MAX_SLACK = 5  # pixels on a slice of 256 x 256
 
 
-def box_of(mask: Mask, label: int, rng: np.random.Generator) -> Box:
+def draw_box(mask: Mask, label: int, rng: np.random.Generator) -> Box:
     """Draw the box of one object as the challenge does.
 
     The extent in z is exact. The in-plane sides are those of the object on its middle occupied
@@ -31,11 +31,11 @@ def box_of(mask: Mask, label: int, rng: np.random.Generator) -> Box:
     y_low, y_high = _side(mask[middle].any(axis=1), slack)
     x_low, x_high = _side(mask[middle].any(axis=0), slack)
     low = (int(slices[0]), y_low, x_low)
-    return Box(label, low, (int(slices[-1]) + 1, y_high, x_high), drawn_at=middle)
+    return Box(label, low, (int(slices[-1]) + 1, y_high, x_high), mid_slice=middle)
 
 
-def _side(occupied: Mask, slack: int) -> tuple[int, int]:
+def _side(bounding_box: Mask, slack: int) -> tuple[int, int]:
     """Return the half-open extent of a profile, widened and clamped to it."""
-    indices = np.flatnonzero(occupied)
-    extra = int(slack * occupied.size / 256)
-    return max(int(indices[0]) - extra, 0), min(int(indices[-1]) + extra + 1, occupied.size)
+    indices = np.flatnonzero(bounding_box)
+    extra = int(slack * bounding_box.size / 256)
+    return max(int(indices[0]) - extra, 0), min(int(indices[-1]) + extra + 1, bounding_box.size)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segbench.core import LabelMap, Mask
-from segbench.protocol.packed_mask import Bits, Window, pack
+from segbench.protocol.packed_mask import PackedMask, Window, pack
 from segbench.protocol.validation import refuse_no_label_map, refuse_other_shape
 
 SLAB = 2**20  # voxels, so that labels like noise take no more memory than others
@@ -20,19 +20,19 @@ MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MaskPairs:
     """One label map beside the reference: for each label, ascending, both masks in one frame.
 
     A label that neither of the two has is missing (PROTOCOL 4.1, 5).
     """
 
     prediction: LabelMap
-    predicted: dict[int, Bits]
-    expected: dict[int, Bits]
+    predicted: dict[int, PackedMask]
+    expected: dict[int, PackedMask]
     in_fortran_order: bool  # both label maps are, which decides between equal errors (PROTOCOL 4.2)
     unknown: tuple[int, ...]  # labels of the prediction that are not compared, ascending
 
-    def repeats(self, other: Comparison) -> bool:
+    def repeats(self, other: MaskPairs) -> bool:
         """Whether errors and clicks are those of another one, of the same reference (PROTOCOL 4).
 
         Bits of the reference are the same object as long as their frame stays.
@@ -42,7 +42,7 @@ class Comparison:
         return alike and all(np.array_equal(mine.words, its.words) for mine, its in pairs)
 
 
-class Reference:
+class PreparedReference:
     """The reference standard of one case, made ready to be compared with many predictions.
 
     Parameters
@@ -64,11 +64,11 @@ class Reference:
         self._in_fortran_order = in_fortran_order(label_map)
         self._label_map = np.ascontiguousarray(label_map)
         self._frames: dict[int, Window] = {}
-        self._expected: dict[int, Bits] = {}
-        self._last: Comparison | None = None
-        self._fit(label_windows(self._label_map))
+        self._expected: dict[int, PackedMask] = {}
+        self._last: MaskPairs | None = None
+        self._fit(label_rois(self._label_map))
 
-    def compare(self, prediction: LabelMap) -> Comparison:
+    def compare(self, prediction: LabelMap) -> MaskPairs:
         """Put a label map beside the reference; neither may change afterwards (PROTOCOL 4.1, 5).
 
         Raises
@@ -84,7 +84,7 @@ class Reference:
         n_seen = sum(bits.count for bits in predicted.values())
         if self._last is None or n_seen != np.count_nonzero(voxels):
             # the first, or something lies outside the frame of its label, or has another label
-            windows = label_windows(voxels)
+            windows = label_rois(voxels)
             self._fit(windows)
             predicted = self._pack(voxels)
             unknown = tuple(sorted(windows.keys() - set(self.labels)))
@@ -92,16 +92,16 @@ class Reference:
             self._expected[label] = pack(self._label_map, label, self._frames[label])
         expected = {label: self._expected[label] for label in predicted}
         fortran = self._in_fortran_order and in_fortran_order(prediction)
-        self._last = Comparison(prediction, predicted, expected, fortran, unknown)
+        self._last = MaskPairs(prediction, predicted, expected, fortran, unknown)
         return self._last
 
-    def compared(self, prediction: LabelMap) -> Comparison:
+    def compared(self, prediction: LabelMap) -> MaskPairs:
         """Return the last comparison if it was with this array, else make it (PROTOCOL 3.1)."""
         if self._last is not None and self._last.prediction is prediction:
             return self._last
         return self.compare(prediction)
 
-    def _pack(self, voxels: LabelMap) -> dict[int, Bits]:
+    def _pack(self, voxels: LabelMap) -> dict[int, PackedMask]:
         """Return the bits of each label that has a frame (PROTOCOL 4.1, 5)."""
         framed = (label for label in self.labels if label in self._frames)
         return {label: pack(voxels, label, self._frames[label]) for label in framed}
@@ -120,7 +120,7 @@ class Reference:
                 self._expected.pop(label, None)
 
 
-def label_windows(labels: LabelMap) -> dict[int, Window]:
+def label_rois(labels: LabelMap) -> dict[int, Window]:
     """Return the box around each label that a label map has, ascending (PROTOCOL 1.1, 4.1)."""
     n_planes = max(SLAB // labels[0].size, 1)  # looked at together
     room = np.empty(n_planes * labels[0].size, bool)  # once: new memory costs more than looking

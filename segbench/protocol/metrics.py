@@ -20,7 +20,7 @@ from surface_distance.lookup_tables import (
 )
 
 from segbench.core import Mask, Spacing, Voxel
-from segbench.protocol.packed_mask import Bits, pack_mask
+from segbench.protocol.packed_mask import PackedMask, pack_mask
 from segbench.protocol.surface_distances import areas_in_official_order, distances_mm
 from segbench.protocol.validation import as_masks
 
@@ -31,7 +31,7 @@ MAX_ROWS = 5000  # of offsets in the box around the reach; with more, measuring 
 
 
 @dataclass(frozen=True, eq=False)
-class Ruler:
+class NsdSettings:
     """How surfaces are measured, for all labels and steps of a case alike (PROTOCOL 6.2, 6.3).
 
     ``exact_sum`` adds areas in the order of the official script and so gives its last bit; the
@@ -71,35 +71,39 @@ def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
     return areas
 
 
-def ruler(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> Ruler:
+def nsd_settings(spacing: Spacing, tolerance_mm: float, *, exact_sum: bool = False) -> NsdSettings:
     """Make a ruler for one voxel spacing (PROTOCOL 6.2, 6.3)."""
     z, y, x = (float(side) for side in spacing)  # float64 first: a float32 0.8 is not 0.8
-    return Ruler((z, y, x), tolerance_mm, exact_sum)
+    return NsdSettings((z, y, x), tolerance_mm, exact_sum)
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
     """The surface of one mask, and what lies within tolerance of it (PROTOCOL 6.3, 6.4)."""
 
-    corners: Bits
+    corners: PackedMask
     codes: NDArray[np.uint8]  # one a corner: which of the eight voxels around are in the mask
-    ruler: Ruler
+    nsd_settings: NsdSettings
 
     @cached_property
-    def near(self) -> Bits | None:
+    def near(self) -> PackedMask | None:
         """Corners within tolerance, in the frame; None if each is to be measured (PROTOCOL 6.4)."""
-        reach = reach_within(self.ruler.tolerance_mm, self.ruler.spacing, self.corners.shape)
-        return None if reach is None else self.corners.spread(reach)
+        reach = offsets_within_tolerance(
+            self.nsd_settings.tolerance_mm, self.nsd_settings.spacing, self.corners.shape
+        )
+        return None if reach is None else self.corners.dilate(reach)
 
 
-def surface_of(mask: Bits, ruler: Ruler) -> Surface:
+def surface_of(mask: PackedMask, nsd_settings: NsdSettings) -> Surface:
     """Return the surface of a mask (PROTOCOL 6.3)."""
     corners = mask.surface()
-    return Surface(corners, mask.codes(corners.at), ruler)
+    return Surface(corners, mask.neighbour_codes(corners.positions), nsd_settings)
 
 
 @lru_cache(64)
-def reach_within(limit_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.intp] | None:
+def offsets_within_tolerance(
+    limit_mm: float, spacing: Spacing, shape: Voxel
+) -> NDArray[np.intp] | None:
     """Return the largest offset along x within a limit for each offset along z and y.
 
     Lengths are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
@@ -132,10 +136,10 @@ def dice(prediction: Mask, reference: Mask) -> float:
     CaseError
         If an array is of floats or the shapes differ.
     """
-    return overlap(*map(pack_mask, as_masks(prediction, reference)))
+    return dice_of_packed(*map(pack_mask, as_masks(prediction, reference)))
 
 
-def overlap(prediction: Bits, reference: Bits) -> float:
+def dice_of_packed(prediction: PackedMask, reference: PackedMask) -> float:
     """Return the DSC of two masks in one frame: whole numbers, divided once (PROTOCOL 5)."""
     total = prediction.count + reference.count
     return 2 * (prediction & reference).count / total if total else math.nan
@@ -170,7 +174,7 @@ def surface_dice(
     Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy",
     JMIR 2021, doi:10.2196/26151.
     """
-    rules = ruler(spacing, tolerance_mm)
+    rules = nsd_settings(spacing, tolerance_mm)
     masks = as_masks(prediction, reference)
     pair = (surface_of(pack_mask(mask), rules) for mask in masks)
     return surface_agreement(*pair)
@@ -188,18 +192,23 @@ def surface_agreement(prediction: Surface, reference: Surface) -> float:
 
 def _areas(surface: Surface, other: Surface) -> tuple[float, float]:
     """Return the area in mm^2 that agrees with the other surface, and the whole (PROTOCOL 6.5)."""
-    ruler, codes = surface.ruler, surface.codes
-    if ruler.exact_sum:
-        distances = distances_mm(surface.corners, other.corners, ruler.spacing)
-        return areas_in_official_order(ruler.areas[codes], distances, ruler.tolerance_mm)
+    nsd_settings, codes = surface.nsd_settings, surface.codes
+    if nsd_settings.exact_sum:
+        distances = distances_mm(surface.corners, other.corners, nsd_settings.spacing)
+        return areas_in_official_order(
+            nsd_settings.areas[codes], distances, nsd_settings.tolerance_mm
+        )
     agreeing = codes[_agrees(surface, other)]
     within, whole = (np.bincount(each, minlength=256) for each in (agreeing, codes))
-    return math.fsum(within * ruler.areas), math.fsum(whole * ruler.areas)
+    return math.fsum(within * nsd_settings.areas), math.fsum(whole * nsd_settings.areas)
 
 
 def _agrees(surface: Surface, other: Surface) -> Mask:
     """Return for each corner whether the other surface is within tolerance (PROTOCOL 6.4)."""
     if other.near is not None:
-        return other.near.look_up(surface.corners.at)
-    ruler = surface.ruler
-    return distances_mm(surface.corners, other.corners, ruler.spacing) <= ruler.tolerance_mm
+        return other.near.contains(surface.corners.positions)
+    nsd_settings = surface.nsd_settings
+    return (
+        distances_mm(surface.corners, other.corners, nsd_settings.spacing)
+        <= nsd_settings.tolerance_mm
+    )

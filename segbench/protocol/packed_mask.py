@@ -23,7 +23,7 @@ WORD = 64  # voxels
 
 
 @dataclass(frozen=True, eq=False)
-class Bits:
+class PackedMask:
     """One bit a voxel of a frame of the volume; ``low`` is the voxel that bit (0, 0, 0) means.
 
     Errors, overlaps and surfaces are made of them (PROTOCOL 4.1, 5, 6.3).
@@ -44,7 +44,7 @@ class Bits:
         return int(np.bitwise_count(self.words).sum())
 
     @cached_property
-    def at(self) -> Positions:
+    def positions(self) -> Positions:
         """The flat positions of the set bits in `shape`, ascending (PROTOCOL 4.2, 6.3)."""
         octets = self.words.ravel().view(np.uint8)
         used = np.flatnonzero(octets != 0)
@@ -52,15 +52,15 @@ class Bits:
         at: Positions = 8 * used[inside >> 3] + (inside & 7)
         return at
 
-    def __and__(self, other: Bits) -> Bits:
+    def __and__(self, other: PackedMask) -> PackedMask:
         """Return the voxels in both masks of one frame (PROTOCOL 5)."""
-        return Bits(self.words & other.words, self.low)
+        return PackedMask(self.words & other.words, self.low)
 
-    def __xor__(self, other: Bits) -> Bits:
+    def __xor__(self, other: PackedMask) -> PackedMask:
         """Return the voxels in exactly one of two masks of one frame (PROTOCOL 4.1)."""
-        return Bits(self.words ^ other.words, self.low)
+        return PackedMask(self.words ^ other.words, self.low)
 
-    def look_up(self, positions: Positions) -> Mask:
+    def contains(self, positions: Positions) -> Mask:
         """Return for each flat position whether its bit is set (PROTOCOL 6.4)."""
         octets = self.words.ravel().view(np.uint8)[positions >> 3]
         found: Mask = (octets >> (positions & 7).astype(np.uint8) & 1).view(bool)
@@ -71,14 +71,14 @@ class Bits:
         z, y, x = (at - low for at, low in zip(voxel, self.low, strict=True))
         return bool(self.words[z, y, x // WORD] >> np.uint64(x % WORD) & np.uint64(1))
 
-    def trimmed(self) -> Bits:
+    def trimmed(self) -> PackedMask:
         """Cut away what is empty on all sides, along x in whole words; the mask must not be empty.
 
         No empty voxel is left around. Components are looked for in what is left (PROTOCOL 4.2).
         """
-        z, y, x = occupied(self.words)
+        z, y, x = bounding_box(self.words)
         low = self.low[0] + z.start, self.low[1] + y.start, self.low[2] + x.start * WORD
-        return Bits(np.ascontiguousarray(self.words[z, y, x]), low)
+        return PackedMask(np.ascontiguousarray(self.words[z, y, x]), low)
 
     def tight(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
         """Return the first voxel, the sides and the bits of the box around a mask not empty.
@@ -97,7 +97,7 @@ class Bits:
         """Return one bool a bit, in an array of `shape` (PROTOCOL 4.2)."""
         return np.unpackbits(self.words.view(np.uint8), axis=-1, bitorder="little").view(bool)
 
-    def surface(self) -> Bits:
+    def surface(self) -> PackedMask:
         """Return the corners whose eight voxels are not all alike (PROTOCOL 6.3)."""
         some, every = self.words[:-1] | self.words[1:], self.words[:-1] & self.words[1:]
         some, every = some[:, :-1] | some[:, 1:], every[:, :-1] & every[:, 1:]
@@ -105,9 +105,9 @@ class Bits:
         every &= _moved(every, -1)
         corners = np.zeros_like(self.words)
         np.bitwise_and(some, ~every, out=corners[:-1, :-1])
-        return Bits(corners, self.low)
+        return PackedMask(corners, self.low)
 
-    def codes(self, corners: Positions) -> NDArray[np.uint8]:
+    def neighbour_codes(self, corners: Positions) -> NDArray[np.uint8]:
         """Return which of the eight voxels around each corner are in the mask (PROTOCOL 6.3).
 
         Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
@@ -122,7 +122,7 @@ class Bits:
             codes |= ((pairs.take(start, mode="clip") >> bit) & 3).astype(np.uint8) << 2 * number
         return codes
 
-    def spread(self, reach: NDArray[np.intp]) -> Bits:
+    def dilate(self, reach: NDArray[np.intp]) -> PackedMask:
         """Return the mask moved by, and united over, all offsets that a reach allows.
 
         ``reach[dz, dy]`` is the largest offset along x that goes with offsets ``dz`` and ``dy``,
@@ -136,10 +136,10 @@ class Bits:
                 row = row | left | right
             for dz, dy in np.argwhere(reach == dx).tolist():
                 _unite(united, row, dz, dy)
-        return Bits(united, self.low)
+        return PackedMask(united, self.low)
 
 
-def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
+def pack(labels: LabelMap, label: int, frame: Window) -> PackedMask:
     """Return the voxels of one label in a frame of a label map (PROTOCOL 4.1, 5)."""
     inside = labels[frame]
     depth, height, width = inside.shape
@@ -147,15 +147,15 @@ def pack(labels: LabelMap, label: int, frame: Window) -> Bits:
     np.equal(inside, label, out=mask[1:-1, 1:-1, 1 : width + 1])
     words = np.packbits(mask, axis=-1, bitorder="little").view("<u8")
     low_z, low_y, low_x = (side.start - 1 for side in frame)
-    return Bits(words, (low_z, low_y, low_x))
+    return PackedMask(words, (low_z, low_y, low_x))
 
 
-def pack_mask(mask: Mask) -> Bits:
+def pack_mask(mask: Mask) -> PackedMask:
     """Return a whole mask as bits (PROTOCOL 5, 6)."""
     return pack(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
 
 
-def occupied(array: NDArray[np.generic]) -> Window:
+def bounding_box(array: NDArray[np.generic]) -> Window:
     """Return the box around what is not 0 in an array, which must have some (PROTOCOL 4.2)."""
     planes = np.bitwise_or.reduce(array.reshape(len(array), -1), axis=1)
     above = np.bitwise_or.reduce(array, axis=0)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 
 from segbench.core import LabelMap, Settings, Spacing, StepScore, mean_scores
-from segbench.protocol.mask_pairs import Reference, label_windows
-from segbench.protocol.metrics import overlap, ruler, surface_agreement, surface_of
-from segbench.protocol.packed_mask import Bits
+from segbench.protocol.mask_pairs import PreparedReference, label_rois
+from segbench.protocol.metrics import dice_of_packed, nsd_settings, surface_agreement, surface_of
+from segbench.protocol.packed_mask import PackedMask
 
 
 def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
@@ -17,7 +17,7 @@ def evaluated_labels(reference: LabelMap) -> tuple[int, ...]:
     The smallest value is the background whatever it is, as in the official script: a reference
     without 0 loses its first label (PROTOCOL 1.1).
     """
-    labels = tuple(label_windows(reference))
+    labels = tuple(label_rois(reference))
     return labels if reference.min() == 0 else labels[1:]
 
 
@@ -52,10 +52,10 @@ class Scorer:
         *,
         exact_sum: bool = False,
     ) -> None:
-        self.reference = Reference(reference, labels)
+        self.reference = PreparedReference(reference, labels)
         self._labels, self._nsd_gate = labels, settings.nsd_gate
-        rules = ruler(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
-        self._surface_of = partial(surface_of, ruler=rules)
+        rules = nsd_settings(spacing, settings.nsd_tolerance_mm, exact_sum=exact_sum)
+        self._surface_of = partial(surface_of, nsd_settings=rules)
         # by identity: bits of the reference are one object as long as their frame stays
         self._expected_surface_of = lru_cache(len(labels))(self._surface_of)
 
@@ -67,12 +67,14 @@ class Scorer:
         """
         both = self.reference.compare(prediction)
         pairs = {label: (both.predicted[label], both.expected[label]) for label in self._labels}
-        scores = tuple(StepScore(step, label, overlap(*pairs[label]), 0.0) for label in pairs)
+        scores = tuple(
+            StepScore(step, label, dice_of_packed(*pairs[label]), 0.0) for label in pairs
+        )
         # "not above", so that the NaN of a case without labels is gated too
         if not mean_scores(scores)[0] > self._nsd_gate:
             return scores
         return tuple(replace(score, nsd=self._nsd(*pairs[score.label])) for score in scores)
 
-    def _nsd(self, predicted: Bits, expected: Bits) -> float:
+    def _nsd(self, predicted: PackedMask, expected: PackedMask) -> float:
         """Return the NSD of two masks in one frame (PROTOCOL 6)."""
         return surface_agreement(self._surface_of(predicted), self._expected_surface_of(expected))

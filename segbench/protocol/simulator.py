@@ -14,12 +14,12 @@ import numpy as np
 
 from segbench.core import Click, Mask, Settings
 from segbench.protocol.depth import deepest_voxels
-from segbench.protocol.mask_pairs import Comparison, Reference
-from segbench.protocol.packed_mask import Bits, Positions, occupied
+from segbench.protocol.mask_pairs import MaskPairs, PreparedReference
+from segbench.protocol.packed_mask import PackedMask, Positions, bounding_box
 from segbench.protocol.validation import as_masks
 
 
-def next_clicks(comparison: Comparison, *, settings: Settings = Settings()) -> tuple[Click, ...]:
+def next_clicks(comparison: MaskPairs, *, settings: Settings = Settings()) -> tuple[Click, ...]:
     """Place one corrective click for each label that has an error (PROTOCOL 4.1, 4.7).
 
     Parameters
@@ -78,12 +78,14 @@ def next_click(
         If an array is of floats or the shapes differ.
     """
     prediction, reference = as_masks(prediction, reference)
-    comparison = Reference(reference.view(np.uint8), (1,)).compare(prediction.view(np.uint8))
+    comparison = PreparedReference(reference.view(np.uint8), (1,)).compare(
+        prediction.view(np.uint8)
+    )
     clicks = next_clicks(comparison, settings=settings)
     return replace(clicks[0], label=label) if clicks else None
 
 
-def _largest_component(error: Bits, *, in_fortran: bool) -> tuple[Mask, Positions]:
+def _largest_component(error: PackedMask, *, in_fortran: bool) -> tuple[Mask, Positions]:
     """Return the largest 26-connected component, cut to its box, and the box's first voxel.
 
     Of equals the one whose first voxel comes first in memory (PROTOCOL 4.2).
@@ -95,9 +97,9 @@ def _largest_component(error: Bits, *, in_fortran: bool) -> tuple[Mask, Position
     # uint8, not bool: cc3d 4.1.1 raises on some bool volumes, such as a line of odd length
     named, n = cc3d.connected_components(scanned.view(np.uint8), connectivity=26, return_N=True)
     if n > 1:
-        names = (named.T if in_fortran else named).ravel()[error.at]
-        largest = error.at[names == np.argmax(np.bincount(names))]
+        names = (named.T if in_fortran else named).ravel()[error.positions]
+        largest = error.positions[names == np.argmax(np.bincount(names))]
         mask.fill(False)
         mask.ravel()[largest] = True
-    box = occupied(mask)
+    box = bounding_box(mask)
     return mask[box], np.add(error.low, [side.start for side in box])

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from segbench.core import Spacing, sum_in_order
-from segbench.protocol.packed_mask import Bits
+from segbench.protocol.packed_mask import PackedMask
 
 CHUNK = 8192  # terms that numpy 1.26 added at a time when the official numbers were made
 
 
-def distances_mm(corners: Bits, others: Bits, spacing: Spacing) -> NDArray[np.float64]:
+def distances_mm(corners: PackedMask, others: PackedMask, spacing: Spacing) -> NDArray[np.float64]:
     """Return for each corner how far the nearest of others is, in one frame (PROTOCOL 6.4)."""
     # distances at the corners alone: scipy would fill the whole frame with float64, three times
     nearest: NDArray[np.int32] = distance_transform_edt(
         ~others.mask(), sampling=spacing, return_distances=False, return_indices=True
     )
-    at = np.stack(np.unravel_index(corners.at, corners.shape))
+    at = np.stack(np.unravel_index(corners.positions, corners.shape))
     offsets_mm = (nearest[:, *at] - at) * np.array(spacing)[:, None]
     distances: NDArray[np.float64] = np.sqrt(np.add.reduce(offsets_mm * offsets_mm, axis=0))
     return distances

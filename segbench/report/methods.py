@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segbench.core import CaseResult, Policy, Summary
+from segbench.core import CaseResult, CaseSummary, Policy
 from segbench.errors import RunError
 from segbench.report.modalities import code_of
 from segbench.runs.run_folder import Run, read_run
@@ -22,7 +22,7 @@ class Scored:
     """A case that counts, and its numbers under the policy of the report."""
 
     case: CaseResult
-    summary: Summary
+    summary: CaseSummary
 
     @property
     def key(self) -> CaseKey:

@@ -13,15 +13,15 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from segbench import threads
 from segbench.core import CaseResult
 from segbench.data.dataset import CaseFile
-from segbench.runs.run_case import Broken, Plan, close_seats, run_case, stamp_of
+from segbench.runs.run_case import CrashedCase, JobSettings, close_seats, result_time, run_case
 
 SECONDS_TO_WAIT = 2.0  # between looks at cases that another runner has
 
-Pair = tuple[CaseFile, CaseResult | Broken | None]
+Pair = tuple[CaseFile, CaseResult | CrashedCase | None]
 
 
 @dataclass(frozen=True)
-class Todo:
+class PendingCases:
     """Which cases a run would do, which it has, and what the largest of them takes in memory."""
 
     cases: tuple[CaseFile, ...]
@@ -30,7 +30,9 @@ class Todo:
     stamps: dict[str, int]  # of old results that are to be replaced
 
 
-def share_out(todo: Todo, plan: Plan, jobs: int, *, wait: bool) -> Iterator[CaseResult | Broken]:
+def share_out(
+    todo: PendingCases, plan: JobSettings, jobs: int, *, wait: bool
+) -> Iterator[CaseResult | CrashedCase]:
     """Yield every case as it is finished, those last that another runner had and gave up."""
     taken = []
     for source, result in _first_pass(todo, plan, jobs):
@@ -46,11 +48,11 @@ def share_out(todo: Todo, plan: Plan, jobs: int, *, wait: bool) -> Iterator[Case
             _, result = once_more(source, plan, todo)
             if result is not None:
                 yield result
-            elif stamp_of(plan.out, source.name) == todo.stamps.get(source.name):
+            elif result_time(plan.out, source.name) == todo.stamps.get(source.name):
                 taken.append(source)
 
 
-def _first_pass(todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
+def _first_pass(todo: PendingCases, plan: JobSettings, jobs: int) -> Iterator[Pair]:
     """Yield each case with its result, None if another runner has it."""
     if jobs == 1:
         yield from (_inline(case, plan, todo) for case in todo.cases)
@@ -66,13 +68,17 @@ def _first_pass(todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
             yield from _after_a_crash(left, todo, plan)
 
 
-def _pool(cases: list[CaseFile], todo: Todo, plan: Plan, jobs: int) -> Iterator[Pair]:
+def _pool(
+    cases: list[CaseFile], todo: PendingCases, plan: JobSettings, jobs: int
+) -> Iterator[Pair]:
     with parallel_config(backend="loky", inner_max_num_threads=threads.OF_SEGBENCH):
         pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
     yield from pool(delayed(_inline)(case, plan, todo) for case in cases)
 
 
-def _after_a_crash(left: dict[str, CaseFile], todo: Todo, plan: Plan) -> Iterator[Pair]:
+def _after_a_crash(
+    left: dict[str, CaseFile], todo: PendingCases, plan: JobSettings
+) -> Iterator[Pair]:
     """Do the cases that were being done when a job died, each in a process of its own.
 
     So the one that kills its process is found, and the others are not lost with it.
@@ -85,14 +91,14 @@ def _after_a_crash(left: dict[str, CaseFile], todo: Todo, plan: Plan) -> Iterato
         yield _alone(case, plan, todo)
 
 
-def _inline(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
+def _inline(source: CaseFile, plan: JobSettings, todo: PendingCases) -> Pair:
     return source, run_case(source, plan, todo.stamps.get(source.name))
 
 
-def _alone(source: CaseFile, plan: Plan, todo: Todo) -> Pair:
+def _alone(source: CaseFile, plan: JobSettings, todo: PendingCases) -> Pair:
     """Do one case in a process that does nothing else."""
     with ProcessPoolExecutor(1, env=threads.variables(threads.OF_SEGBENCH)) as pool:
         try:
             return pool.submit(_inline, source, plan, todo).result()  # type: ignore[no-any-return]
         except TerminatedWorkerError as error:
-            return source, Broken(source.name, f"the process that did this case died: {error}")
+            return source, CrashedCase(source.name, f"the process that did this case died: {error}")

@@ -26,7 +26,7 @@ IsMine = Callable[[], bool]
 
 
 @contextlib.contextmanager
-def lease(folder: Path, case: str) -> Iterator[IsMine | None]:
+def case_lock(folder: Path, case: str) -> Iterator[IsMine | None]:
     """Hold the lease of a case; yields None if somebody else does.
 
     Else it yields a function that says whether the lease is still held: to be asked before

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable
 
-from segbench.core import CaseResult, Policy, Settings, Summary, sum_in_order
+from segbench.core import CaseResult, CaseSummary, Policy, Settings, sum_in_order
 
 
 def columns(n_clicks: int) -> list[str]:
@@ -45,7 +45,7 @@ def table(cases: Iterable[CaseResult], policy: Policy, settings: Settings) -> st
     return text.getvalue()
 
 
-def _row(case: CaseResult, summary: Summary, settings: Settings) -> list[str | float]:
+def _row(case: CaseResult, summary: CaseSummary, settings: Settings) -> list[str | float]:
     return [
         f"{case.case}.npz",
         sum_in_order(summary.seconds),

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from segbench.core import LabelMap
 from segbench.data.challenge_npz import write_prediction
-from segbench.protocol.mask_pairs import Comparison
+from segbench.protocol.mask_pairs import MaskPairs
 
 BACKLOG = 2  # label maps that may wait
 LEVEL = 1  # label maps are nearly as small with the fastest compression
 
 
-def labels_sha256(comparison: Comparison) -> str:
+def segmentation_sha256(comparison: MaskPairs) -> str:
     """Return a sha256 that names the prediction of a comparison (docs/results.md says of what).
 
     It is made of bits: bytes would cost more than a tenth of all that a step costs segbench.

@@ -15,35 +15,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segbench.core import (
-    Answer,
     Case,
     CaseResult,
-    Prediction,
     Settings,
+    StepOutput,
     StepResult,
     sum_in_order,
 )
 from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.models.finite_image import non_finite_voxels
-from segbench.models.in_process import LocalSeat
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
-from segbench.protocol.interaction import interact
+from segbench.models.in_process import InProcessModel
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
+from segbench.protocol.interaction import InteractionStep, interact
 from segbench.protocol.scoring import Scorer
 from segbench.runs import run_folder
-from segbench.runs.case_locks import lease
-from segbench.runs.prediction_store import PredictionWriter, labels_sha256
+from segbench.runs.case_locks import case_lock
+from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobSettings:
     """What one job needs to know to run a case; hashable, and cheap to send."""
 
     out: Path
     adapter: Path
     options: tuple[tuple[str, str], ...]
-    environment: Environment
+    environment: WorkerConfig
     in_process: bool
     predictions: str
     boxes: str
@@ -53,34 +52,36 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Broken:
+class CrashedCase:
     """A case on which segbench itself failed: not on disk, so the next run tries it again."""
 
     case: str
     traceback: str
 
 
-def run_case(source: CaseFile, plan: Plan, before: int | None = None) -> CaseResult | Broken | None:
+def run_case(
+    source: CaseFile, plan: JobSettings, before: int | None = None
+) -> CaseResult | CrashedCase | None:
     """Run, score and write one case; None if another runner has it, or has done it.
 
     ``before`` is the time stamp of an old result that is to be replaced.
     """
     _end_if_orphaned(plan)
     try:
-        with lease(plan.out / "cases", source.name) as is_mine:
-            if is_mine is None or stamp_of(plan.out, source.name) != before:
+        with case_lock(plan.out / "cases", source.name) as is_mine:
+            if is_mine is None or result_time(plan.out, source.name) != before:
                 return None
-            run_folder.sweep(plan.out, source.name)
+            run_folder.remove_leftovers(plan.out, source.name)
             result = evaluate_case(source, plan)
             if not is_mine():  # suspended for so long that another runner took over
                 return None
             run_folder.write_case_result(plan.out, result)
             return result
     except Exception:  # a fault of segbench or of the machine: the other cases go on
-        return Broken(source.name, traceback.format_exc())
+        return CrashedCase(source.name, traceback.format_exc())
 
 
-def stamp_of(out: Path, case: str) -> int | None:
+def result_time(out: Path, case: str) -> int | None:
     """Return when the result of a case was written, in ns; None if there is none."""
     try:
         return run_folder.case_file(out, case).stat().st_mtime_ns
@@ -88,14 +89,14 @@ def stamp_of(out: Path, case: str) -> int | None:
         return None
 
 
-def _end_if_orphaned(plan: Plan) -> None:
+def _end_if_orphaned(plan: JobSettings) -> None:
     """End a job whose run was killed: nobody waits for it, and it holds a model."""
     if plan.parent is not None and os.getppid() != plan.parent:
         close_seats()
         os._exit(1)
 
 
-def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
+def evaluate_case(source: CaseFile, plan: JobSettings) -> CaseResult:
     """Let model and simulated user take turns on one case, and score every step."""
     began = time.perf_counter()
     blank = CaseResult(source.name, "invalid", **vars(source.about))
@@ -110,20 +111,22 @@ def evaluate_case(source: CaseFile, plan: Plan) -> CaseResult:
     steps, prompts, answers = [], [], []
     with _writer(case, plan) as writer:
         for prediction in interact(case, seat_of(plan), plan.settings, scorer.reference):
-            writer.add(prediction.labels)
-            steps.append(judge(prediction, scorer))
+            writer.add(prediction.segmentation)
+            steps.append(score_step(prediction, scorer))
             prompts.append(prediction.prompts)
-            answers.append(replace(prediction.answer, labels=None))  # six would fill the memory
+            answers.append(
+                replace(prediction.output, segmentation=None)
+            )  # six would fill the memory
     rounds = case.boxes, *(said for step, said in zip(steps, prompts, strict=True) if step.step)
     return _gather(replace(blank, rounds=rounds), case, answers, steps, time.perf_counter() - began)
 
 
-def _shown(case: Case, plan: Plan) -> Case:
+def _shown(case: Case, plan: JobSettings) -> Case:
     """Return the case as the model gets to know it; without its boxes, it has no step 0."""
     return replace(case, boxes=()) if plan.boxes == "none" else case
 
 
-def _writer(case: Case, plan: Plan) -> PredictionWriter:
+def _writer(case: Case, plan: JobSettings) -> PredictionWriter:
     keep = plan.predictions != "none"
     return PredictionWriter(
         run_folder.prediction_file(plan.out, case.name) if keep else None,
@@ -142,16 +145,16 @@ def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
     )
 
 
-def judge(prediction: Prediction, scorer: Scorer) -> StepResult:
+def score_step(prediction: InteractionStep, scorer: Scorer) -> StepResult:
     """Return the facts of one step: its scores, or why there are none."""
-    if prediction.answer.failure is not None:
-        return StepResult(prediction.step, (), prediction.answer.failure)
-    scores = scorer.score(prediction.step, prediction.labels)
-    comparison = scorer.reference.compared(prediction.labels)
+    if prediction.output.failure is not None:
+        return StepResult(prediction.step, (), prediction.output.failure)
+    scores = scorer.score(prediction.step, prediction.segmentation)
+    comparison = scorer.reference.compared(prediction.segmentation)
     return StepResult(
         step=prediction.step,
         scores=scores,
-        prediction_sha256=labels_sha256(comparison),
+        prediction_sha256=segmentation_sha256(comparison),
         unknown_labels=comparison.unknown,
     )
 
@@ -159,7 +162,7 @@ def judge(prediction: Prediction, scorer: Scorer) -> StepResult:
 def _gather(
     blank: CaseResult,
     case: Case,
-    answers: Sequence[Answer],
+    answers: Sequence[StepOutput],
     steps: Sequence[StepResult],
     took: float,
 ) -> CaseResult:
@@ -186,18 +189,18 @@ def _gather(
 
 # ---- the model, one a process ----------------------------------------------------------------
 
-_seats: dict[Plan, Supervisor | LocalSeat] = {}
+_seats: dict[JobSettings, WorkerModel | InProcessModel] = {}
 
 
-def seat_of(plan: Plan) -> Supervisor | LocalSeat:
+def seat_of(plan: JobSettings) -> WorkerModel | InProcessModel:
     """Return this process's own seat for a plan; it is kept over the cases."""
     if plan not in _seats:
         close_seats()
         options = dict(plan.options)
         _seats[plan] = (
-            LocalSeat(plan.adapter, options)
+            InProcessModel(plan.adapter, options)
             if plan.in_process
-            else Supervisor(plan.adapter, options, plan.environment)
+            else WorkerModel(plan.adapter, options, plan.environment)
         )
     return _seats[plan]
 

@@ -128,9 +128,9 @@ def _case_from_json(facts: Mapping[str, Any]) -> CaseResult:
 
 
 def _prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
-    if "at" in raw:
-        return Click(raw["label"], _voxel(raw["at"]), raw["positive"])
-    return Box(raw["label"], _voxel(raw["low"]), _voxel(raw["high"]), raw["drawn_at"])
+    if "voxel" in raw:
+        return Click(raw["label"], _voxel(raw["voxel"]), raw["positive"])
+    return Box(raw["label"], _voxel(raw["low"]), _voxel(raw["high"]), raw["mid_slice"])
 
 
 def _voxel(raw: Sequence[int]) -> tuple[int, int, int]:
@@ -173,7 +173,7 @@ def prediction_file(folder: Path, case: str) -> Path:
     return folder / "predictions" / f"{case}.npz"
 
 
-def sweep(folder: Path, case: str) -> None:
+def remove_leftovers(folder: Path, case: str) -> None:
     """Remove what earlier attempts at a case left: its predictions, and half-written files.
 
     Only for who holds the case's lease.

@@ -20,19 +20,19 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, sha256_of
 from segbench.errors import CaseError, RunError
 from segbench.models.environments import interpreter_of
-from segbench.models.loading import name_of
-from segbench.models.registry import SCHEMES, find, resolve, source_sha256
-from segbench.models.worker_process import Environment
+from segbench.models.loading import adapter_name
+from segbench.models.registry import SCHEMES, find, resolve_model, source_sha256
+from segbench.models.worker_process import WorkerConfig
 from segbench.runs import manifest, metrics_csv, run_folder
-from segbench.runs.backends import Todo, share_out
-from segbench.runs.run_case import Broken, Plan, seat_of, stamp_of
+from segbench.runs.backends import PendingCases, share_out
+from segbench.runs.run_case import CrashedCase, JobSettings, result_time, seat_of
 
 KEEP = ("all", "final", "none")
 BOXES = ("given", "none")
 
 
 @dataclass(frozen=True)
-class Request:
+class RunConfig:
     """What the user asks for; docs/run.md explains every field."""
 
     model: str
@@ -59,11 +59,11 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunSummary:
     """What a run came to, over all of its cases, whoever did them."""
 
     run: run_folder.Run
-    broken: tuple[Broken, ...]
+    broken: tuple[CrashedCase, ...]
     elsewhere: tuple[str, ...]  # left to another runner on the same folder
 
     @property
@@ -83,10 +83,12 @@ def default_out(model: str) -> Path:
     """Return where a run goes when nobody says: runs/<model>."""
     scheme, _, rest = model.partition(":")
     plain = re.sub(r"[^\w.-]+", "-", rest).strip("-") if scheme in SCHEMES else ""
-    return Path("runs") / (plain or name_of(find(model)))
+    return Path("runs") / (plain or adapter_name(find(model)))
 
 
-def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = None) -> Outcome:
+def run(
+    request: RunConfig, watch: Watch = lambda _: None, *, todo: PendingCases | None = None
+) -> RunSummary:
     """Do every case of the request that its folder does not have yet.
 
     Parameters
@@ -110,9 +112,9 @@ def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = 
     todo = todo or look(request)
     plan = make_plan(request)
     _enrol(request, plan)
-    broken: list[Broken] = []
+    broken: list[CrashedCase] = []
     for result in share_out(todo, plan, request.jobs, wait=request.wait):
-        if isinstance(result, Broken):
+        if isinstance(result, CrashedCase):
             broken.append(result)
         else:
             watch(result)
@@ -120,7 +122,7 @@ def run(request: Request, watch: Watch = lambda _: None, *, todo: Todo | None = 
     return _conclude(request, todo, broken)
 
 
-def look(request: Request) -> Todo:
+def look(request: RunConfig) -> PendingCases:
     """Find out what is to do, without loading a model or writing anything.
 
     Raises
@@ -138,8 +140,8 @@ def look(request: Request) -> Todo:
     done = [case for case in cases if _is_done(case, request)]
     names = {case.name for case in done}
     todo = tuple(case for case in cases if case.name not in names)
-    stamps = {case.name: stamp_of(request.out, case.name) for case in todo}
-    return Todo(
+    stamps = {case.name: result_time(request.out, case.name) for case in todo}
+    return PendingCases(
         cases=todo,
         done=tuple(sorted(names)),
         largest_mb=max(map(_size_mb, todo), default=0.0),
@@ -147,7 +149,7 @@ def look(request: Request) -> Todo:
     )
 
 
-def _refuse_strangers(request: Request) -> None:
+def _refuse_strangers(request: RunConfig) -> None:
     """Raise if the folder holds cases of another run or of other data: means would mix silently."""
     done = {file.stem for file in (request.out / "cases").glob("[!.]*.json")}
     if done and run_folder.read_manifest(request.out) is None:
@@ -163,7 +165,7 @@ def _refuse_strangers(request: Request) -> None:
         )
 
 
-def _is_done(source: CaseFile, request: Request) -> bool:
+def _is_done(source: CaseFile, request: RunConfig) -> bool:
     file = run_folder.case_file(request.out, source.name)
     if not file.exists():
         return False
@@ -197,7 +199,7 @@ def _size_mb(source: CaseFile) -> float:
     return (voxels + 8 * labels) / 2**20
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: RunConfig) -> JobSettings:
     """Find the adapter and its interpreter, and share the processors between the jobs."""
     if request.predictions not in KEEP:
         raise RunError(f"predictions: expected one of {KEEP}, found {request.predictions!r}")
@@ -205,13 +207,13 @@ def make_plan(request: Request) -> Plan:
         raise RunError(f"boxes: expected one of {BOXES}, found {request.boxes!r}")
     if request.in_process and request.jobs > 1:
         raise RunError("in_process is for one case at a time: expected jobs 1")
-    adapter, implied = resolve(request.model)
-    environment = Environment(
+    adapter, implied = resolve_model(request.model)
+    environment = WorkerConfig(
         python=interpreter_of(adapter, request.python),
         step_timeout=request.step_timeout,
         threads=threads.of_each_model(request.jobs, request.threads),
     )
-    return Plan(
+    return JobSettings(
         out=request.out,
         adapter=adapter,
         options=tuple(sorted((implied | request.options).items())),
@@ -225,7 +227,7 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def _enrol(request: Request, plan: Plan) -> None:
+def _enrol(request: RunConfig, plan: JobSettings) -> None:
     """Write the manifest, or see that the one there is this run's and note this call in it."""
     before = run_folder.read_manifest(request.out)
     facts = _facts(request, plan)
@@ -235,7 +237,7 @@ def _enrol(request: Request, plan: Plan) -> None:
     run_folder.write_manifest(request.out, {**facts, "calls": calls})
 
 
-def _facts(request: Request, plan: Plan) -> dict[str, Any]:
+def _facts(request: RunConfig, plan: JobSettings) -> dict[str, Any]:
     seat = seat_of(plan)
     everything = find_cases(request.data, references=request.references)
     return {
@@ -252,7 +254,7 @@ def _facts(request: Request, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _call(request: Request, plan: Plan) -> dict[str, Any]:
+def _call(request: RunConfig, plan: JobSettings) -> dict[str, Any]:
     """Return what may differ between the calls that made a run, this one's part."""
     return {
         "command": request.command,
@@ -266,17 +268,17 @@ def _call(request: Request, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _conclude(request: Request, todo: Todo, broken: Sequence[Broken]) -> Outcome:
+def _conclude(request: RunConfig, todo: PendingCases, broken: Sequence[CrashedCase]) -> RunSummary:
     run_ = run_folder.read_run(request.out)
     table = metrics_csv.table(run_.cases, request.policy, request.settings)
     run_folder.write_text(request.out / "metrics.csv", table)
     finished = {case.case for case in run_.cases} | {case.case for case in broken}
     elsewhere = tuple(case.name for case in todo.cases if case.name not in finished)
-    return Outcome(run_, tuple(broken), elsewhere)
+    return RunSummary(run_, tuple(broken), elsewhere)
 
 
-def _log(out: Path, result: CaseResult | Broken) -> None:
-    if isinstance(result, Broken):
+def _log(out: Path, result: CaseResult | CrashedCase) -> None:
+    if isinstance(result, CrashedCase):
         line = f"{result.case} broken\n{result.traceback}"
     else:
         spent = sum_in_order(result.seconds.values())

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from segbench.errors import AdapterError, CaseError
 from segbench.models.environments import interpreter_of
-from segbench.models.registry import resolve
+from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_input, write_answer
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import checked
 from segbench.threads import of_each_model
 
@@ -51,10 +51,10 @@ def predict(
     AdapterError
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
-    file, implied = resolve(model)
+    file, implied = resolve_model(model)
     share = of_each_model(jobs=1)
-    environment = Environment(interpreter_of(file, python), step_timeout, share)
-    seat = Supervisor(file, implied | dict(options or {}), environment)
+    environment = WorkerConfig(interpreter_of(file, python), step_timeout, share)
+    seat = WorkerModel(file, implied | dict(options or {}), environment)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         for each in inputs:
@@ -79,11 +79,11 @@ def inputs_named(folder: Path, lines: Iterable[str]) -> Iterator[Path]:
         yield folder / name
 
 
-def _answer(seat: Supervisor, source: Path, target: Path) -> Path:
-    image, labels, said = read_input(source)
-    seat.start(image, labels)
-    answer = checked(seat.ask(said), image.voxels.shape)
-    if answer.labels is None:
+def _answer(seat: WorkerModel, source: Path, target: Path) -> Path:
+    image, labels, interactions = read_input(source)
+    seat.set_image(image, labels)
+    answer = checked(seat.predict(interactions), image.voxels.shape)
+    if answer.segmentation is None:
         raise AdapterError(f"{source.name}: {answer.failure}")
-    write_answer(target, answer.labels)
+    write_answer(target, answer.segmentation)
     return target

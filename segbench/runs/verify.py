@@ -12,10 +12,10 @@ from segbench.core import Case, CaseResult, LabelMap, Settings, StepResult
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
-from segbench.protocol.mask_pairs import Comparison, in_fortran_order
+from segbench.protocol.mask_pairs import MaskPairs, in_fortran_order
 from segbench.protocol.scoring import Scorer
 from segbench.protocol.simulator import next_clicks
-from segbench.runs.prediction_store import labels_sha256
+from segbench.runs.prediction_store import segmentation_sha256
 from segbench.runs.run_folder import Run, prediction_file, read_run
 
 
@@ -130,7 +130,7 @@ def check_case(
 
 
 def _check_clicks(
-    result: CaseResult, case: Case, step: int, previous: Comparison, settings: Settings
+    result: CaseResult, case: Case, step: int, previous: MaskPairs, settings: Settings
 ) -> Check:
     stored = result.rounds[step]
     clicks = next_clicks(previous, settings=settings)
@@ -143,7 +143,7 @@ def _check_clicks(
 
 def _check_step(case: str, step: StepResult, labels: LabelMap, scorer: Scorer) -> Iterator[Check]:
     scores = scorer.score(step.step, labels)
-    found = labels_sha256(scorer.reference.compared(labels))
+    found = segmentation_sha256(scorer.reference.compared(labels))
     yield Check(case, f"step {step.step} prediction", step.prediction_sha256, found)
     for stored, now in zip(step.scores, scores, strict=True):
         where = f"step {step.step} label {stored.label}"

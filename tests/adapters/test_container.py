@@ -18,9 +18,9 @@ import segbench
 from segbench.core import Interactions
 from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError
-from segbench.models.in_process import LocalSeat
+from segbench.models.in_process import InProcessModel
 from segbench.models.loading import load
-from segbench.models.registry import resolve
+from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_answer
 from segbench.processes import process_runs
 from segbench.runs import run_case
@@ -132,7 +132,7 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
 @pytest.fixture
 def program(tmp_path):
     """Return a function that starts a shell's line; what ends its container notes that."""
-    file, implied = resolve(command(tmp_path))
+    file, implied = resolve_model(command(tmp_path))
     load(file, implied)
     module = sys.modules["segbench_adapter_container._programs"]
 
@@ -193,9 +193,9 @@ def test_a_container_ends_with_segbench(contiguous, docker, tmp_path):
 
 
 def test_in_process_the_callers_signals_are_left_alone(tmp_path):
-    file, implied = resolve(command(tmp_path))
+    file, implied = resolve_model(command(tmp_path))
     before = signal.getsignal(signal.SIGTERM)
-    LocalSeat(file, implied)
+    InProcessModel(file, implied)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -324,7 +324,7 @@ def test_a_link_is_no_answer(contiguous, tmp_path):
 
 
 def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
-    load(*resolve(command(tmp_path)))
+    load(*resolve_model(command(tmp_path)))
     folder = sys.modules["segbench_adapter_container"].Folder()
     assert folder.outputs.stat().st_mode & 0o777 == 0o777
     assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
@@ -350,13 +350,13 @@ def test_what_cannot_be_removed_is_never_taken_for_an_answer(
             raise PermissionError(1, "Operation not permitted")
         unlink(path, **rest)
 
-    file, implied = resolve(command(tmp_path))
-    seat = LocalSeat(file, implied | {"persistent": persistent})
-    seat.start(case.image, case.labels)
+    file, implied = resolve_model(command(tmp_path))
+    seat = InProcessModel(file, implied | {"persistent": persistent})
+    seat.set_image(case.image, case.labels)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "unlink", refusing)
-    said = Interactions((case.boxes,), np.zeros_like(case.reference))
-    answers = [seat.ask(said) for _ in failed]
+    interactions = Interactions((case.boxes,), np.zeros_like(case.reference))
+    answers = [seat.predict(interactions) for _ in failed]
     seat.close()
     assert [answer.failure is not None for answer in answers] == failed
     if persistent == "yes":
@@ -386,7 +386,7 @@ BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/output
     ],
 )
 def test_each_engine_is_called_in_its_own_words(engine, gpus, persistent, words, tmp_path):
-    load(*resolve(command(tmp_path)))
+    load(*resolve_model(command(tmp_path)))
     container_words = sys.modules["segbench_adapter_container"].container_words
     found = container_words(
         engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
@@ -395,7 +395,7 @@ def test_each_engine_is_called_in_its_own_words(engine, gpus, persistent, words,
 
 
 def test_an_image_is_known_by_its_identity_and_must_be_there(docker):
-    file, implied = resolve("container:team/model:v1")
+    file, implied = resolve_model("container:team/model:v1")
     assert load(file, implied | {"name": "ours"}).info.name == "ours"
     assert load(file, implied).info.version == "sha256:1234"
     with pytest.raises(AdapterError, match="docker has no image 'team/other'"):
@@ -407,7 +407,7 @@ def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
     (tmp_path / "apptainer").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "model.sif").write_bytes(b"abc")
-    file, _ = resolve("container:x")
+    file, _ = resolve_model("container:x")
     found = load(file, {"image": str(tmp_path / "model.sif")}).info.version
     assert found.startswith("sha256:ba7816bf8f01cfea")
     with pytest.raises(AdapterError, match="expected an image file for apptainer"):
@@ -432,6 +432,6 @@ def test_a_run_does_not_go_on_with_another_image(contiguous, docker, tmp_path):
     ],
 )
 def test_a_bad_option_is_explained(tmp_path, options, message):
-    file, implied = resolve(command(tmp_path))
+    file, implied = resolve_model(command(tmp_path))
     with pytest.raises(AdapterError, match=message):
         load(file, implied | options)

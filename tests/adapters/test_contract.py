@@ -11,10 +11,10 @@ from segbench.data.challenge_npz import write_case
 from segbench.errors import AdapterNotFound
 from segbench.models.environments import interpreter_of
 from segbench.models.finite_image import finite_image
-from segbench.models.in_process import LocalSeat
+from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find, names, source_sha256, sources_of, wants_own_environment
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import checked
 from tests.peers.smallest import options_for, smallest, why_not
 
@@ -43,7 +43,7 @@ CLICKS = (
 )
 
 
-def said(case: Case, step: int, previous=None, *, boxes: bool = True) -> Interactions:
+def interactions_of(case: Case, step: int, previous=None, *, boxes: bool = True) -> Interactions:
     rounds = (case.boxes if boxes else (), *CLICKS[:step])
     zeros = np.zeros(case.reference.shape, np.uint8)
     return Interactions(rounds, zeros if previous is None else previous)
@@ -62,17 +62,17 @@ def seat(request, references, tmp_path_factory):
     """Return a supervised adapter, once for all of its tests."""
     folder = tmp_path_factory.mktemp(request.param)
     file, options, python = smallest(request.param, references, folder)
-    environment = Environment(python=interpreter_of(file, python), step_timeout=300)
-    seat = Supervisor(file, options, environment)
+    environment = WorkerConfig(python=interpreter_of(file, python), step_timeout=300)
+    seat = WorkerModel(file, options, environment)
     yield seat
     seat.close()
 
 
 def answer(seat, case, *args, **kwargs):
     """Return a checked answer's label map; fail with the adapter's own reason."""
-    found = checked(seat.ask(said(case, *args, **kwargs)), case.reference.shape)
+    found = checked(seat.predict(interactions_of(case, *args, **kwargs)), case.reference.shape)
     assert found.failure is None, found.failure
-    return found.labels
+    return found.segmentation
 
 
 def test_it_says_who_it_is(seat):
@@ -83,33 +83,33 @@ def test_it_says_who_it_is(seat):
 
 @pytest.mark.parametrize("step", range(4))
 def test_every_step_gives_a_label_map_of_the_images_shape(seat, step):
-    seat.start(CASES[0].image, CASES[0].labels)
+    seat.set_image(CASES[0].image, CASES[0].labels)
     labels = answer(seat, CASES[0], step)
     assert labels.dtype == np.uint8
     assert set(np.unique(labels)) <= {0, *CASES[0].labels}
 
 
 def test_it_works_without_boxes(seat):
-    seat.start(CASES[0].image, CASES[0].labels)
+    seat.set_image(CASES[0].image, CASES[0].labels)
     assert answer(seat, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
 
 
 def test_a_step_does_not_depend_on_which_were_asked_before(seat):
     case = CASES[0]
-    seat.start(case.image, case.labels)
+    seat.set_image(case.image, case.labels)
     first = answer(seat, case, 0)
     second = answer(seat, case, 1, first)
-    seat.start(case.image, case.labels)
+    seat.set_image(case.image, case.labels)
     np.testing.assert_array_equal(answer(seat, case, 1, first), second)
     np.testing.assert_array_equal(answer(seat, case, 1, first), second)
 
 
 def test_start_forgets_the_last_image(seat):
-    seat.start(CASES[0].image, CASES[0].labels)
+    seat.set_image(CASES[0].image, CASES[0].labels)
     alone = answer(seat, CASES[0], 1)
-    seat.start(CASES[1].image, CASES[1].labels)
+    seat.set_image(CASES[1].image, CASES[1].labels)
     answer(seat, CASES[1], 2)
-    seat.start(CASES[0].image, CASES[0].labels)
+    seat.set_image(CASES[0].image, CASES[0].labels)
     np.testing.assert_array_equal(answer(seat, CASES[0], 1), alone)
 
 
@@ -121,7 +121,7 @@ def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(seat, value):
     voxels[tuple(size // 2 for size in voxels.shape)] = value
     answers = []
     for shown in (voxels, finite_image(voxels)):
-        seat.start(Image(shown, CASES[0].image.spacing), CASES[0].labels)
+        seat.set_image(Image(shown, CASES[0].image.spacing), CASES[0].labels)
         answers.append(answer(seat, CASES[0], 1))
     np.testing.assert_array_equal(*answers)
 
@@ -129,7 +129,7 @@ def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(seat, value):
 def test_it_survives_a_replaced_worker(seat):
     if not seat.info.deterministic:
         pytest.skip("says that it is not deterministic")
-    seat.start(CASES[0].image, CASES[0].labels)
+    seat.set_image(CASES[0].image, CASES[0].labels)
     before = answer(seat, CASES[0], 2)
     seat.close()
     np.testing.assert_array_equal(answer(seat, CASES[0], 2), before)
@@ -140,10 +140,10 @@ def test_it_does_not_change_what_it_is_given(references, tmp_path):
         file, options = find(name), options_for(name, references, tmp_path)
         if why_not(name, options):
             continue
-        local, case = LocalSeat(file, options), CASES[0]
+        local, case = InProcessModel(file, options), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
-        local.start(case.image, case.labels)
-        local.ask(said(case, 1, case.reference))
+        local.set_image(case.image, case.labels)
+        local.predict(interactions_of(case, 1, case.reference))
         local.close()
         np.testing.assert_array_equal(case.image.voxels, voxels)
         np.testing.assert_array_equal(case.reference, previous)
@@ -152,9 +152,9 @@ def test_it_does_not_change_what_it_is_given(references, tmp_path):
 def test_in_process_and_worker_give_the_same_answer(seat, references):
     if wants_own_environment(seat.file) or seat.file.parent.name == "peers":
         pytest.skip("its packages are not in this process")
-    local = LocalSeat(seat.file, seat.options)
+    local = InProcessModel(seat.file, seat.options)
     for each in (local, seat):
-        each.start(CASES[1].image, CASES[1].labels)
+        each.set_image(CASES[1].image, CASES[1].labels)
     np.testing.assert_array_equal(answer(local, CASES[1], 1), answer(seat, CASES[1], 1))
     local.close()
 
@@ -163,11 +163,11 @@ def test_in_process_and_worker_give_the_same_answer(seat, references):
 
 
 def ask(name, step, **options):
-    local = LocalSeat(find(name), options)
-    local.start(CASES[0].image, CASES[0].labels)
-    found = local.ask(said(CASES[0], step))
+    local = InProcessModel(find(name), options)
+    local.set_image(CASES[0].image, CASES[0].labels)
+    found = local.predict(interactions_of(CASES[0], step))
     assert found.failure is None, found.failure
-    return found.labels
+    return found.segmentation
 
 
 def test_the_oracle_answers_the_reference_from_its_step_on(references):
@@ -230,7 +230,7 @@ def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_p
             "make_adapter = Mine\n"
         )
     one, two = tmp_path / "one.py", tmp_path / "two.py"
-    assert [LocalSeat(file, {}).info.name for file in (one, two)] == ["one", "two"]
+    assert [InProcessModel(file, {}).info.name for file in (one, two)] == ["one", "two"]
     assert sources_of(one) == [further, shared, one]
     before = source_sha256(one)
     stranger.write_text("# changed")

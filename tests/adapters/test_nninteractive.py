@@ -76,11 +76,11 @@ class Notes:
 def replay(perfect="again", labels=(2, 7)):
     session = Notes()
     adapter = Replay(session, AdapterInfo("nn"), perfect=perfect, seed=5)
-    adapter.start(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
+    adapter.set_image(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
     return adapter, session
 
 
-def said(step, previous=None):
+def interactions_of(step, previous=None):
     zeros = np.zeros(SHAPE, np.uint8)
     return Interactions((BOXES, *CLICKS[:step]), zeros if previous is None else previous)
 
@@ -98,7 +98,7 @@ def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
     adapter, session = replay()
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, 1], previous[3, 4, 5] = 7, 3
-    adapter.step(said(2, previous))
+    adapter.predict(interactions_of(2, previous))
     box2, box7 = [[0, 2], [1, 4], [2, 6]], [[1, 4], [0, 6], [0, 8]]
     assert session.told == [
         [("box", box2), ("click", (1, 2, 3), True)],
@@ -113,7 +113,7 @@ def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
 
 def test_later_labels_overwrite_earlier_ones_and_keep_their_own_numbers():
     adapter, _ = replay()
-    labels = adapter.step(said(0))
+    labels = adapter.predict(interactions_of(0))
     assert labels.dtype == np.uint8
     wanted = np.zeros(SHAPE, int)
     wanted[:2, :4, :6] = 2
@@ -124,31 +124,31 @@ def test_later_labels_overwrite_earlier_ones_and_keep_their_own_numbers():
 def test_labels_above_255_fit_into_the_answer():
     adapter, _ = replay(labels=(300,))
     click = Click(300, (2, 2, 2), True)
-    labels = adapter.step(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
+    labels = adapter.predict(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
     assert set(np.unique(labels)) == {0, 300}
 
 
 def test_a_step_depends_on_what_was_said_alone():
     adapter, _ = replay()
-    first = adapter.step(said(2))
-    adapter.step(said(0))
-    np.testing.assert_array_equal(adapter.step(said(2)), first)
+    first = adapter.predict(interactions_of(2))
+    adapter.predict(interactions_of(0))
+    np.testing.assert_array_equal(adapter.predict(interactions_of(2)), first)
 
 
 def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
     adapter, session = replay()
     np.random.seed(1)
     before = np.random.get_state()[1].copy()
-    adapter.step(said(0))
+    adapter.predict(interactions_of(0))
     drawn = session.drawn
-    adapter.step(said(1))
+    adapter.predict(interactions_of(1))
     assert session.drawn == drawn == np.random.RandomState(5).random_sample()
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
 def test_what_the_session_prints_is_dropped(capfd):
     adapter, _ = replay()
-    adapter.step(said(0))
+    adapter.predict(interactions_of(0))
     assert capfd.readouterr().out == ""
 
 
@@ -156,16 +156,16 @@ def test_a_perfect_label_is_asked_again_kept_or_fatal():
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 2
     again, session = replay("again")
-    again.step(said(2, previous))
+    again.predict(interactions_of(2, previous))
     assert len(session.told) == 2
     keep, session = replay("keep")
-    labels = keep.step(said(2, previous))
+    labels = keep.predict(interactions_of(2, previous))
     assert len(session.told) == 1
     assert labels[3, 5, 7] == 2
     fail, session = replay("fail")
-    assert fail.step(said(1)).any()
+    assert fail.predict(interactions_of(1)).any()
     with pytest.raises(AdapterError, match="label 2 got no click in step 2"):
-        fail.step(said(2, previous))
+        fail.predict(interactions_of(2, previous))
 
 
 def test_a_label_of_which_nothing_was_said_keeps_its_mask():
@@ -173,7 +173,7 @@ def test_a_label_of_which_nothing_was_said_keeps_its_mask():
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 1
     click = Click(2, (1, 1, 1), True)
-    labels = adapter.step(Interactions(((), (click,)), previous))
+    labels = adapter.predict(Interactions(((), (click,)), previous))
     assert labels[3, 5, 7] == 1
     assert len(session.told) == 1
 
@@ -181,7 +181,7 @@ def test_a_label_of_which_nothing_was_said_keeps_its_mask():
 def test_an_image_of_zeros_is_refused_by_name():
     adapter, _ = replay()
     with pytest.raises(AdapterError, match="nn: an image of zeros"):
-        adapter.start(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1,))
+        adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1,))
 
 
 # ---- options ---------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ import pytest
 from segbench.core import Box, Case, Click, Image, Interactions, Settings
 from segbench.models.registry import find
 from segbench.models.submission_npz import write_input
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import interact
 from tests.peers.random_nninteractive import write_folder
 from tests.peers.running import python_of
@@ -33,17 +33,17 @@ class Peer:
     script: str
     model: Path
 
-    def seat(self, **options: str) -> Supervisor:
-        environment = Environment(python=self.python, step_timeout=600, threads=1)
-        return Supervisor(find(self.name), {"model": str(self.model), **options}, environment)
+    def seat(self, **options: str) -> WorkerModel:
+        environment = WorkerConfig(python=self.python, step_timeout=600, threads=1)
+        return WorkerModel(find(self.name), {"model": str(self.model), **options}, environment)
 
     def answers(self, folder: Path, case: Case, saids) -> list[np.ndarray | str]:
         """Return what the authors' script answers to each question: labels, or an error's name."""
         (folder / "inputs").mkdir()
         (folder / "outputs").mkdir()
-        for number, said in enumerate(saids):
+        for number, interactions in enumerate(saids):
             file = folder / "inputs" / f"{number}.npz"
-            write_input(file, case.image, case.labels, said)
+            write_input(file, case.image, case.labels, interactions)
         words = [self.python, ORACLE, self.script, self.model, folder / "inputs"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(
@@ -95,7 +95,7 @@ def told(case: Case, predictions) -> list[Interactions]:
     for prediction in predictions:
         rounds = (*rounds, prediction.prompts) if prediction.step > 0 else rounds
         saids.append(Interactions(rounds, previous))
-        previous = prediction.labels
+        previous = prediction.segmentation
     return saids
 
 
@@ -104,10 +104,10 @@ def test_boxes_and_five_clicks_give_the_label_maps_of_the_authors_script(peer, s
     case, seat = volume(seed), peer.seat()
     predictions = list(interact(case, seat))
     seat.close()
-    assert [each.answer.failure for each in predictions] == [None] * 6
+    assert [each.output.failure for each in predictions] == [None] * 6
     wanted = peer.answers(tmp_path, case, told(case, predictions))
     for prediction, labels in zip(predictions, wanted, strict=True):
-        np.testing.assert_array_equal(prediction.labels, labels)
+        np.testing.assert_array_equal(prediction.segmentation, labels)
     assert all({1, 2} <= set(np.unique(labels)) for labels in wanted[1:])
     changed = [(a != b).sum() for a, b in zip(wanted, wanted[1:], strict=False)]
     assert min(changed) > 100  # every click made a difference
@@ -120,7 +120,7 @@ def test_clicks_alone_give_the_label_maps_of_the_authors_script(peer, tmp_path):
     seat.close()
     wanted = peer.answers(tmp_path, case, told(case, predictions))
     for prediction, labels in zip(predictions, wanted, strict=True):
-        np.testing.assert_array_equal(prediction.labels, labels)
+        np.testing.assert_array_equal(prediction.segmentation, labels)
 
 
 def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
@@ -128,8 +128,8 @@ def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
     case = volume(0)
     clicks = (Click(1, (6, 10, 10), True), Click(2, (11, 16, 17), False))
     rounds = (case.boxes, clicks, (Click(1, (7, 20, 20), True),))
-    said = Interactions(rounds, case.reference)
-    (failure,) = peer.answers(tmp_path, case, [said])
+    interactions = Interactions(rounds, case.reference)
+    (failure,) = peer.answers(tmp_path, case, [interactions])
     assert failure.startswith("IndexError")
     skipped = tmp_path / "skipped"
     skipped.mkdir()
@@ -137,15 +137,15 @@ def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
     (second,) = peer.answers(skipped, case, [alone])
 
     seat = peer.seat()
-    seat.start(case.image, case.labels)
-    found = seat.ask(said)
+    seat.set_image(case.image, case.labels)
+    found = seat.predict(interactions)
     seat.close()
     assert found.failure is None, found.failure
-    np.testing.assert_array_equal(found.labels == 2, second == 2)
+    np.testing.assert_array_equal(found.segmentation == 2, second == 2)
 
     strict = peer.seat(perfect="fail")
-    strict.start(case.image, case.labels)
-    assert "label 2 got no click in step 2" in strict.ask(said).failure
+    strict.set_image(case.image, case.labels)
+    assert "label 2 got no click in step 2" in strict.predict(interactions).failure
     strict.close()
 
 
@@ -155,8 +155,8 @@ def test_boxes_are_taken_by_a_model_that_does_not_announce_them(peer, tmp_path):
     plain = write_folder(tmp_path / "plain", fold="all")
     for model in (peer.model, plain):
         seat = Peer(peer.name, peer.python, peer.script, model).seat()
-        seat.start(case.image, case.labels)
-        found.append(seat.ask(Interactions((case.boxes,), np.zeros_like(case.reference))))
+        seat.set_image(case.image, case.labels)
+        found.append(seat.predict(Interactions((case.boxes,), np.zeros_like(case.reference))))
         seat.close()
     assert [answer.failure for answer in found] == [None, None]
     np.testing.assert_array_equal(found[0].labels, found[1].labels)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Box, Click, Image, Interactions
-from segbench.models.in_process import LocalSeat
+from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find
 
 SHAPE = (20, 60, 70)
@@ -25,15 +25,15 @@ def scene() -> tuple[Image, np.ndarray]:
 
 @pytest.fixture
 def seat():
-    seat = LocalSeat(find("random_walker"), {})
-    seat.start(scene()[0], (1, 2))
+    seat = InProcessModel(find("random_walker"), {})
+    seat.set_image(scene()[0], (1, 2))
     return seat
 
 
 def ask(seat, *rounds, shape=SHAPE):
-    found = seat.ask(Interactions(rounds, np.zeros(shape, np.uint8)))
+    found = seat.predict(Interactions(rounds, np.zeros(shape, np.uint8)))
     assert found.failure is None, found.failure
-    return found.labels
+    return found.segmentation
 
 
 def dice(one, other) -> float:
@@ -41,8 +41,8 @@ def dice(one, other) -> float:
 
 
 def ellipsoid():
-    seat = LocalSeat(find("ellipsoid"), {})
-    seat.start(scene()[0], (1,))
+    seat = InProcessModel(find("ellipsoid"), {})
+    seat.set_image(scene()[0], (1,))
     return ask(seat, (BOX,)) == 1
 
 
@@ -89,7 +89,7 @@ def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(seat,
         grid = module.look(scene()[0], module.window_of(BOX, (), SHAPE))
         assert voxels / 4 < grid.values.size <= voxels
     monkeypatch.setattr(module, "VOXELS", 20_000)
-    seat.start(scene()[0], (1,))
+    seat.set_image(scene()[0], (1,))
     assert dice(ask(seat, (BOX,)) == 1, fine) > 0.75
 
 
@@ -105,7 +105,7 @@ def test_refining_lays_a_ramp_where_it_was(seat):
 
 
 def test_a_click_reaches_as_far_as_the_border_it_corrects():
-    LocalSeat(find("random_walker"), {})
+    InProcessModel(find("random_walker"), {})
     module = sys.modules["segbench_adapter_random_walker"]
     before = np.zeros((30, 30, 30), np.uint8)
     before[:, :, :10] = 1
@@ -125,7 +125,7 @@ def test_a_click_reaches_as_far_as_the_border_it_corrects():
     ids=["no contrast", "one plane and a large label", "sticking out", "beyond"],
 )
 def test_odd_images_and_boxes_are_answered(seat, voxels, box):
-    seat.start(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
+    seat.set_image(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
     answer = ask(seat, (box,), (Click(box.label, (0, 1, 1), True),), shape=voxels.shape)
     assert answer.shape == voxels.shape
     assert answer[0, 1, 1] == box.label

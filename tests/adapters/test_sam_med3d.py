@@ -17,7 +17,7 @@ POSITIVE, LATER, NEGATIVE = (
 )
 
 
-def said(*rounds, boxes=(BOX,), previous=None):
+def interactions_of(*rounds, boxes=(BOX,), previous=None):
     zeros = np.zeros(SHAPE, np.uint8)
     return Interactions((boxes, *rounds), zeros if previous is None else previous)
 
@@ -32,11 +32,11 @@ def said(*rounds, boxes=(BOX,), previous=None):
     ],
 )
 def test_only_the_last_prompt_counts(rounds, last):
-    assert sam_med3d.last_prompt(said(*rounds), 1) == last
+    assert sam_med3d.last_prompt(interactions_of(*rounds), 1) == last
 
 
 def test_a_label_of_which_nothing_was_said_has_no_prompt():
-    assert sam_med3d.last_prompt(said(), 2) is None
+    assert sam_med3d.last_prompt(interactions_of(), 2) is None
 
 
 def test_the_cube_is_cut_to_the_image():
@@ -65,14 +65,14 @@ def adapter(monkeypatch):
     adapter = sam_med3d.SamMed3D(
         torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.Choices()
     )
-    adapter.start(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
+    adapter.set_image(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
     return adapter
 
 
 def test_an_answer_is_added_to_the_last_one(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, :5] = 1
-    answer = adapter.step(said((POSITIVE,), previous=previous))
+    answer = adapter.predict(interactions_of((POSITIVE,), previous=previous))
     assert (answer[previous == 1] == 1).all()
     assert (answer == 1).sum() == 5 + 8
 
@@ -80,19 +80,19 @@ def test_an_answer_is_added_to_the_last_one(adapter):
 def test_after_a_negative_click_a_label_stays_as_it_was(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[1:3, 2, 2] = 1
-    answer = adapter.step(said((NEGATIVE,), (POSITIVE,), previous=previous))
+    answer = adapter.predict(interactions_of((NEGATIVE,), (POSITIVE,), previous=previous))
     np.testing.assert_array_equal(answer, previous)
 
 
 def test_a_later_label_overwrites_an_earlier_one_and_keeps_its_own_number(adapter):
-    answer = adapter.step(said((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
+    answer = adapter.predict(interactions_of((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
     assert (answer == 1).sum() == 7
     assert (answer == 3).sum() == 8
 
 
 def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
     previous = np.full(SHAPE, 3, np.uint8)
-    assert not (adapter.step(said(previous=previous)) == 3).any()
+    assert not (adapter.predict(interactions_of(previous=previous)) == 3).any()
 
 
 def window(**changes):

@@ -13,7 +13,7 @@ import torch
 from segbench.core import Box, Click, Image, Interactions
 from segbench.data.challenge_npz import raw_boxes
 from segbench.errors import AdapterError
-from segbench.models.in_process import LocalSeat
+from segbench.models.in_process import InProcessModel
 from segbench.models.loading import import_file
 from segbench.models.registry import find
 from tests.segvol_checkpoint import random_state, write_checkpoint
@@ -45,7 +45,7 @@ def block(label=1, low=(3, 15, 20), high=(9, 40, 50)) -> Box:
     return Box(label, low, high, (low[0] + high[0]) // 2)
 
 
-def said(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
+def interactions_of(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
     rounds = ((*boxes,), clicks) if clicks else ((*boxes,),)
     return Interactions(rounds, np.zeros(shape, np.uint8))
 
@@ -53,15 +53,15 @@ def said(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
 @pytest.fixture
 def adapter(checkpoint):
     """Return the adapter as a run makes it."""
-    return LocalSeat(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
+    return InProcessModel(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
 
 
 def answer(seat, *boxes, **given):
     image = volume()
-    seat.start(image, tuple(box.label for box in boxes))
-    found = seat.ask(said(*boxes, **given))
+    seat.set_image(image, tuple(box.label for box in boxes))
+    found = seat.predict(interactions_of(*boxes, **given))
     assert found.failure is None, found.failure
-    return found.labels
+    return found.segmentation
 
 
 # ---- the contract ----------------------------------------------------------------------------
@@ -88,10 +88,10 @@ def test_a_later_label_overwrites_an_earlier_one(adapter):
 
 
 def test_an_image_without_contrast_is_answered_empty(adapter):
-    adapter.start(Image(np.full((5, 6, 7), 9, np.uint8), (1.0, 1.0, 1.0)), (1,))
-    found = adapter.ask(said(block(1, (0, 0, 0), (4, 4, 4)), shape=(5, 6, 7)))
+    adapter.set_image(Image(np.full((5, 6, 7), 9, np.uint8), (1.0, 1.0, 1.0)), (1,))
+    found = adapter.predict(interactions_of(block(1, (0, 0, 0), (4, 4, 4)), shape=(5, 6, 7)))
     assert found.failure is None
-    assert not found.labels.any()
+    assert not found.segmentation.any()
 
 
 def test_a_box_in_the_dark_rim_or_beyond_the_image_does_no_harm(adapter):
@@ -110,7 +110,7 @@ def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
 
 def test_a_flat_file_is_taken_too(tmp_path, adapter):
     torch.save(random_state(), tmp_path / "flat.bin")
-    flat = LocalSeat(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
+    flat = InProcessModel(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
     np.testing.assert_array_equal(answer(flat, block()), answer(adapter, block()))
 
 
@@ -128,18 +128,18 @@ def test_what_is_missing_unknown_or_misshapen_is_named(tmp_path):
         change(state)
         torch.save({"model_state_dict": state}, tmp_path / "bad.pth")
         with pytest.raises(AdapterError, match=match):
-            LocalSeat(find("segvol"), {"weights": str(tmp_path / "bad.pth")})
+            InProcessModel(find("segvol"), {"weights": str(tmp_path / "bad.pth")})
 
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
-        LocalSeat(find("segvol"), {"weights": str(tmp_path / "code.pth")})
+        InProcessModel(find("segvol"), {"weights": str(tmp_path / "code.pth")})
     (tmp_path / "text.pth").write_text("no checkpoint")
     with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
-        LocalSeat(find("segvol"), {"weights": str(tmp_path / "text.pth")})
+        InProcessModel(find("segvol"), {"weights": str(tmp_path / "text.pth")})
     with pytest.raises(AdapterError, match="segbench models"):
-        LocalSeat(find("segvol"), {})
+        InProcessModel(find("segvol"), {})
 
 
 @pytest.mark.parametrize(
@@ -154,16 +154,16 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
-        LocalSeat(find("segvol"), {"weights": str(tmp_path / "other.pth")})
+        InProcessModel(find("segvol"), {"weights": str(tmp_path / "other.pth")})
 
 
 def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
     (tmp_path / "empty.pth").touch()
     with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint of tensors"):
-        LocalSeat(find("segvol"), {"weights": str(tmp_path / "empty.pth")})
+        InProcessModel(find("segvol"), {"weights": str(tmp_path / "empty.pth")})
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)
-    old = LocalSeat(find("segvol"), {"weights": str(file)})
+    old = InProcessModel(find("segvol"), {"weights": str(file)})
     np.testing.assert_array_equal(answer(old, block()), answer(adapter, block()))
 
 
@@ -243,7 +243,7 @@ def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeyp
     with torch.no_grad():
         theirs.model.image_encoder.patch_embedding.position_embeddings.normal_()
     torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "full.pth")
-    ours = LocalSeat(find("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"})
+    ours = InProcessModel(find("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"})
     predictor, counts = sys.modules["segbench_adapter_segvol.predictor"], []
     places = predictor.windows
     monkeypatch.setattr(
@@ -257,8 +257,8 @@ def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeyp
         np.savez(tmp_path / "case.npz", **arrays)
         item = peer.load_item(str(tmp_path / "case.npz"), theirs.processor)
         expected = peer.infer_case(theirs, item, theirs.processor, torch.device("cpu"))
-        ours.start(image, tuple(box.label for box in boxes))
-        found = ours.ask(said(*boxes, shape=shape)).labels
+        ours.set_image(image, tuple(box.label for box in boxes))
+        found = ours.predict(interactions_of(*boxes, shape=shape)).segmentation
         assert {box.label for box in boxes} <= set(np.unique(expected))
         np.testing.assert_array_equal(found, expected)
     assert len(counts) == (1 if full else 4)

@@ -17,13 +17,13 @@ ROUNDS = (
 )
 
 
-def said(n_rounds):
+def interactions_of(n_rounds):
     return Interactions((BOXES, *ROUNDS[:n_rounds]), np.zeros(SHAPE, np.uint8))
 
 
 def test_the_positive_clicks_come_first_each_kind_oldest_first():
     expected = [((2, 2, 2), 1), ((3, 3, 3), 1), ((1, 1, 1), 0)]
-    assert vista3d.points_of(said(3), 1) == expected
+    assert vista3d.points_of(interactions_of(3), 1) == expected
 
 
 def test_missing_points_are_filled_up_in_the_corner():
@@ -67,8 +67,8 @@ def asked(monkeypatch):
         adapter = vista3d.Vista3D(
             torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Choices(**choices)
         )
-        adapter.start(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
-        return adapter.step(said(n_rounds)), list(noted)
+        adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
+        return adapter.predict(interactions_of(n_rounds)), list(noted)
 
     return ask
 

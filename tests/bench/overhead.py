@@ -19,7 +19,7 @@ from segbench.data.dataset import find_cases, read_case, sha256_of
 from segbench.models.loading import load
 from segbench.models.registry import find
 from segbench.phantoms import KINDS, annotate
-from segbench.protocol.boxes import box_of
+from segbench.protocol.boxes import draw_box
 from tests.bench.volumes import organs
 
 
@@ -45,7 +45,7 @@ def large_case(number: int) -> Case:
 
 def boxed(name, voxels, spacing, reference, rng) -> Case:
     labels = tuple(range(1, int(reference.max()) + 1))
-    boxes = tuple(box_of(reference == label, label, rng) for label in labels)
+    boxes = tuple(draw_box(reference == label, label, rng) for label in labels)
     return Case(name, Image(voxels, spacing), reference, boxes, labels, "CT")
 
 
@@ -80,10 +80,10 @@ def model_cost(model: str, data: Path) -> float:
     adapter = load(find(model), {"references": str(data)} if model == "oracle" else {})
     began = time.process_time()
     for case in cases:
-        adapter.start(case.image, case.labels)
+        adapter.set_image(case.image, case.labels)
         for step in range(6):
-            said = Interactions((case.boxes,) + ((),) * step, case.reference)
-            adapter.step(said)
+            interactions = Interactions((case.boxes,) + ((),) * step, case.reference)
+            adapter.predict(interactions)
     return time.process_time() - began
 
 

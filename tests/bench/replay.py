@@ -145,8 +145,8 @@ def main(folder: Path, implementation: str, kind: str, without: str | None) -> N
     # the answers come from a model, which is not measured: there is room for them beforehand
     volume = replace(volume, room=np.full_like(volume.prediction, 1))
     facts, watch = [], Stopwatch()
-    for said, dsc, nsd in REPLAYS[kind](volume, implementation, watch):
-        clicks = [[click.label, *click.at, click.positive] for click in said]
+    for interactions, dsc, nsd in REPLAYS[kind](volume, implementation, watch):
+        clicks = [[click.label, *click.voxel, click.positive] for click in interactions]
         facts.append({"clicks": clicks, "dsc": dsc, "nsd": nsd})
     cost = {"cpu": watch.cpu, "wall": watch.wall, "extra_mb": watch.extra_mb}
     json.dump({**cost, "steps": facts}, sys.stdout)

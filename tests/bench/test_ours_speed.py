@@ -67,9 +67,9 @@ def _main(network: str, boxed: str, threads: int) -> None:
     rounds = (() if boxed == "no box" else (BOXES[boxed],), (Click(1, MIDDLE, True),))
     later = (*rounds, (Click(1, (90, 220, 280), False),))
     costs = {
-        "start": _cost(lambda: adapter.start(Image(voxels, (1.0, 1.0, 1.0)), (1,))),
-        "first": _cost(lambda: adapter.step(Interactions(rounds, previous))),
-        "later": _cost(lambda: adapter.step(Interactions(later, previous))),
+        "start": _cost(lambda: adapter.set_image(Image(voxels, (1.0, 1.0, 1.0)), (1,))),
+        "first": _cost(lambda: adapter.predict(Interactions(rounds, previous))),
+        "later": _cost(lambda: adapter.predict(Interactions(later, previous))),
     }
     found = {f"{name}_{k}": round(v, 2) for name, cost in costs.items() for k, v in cost.items()}
     print(json.dumps(found))  # noqa: T201

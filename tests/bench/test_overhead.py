@@ -11,11 +11,11 @@ import pytest
 
 from segbench.core import Click, Image, Interactions
 from segbench.models.registry import find
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.scoring import Scorer
 from segbench.protocol.simulator import next_clicks
-from segbench.runs.prediction_store import PredictionWriter, labels_sha256
+from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
 from tests.bench import overhead
 from tests.bench.test_cost import cpu_seconds
 from tests.bench.volumes import VOLUMES, corrected
@@ -62,18 +62,18 @@ def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
 def test_a_large_image_crosses_once_and_steps_are_quick(show):
     shape = (512, 512, 512)
     image = Image(np.ones(shape, np.uint8), (1.0, 1.0, 1.0))
-    seat = Supervisor(find("empty"), {}, Environment(threads=1))
-    said, spent, crossed = Interactions(((),), np.zeros(shape, np.uint8)), [], set()
+    seat = WorkerModel(find("empty"), {}, WorkerConfig(threads=1))
+    interactions, spent, crossed = Interactions(((),), np.zeros(shape, np.uint8)), [], set()
     try:
-        seat.start(image, (1,))
+        seat.set_image(image, (1,))
         for step in range(1, 7):
-            rounds = (*said.rounds, (Click(1, (step, 0, 0), positive=True),))
+            rounds = (*interactions.rounds, (Click(1, (step, 0, 0), positive=True),))
             before = time.process_time() + process_cpu(seat._worker._process.pid)
-            answer = seat.ask(Interactions(rounds, said.previous))
+            answer = seat.predict(Interactions(rounds, interactions.previous_segmentation))
             spent.append(time.process_time() + process_cpu(seat._worker._process.pid) - before)
             file = (seat._worker.scratch / "image.npy").stat()
             crossed.add((file.st_ino, file.st_mtime_ns))
-            said = Interactions(rounds, answer.labels)
+            interactions = Interactions(rounds, answer.segmentation)
     finally:
         seat.close()
     show(f"512^3: the image and the first step {spent[0]:.3f} CPU s, a later step {min(spent):.3f}")
@@ -101,7 +101,7 @@ def test_a_hash_is_a_small_part_of_a_step(name, show, tmp_path):
             scorer.score(1, answer)
             next_clicks(scorer.reference.compared(answer))
 
-    hashed = cpu_seconds(lambda: labels_sha256(scorer.reference.compared(answer)))
+    hashed = cpu_seconds(lambda: segmentation_sha256(scorer.reference.compared(answer)))
     share = hashed / (cpu_seconds(step) + hashed)
     show(f"{name}: a hash is {hashed * 1e3:.1f} ms, {share:.1%} of scores, clicks and storing")
     assert share < HASH_BAR

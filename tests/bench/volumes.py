@@ -100,7 +100,7 @@ def corrected(prediction: np.ndarray, reference: np.ndarray, clicks, answer=None
     answer[:] = prediction
     radius = max(reference.shape) / 10
     for click in clicks:
-        window, distance = _ellipsoid(reference.shape, click.at, [radius] * 3)
+        window, distance = _ellipsoid(reference.shape, click.voxel, [radius] * 3)
         near = distance <= 1
         answer[window][near] = reference[window][near]
     return answer

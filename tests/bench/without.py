@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from segbench.protocol import depth, mask_pairs, scoring, simulator
-from segbench.protocol.packed_mask import Bits, Window
+from segbench.protocol.packed_mask import PackedMask, Window
 
 
 def frames_of_the_last_step():
@@ -21,11 +21,11 @@ def frames_of_the_last_step():
 
 
 def ends_of_runs():
-    def label_windows(labels) -> dict[int, Window]:
+    def label_rois(labels) -> dict[int, Window]:
         boxes = enumerate(find_objects(labels), start=1)
         return {label: box for label, box in boxes if box is not None}
 
-    mask_pairs.label_windows = label_windows
+    mask_pairs.label_windows = label_rois
 
 
 def peeling():
@@ -41,8 +41,8 @@ def surfaces_of_the_reference():
 
 
 def positions_from_bytes():
-    Bits.at = cached_property(lambda self: np.flatnonzero(self.mask()))
-    Bits.at.__set_name__(Bits, "at")
+    PackedMask.positions = cached_property(lambda self: np.flatnonzero(self.mask()))
+    PackedMask.positions.__set_name__(PackedMask, "positions")
 
 
 def codes_from_pairs_of_bytes():
@@ -56,7 +56,7 @@ def codes_from_pairs_of_bytes():
             found |= bit << number
         return found
 
-    Bits.codes = codes
+    PackedMask.codes = codes
 
 
 def counting_errors_only():

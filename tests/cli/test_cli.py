@@ -80,7 +80,7 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
     words += ["--option", "fail=raise", "--option", "at=5", "--in-process"]
     segbench(*words)
     zero = (tmp_path / "run" / "metrics.csv").read_text()
-    segbench(*words, "--failures", "stale")
+    segbench(*words, "--failures", "carry-forward")
     stale = (tmp_path / "run" / "metrics.csv").read_text()
     assert zero.splitlines()[1].split(",")[10] == "0.0"
     assert stale.splitlines()[1].split(",")[10] == "1.0"
@@ -143,11 +143,11 @@ from segbench.models.prompt_painting import paint
 class Slow:
     info = AdapterInfo("slow", version="1")
 
-    def start(self, image, labels): ...
+    def set_image(self, image, labels): ...
 
-    def step(self, said):
+    def predict(self, interactions):
         time.sleep(0.15)
-        return paint(said, lambda size: np.ones(size, bool))
+        return paint(interactions, lambda size: np.ones(size, bool))
 
     def close(self): ...
 

@@ -258,7 +258,7 @@ def test_a_prediction_is_written_as_the_official_file(tmp_path):
 def test_box_bounds_are_inclusive_in_the_file_and_half_open_here():
     raw = dict(zip(BOX_KEYS, (1, 5, 3, 10, 20, 11, 22), strict=True))
     box = box_from_raw(7, raw)
-    assert box == Box(7, low=(1, 20, 10), high=(6, 23, 12), drawn_at=3)
+    assert box == Box(7, low=(1, 20, 10), high=(6, 23, 12), mid_slice=3)
     assert box_to_raw(box) == raw
     assert box_from_raw(7, list(raw.values())) == box
 

@@ -19,7 +19,7 @@ class Replay:
         self._folder, self._model = folder, model
         self._expected = json.loads((folder / "expected.json").read_text())["cases"]
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Find the case and load the model's answers."""
         for name, facts in self._expected.items():
             with np.load(self._folder / f"{name}.npz") as case:
@@ -31,11 +31,13 @@ class Replay:
                     return
         raise LookupError("no golden case has this image")
 
-    def step(self, said: Interactions) -> np.ndarray:
+    def predict(self, interactions: Interactions) -> np.ndarray:
         """Answer what was written in this step."""
-        if not self._facts["wrote"][said.step]:
+        if not self._facts["wrote"][interactions.step]:
             raise RuntimeError("the scripted model wrote nothing")
-        return np.asarray(self._answers[said.step], order=self._facts["pred_order"][said.step])
+        return np.asarray(
+            self._answers[interactions.step], order=self._facts["pred_order"][interactions.step]
+        )
 
     def close(self) -> None:
         """Nothing to release."""

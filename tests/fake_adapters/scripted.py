@@ -20,17 +20,17 @@ class Scripted:
         self.info = AdapterInfo("scripted", version="1", licence="Apache-2.0")
         self._fail, self._at = fail, at
 
-    def start(self, image: Image, labels: tuple[int, ...]) -> None:
+    def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Keep the shape; print, as models do."""
         sys.stdout.write("a model prints what it likes\n")
         if self._fail == "start":
             raise RuntimeError("no memory for this image")
         self._shape = image.voxels.shape
 
-    def step(self, said: Interactions) -> np.ndarray:
+    def predict(self, interactions: Interactions) -> np.ndarray:
         """Answer, or fail."""
-        labels = paint(said, lambda size: np.ones(size, bool))
-        if said.step != self._at or self._fail not in FAILURES:
+        labels = paint(interactions, lambda size: np.ones(size, bool))
+        if interactions.step != self._at or self._fail not in FAILURES:
             return labels
         return FAILURES[self._fail](labels)
 

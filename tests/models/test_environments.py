@@ -118,4 +118,4 @@ def test_uv_itself_builds_it(mine):
 
 def test_the_lock_of_a_folder_lies_in_it(tmp_path):
     assert lock_of(tmp_path / "__init__.py") == tmp_path / "model.lock"
-    assert registry.name_of(tmp_path / "__init__.py") == tmp_path.name
+    assert registry.adapter_name(tmp_path / "__init__.py") == tmp_path.name

@@ -10,7 +10,7 @@ from segbench.core import Image, mean_scores
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
 from segbench.models.finite_image import LARGEST, finite_image, non_finite_voxels
-from segbench.models.in_process import LocalSeat
+from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find
 from segbench.phantoms import phantom
 from segbench.protocol.interaction import interact
@@ -99,13 +99,13 @@ def test_voxels_that_are_not_finite_are_counted():
 @pytest.mark.parametrize("model", ["random_walker", "ours"])
 def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
     case = phantom("CT", np.random.default_rng(3), name="CT_a")
-    seat = LocalSeat(find(model), {})
+    seat = InProcessModel(find(model), {})
 
     def first_dsc(voxels):
         shown = replace(case, image=Image(voxels, case.image.spacing))
         prediction = next(interact(shown, seat))
         scorer = Scorer(case.reference, case.labels, case.image.spacing)
-        return mean_scores(scorer.score(0, prediction.labels))[0]
+        return mean_scores(scorer.score(0, prediction.segmentation))[0]
 
     clean = case.image.voxels.astype(np.float64)
     broken = clean.copy()

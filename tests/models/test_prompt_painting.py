@@ -6,7 +6,7 @@ from segbench.core import Box, Click, Interactions
 from segbench.models.prompt_painting import ball, paint
 
 
-def said(*rounds, shape=(10, 20, 31)):
+def interactions_of(*rounds, shape=(10, 20, 31)):
     return Interactions(rounds, np.zeros(shape, np.uint8))
 
 
@@ -28,29 +28,29 @@ def test_a_ball_at_the_border_is_cut():
 
 def test_later_prompts_paint_over_earlier_ones():
     boxes = (Box(1, (0, 0, 0), (5, 5, 5), 2), Box(2, (3, 3, 3), (8, 8, 8), 5))
-    labels = paint(said(boxes), whole)
+    labels = paint(interactions_of(boxes), whole)
     assert labels[4, 4, 4] == 2
     assert labels[2, 2, 2] == 1
-    labels = paint(said(boxes, (Click(1, (5, 5, 5), True),)), whole)
+    labels = paint(interactions_of(boxes, (Click(1, (5, 5, 5), True),)), whole)
     assert labels[5, 5, 5] == 1
 
 
 def test_a_negative_click_erases_its_own_label_only():
     boxes = (Box(1, (0, 0, 0), (5, 20, 31), 2), Box(2, (5, 0, 0), (10, 20, 31), 7))
-    labels = paint(said(boxes, (Click(1, (4, 10, 15), False),)), whole)
+    labels = paint(interactions_of(boxes, (Click(1, (4, 10, 15), False),)), whole)
     assert labels[4, 10, 15] == 0
     assert (labels[5:] == 2).all()
 
 
 def test_without_a_box_there_are_only_balls():
-    labels = paint(said((), (Click(3, (5, 10, 15), True),)), whole)
+    labels = paint(interactions_of((), (Click(3, (5, 10, 15), True),)), whole)
     assert (labels == 3).sum() == 257
 
 
 def test_a_box_that_sticks_out_is_cut():
-    labels = paint(said((Box(1, (8, 18, 29), (20, 30, 40), 9),)), whole)
+    labels = paint(interactions_of((Box(1, (8, 18, 29), (20, 30, 40), 9),)), whole)
     assert labels.sum() == 2 * 2 * 2
 
 
 def test_large_labels_need_a_wider_map():
-    assert paint(said((Box(300, (0, 0, 0), (2, 2, 2), 0),)), whole).max() == 300
+    assert paint(interactions_of((Box(300, (0, 0, 0), (2, 2, 2), 0),)), whole).max() == 300

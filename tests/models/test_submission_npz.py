@@ -15,7 +15,7 @@ from segbench.core import Box, Click, Image, Interactions
 from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError, AdapterNotFound, CaseError
 from segbench.models.loading import load
-from segbench.models.registry import resolve
+from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_input, write_input
 from segbench.runs import run_case
 from segbench.runs.runner import default_out
@@ -70,10 +70,10 @@ def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):
 def test_what_was_said_survives_the_file(tmp_path, steps, boxes):
     rounds = (SAID.rounds[0] if boxes else (), *SAID.rounds[1:])[:steps]
     write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(rounds, PREVIOUS))
-    image, labels, said = read_input(tmp_path / "case.npz")
+    image, labels, interactions = read_input(tmp_path / "case.npz")
     assert image.spacing == IMAGE.spacing
     np.testing.assert_array_equal(image.voxels, IMAGE.voxels)
-    assert said.rounds == rounds
+    assert interactions.rounds == rounds
     assert labels == ((1, 2) if boxes or steps > 1 else ())
 
 
@@ -172,7 +172,7 @@ def test_an_engine_that_does_not_answer_is_passed_over(monkeypatch, tmp_path):
         (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    file, implied = resolve("container:image:tag")
+    file, implied = resolve_model("container:image:tag")
     assert load(file, implied)._command.words[0] == "podman"
     with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):
         load(file, implied | {"engine": "apptainer"})
@@ -189,14 +189,14 @@ def test_an_engine_that_does_not_answer_is_passed_over(monkeypatch, tmp_path):
     ],
 )
 def test_a_bad_scheme_is_explained(model, message):
-    file, implied = resolve(model)
+    file, implied = resolve_model(model)
     with pytest.raises(AdapterError, match=message):
         load(file, implied)
 
 
 def test_an_unknown_scheme_is_an_unknown_model(tmp_path):
     with pytest.raises(AdapterNotFound):
-        resolve("https://example.org/model")
+        resolve_model("https://example.org/model")
 
 
 def test_the_run_folder_of_an_image_has_a_plain_name():

@@ -10,14 +10,14 @@ import pytest
 
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
-from segbench.models.supervisor import Supervisor
-from segbench.models.worker_process import Environment
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
 
 IMAGE = Image(np.zeros((4, 5, 6), np.uint8), (3.0, 1.0, 1.0))
 BOX = Box(1, (0, 0, 0), (2, 2, 2), 0)
 
 
-def said(step):
+def interactions_of(step):
     """Return a box and as many rounds of one click."""
     clicks = tuple((Click(1, (3, 3, min(i, 5)), True),) for i in range(step))
     return Interactions(((BOX,), *clicks), np.zeros((4, 5, 6), np.uint8))
@@ -29,9 +29,9 @@ def seat(scripted):
     opened = []
 
     def open_(step_timeout=20.0, file=scripted, **options):
-        environment = Environment(step_timeout=step_timeout, threads=1)
-        opened.append(Supervisor(Path(file), options, environment))
-        opened[-1].start(IMAGE, (1,))
+        environment = WorkerConfig(step_timeout=step_timeout, threads=1)
+        opened.append(WorkerModel(Path(file), options, environment))
+        opened[-1].set_image(IMAGE, (1,))
         return opened[-1]
 
     yield open_
@@ -40,16 +40,16 @@ def seat(scripted):
 
 
 def test_an_answer_comes_with_its_time_and_memory(seat):
-    answer = seat().ask(said(0))
+    answer = seat().predict(interactions_of(0))
     assert answer.failure is None
-    assert answer.labels[:2, :2, :2].all()
+    assert answer.segmentation[:2, :2, :2].all()
     assert 0 <= answer.seconds < 5
     assert answer.peak_mb is None or answer.peak_mb > 5
 
 
 def test_what_the_model_prints_does_not_enter_the_pipe(seat):
     """The scripted adapter prints when it is started."""
-    assert seat().ask(said(1)).failure is None
+    assert seat().predict(interactions_of(1)).failure is None
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_what_the_model_prints_does_not_enter_the_pipe(seat):
 )
 def test_a_failed_step_has_its_reason_and_the_next_one_works(seat, fail, reason):
     model = seat(fail=fail)
-    assert model.ask(said(1)).failure is None
-    answer = model.ask(said(2))
-    assert answer.labels is None
+    assert model.predict(interactions_of(1)).failure is None
+    answer = model.predict(interactions_of(2))
+    assert answer.segmentation is None
     assert answer.failure.startswith(reason)
-    assert model.ask(said(3)).labels is not None
+    assert model.predict(interactions_of(3)).segmentation is not None
 
 
 def test_a_crash_is_recorded_with_the_last_lines_of_stderr(seat):
     model = seat(fail="exit")
-    assert "last lines of stderr:" in (failure := model.ask(said(2)).failure)
+    assert "last lines of stderr:" in (failure := model.predict(interactions_of(2)).failure)
     assert failure.endswith("last words")
 
 
@@ -80,10 +80,10 @@ def test_a_hang_is_ended_and_recorded(seat):
     model = seat(
         fail="hang", step_timeout=4.0
     )  # on a busy machine the worker takes seconds to load
-    answer = model.ask(said(2))
+    answer = model.predict(interactions_of(2))
     assert answer.failure.startswith("timed out: step 2 took more than 4 s")
     assert 4 <= answer.seconds < 30
-    assert model.ask(said(3)).failure is None
+    assert model.predict(interactions_of(3)).failure is None
 
 
 def test_a_killed_worker_is_named_by_its_signal(seat):
@@ -91,47 +91,49 @@ def test_a_killed_worker_is_named_by_its_signal(seat):
     os.kill(model._worker._process.pid, signal.SIGKILL)
     model._worker._process.wait()
     model._worker.is_alive = lambda: True  # it dies between the look and the question
-    assert "crashed" in model.ask(said(1)).failure
+    assert "crashed" in model.predict(interactions_of(1)).failure
     del model._worker.is_alive
-    assert model.ask(said(2)).failure is None
+    assert model.predict(interactions_of(2)).failure is None
 
 
 def test_an_image_that_cannot_be_started_is_not_tried_for_every_click(seat):
     model = seat(fail="start")
-    failures = [model.ask(said(step)).failure.partition("\n")[0] for step in range(4)]
+    failures = [
+        model.predict(interactions_of(step)).failure.partition("\n")[0] for step in range(4)
+    ]
     assert failures[:2] == ["starting the image raised RuntimeError: no memory for this image"] * 2
     assert failures[2:] == ["could not start this image in 2 attempts"] * 2
-    model.start(IMAGE, (1,))
-    assert "no memory" in model.ask(said(0)).failure  # a new image is a new chance
+    model.set_image(IMAGE, (1,))
+    assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is a new chance
 
 
 def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
     file = tmp_path / "lame.py"
     file.write_text("import nowhere_to_be_found\n")
     with pytest.raises(AdapterError, match=r"lame: cannot be loaded: .*nowhere_to_be_found"):
-        Supervisor(file, {}, Environment(step_timeout=20))
+        WorkerModel(file, {}, WorkerConfig(step_timeout=20))
 
 
 def test_an_unknown_option_names_the_options_given(scripted):
     with pytest.raises(AdapterError, match=r"options given: colour=red; .*colour"):
-        Supervisor(Path(scripted), {"colour": "red"}, Environment(step_timeout=20))
+        WorkerModel(Path(scripted), {"colour": "red"}, WorkerConfig(step_timeout=20))
 
 
 def test_a_model_that_forks_and_comes_back_twice_has_one_voice(seat):
     """Else every later question would get the answer of the one before."""
     model = seat(fail="fork")
-    answers = [model.ask(said(step)) for step in range(5)]
+    answers = [model.predict(interactions_of(step)) for step in range(5)]
     time.sleep(0.5)
-    answers.append(model.ask(said(5)))
+    answers.append(model.predict(interactions_of(5)))
     assert [answer.failure for answer in answers] == [None] * 6
-    assert [int((answer.labels > 0).sum()) for answer in answers] == sorted(
-        int((answer.labels > 0).sum()) for answer in answers
+    assert [int((answer.segmentation > 0).sum()) for answer in answers] == sorted(
+        int((answer.segmentation > 0).sum()) for answer in answers
     )
 
 
 def test_noise_in_the_private_pipe_is_that_steps_failure_and_no_others(seat):
     model = seat(fail="babble")
-    failures = [model.ask(said(step)).failure for step in range(5)]
+    failures = [model.predict(interactions_of(step)).failure for step in range(5)]
     assert failures[2].startswith("step 2 wrote into the private pipe")
     assert [failure is None for failure in failures] == [True, True, False, True, True]
 
@@ -139,29 +141,29 @@ def test_noise_in_the_private_pipe_is_that_steps_failure_and_no_others(seat):
 def test_a_child_that_outlives_its_model_holds_nothing_up(seat):
     model = seat(fail="child")
     began = time.monotonic()
-    assert "exit status 5" in model.ask(said(2)).failure
-    assert model.ask(said(3)).failure is None
+    assert "exit status 5" in model.predict(interactions_of(2)).failure
+    assert model.predict(interactions_of(3)).failure is None
     assert time.monotonic() - began < 7
 
 
 def test_a_model_that_reads_stdin_finds_nothing(seat):
     model = seat(fail="stdin", step_timeout=10.0)
-    assert model.ask(said(2)).labels[:2, :2, :2].all()
-    assert model.ask(said(3)).failure is None
+    assert model.predict(interactions_of(2)).segmentation[:2, :2, :2].all()
+    assert model.predict(interactions_of(3)).failure is None
 
 
 def test_a_failed_answer_does_not_spoil_the_next_steps(seat):
     """Through the session's own arrays: the last answer is handed on as the previous label map."""
     model, previous, failures = seat(fail="none"), np.zeros((4, 5, 6), np.uint8), []
     for step in range(5):
-        answer = model.ask(Interactions(said(step).rounds, previous))
-        previous = previous if answer.labels is None else answer.labels
+        answer = model.predict(Interactions(interactions_of(step).rounds, previous))
+        previous = previous if answer.segmentation is None else answer.segmentation
         failures.append(answer.failure)
     assert [failure is None for failure in failures] == [True, True, False, True, True]
 
 
 def test_the_reason_of_a_failure_is_bounded_text(seat):
-    failure = seat(fail="flood").ask(said(2)).failure
+    failure = seat(fail="flood").predict(interactions_of(2)).failure
     assert len(failure) < 20_000
     failure.encode("utf-8")
 
@@ -173,12 +175,12 @@ def test_a_full_disk_of_the_harness_is_no_failure_of_the_model(seat, monkeypatch
     model = seat()
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        model.ask(said(1))
+        model.predict(interactions_of(1))
 
 
 def test_an_interpreter_that_cannot_be_run_is_one_clear_error(scripted, tmp_path):
     with pytest.raises(AdapterError, match=r"scripted: cannot be loaded: .* cannot be run"):
-        Supervisor(Path(scripted), {}, Environment(python=tmp_path))
+        WorkerModel(Path(scripted), {}, WorkerConfig(python=tmp_path))
 
 
 def test_nothing_is_left_behind(seat):
@@ -203,8 +205,8 @@ def test_the_worker_is_isolated_from_where_it_is_started(tmp_path, seat, monkeyp
         "from segbench.core import AdapterInfo\n"
         "class Curious:\n"
         "    info = AdapterInfo('curious', note=';'.join(sys.path))\n"
-        "    def start(self, image, labels): ...\n"
-        "    def step(self, said): return said.previous\n"
+        "    def set_image(self, image, labels): ...\n"
+        "    def predict(self, interactions): return interactions.previous_segmentation\n"
         "    def close(self): ...\n"
         "make_adapter = Curious\n"
     )

@@ -44,12 +44,12 @@ def asking(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
     """Return what asks both and reports."""
     record = folder / "record.jsonl"
 
-    def ask(said: Interactions) -> LabelMap:
+    def ask(interactions: Interactions) -> LabelMap:
         record.write_text("")
-        ours = adapter.step(said)
+        ours = adapter.predict(interactions)
         with mock.patch("numpy.random.randint", replay(record)):
-            theirs = ask_script(script, folder, case, said)
-        report(case.name, said, ours, theirs)
+            theirs = ask_script(script, folder, case, interactions)
+        report(case.name, interactions, ours, theirs)
         return np.asarray(theirs, np.uint8)
 
     return ask
@@ -69,7 +69,7 @@ def main(checkout: Path, size: str = "small") -> None:
         small = functools.partial(medim.create_model, **network)
         with mock.patch("medim.create_model", small):
             for case in cases_for(size):
-                adapter.start(case.image, case.labels)
+                adapter.set_image(case.image, case.labels)
                 ask = asking(adapter, checkout / "medim_infer.py", folder, case)
                 dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 0)
                 if size == "small":

@@ -50,12 +50,12 @@ def main(checkout: Path, size: str = "small") -> None:
             mock.patch.object(sys, "argv", [*ARGUMENTS, str(weights)]),
         ):
             for case in cases_for(size):
-                adapter.start(case.image, case.labels)
+                adapter.set_image(case.image, case.labels)
 
-                def ask(said: Interactions, case=case) -> LabelMap:
-                    ours = adapter.step(said)
-                    found = ask_script(script, Path(name), case, said)
-                    report(case.name, said, ours, found)
+                def ask(interactions: Interactions, case=case) -> LabelMap:
+                    ours = adapter.predict(interactions)
+                    found = ask_script(script, Path(name), case, interactions)
+                    report(case.name, interactions, ours, found)
                     return np.asarray(found, np.uint8)
 
                 n_clicks = N_CLICKS if size == "small" else 1

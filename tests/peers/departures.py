@@ -30,7 +30,7 @@ def main(name: str, *options: str) -> None:
     small = import_file(Path(__file__).with_name(f"{name}.py"))
     (case,) = cases("US_deep")
     image = Image(case.image.voxels, (0.8, 1.0, 1.6))
-    said = Interactions((case.boxes, *CLICKS), np.zeros(case.reference.shape, np.uint8))
+    interactions = Interactions((case.boxes, *CLICKS), np.zeros(case.reference.shape, np.uint8))
     slice_ = Interactions(((Box(1, (0, 20, 20), (1, 40, 40), 0),),), np.zeros((1, 96, 80), "u1"))
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "random.pth")
@@ -38,10 +38,10 @@ def main(name: str, *options: str) -> None:
         for option in ("", *options):
             chosen = dict([option.split("=")]) if option else {}
             adapter = small.make_adapter(weights=str(weights), **chosen)
-            adapter.start(image, case.labels)
-            tell(option, adapter.step(said))
-        adapter.start(Image(case.image.voxels[:1, :96, :80], (1.0, 1.0, 1.0)), (1,))
-        tell("one slice", adapter.step(slice_))
+            adapter.set_image(image, case.labels)
+            tell(option, adapter.predict(interactions))
+        adapter.set_image(Image(case.image.voxels[:1, :96, :80], (1.0, 1.0, 1.0)), (1,))
+        tell("one slice", adapter.predict(slice_))
 
 
 def tell(option: str, labels: np.ndarray) -> None:

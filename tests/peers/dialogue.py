@@ -63,16 +63,16 @@ def dialogue(case: Case, ask: Ask, *, boxes: bool = True, n_clicks: int = N_CLIC
     """Say the boxes, then the clicks of `PLAN`, each in an error where there is one of its kind."""
     rng = np.random.default_rng(7)
     zeros = np.zeros(case.reference.shape, np.uint8)
-    said = Interactions((case.boxes if boxes else (),), zeros)
-    answer = ask(said) if boxes else zeros
+    interactions = Interactions((case.boxes if boxes else (),), zeros)
+    answer = ask(interactions) if boxes else zeros
     for signs in PLAN[:n_clicks]:
         clicks = [
             _click(answer, case.reference, label, positive=sign == "+", rng=rng)
             for label, sign in zip(case.labels, signs, strict=False)
             if sign != " "
         ]
-        said = Interactions((*said.rounds, tuple(clicks)), answer)
-        answer = ask(said)
+        interactions = Interactions((*interactions.rounds, tuple(clicks)), answer)
+        answer = ask(interactions)
 
 
 def _click(
@@ -101,25 +101,25 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def ask_script(script: Path, folder: Path, case: Case, said: Interactions) -> LabelMap:
+def ask_script(script: Path, folder: Path, case: Case, interactions: Interactions) -> LabelMap:
     """Ask a challenge submission's script, which reads inputs/ and writes outputs/."""
     inputs, outputs = folder / "inputs", folder / "outputs"
     for place in (inputs, outputs):
         place.mkdir(exist_ok=True)
         for file in place.iterdir():
             file.unlink()
-    write_input(inputs / "case.npz", case.image, case.labels, said)
+    write_input(inputs / "case.npz", case.image, case.labels, interactions)
     with working_in(folder), contextlib.redirect_stdout(sys.stderr):
         runpy.run_path(str(script), run_name="__main__")
     return read_answer(outputs / "case.npz")
 
 
-def report(case: str, said: Interactions, ours: LabelMap, theirs: LabelMap) -> None:
+def report(case: str, interactions: Interactions, ours: LabelMap, theirs: LabelMap) -> None:
     """Print one line of JSON about one step."""
     facts = {
         "case": case,
-        "step": said.step,
-        "boxes": len(said.boxes),
+        "step": interactions.step,
+        "boxes": len(interactions.boxes),
         "differing": int((ours != theirs).sum()),
         "voxels": np.bincount(ours.ravel(), minlength=3).tolist(),
     }

@@ -10,7 +10,7 @@ from segbench.data.dataset import find_cases, read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
 from segbench.phantoms.shapes import Structure, balls, ellipsoids, scattered, tree, waves
-from segbench.protocol.boxes import box_of
+from segbench.protocol.boxes import draw_box
 
 N, SEED = 20, 5
 
@@ -168,22 +168,22 @@ def test_a_box_is_drawn_on_the_middle_occupied_slice():
     mask[1, 2:5, 3:30] = True
     mask[4, 8:12, 10:15] = True  # slices 1, 4 and 7 are occupied: 4 is the middle one
     mask[7, 0:20, 0:40] = True
-    box = box_of(mask, 3, np.random.default_rng(0))
-    assert (box.label, box.drawn_at) == (3, 4)
+    box = draw_box(mask, 3, np.random.default_rng(0))
+    assert (box.label, box.mid_slice) == (3, 4)
     assert (box.low, box.high) == ((1, 8, 10), (8, 12, 15))  # too small a slice for any slack
 
 
 def test_an_even_number_of_slices_has_its_later_middle_one():
     mask = np.zeros((6, 9, 9), bool)
     mask[2:4, 4, 4] = True
-    assert box_of(mask, 1, np.random.default_rng(0)).drawn_at == 3
+    assert draw_box(mask, 1, np.random.default_rng(0)).mid_slice == 3
 
 
 def test_slack_reaches_all_values_of_the_rule_and_stays_inside():
     mask = np.zeros((3, 256, 512), bool)
     mask[1, 100:110, 2:510] = True
     rng = np.random.default_rng(1)
-    boxes = [box_of(mask, 1, rng) for _ in range(200)]
+    boxes = [draw_box(mask, 1, rng) for _ in range(200)]
     assert {100 - box.low[1] for box in boxes} == {0, 1, 2, 3, 4, 5}
     assert {(2 - box.low[2], box.high[2] - 510) for box in boxes} == {(0, 0), (2, 2)}
     assert all(box.high[1] - 110 == 100 - box.low[1] for box in boxes)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Settings, area_under_clicks, mean_scores
-from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.scoring import Scorer, evaluated_labels
 from segbench.protocol.simulator import next_clicks
 
@@ -80,7 +80,7 @@ def _replay(reference, predictions, expected):
     labels, standing = evaluated_labels(reference), np.zeros_like(reference)
     for step, wrote in enumerate(expected["wrote"]):
         # the official script casts for the clicks, not for the scores
-        previous = Reference(reference, labels).compare(standing.astype(np.uint8))
+        previous = PreparedReference(reference, labels).compare(standing.astype(np.uint8))
         said = next_clicks(previous) if step > 0 else ()
         if wrote:
             standing = np.asarray(predictions[step], order=expected["pred_order"][step])
@@ -92,7 +92,7 @@ def _compare_clicks(comparison, where, labels, said, expected, step):
     comparison.exact("clicks in order", where, list(by_label), sorted(by_label))
     for label, click in zip(labels, expected["clicks_new"][str(step)], strict=True):
         found = by_label.get(label)
-        as_stored = found and ["fg" if found.positive else "bg", *found.at]
+        as_stored = found and ["fg" if found.positive else "bg", *found.voxel]
         comparison.exact("clicks", f"{where} label {label}", as_stored, click)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from segbench.errors import CaseError
-from segbench.protocol.mask_pairs import Reference, label_windows
+from segbench.protocol.mask_pairs import PreparedReference, label_rois
 
 
 def blocks():
@@ -33,7 +33,7 @@ def assert_complete(comparison, prediction, reference, labels):
 
 def test_frames_grow_with_predictions_that_leave_them():
     reference = blocks()
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     moved = np.roll(reference, (1, 8, 9), (0, 1, 2))
     for prediction in (reference, np.zeros_like(reference), moved, reference, moved.T.copy().T):
         assert_complete(standard.compare(prediction), prediction, reference, (1, 3))
@@ -41,7 +41,7 @@ def test_frames_grow_with_predictions_that_leave_them():
 
 def test_a_frame_that_still_fits_is_kept_and_so_are_its_bits():
     reference = blocks()
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     first = standard.compare(reference)
     outside = reference.copy()
     outside[0, 0, 30] = 1
@@ -55,20 +55,20 @@ def test_labels_of_no_interest_are_left_out():
     reference = blocks()
     prediction = np.where(reference == 1, 9, reference)
     prediction[0, 0, 0] = 3
-    comparison = Reference(reference, (3, 1, 1)).compare(prediction)
+    comparison = PreparedReference(reference, (3, 1, 1)).compare(prediction)
     assert_complete(comparison, prediction, reference, (1, 3))
 
 
 def test_a_label_only_one_of_both_has_is_compared_and_one_that_none_has_is_not():
     reference = blocks()
     prediction = np.where(reference == 3, 2, 0)
-    comparison = Reference(reference, (1, 2, 7)).compare(prediction)
+    comparison = PreparedReference(reference, (1, 2, 7)).compare(prediction)
     assert_complete(comparison, prediction, reference, (1, 2))
 
 
 def test_what_was_compared_last_is_not_compared_again():
     reference = blocks()
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     prediction = reference.copy()
     first = standard.compare(prediction)
     assert standard.compared(prediction) is first
@@ -77,7 +77,7 @@ def test_what_was_compared_last_is_not_compared_again():
 
 def test_comparing_sees_that_an_array_has_changed():
     reference = blocks()
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     prediction = reference.copy()
     standard.compare(prediction)
     prediction[reference == 1] = 3
@@ -88,7 +88,7 @@ def test_fortran_order_counts_only_if_both_have_it():
     reference = blocks()
     fortran = np.asfortranarray(reference)
     orders = [
-        Reference(one, (1,)).compare(other).in_fortran_order
+        PreparedReference(one, (1,)).compare(other).in_fortran_order
         for one in (reference, fortran)
         for other in (reference, fortran)
     ]
@@ -97,11 +97,11 @@ def test_fortran_order_counts_only_if_both_have_it():
 
 def test_windows_hold_each_label_exactly():
     reference = blocks()
-    assert label_windows(reference) == {
+    assert label_rois(reference) == {
         1: (slice(2, 6), slice(3, 9), slice(4, 14)),
         3: (slice(4, 9), slice(11, 17), slice(15, 28)),
     }
-    assert label_windows(np.zeros((2, 3, 4), np.uint8)) == {}
+    assert label_rois(np.zeros((2, 3, 4), np.uint8)) == {}
 
 
 @given(
@@ -112,13 +112,13 @@ def test_windows_are_those_of_scipy(shape, seed, share):
     rng = np.random.default_rng(seed)
     labels = np.where(rng.random(shape) < share, rng.choice([1, 2, 700], shape), 0)
     found = ndimage.find_objects(labels)
-    windows = label_windows(labels.astype(np.uint16))
+    windows = label_rois(labels.astype(np.uint16))
     assert windows == {label: box for label, box in enumerate(found, start=1) if box is not None}
 
 
 def test_an_equal_label_map_repeats_the_last_and_another_does_not():
     reference = np.asfortranarray(blocks())
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     first, second, c_order, another = (
         standard.compare(labels)
         for labels in (reference.copy("F"), reference.copy("F"), blocks(), np.roll(reference, 1))
@@ -133,26 +133,26 @@ def test_labels_that_are_not_compared_are_known():
     reference = blocks()
     prediction = reference.copy()
     prediction[0, 0, :3] = (9, 0, 2)
-    standard = Reference(reference, (1, 3))
+    standard = PreparedReference(reference, (1, 3))
     assert standard.compare(prediction).unknown == (2, 9)
     assert standard.compare(reference).unknown == ()
 
 
 def test_label_maps_of_two_shapes_are_refused():
     with pytest.raises(CaseError, match=r"\(2, 3, 5\) and reference \(2, 3, 4\) differ"):
-        Reference(np.ones((2, 3, 4), np.uint8), (1,)).compare(np.ones((2, 3, 5), np.uint8))
+        PreparedReference(np.ones((2, 3, 4), np.uint8), (1,)).compare(np.ones((2, 3, 5), np.uint8))
 
 
 def test_windows_of_an_answer_like_noise_are_those_of_scipy():
     # several slabs of planes; to look at each label by itself would take minutes
     labels = np.random.default_rng(0).integers(0, 60000, (100, 150, 150)).astype(np.uint16)
     boxes = enumerate(ndimage.find_objects(labels), start=1)
-    assert label_windows(labels) == {label: box for label, box in boxes if box is not None}
+    assert label_rois(labels) == {label: box for label, box in boxes if box is not None}
 
 
 def test_a_frame_has_a_margin_that_ends_at_the_border():
     reference = blocks()
-    comparison = Reference(reference, (1, 3)).compare(reference)
+    comparison = PreparedReference(reference, (1, 3)).compare(reference)
     # from voxel 2 three back, past the border at 0; bits begin one before
     assert comparison.expected[1].low == (-1, -1, 0)
     assert comparison.expected[3].low == (0, 7, 11)

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from segbench.protocol.packed_mask import Bits, pack, pack_mask
+from segbench.protocol.packed_mask import PackedMask, pack, pack_mask
 
 thorough = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -32,7 +32,7 @@ def test_what_is_packed_comes_out_again_with_an_empty_voxel_around(drawn):
     bits = pack_mask(mask)
     assert np.array_equal(unpacked(bits, mask.shape), mask)
     assert bits.mask().sum() == bits.count == mask.sum()
-    assert np.array_equal(bits.at, np.flatnonzero(bits.mask()))
+    assert np.array_equal(bits.positions, np.flatnonzero(bits.mask()))
 
 
 @given(masks(2))
@@ -42,7 +42,7 @@ def test_masks_of_one_frame_combine_voxel_by_voxel(drawn):
     bits, others = pack_mask(one), pack_mask(other)
     assert np.array_equal(unpacked(bits & others, one.shape), one & other)
     assert np.array_equal(unpacked(bits ^ others, one.shape), one ^ other)
-    assert np.array_equal(bits.look_up(others.at), bits.mask().ravel()[others.at])
+    assert np.array_equal(bits.contains(others.positions), bits.mask().ravel()[others.positions])
 
 
 @given(masks())
@@ -75,7 +75,9 @@ def test_a_surface_is_where_eight_voxels_are_not_alike(drawn):
     expected = np.zeros(surface.shape, int)
     expected[tuple(slice(size + 1) for size in mask.shape)] = codes
     assert np.array_equal(surface.mask(), (expected != 0) & (expected != 255))
-    assert np.array_equal(bits.codes(surface.at), expected.ravel()[surface.at])
+    assert np.array_equal(
+        bits.neighbour_codes(surface.positions), expected.ravel()[surface.positions]
+    )
 
 
 @given(masks(), st.tuples(*[st.integers(0, 3)] * 2), st.integers(0, 2**32 - 1))
@@ -98,7 +100,7 @@ def test_spreading_unites_all_offsets_within_reach(drawn, sizes, seed):
         slice(half, half + size)
         for half, size in zip((*sizes, 70), (depth, height, width), strict=True)
     )
-    assert np.array_equal(bits.spread(reach).mask(), grown[inner])
+    assert np.array_equal(bits.dilate(reach).mask(), grown[inner])
 
 
 @given(masks())
@@ -106,7 +108,7 @@ def test_spreading_unites_all_offsets_within_reach(drawn, sizes, seed):
 def test_a_spread_of_one_voxel_to_each_side_is_a_dilation(drawn):
     (mask,) = drawn
     cross = np.array([[1, 0], [0, -1]])
-    found = unpacked(pack_mask(mask).spread(cross), mask.shape)
+    found = unpacked(pack_mask(mask).dilate(cross), mask.shape)
     assert np.array_equal(found, ndimage.binary_dilation(mask))
 
 
@@ -128,7 +130,7 @@ def test_a_label_too_large_for_the_label_map_is_not_in_it(dtype):
 
 
 def test_bits_keep_their_place():
-    bits = Bits(np.zeros((3, 3, 1), np.uint64), (4, 5, 6))
+    bits = PackedMask(np.zeros((3, 3, 1), np.uint64), (4, 5, 6))
     assert (bits ^ bits).low == (bits & bits).low == bits.surface().low == (4, 5, 6)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segbench.core import Settings, StepScore, mean_scores
-from segbench.protocol.metrics import dice, ruler, surface_agreement, surface_of
+from segbench.protocol.metrics import dice, nsd_settings, surface_agreement, surface_of
 from segbench.protocol.packed_mask import pack_mask
 from segbench.protocol.scoring import Scorer, evaluated_labels
 
@@ -118,7 +118,7 @@ def test_a_scorer_gives_what_the_metrics_give_on_whole_masks(maps, exact_sum):
         masks = [(prediction == label, reference == label) for label in labels]
         dsc = [dice(*pair) for pair in masks]
         gate_is_open = np.mean(dsc) > 0.2
-        rules = ruler(SPACING, 2.0, exact_sum=exact_sum)
+        rules = nsd_settings(SPACING, 2.0, exact_sum=exact_sum)
         surfaces = [[surface_of(pack_mask(mask), rules) for mask in pair] for pair in masks]
         nsd = [surface_agreement(*pair) if gate_is_open else 0.0 for pair in surfaces]
         rows = zip(labels, dsc, nsd, strict=True)
@@ -139,9 +139,9 @@ def test_scores_do_not_depend_on_what_was_scored_before(maps):
 def test_surfaces_of_the_reference_are_made_once_while_their_frames_stay(monkeypatch):
     made = []
 
-    def counted(mask, ruler):
+    def counted(mask, nsd_settings):
         made.append(mask)
-        return surface_of(mask, ruler)
+        return surface_of(mask, nsd_settings)
 
     monkeypatch.setattr("segbench.protocol.scoring.surface_of", counted)
     reference = np.zeros((10, 20, 31), np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Click, Settings
-from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.simulator import next_click, next_clicks
 
 
@@ -53,7 +53,7 @@ def test_errors_that_touch_at_a_corner_are_one_error():
     reference = np.zeros((3, 3, 5), bool)
     reference[0, 0, 0] = reference[1, 1, 3] = reference[2, 2, 4] = True
     # of the two voxels on the diagonal the seed takes the first
-    assert next_click(np.zeros_like(reference), reference, label=1).at == (1, 1, 3)
+    assert next_click(np.zeros_like(reference), reference, label=1).voxel == (1, 1, 3)
 
 
 def test_missing_and_surplus_voxels_may_form_one_error():
@@ -71,7 +71,7 @@ def test_depth_is_measured_in_voxels_and_ends_at_the_border_of_the_volume():
     reference = np.zeros((5, 9, 9), bool)
     reference[:, :7, :7] = True
     # slice 2, rows and columns 2 to 4 are three voxels deep; the seed takes the seventh of nine
-    assert next_click(np.zeros_like(reference), reference, label=1).at == (2, 4, 2)
+    assert next_click(np.zeros_like(reference), reference, label=1).voxel == (2, 4, 2)
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(1, 0), (2, 0), (3, 2), (5, 3), (27, 6), (64, 38)])
@@ -79,13 +79,13 @@ def test_the_choice_between_equally_deep_voxels_depends_on_their_number_only(n, 
     # a line is one voxel deep everywhere
     reference = np.ones((1, 1, n), bool)
     for _ in range(2):
-        assert next_click(~reference, reference, label=1).at == (0, 0, chosen)
+        assert next_click(~reference, reference, label=1).voxel == (0, 0, chosen)
 
 
 def test_another_seed_makes_another_choice():
     reference = np.ones((1, 1, 100), bool)
     seeds = (Settings(seed=seed) for seed in range(5))
-    at = {next_click(~reference, reference, label=1, settings=settings).at for settings in seeds}
+    at = {next_click(~reference, reference, label=1, settings=settings).voxel for settings in seeds}
     assert len(at) > 1
 
 
@@ -102,11 +102,11 @@ def test_of_equally_large_errors_the_first_in_memory_is_taken():
     reference[0, 0, 4] = reference[2, 0, 0] = True
     nothing = np.zeros_like(reference)
     fortran = np.asfortranarray(reference), np.asfortranarray(nothing)
-    assert next_click(nothing, reference, label=1).at == (0, 0, 4)
-    assert next_click(fortran[1], fortran[0], label=1).at == (2, 0, 0)
+    assert next_click(nothing, reference, label=1).voxel == (0, 0, 4)
+    assert next_click(fortran[1], fortran[0], label=1).voxel == (2, 0, 0)
     # one of the two in C order is enough
-    assert next_click(nothing, fortran[0], label=1).at == (0, 0, 4)
-    assert next_click(fortran[1], reference, label=1).at == (0, 0, 4)
+    assert next_click(nothing, fortran[0], label=1).voxel == (0, 0, 4)
+    assert next_click(fortran[1], reference, label=1).voxel == (0, 0, 4)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 1), (3, 1, 1), (1, 1, 7)])
@@ -114,7 +114,7 @@ def test_a_volume_of_one_odd_line_can_be_clicked(shape):
     # cc3d 4.1.1 raises on such a volume of bool
     reference = np.zeros(shape, bool)
     reference.flat[[0, -1]] = True
-    assert next_click(np.zeros_like(reference), reference, label=1).at == (0, 0, 0)
+    assert next_click(np.zeros_like(reference), reference, label=1).voxel == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_large_error_is_measured_at_half_the_resolution(size, coarse, fine, mo
     padded = (size + 2 * int(0.25 * size)) ** 3
     for limit, at in ((padded - 1, coarse), (padded, fine)):
         monkeypatch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-        assert next_click(~reference, reference, label=1).at == at
+        assert next_click(~reference, reference, label=1).voxel == at
 
 
 def clicks(previous, reference, labels):
-    return next_clicks(Reference(reference, labels).compare(previous))
+    return next_clicks(PreparedReference(reference, labels).compare(previous))
 
 
 def test_every_label_with_an_error_gets_one_click_in_ascending_order():

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from segbench.core import Click
 from segbench.protocol.depth import MAX_FINE_VOXELS
-from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.simulator import next_click, next_clicks
 
 # the first outputs of MT19937 seeded with 42
@@ -39,7 +39,7 @@ def label_maps(draw):
 
 
 def clicks(previous, reference):
-    return next_clicks(Reference(reference, LABELS).compare(previous))
+    return next_clicks(PreparedReference(reference, LABELS).compare(previous))
 
 
 @given(label_maps(), orders, limits)
@@ -55,7 +55,7 @@ def test_clicks_are_those_of_the_protocol(pair, order, limit):
         patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
         found = clicks(previous, reference)
     assert found == tuple(expected)
-    assert all(type(i) is int for click in found for i in click.at)
+    assert all(type(i) is int for click in found for i in click.voxel)
 
 
 @given(label_maps(), orders, limits)
@@ -74,8 +74,8 @@ def test_one_label_asked_alone_gets_the_same_click(pair, order, limit):
 def test_a_click_lies_in_the_error_and_names_its_kind(pair):
     previous, reference = pair
     for click in clicks(previous, reference):
-        assert (reference[click.at] == click.label) != (previous[click.at] == click.label)
-        assert click.positive == (reference[click.at] == click.label)
+        assert (reference[click.voxel] == click.label) != (previous[click.voxel] == click.label)
+        assert click.positive == (reference[click.voxel] == click.label)
 
 
 @given(label_maps())
@@ -87,7 +87,7 @@ def test_fortran_order_picks_the_component_that_reversed_axes_pick(pair):
     assert (fortran is None) == (turned is None)
     if fortran is not None:
         components = numbered(previous ^ reference)
-        assert components[fortran.at] == components[turned.at[::-1]]
+        assert components[fortran.voxel] == components[turned.voxel[::-1]]
 
 
 def protocol_click(prediction, reference, label, limit):

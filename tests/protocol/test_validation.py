@@ -5,7 +5,7 @@ import pytest
 
 from segbench.core import Click
 from segbench.errors import CaseError
-from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.metrics import dice, surface_dice
 from segbench.protocol.simulator import next_click
 
@@ -51,7 +51,7 @@ def test_the_memory_order_of_integers_decides_ties_as_that_of_bool(order, dtype)
     reference[0, 0, 4] = reference[4, 0, 0] = True
     nothing = np.zeros((5, 5, 5), bool, order=order)
     expected = next_click(nothing, reference, label=1)
-    assert expected.at == ((0, 0, 4) if order == "C" else (4, 0, 0))
+    assert expected.voxel == ((0, 0, 4) if order == "C" else (4, 0, 0))
     wide = (mask.astype(dtype, order="K") for mask in (nothing, reference))
     assert next_click(*wide, label=1) == expected
 
@@ -79,6 +79,6 @@ def test_wrong_shapes_are_refused(function):
 def test_label_maps_of_floats_are_refused():
     labels = np.zeros((3, 4, 5), np.uint8)
     with pytest.raises(CaseError, match="reference: expected bool or integers, found float32"):
-        Reference(labels.astype(np.float32), (1,))
+        PreparedReference(labels.astype(np.float32), (1,))
     with pytest.raises(CaseError, match="prediction: expected bool or integers, found float64"):
-        Reference(labels, (1,)).compare(labels.astype(float))
+        PreparedReference(labels, (1,)).compare(labels.astype(float))

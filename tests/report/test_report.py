@@ -214,7 +214,7 @@ def test_the_mean_at_the_box_leaves_out_cases_without_one(run):
 
 def test_a_failed_step_scores_zero_or_the_last_answer(run):
     folder = run("ours", [case("CT_1", RISING, failed=(5,)), case("CT_2", failed=range(6))])
-    zero, stale = tables(folder), tables(folder, policy=Policy("stale"))
+    zero, stale = tables(folder), tables(folder, policy=Policy("carry_forward"))
     # zero: AUC 0.45 + 0.55 + 0.65 + 0.35 = 2.0 and nothing, halved; stale: 0.45 + ... + 0.7 = 2.35
     assert row(zero["table3"], "CT", "ours")[:2] == ["2", "1.0000"]
     assert row(stale["table3"], "CT", "ours")[:2] == ["1", "2.3500"]

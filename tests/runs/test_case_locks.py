@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from segbench.runs import case_locks
-from segbench.runs.case_locks import DEAD_AFTER, lease
+from segbench.runs.case_locks import DEAD_AFTER, case_lock
 
 
 def write_lease(folder, pid, host=None, age=0.0):
@@ -33,19 +33,19 @@ def dead_pid():
 
 
 def test_a_lease_is_held_by_one(tmp_path):
-    with lease(tmp_path, "CT_a") as first:
-        with lease(tmp_path, "CT_a") as second:
+    with case_lock(tmp_path, "CT_a") as first:
+        with case_lock(tmp_path, "CT_a") as second:
             assert first()
             assert second is None
-        with lease(tmp_path, "CT_b") as other:
+        with case_lock(tmp_path, "CT_b") as other:
             assert other()
-    with lease(tmp_path, "CT_a") as again:
+    with case_lock(tmp_path, "CT_a") as again:
         assert again()
     assert list(tmp_path.iterdir()) == []
 
 
 def break_off(folder):
-    with lease(folder, "CT_a"):
+    with case_lock(folder, "CT_a"):
         raise KeyboardInterrupt
 
 
@@ -57,7 +57,7 @@ def test_a_lease_is_given_back_when_the_work_fails(tmp_path):
 
 def test_the_lease_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
     write_lease(tmp_path, dead_pid())
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
@@ -66,17 +66,17 @@ def test_a_process_that_is_dead_but_not_buried_holds_no_lease(tmp_path):
     while case_locks.process_runs(zombie.pid):
         pass
     write_lease(tmp_path, zombie.pid)
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
     zombie.wait()
 
 
 def test_the_lease_of_another_machine_is_respected_until_it_is_cold(tmp_path):
     write_lease(tmp_path, 1, host="elsewhere")
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine is None
     write_lease(tmp_path, 1, host="elsewhere", age=DEAD_AFTER + 5)
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
@@ -84,28 +84,28 @@ def test_the_lease_of_another_machine_is_respected_until_it_is_cold(tmp_path):
 def test_a_lease_that_cannot_be_read_is_respected_until_it_is_cold(tmp_path, text):
     file = tmp_path / ".CT_a.lease"
     file.write_text(text)
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine is None
     os.utime(file, (0, 0))
-    with lease(tmp_path, "CT_a") as mine:
+    with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
 def test_a_suspended_owner_notices_its_loss_and_leaves_the_new_lease_alone(tmp_path):
-    with lease(tmp_path, "CT_a") as slow:
+    with case_lock(tmp_path, "CT_a") as slow:
         os.utime(tmp_path / ".CT_a.lease", (0, 0))  # as if it had slept
-        with lease(tmp_path, "CT_a") as quick:
+        with case_lock(tmp_path, "CT_a") as quick:
             assert quick()
             assert not slow()
             slow_token_is_gone = not slow()
         assert slow_token_is_gone
-    with lease(tmp_path, "CT_a") as next_one:
+    with case_lock(tmp_path, "CT_a") as next_one:
         assert next_one()
 
 
 def test_touching_never_makes_a_lease(tmp_path, monkeypatch):
     monkeypatch.setattr(case_locks, "TOUCHED_EVERY", 0.01)
-    with lease(tmp_path, "CT_a"):
+    with case_lock(tmp_path, "CT_a"):
         (tmp_path / ".CT_a.lease").unlink()
         import time
 

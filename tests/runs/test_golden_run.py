@@ -25,7 +25,7 @@ def check_clicks(result, expected):
     for step in range(1, 6):
         by_label = {click.label: click for click in result.rounds[step]}
         said = [by_label.get(label) for label in result.labels]
-        found = [click and ["fg" if click.positive else "bg", *click.at] for click in said]
+        found = [click and ["fg" if click.positive else "bg", *click.voxel] for click in said]
         assert found == expected["clicks_new"][str(step)], (result.case, step)
 
 
@@ -50,7 +50,7 @@ def test_a_run_writes_what_the_official_script_wrote(tmp_path, model):
         exact_sum=True,
         in_process=True,
         predictions="none",
-        policy=Policy("stale"),
+        policy=Policy("carry_forward"),
     )
     run_case.close_seats()
     assert outcome.broken == ()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from segbench.data.challenge_npz import write_prediction
-from segbench.protocol.mask_pairs import Reference
-from segbench.runs.prediction_store import BACKLOG, PredictionWriter, labels_sha256
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.runs.prediction_store import BACKLOG, PredictionWriter, segmentation_sha256
 
 
 def maps(*values, dtype=np.uint8, order="C"):
@@ -22,8 +22,8 @@ def written(file, label_maps, **options):
 
 
 def named(labels, reference):
-    standard = Reference(reference, set(np.unique(reference).tolist()) - {0})
-    return labels_sha256(standard.compare(labels))
+    standard = PreparedReference(reference, set(np.unique(reference).tolist()) - {0})
+    return segmentation_sha256(standard.compare(labels))
 
 
 def by_hand(labels, known):

@@ -137,7 +137,7 @@ def test_invalid_cases_have_no_row_and_silent_ones_follow_the_policy():
         CaseResult("CT_x", "invalid", "no spacing"),
         case("CT_y", status="failed", steps=silent),
     ]
-    assert len(rows(metrics_csv.table(cases, Policy("stale"), Settings()))) == 0
+    assert len(rows(metrics_csv.table(cases, Policy("carry_forward"), Settings()))) == 0
     (row,) = rows(metrics_csv.table(cases, Policy("zero"), Settings()))
     assert (row["CaseName"], row["DSC_Final"]) == ("CT_y.npz", "0.0")
 

@@ -10,11 +10,11 @@ import segbench
 from segbench.core import Policy, Settings
 from segbench.data.challenge_npz import write_arrays, write_case
 from segbench.errors import AdapterNotFound, CaseError, RunError
-from segbench.protocol.mask_pairs import Reference
+from segbench.protocol.mask_pairs import PreparedReference
 from segbench.runs import run_case, run_folder
-from segbench.runs.case_locks import lease
-from segbench.runs.prediction_store import labels_sha256
-from segbench.runs.runner import Request, look, run
+from segbench.runs.case_locks import case_lock
+from segbench.runs.prediction_store import segmentation_sha256
+from segbench.runs.runner import RunConfig, look, run
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def request_for(data, tmp_path):
 
     def make(model="boxfill", **fields):
         facts = {"data": data, "out": tmp_path / "run", "in_process": True} | fields
-        return Request(model=model, **facts)
+        return RunConfig(model=model, **facts)
 
     return make
 
@@ -160,7 +160,7 @@ def test_a_failing_step_is_recorded_and_the_case_goes_on(request_for, scripted, 
     assert [step.failure is None for step in case.steps] == [True, True, False, True, True, True]
     assert case.steps[2].scores == ()
     assert case.summary(Policy("zero")).dsc[2] == 0.0
-    assert case.summary(Policy("stale")).dsc[2] == case.summary().dsc[1] > 0
+    assert case.summary(Policy("carry_forward")).dsc[2] == case.summary().dsc[1] > 0
 
 
 def test_a_label_that_the_case_does_not_have_is_allowed_and_noted(request_for, scripted):
@@ -235,12 +235,12 @@ from segbench.core import AdapterInfo
 class Killer:
     info = AdapterInfo("killer", version="1")
 
-    def start(self, image, labels):
+    def set_image(self, image, labels):
         self.shape = image.voxels.shape
         if image.voxels.flat[0] == 255:
             os.kill(os.getppid(), signal.SIGKILL)
 
-    def step(self, said):
+    def predict(self, interactions):
         return np.zeros(self.shape, np.uint8)
 
     def close(self): ...
@@ -267,7 +267,7 @@ def test_a_fault_of_segbench_itself_leaves_the_case_undone(request_for, monkeypa
     def fault(*_):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(run_case, "judge", fault)
+    monkeypatch.setattr(run_case, "score_step", fault)
     outcome = run(request_for(limit=1))
     assert not outcome.clean
     assert outcome.run.cases == ()
@@ -280,7 +280,7 @@ def test_a_fault_of_segbench_itself_leaves_the_case_undone(request_for, monkeypa
 def test_a_case_that_another_runner_has_is_left_to_it(request_for):
     cases = request_for().out / "cases"
     cases.mkdir(parents=True)
-    with lease(cases, "MR_Toy_002"):
+    with case_lock(cases, "MR_Toy_002"):
         outcome = run(request_for(wait=False))
     assert outcome.elsewhere == ("MR_Toy_002",)
     assert not outcome.clean
@@ -314,9 +314,9 @@ def test_predictions_are_kept_as_asked(request_for, keep, maps):
 
 def test_each_prediction_is_named_by_its_hash(request_for, make_case):
     outcome = run(request_for())
-    reference = Reference(make_case("CT_Toy_001").reference, (1, 3))
+    reference = PreparedReference(make_case("CT_Toy_001").reference, (1, 3))
     with np.load(request_for().out / "predictions" / "CT_Toy_001.npz") as raw:
-        hashes = [labels_sha256(reference.compare(labels)) for labels in raw["all_segs"]]
+        hashes = [segmentation_sha256(reference.compare(labels)) for labels in raw["all_segs"]]
     assert [step.prediction_sha256 for step in outcome.run.cases[0].steps] == hashes
 
 

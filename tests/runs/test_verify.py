@@ -50,10 +50,10 @@ from segbench.core import AdapterInfo
 class Still:
     info = AdapterInfo("still")
 
-    def start(self, image, labels):
+    def set_image(self, image, labels):
         self.shape = image.voxels.shape
 
-    def step(self, said):
+    def predict(self, interactions):
         return np.zeros(self.shape, np.uint8, order={order!r})
 
     def close(self):
@@ -64,7 +64,9 @@ make_adapter = Still
     outcome = segbench.evaluate(
         str(tmp_path / "still.py"), tmp_path / "val", tmp_path / "run", in_process=True
     )
-    clicks = {click.at for said in outcome.run.cases[0].rounds[2:] for click in said}
+    clicks = {
+        click.voxel for interactions in outcome.run.cases[0].rounds[2:] for click in interactions
+    }
     assert clicks == {{"C": (0, 0, 4), "F": (4, 0, 0)}[order]}
     assert rescore(tmp_path / "run").different == ()
 
@@ -80,7 +82,7 @@ def test_a_changed_score_is_found(run):
 
 def test_a_moved_click_is_found(run):
     def change(facts):
-        facts["rounds"][1][0]["at"][0] += 1
+        facts["rounds"][1][0]["voxel"][0] += 1
 
     tamper(run, "MR_Toy_002", change)
     (check,) = rescore(run).different

@@ -61,7 +61,7 @@ class InteractiveSample:
             channels[BOX][self.box] = True
         for click in self.clicks:
             channel = channels[POSITIVE if click.positive else NEGATIVE]
-            draw_ball(channel, np.array(click.at, dtype=float), radius)
+            draw_ball(channel, np.array(click.voxel, dtype=float), radius)
         return channels
 
     @property

@@ -67,7 +67,7 @@ class ScanObject:
         reference = np.ascontiguousarray(self.scan.label_map[part] == self.box.label)
         click = next_click(np.zeros_like(reference), reference, label=self.box.label)
         assert click is not None  # objects are not empty
-        return _voxel(np.add(click.at, self.box.low))
+        return _voxel(np.add(click.voxel, self.box.low))
 
 
 def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
@@ -128,7 +128,7 @@ def tight_box(label_map: LabelMap, label: int) -> Box:
     """Return the bounding box of a label."""
     spans = occupied_box(label_map == label)
     low, high = (_voxel([getattr(span, end) for span in spans]) for end in ("start", "stop"))
-    return Box(label, low, high, drawn_at=(low[0] + high[0]) // 2)
+    return Box(label, low, high, mid_slice=(low[0] + high[0]) // 2)
 
 
 def crop_scene(

@@ -87,7 +87,7 @@ def _pack(sample: InteractiveSample) -> dict[str, Any]:
         "reference": torch.from_numpy(sample.reference),
         "previous_segmentation": torch.from_numpy(sample.previous_segmentation),
         "box": None if box is None else [(span.start, span.stop) for span in box],
-        "clicks": [(click.at, click.positive) for click in sample.clicks],
+        "clicks": [(click.voxel, click.positive) for click in sample.clicks],
     }
 
 

@@ -130,7 +130,7 @@ def _add_object(rng: np.random.Generator, canvas: Canvas, field: Tensor) -> Canv
 def _radii(rng: np.random.Generator, patch: int) -> Vector:
     """Return the half axes, in patch voxels, of an object that the crop rule has resized."""
     side = round(log_uniform(rng, 10, 4 * patch))
-    box = Box(1, (0, 0, 0), (side, side, side), drawn_at=0)
+    box = Box(1, (0, 0, 0), (side, side, side), mid_slice=0)
     shown = side * patch / window_around(box, patch).size[0]
     aspect = rng.uniform(0.45, 1.0, 3)
     return np.asarray(shown / 2 * aspect / aspect.max())

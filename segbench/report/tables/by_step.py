@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from segbench.core import Summary
+from segbench.core import CaseSummary
 from segbench.report.methods import Method, Scored, modalities_of, within
 from segbench.report.modalities import LONG
 from segbench.report.tables.means import mean, numbers
@@ -13,7 +13,7 @@ from segbench.report.tables.table import Cell, Column, Row, Table
 
 ALL = "All cases"
 
-Curve = Callable[[Summary], tuple[float, ...]]
+Curve = Callable[[CaseSummary], tuple[float, ...]]
 CURVES: dict[str, Curve] = {
     "DSC": lambda summary: summary.dsc,
     "NSD": lambda summary: summary.nsd,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import fmean
 
-from segbench.core import Summary
+from segbench.core import CaseSummary
 from segbench.report.methods import CaseKey, Method, Scored
 from segbench.report.tables.table import Cell, Column, Row
 
-Measure = Callable[[Summary], float]
+Measure = Callable[[CaseSummary], float]
 Means = tuple[float | None, ...]
 MEASURES: dict[str, Measure] = {
     "DSC AUC": attrgetter("dsc_auc"),

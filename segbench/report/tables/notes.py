@@ -50,7 +50,7 @@ def policy_note(policy: Policy) -> str:
     """Say what becomes of failed steps, invalid cases and slow cases."""
     failed = {
         "zero": "a failed step scores 0",
-        "stale": "a failed step scores what the last answer scored",
+        "carry_forward": "a failed step has the score of the last prediction",
     }[policy.failures]
     limit = policy.time_limit
     slow = (

@@ -23,7 +23,7 @@ SHAPE = (10, 20, 31)
 
 
 def box(low, high):
-    return Box(1, low, high, drawn_at=low[0])
+    return Box(1, low, high, mid_slice=low[0])
 
 
 def whole(shape):
@@ -68,7 +68,7 @@ def test_the_edge_is_that_of_the_printed_equations():
 
 
 def test_the_default_box_is_the_central_third():
-    assert default_box((9, 30, 31), 7) == Box(7, (3, 10, 10), (6, 20, 20), drawn_at=4)
+    assert default_box((9, 30, 31), 7) == Box(7, (3, 10, 10), (6, 20, 20), mid_slice=4)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

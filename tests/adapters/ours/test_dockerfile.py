@@ -67,10 +67,10 @@ def test_its_predict_sh_answers_many_steps_in_one_call_as_in_a_call_each(small, 
     answers = {}
     for persistent in ("no", "yes"):
         adapter = load(find("container"), {"command": command, "persistent": persistent})
-        adapter.start(image, (1,))
-        first = adapter.step(boxes)
+        adapter.set_image(image, (1,))
+        first = adapter.predict(boxes)
         click = Click(1, (7, 12, 20), True)
-        answers[persistent] = first, adapter.step(Interactions((*boxes.rounds, (click,)), first))
+        answers[persistent] = first, adapter.predict(Interactions((*boxes.rounds, (click,)), first))
         adapter.close()
     assert not np.array_equal(*answers["no"])  # the click is obeyed
     np.testing.assert_array_equal(answers["yes"], answers["no"])

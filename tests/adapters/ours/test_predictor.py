@@ -40,7 +40,7 @@ def image(shape=SHAPE, dtype=np.uint8):
     return Image(voxels.astype(dtype), SPACING)
 
 
-def said(*rounds, shape=SHAPE, previous=None):
+def interactions_of(*rounds, shape=SHAPE, previous=None):
     zeros = np.zeros(shape, np.uint8)
     return Interactions(rounds, zeros if previous is None else previous)
 
@@ -50,8 +50,8 @@ CLICKS = (Click(1, (3, 5, 6), True), Click(2, (4, 10, 20), False))
 
 
 def test_the_segmentation_is_a_label_map_of_the_image(adapter):
-    adapter.start(image(), (1, 2))
-    segmentation = adapter.step(said(BOXES))
+    adapter.set_image(image(), (1, 2))
+    segmentation = adapter.predict(interactions_of(BOXES))
     assert segmentation.shape == SHAPE
     assert segmentation.dtype == np.uint8
     assert set(np.unique(segmentation)) <= {0, 1, 2}
@@ -59,54 +59,56 @@ def test_the_segmentation_is_a_label_map_of_the_image(adapter):
 
 
 def test_labels_above_255_give_uint16(adapter):
-    adapter.start(image(), (1, 300))
-    segmentation = adapter.step(said((replace(BOXES[1], label=300),)))
+    adapter.set_image(image(), (1, 300))
+    segmentation = adapter.predict(interactions_of((replace(BOXES[1], label=300),)))
     assert segmentation.dtype == np.uint16
 
 
 def test_equal_interactions_give_equal_segmentations(adapter):
-    adapter.start(image(), (1, 2))
-    first = adapter.step(said(BOXES))
-    np.testing.assert_array_equal(adapter.step(said(BOXES)), first)
+    adapter.set_image(image(), (1, 2))
+    first = adapter.predict(interactions_of(BOXES))
+    np.testing.assert_array_equal(adapter.predict(interactions_of(BOXES)), first)
 
 
 def test_a_late_step_does_not_depend_on_earlier_calls(adapter, weights):
-    adapter.start(image(), (1, 2))
-    previous = adapter.step(said(BOXES))
-    late = said(BOXES, CLICKS, previous=previous)
-    expected = adapter.step(late)
+    adapter.set_image(image(), (1, 2))
+    previous = adapter.predict(interactions_of(BOXES))
+    late = interactions_of(BOXES, CLICKS, previous=previous)
+    expected = adapter.predict(late)
     fresh = make_adapter(weights=str(weights), device="cpu")
-    fresh.start(image(), (1, 2))
-    np.testing.assert_array_equal(fresh.step(late), expected)
+    fresh.set_image(image(), (1, 2))
+    np.testing.assert_array_equal(fresh.predict(late), expected)
     assert not np.array_equal(expected, previous)
 
 
 def test_clicks_and_the_previous_segmentation_change_the_output(adapter):
-    adapter.start(image(), (1, 2))
+    adapter.set_image(image(), (1, 2))
     previous = np.zeros(SHAPE, np.uint8)
     previous[2:6, 3:12, 4:15] = 1
-    plain = adapter.step(said(BOXES))
-    assert not np.array_equal(adapter.step(said(BOXES, CLICKS)), plain)
-    assert not np.array_equal(adapter.step(said(BOXES, previous=previous)), plain)
+    plain = adapter.predict(interactions_of(BOXES))
+    assert not np.array_equal(adapter.predict(interactions_of(BOXES, CLICKS)), plain)
+    assert not np.array_equal(adapter.predict(interactions_of(BOXES, previous=previous)), plain)
 
 
 def test_a_new_image_replaces_the_last_one(adapter, weights):
-    adapter.start(image(), (1,))
-    adapter.step(said(BOXES[:1]))
+    adapter.set_image(image(), (1,))
+    adapter.predict(interactions_of(BOXES[:1]))
     other = Image(image().voxels[::-1].copy(), SPACING)
-    adapter.start(other, (1,))
+    adapter.set_image(other, (1,))
     fresh = make_adapter(weights=str(weights), device="cpu")
-    fresh.start(other, (1,))
-    np.testing.assert_array_equal(adapter.step(said(BOXES[:1])), fresh.step(said(BOXES[:1])))
+    fresh.set_image(other, (1,))
+    np.testing.assert_array_equal(
+        adapter.predict(interactions_of(BOXES[:1])), fresh.predict(interactions_of(BOXES[:1]))
+    )
 
 
 def test_image_and_interactions_are_not_modified(adapter):
-    original, interactions = image(), said(BOXES, CLICKS)
+    original, interactions = image(), interactions_of(BOXES, CLICKS)
     before = original.voxels.copy()
-    adapter.start(original, (1, 2))
-    adapter.step(interactions)
+    adapter.set_image(original, (1, 2))
+    adapter.predict(interactions)
     np.testing.assert_array_equal(original.voxels, before)
-    assert not interactions.previous.any()
+    assert not interactions.previous_segmentation.any()
 
 
 @pytest.mark.parametrize("choice", [{"no_box": "paper"}, {"variant": "paper"}])
@@ -114,18 +116,18 @@ def test_every_label_without_a_box_gets_the_papers_central_third(weights, choice
     """The authors' code does this for the first label only; the others are never segmented."""
     adapter = make_adapter(weights=str(weights), device="cpu", **choice)
     third = ((3, 6, 10), (6, 13, 20))
-    adapter.start(image(), (4, 7))
-    default = adapter.step(said(()))
+    adapter.set_image(image(), (4, 7))
+    default = adapter.predict(interactions_of(()))
     boxes = tuple(Box(label, *third, 4) for label in (4, 7))
-    np.testing.assert_array_equal(default, adapter.step(said(boxes)))
-    adapter.start(image(), (7,))
-    assert (adapter.step(said(())) == 7).any()
+    np.testing.assert_array_equal(default, adapter.predict(interactions_of(boxes)))
+    adapter.set_image(image(), (7,))
+    assert (adapter.predict(interactions_of(())) == 7).any()
 
 
 def test_a_label_without_box_and_click_is_not_segmented(adapter):
-    adapter.start(image(), (1, 2))
-    assert not adapter.step(said(())).any()
-    only_first = adapter.step(said((), (Click(1, (3, 5, 6), True),)))
+    adapter.set_image(image(), (1, 2))
+    assert not adapter.predict(interactions_of(())).any()
+    only_first = adapter.predict(interactions_of((), (Click(1, (3, 5, 6), True),)))
     assert 2 not in only_first
 
 
@@ -145,38 +147,42 @@ def cube(side, shape=(60, 70, 80)):
 def test_without_a_box_the_window_is_enlarged_until_it_contains_the_object(adapter, side):
     adapter.network = bright
     bright_cube, inside = cube(side)
-    adapter.start(bright_cube, (1,))
+    adapter.set_image(bright_cube, (1,))
     rounds = ((), (Click(1, (30, 35, 40), True),))
-    segmentation = adapter.step(said(*rounds, shape=inside.shape)) == 1
-    overlap = 2 * (segmentation & inside).sum() / (segmentation.sum() + inside.sum())
-    assert overlap > (0.99 if side < 16 else 0.8)  # zoomed out, edges are half a patch voxel off
+    segmentation = adapter.predict(interactions_of(*rounds, shape=inside.shape)) == 1
+    dice_of_packed = 2 * (segmentation & inside).sum() / (segmentation.sum() + inside.sum())
+    assert dice_of_packed > (
+        0.99 if side < 16 else 0.8
+    )  # zoomed out, edges are half a patch voxel off
     assert segmentation[inside].mean() > 0.8
 
 
 def test_without_a_box_a_late_step_does_not_depend_on_earlier_calls(adapter, weights):
     bright_cube, inside = cube(20)
-    adapter.start(bright_cube, (1, 2))
+    adapter.set_image(bright_cube, (1, 2))
     first = ((), (Click(1, (30, 35, 40), True), Click(2, (5, 5, 5), True)))
-    previous = adapter.step(said(*first, shape=inside.shape))
-    late = said(*first, (Click(1, (40, 35, 40), False),), shape=inside.shape, previous=previous)
-    expected = adapter.step(late)
+    previous = adapter.predict(interactions_of(*first, shape=inside.shape))
+    late = interactions_of(
+        *first, (Click(1, (40, 35, 40), False),), shape=inside.shape, previous=previous
+    )
+    expected = adapter.predict(late)
     fresh = make_adapter(weights=str(weights), device="cpu")
-    fresh.start(bright_cube, (1, 2))
-    np.testing.assert_array_equal(fresh.step(late), expected)
+    fresh.set_image(bright_cube, (1, 2))
+    np.testing.assert_array_equal(fresh.predict(late), expected)
 
 
 def test_labels_with_and_without_a_box_can_be_combined(adapter):
-    adapter.start(image(), (1, 2))
-    segmentation = adapter.step(said(BOXES[:1], (Click(2, (4, 10, 20), True),)))
+    adapter.set_image(image(), (1, 2))
+    segmentation = adapter.predict(interactions_of(BOXES[:1], (Click(2, (4, 10, 20), True),)))
     assert segmentation.shape == SHAPE
 
 
 def test_enforced_clicks_are_in_the_segmentation(weights):
     adapter = make_adapter(weights=str(weights), device="cpu", enforce_clicks="yes")
     flat = Image(np.full(SHAPE, 7, np.uint8), SPACING)
-    adapter.start(flat, (1, 2))
+    adapter.set_image(flat, (1, 2))
     clicks = (Click(1, (4, 10, 12), True), Click(2, (4, 10, 22), False))
-    segmentation = adapter.step(said(BOXES, clicks))
+    segmentation = adapter.predict(interactions_of(BOXES, clicks))
     assert segmentation[4, 10, 12] == 1
     assert (segmentation[4, 10, 9:16] == 1).all()
     assert segmentation[4, 10, 22] != 2
@@ -186,7 +192,7 @@ def test_enforced_clicks_are_in_the_segmentation(weights):
 def test_with_all_flips_a_symmetric_scene_has_symmetric_logits(weights, tta_flips, symmetric):
     adapter = make_adapter(weights=str(weights), device="cpu", tta_flips=tta_flips)
     half = np.random.default_rng(1).integers(0, 250, (16, 16, 8), np.uint8)
-    adapter.start(Image(np.concatenate([half, half[..., ::-1]], axis=2), SPACING), (1,))
+    adapter.set_image(Image(np.concatenate([half, half[..., ::-1]], axis=2), SPACING), (1,))
     box = Box(1, (2, 5, 4), (9, 12, 12), 5)
     window = window_around(box, adapter.recipe.patch)
     window = replace(window, low=(0, 0, 0))
@@ -202,16 +208,16 @@ def test_on_cuda_a_step_synchronises_once(weights, monkeypatch):
     on_cuda = make_adapter(weights=str(weights), device="cuda")
     on_cpu = make_adapter(weights=str(weights), device="cpu")
     for each in (on_cuda, on_cpu):
-        each.start(image(), (1, 2))
+        each.set_image(image(), (1, 2))
     copies = []
     monkeypatch.setattr(torch.Tensor, "cpu", _allowed_to_synchronise(torch.Tensor.cpu, copies))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        segmentation = on_cuda.step(said(BOXES, CLICKS))
+        segmentation = on_cuda.predict(interactions_of(BOXES, CLICKS))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(copies) == 1
-    assert (segmentation != on_cpu.step(said(BOXES, CLICKS))).mean() < 0.01
+    assert (segmentation != on_cpu.predict(interactions_of(BOXES, CLICKS))).mean() < 0.01
 
 
 def _allowed_to_synchronise(copy, copies):
@@ -238,23 +244,23 @@ def _allowed_to_synchronise(copy, copies):
     ],
 )
 def test_thin_tiny_and_wide_ranged_images_work(adapter, shape, dtype):
-    adapter.start(image(shape, dtype), (1,))
+    adapter.set_image(image(shape, dtype), (1,))
     middle = tuple(n // 2 for n in shape)
     whole = Box(1, (0, 0, 0), shape, middle[0])
     rounds = ((whole,), (Click(1, middle, True),))
-    assert adapter.step(said(*rounds, shape=shape)).shape == shape
-    assert adapter.step(said((), *rounds[1:], shape=shape)).shape == shape
+    assert adapter.predict(interactions_of(*rounds, shape=shape)).shape == shape
+    assert adapter.predict(interactions_of((), *rounds[1:], shape=shape)).shape == shape
 
 
 @pytest.mark.parametrize("value", [0, 200])
 def test_a_constant_image_works(adapter, value):
-    adapter.start(Image(np.full(SHAPE, value, np.uint8), SPACING), (1,))
-    assert adapter.step(said(BOXES[:1])).shape == SHAPE
+    adapter.set_image(Image(np.full(SHAPE, value, np.uint8), SPACING), (1,))
+    assert adapter.predict(interactions_of(BOXES[:1])).shape == SHAPE
 
 
 def test_without_labels_all_is_background(adapter):
-    adapter.start(image(), ())
-    assert not adapter.step(said(())).any()
+    adapter.set_image(image(), ())
+    assert not adapter.predict(interactions_of(())).any()
 
 
 def test_the_adapter_has_its_info(adapter, weights):
@@ -272,8 +278,8 @@ def test_the_adapter_has_its_info(adapter, weights):
 
 def test_the_bundled_weights_load_and_segment():
     shipped = make_adapter(device="cpu")
-    shipped.start(image(), (1,))
-    assert shipped.step(said(BOXES[:1])).shape == SHAPE
+    shipped.set_image(image(), (1,))
+    assert shipped.predict(interactions_of(BOXES[:1])).shape == SHAPE
     assert shipped.recipe.config.norm == "instance"
 
 

@@ -230,7 +230,7 @@ SHAPE = (20, 24, 28)
 BOXES = tuple(Box(n, (3 * n, 4, 5), (3 * n + 3, 9, 12), 3 * n) for n in (1, 2, 3))
 
 
-def said(*rounds):
+def interactions_of(*rounds):
     return Interactions(rounds, np.zeros(SHAPE, np.uint8))
 
 
@@ -240,8 +240,8 @@ def image(value=9):
 
 def test_without_bugs_the_box_is_pasted_at_its_position(tmp_path):
     adapter = adapter_with(tmp_path, box_logits)
-    adapter.start(image(), (1, 2, 3))
-    segmentation = adapter.step(said(BOXES))
+    adapter.set_image(image(), (1, 2, 3))
+    segmentation = adapter.predict(interactions_of(BOXES))
     for box in BOXES:
         assert (segmentation == box.label).sum() == 3 * 5 * 7
         assert (segmentation[tuple(map(slice, box.low, box.high))] == box.label).all()
@@ -249,8 +249,8 @@ def test_without_bugs_the_box_is_pasted_at_its_position(tmp_path):
 
 def test_a_failure_fills_and_drops_the_later_labels(tmp_path):
     adapter = adapter_with(tmp_path, failing_from(2), variant="submission")
-    adapter.start(image(), (1, 2, 3))
-    segmentation = adapter.step(said(BOXES))
+    adapter.set_image(image(), (1, 2, 3))
+    segmentation = adapter.predict(interactions_of(BOXES))
     assert set(np.unique(segmentation)) == {0, 1, 2}
     assert (segmentation[0] == 2).all()
     assert not segmentation[1].any()
@@ -260,26 +260,26 @@ def test_without_that_bug_a_failure_is_raised(tmp_path):
     adapter = adapter_with(
         tmp_path, failing_from(2), variant="submission", fix="failing_label_fills"
     )
-    adapter.start(image(), (1, 2, 3))
+    adapter.set_image(image(), (1, 2, 3))
     with pytest.raises(RuntimeError, match="out of memory"):
-        adapter.step(said(BOXES))
+        adapter.predict(interactions_of(BOXES))
 
 
 def test_without_boxes_the_submission_segments_the_first_label_only(tmp_path):
     clicks = tuple(Click(n, (3 * n, 6, 7), True) for n in (1, 2, 3))
     adapter = adapter_with(tmp_path, box_logits, variant="submission", patch=32)
-    adapter.start(image(), (1, 2, 3))
-    assert set(np.unique(adapter.step(said((), clicks)))) == {0, 1}
+    adapter.set_image(image(), (1, 2, 3))
+    assert set(np.unique(adapter.predict(interactions_of((), clicks)))) == {0, 1}
 
 
 def test_the_submission_fails_on_an_empty_image_and_on_missing_clicks(tmp_path):
     adapter = adapter_with(tmp_path, box_logits, variant="submission")
-    adapter.start(image(0), (1,))
+    adapter.set_image(image(0), (1,))
     with pytest.raises(AdapterError, match="no non-zero region"):
-        adapter.step(said(BOXES[:1]))
-    adapter.start(image(), (1, 2))
+        adapter.predict(interactions_of(BOXES[:1]))
+    adapter.set_image(image(), (1, 2))
     with pytest.raises(AdapterError, match="no click for label 2 in step 1"):
-        adapter.step(said(BOXES[:2], (Click(1, (3, 6, 7), True),)))
+        adapter.predict(interactions_of(BOXES[:2], (Click(1, (3, 6, 7), True),)))
 
 
 def test_the_submission_pads_outside_the_non_zero_region(tmp_path):
@@ -293,8 +293,8 @@ def test_the_submission_pads_outside_the_non_zero_region(tmp_path):
             return box_logits(x)
 
         adapter = adapter_with(tmp_path, network, variant=variant, patch=24)
-        adapter.start(Image(voxels, (1.0, 1.0, 1.0)), (1,))
-        adapter.step(said(BOXES[:1]))
+        adapter.set_image(Image(voxels, (1.0, 1.0, 1.0)), (1,))
+        adapter.predict(interactions_of(BOXES[:1]))
     assert (images["paper"] != 0).sum() > (images["submission"] != 0).sum() > 0
 
 
