@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Union
 
@@ -59,6 +59,28 @@ class Click:
 
 
 Prompt = Union[Box, Click]
+
+
+def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt as JSON has it, with its kind: ``box`` or ``click``."""
+    return {"kind": "box" if isinstance(prompt, Box) else "click", **asdict(prompt)}
+
+
+def prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
+    """Return the prompt of a JSON object.
+
+    Raises
+    ------
+    ValueError
+        If its kind is neither ``box`` nor ``click``.
+    """
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()
+    }
+    kind = fields.pop("kind", None)
+    if kind not in ("box", "click"):
+        raise ValueError(f"expected a prompt of kind 'box' or 'click', found {kind!r}")
+    return Box(**fields) if kind == "box" else Click(**fields)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import segbench
 from adapters.ours.training.command import parser as training_options
 from segbench.cli import cli
 from segbench.phantoms import make_phantoms
-from segbench.runs import run_case
+from segbench.runs.job import close_models
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -66,8 +66,8 @@ def phantom(tmp_path_factory) -> Path:
 def run(tmp_path_factory, phantom) -> Path:
     """Return a run folder as a real run leaves it."""
     out = tmp_path_factory.mktemp("runs") / "boxfill"
-    segbench.evaluate("boxfill", phantom, out, in_process=True, limit=1)
-    run_case.close_seats()
+    segbench.evaluate("boxfill", phantom, out=out, in_process=True, limit=1)
+    close_models()
     return out
 
 
@@ -168,7 +168,7 @@ def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):
     names: dict[str, object] = {"__name__": "examples"}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    run_case.close_seats()
+    close_models()
 
 
 def test_the_reading_example_of_the_results_page_runs(run, tmp_path, monkeypatch, capsys):
@@ -189,7 +189,7 @@ def test_the_twenty_line_adapter_runs(page, words, phantom, tmp_path):
     command = ["run", "--model", str(tmp_path / "alike.py"), "--data", str(phantom)]
     command += ["--out", str(tmp_path / "run"), "--limit", "1", *words]
     result = CliRunner().invoke(cli, command, catch_exceptions=False)
-    run_case.close_seats()
+    close_models()
     assert result.exit_code == 0, result.output
     (case,) = (tmp_path / "run" / "cases").glob("[!.]*")
     facts = json.loads(case.read_text())
@@ -246,8 +246,8 @@ def test_invalid_and_failed_cases_are_what_the_schema_says(tmp_path, phantom, sc
     (data / "CT_broken.npz").write_bytes(b"no archive")
     (data / "CT_fine.npz").symlink_to(next(phantom.glob("*.npz")))
     out, options = tmp_path / "run", {"fail": "raise", "at": "1"}
-    segbench.evaluate(scripted, data, out, in_process=True, options=options)
-    run_case.close_seats()
+    segbench.evaluate(scripted, data, out=out, in_process=True, option=options)
+    close_models()
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMAS["case"].read_text()))
     facts = [json.loads(file.read_text()) for file in sorted((out / "cases").glob("[!.]*"))]
     assert [case["status"] for case in facts] == ["invalid", "failed"]

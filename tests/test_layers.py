@@ -34,15 +34,18 @@ ORDER = {
         *("worker_process", "supervisor", "in_process"),
     ],
     "runs": [
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "manifest", "progress"),
-        *("submission", "run_case", "backends", "verify", "runner"),
+        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress", "config"),
+        *("job", "manifest", "run_case", "backends", "runner", "verify", "submission"),
     ],
+    "runs.backends": ["base", "serial", "loky"],
     "report": ["modalities", "published", "methods", "tables", "page"],
     "report.tables": [
         *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
     ],
     "phantoms": ["shapes", "anatomy", "recording"],
-    "cli": ["options", "group", "run", "score", "report", "train", "predict", "models", "phantoms"],
+    "cli": [
+        *("options", "group", "run", "verify", "report", "train", "predict", "models", "phantoms"),
+    ],
 }
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ADAPTERS_MAY = {

@@ -71,7 +71,7 @@ def test_a_model_has_its_threads_whatever_its_job_has(jobs, data, tmp_path):
     adapter.write_text(TELLING.replace("VARIABLES", repr(VARIABLES)))
     notes.mkdir()
     outcome = segbench.evaluate(
-        str(adapter), data, tmp_path / "run", jobs=jobs, threads=3, options={"notes": str(notes)}
+        str(adapter), data, out=tmp_path / "run", jobs=jobs, threads=3, option={"notes": str(notes)}
     )
-    assert outcome.clean
+    assert outcome.all_ok
     assert {note.read_text() for note in notes.iterdir()} == {" ".join("3" * len(VARIABLES))}

@@ -9,10 +9,10 @@ from segbench.cli.phantoms import phantoms
 from segbench.cli.predict import predict
 from segbench.cli.report import report
 from segbench.cli.run import run
-from segbench.cli.score import score
 from segbench.cli.train import train
+from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, score, report, train, predict, models, phantoms):
+for command in (run, verify, report, train, predict, models, phantoms):
     cli.add_command(command)

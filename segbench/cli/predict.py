@@ -13,21 +13,22 @@ from segbench.cli.options import EXISTING_FOLDER, FILE, FOLDER, SECONDS, parse_o
 
 @click.command()
 @click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
-@click.option("--inputs", type=EXISTING_FOLDER, required=True, help="Holds CASE.npz files.")
-@click.option("--outputs", type=FOLDER, required=True, help="Gets CASE.npz files with segs.")
+@click.option("--inputs", type=EXISTING_FOLDER, required=True, help="A folder of CASE.npz files.")
+@click.option(
+    "--outputs", type=FOLDER, required=True, help="The folder for CASE.npz files with segs."
+)
 @click.option(
     "--option",
-    "options",
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_options,
     help="An option of the adapter; repeatable.",
 )
-@click.option("--python", type=FILE, help="An interpreter.")
+@click.option("--python", type=FILE, help="The interpreter of the adapter.")
 @click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
-@click.option("--persistent", is_flag=True, help="Answer each file named by a line on stdin.")
+@click.option("--persistent", is_flag=True, help="Predict each file named by a line on stdin.")
 def predict(outputs: Path, persistent: bool, **given: Any) -> None:
-    """Answer one step of the challenge's contract: what a submission's predict.sh has to do.
+    """Predict one step of the challenge's contract: the task of a submission's predict.sh.
 
     \b
     segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
@@ -41,4 +42,4 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
             click.echo("segbench: done")
     else:
         files = list(ends.predict(inputs=ends.inputs_in(folder), outputs=outputs, **given))
-        click.echo(f"{len(files)} answers in {outputs}")
+        click.echo(f"{len(files)} predictions in {outputs}")

@@ -17,34 +17,41 @@ from segbench.cli.options import (
     parse_options,
     policy_options,
 )
-from segbench.core import Policy
 
 if TYPE_CHECKING:
-    from segbench.runs.runner import RunConfig, RunSummary
+    from segbench.runs.config import RunConfig
+    from segbench.runs.runner import PendingCases, RunSummary
 
 
 @click.command()
 @click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
 @click.option("--data", type=EXISTING_FOLDER, required=True, help="A folder of .npz cases.")
 @click.option("--out", type=FOLDER, help="The run folder, continued if it exists. [runs/<model>]")
-@click.option("--references", type=EXISTING_FOLDER, help="Where gts lies, if not in the cases.")
+@click.option(
+    "--references", type=EXISTING_FOLDER, help="A folder with gts, if the cases have none."
+)
 @click.option(
     "--option",
-    "options",
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_options,
     help="An option of the adapter; repeatable.",
 )
-@click.option("--name", help="What tables call this run. [the adapter's name]")
-@click.option("--case", "patterns", multiple=True, metavar="PATTERN", help="Only such cases.")
+@click.option("--name", help="The name in tables. [the adapter's name]")
+@click.option("--case", multiple=True, metavar="PATTERN", help="Only such cases; repeatable.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many cases.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Cases at a time, a model each.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and how much memory it takes.")
-@click.option("--retry-failed", is_flag=True, help="Do cases again that failed or were invalid.")
-@click.option("--threads", type=click.IntRange(1), help="Of a worker. [processors / jobs]")
-@click.option("--wait/--no-wait", default=True, help="Wait for cases that another runner has.")
-@click.option("--python", type=FILE, help="An interpreter.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, help="Cases at a time, each with its own model."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would run, and the memory it takes.")
+@click.option("--retry-failed", is_flag=True, help="Run cases again that failed or were invalid.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of each model. [processors / jobs]"
+)
+@click.option(
+    "--wait/--no-wait", default=True, help="Wait for cases that another runner has locked."
+)
+@click.option("--python", type=FILE, help="The interpreter of the adapter.")
 @click.option("--in-process", is_flag=True, help="No worker process: for debugging an adapter.")
 @click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
 @click.option(
@@ -57,65 +64,64 @@ if TYPE_CHECKING:
     "--boxes",
     type=click.Choice(["given", "none"]),
     default="given",
-    help="Draw the boxes of the cases, or withhold them: no step 0.",
+    help="Give the boxes of the cases to the model, or withhold them: no step 0.",
 )
 @click.option("--exact-sum", is_flag=True, help="NSD to the official last bit, for audits.")
 @policy_options
-def run(model: str, out: Path | None, dry_run: bool, **given: Any) -> None:
+def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Let a simulated user refine MODEL's segmentation of every case in DATA.
 
     \b
     segbench run --model ours --data val/
     segbench run --model boxfill --data val/ --case 'CT_*' --jobs 2
 
-    The same command again continues a run that was broken off.
+    The same command again continues an interrupted run.
     """
     from segbench.models.registry import resolve_model
     from segbench.runs import runner
-
-    policy = Policy(given.pop("failures"), given.pop("time_limit"))
-    out = out or runner.default_out(model)
-    resolve_model(model)  # also in a dry run
-    request = runner.RunConfig(model=model, out=out, policy=policy, command=command_line(), **given)
-    if dry_run:
-        click.echo(_forecast(runner.look(request)))
-    else:
-        sys.exit(0 if _run(request).clean else 1)
-
-
-def _run(request: RunConfig) -> RunSummary:
-    from segbench.report import terminal_table
-    from segbench.runs import runner
+    from segbench.runs.config import RunConfig, default_out
     from segbench.runs.progress import progress
 
-    todo = runner.look(request)
-    total = len(todo.cases) + len(todo.done)
-    with progress(request.name or request.model, total, len(todo.done)) as watch:
-        outcome = runner.run(request, watch, todo=todo)
-    click.echo(terminal_table([request.out], request.policy))
-    for line in _notes(outcome):
+    out = out or default_out(model)
+    config = RunConfig(model=model, out=out, command=command_line(), **options)
+    if dry_run:
+        resolve_model(model)  # an unknown model is refused here, too
+        click.echo(_plan(runner.find_pending(config)))
+        return
+    summary = runner.run(config, progress)
+    _print_summary(config, summary)
+    sys.exit(0 if summary.all_ok else 1)
+
+
+def _print_summary(config: RunConfig, summary: RunSummary) -> None:
+    from segbench.report import terminal_table
+
+    click.echo(terminal_table([config.out], config.policy))
+    for line in _problems(summary):
         click.echo(line, err=True)
-    click.echo(f"run folder: {request.out}")
-    return outcome
+    click.echo(f"run folder: {config.out}")
 
 
-def _notes(outcome: RunSummary) -> list[str]:
-    bad = [case for case in outcome.run.cases if case.status != "ok"]
+def _problems(summary: RunSummary) -> list[str]:
+    bad = [case for case in summary.run.case_results if case.status != "ok"]
     lines = [f"{case.status}: {case.case}: {(case.reason or '')[:1000]}" for case in bad[:10]]
     if len(bad) > len(lines):
         lines.append(f"and {len(bad) - len(lines)} more, see run.log")
-    for case in outcome.broken:
-        lines.append(f"broken: {case.case}: a fault of segbench, not done:\n{case.traceback}")
-    if outcome.elsewhere:
-        lines.append(f"{len(outcome.elsewhere)} cases are left to another runner")
+    for case in summary.crashed:
+        lines.append(f"crashed: {case.case}: a fault of segbench, not done:\n{case.traceback}")
+    if summary.left_to_others:
+        lines.append(f"{len(summary.left_to_others)} cases are left to another runner")
     return lines
 
 
-def _forecast(todo: Any) -> str:
-    lines = [f"would run {case.name}" for case in todo.cases]
-    lines += [f"done      {name}" for name in todo.done]
-    lines.append(f"{len(todo.cases)} to run, {len(todo.done)} done")
+def _plan(cases: PendingCases) -> str:
+    from segbench.runs.runner import largest_case_mb
+
+    lines = [f"would run {case.name}" for case in cases.pending]
+    lines += [f"done      {name}" for name in cases.done]
+    lines.append(f"{len(cases.pending)} to run, {len(cases.done)} done")
     lines.append(
-        f"arrays of the largest case: {todo.largest_mb:.0f} MB a job; the model comes on top"
+        f"arrays of the largest case: {largest_case_mb(cases.pending):.0f} MB per job, "
+        "without the model"
     )
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap
 from segbench.data.challenge_npz import ChallengeFile, box_from_raw
 from segbench.errors import CaseError
-from segbench.protocol.validation import label_map, spacing_mm
+from segbench.protocol.validation import checked_label_map, checked_spacing
 
 
 @dataclass(frozen=True)
@@ -47,44 +47,48 @@ class CaseFile:
         return self.file.stem
 
 
-def find_cases(
-    folder: Path,
-    *,
-    references: Path | None = None,
-    patterns: Sequence[str] = (),
-    limit: int | None = None,
-) -> list[CaseFile]:
+def find_cases(folder: Path, *, references: Path | None = None) -> list[CaseFile]:
     """Return the cases of a folder, sorted by name.
 
     Parameters
     ----------
     folder : Path
-        Holds ``.npz`` files, and maybe an ``index.csv`` with a column ``name`` and any of
-        ``modality``, ``patient``, ``dataset``, which win over the file name's prefix.
+        Contains ``.npz`` files, and maybe an ``index.csv`` with a column ``name`` and any of
+        ``modality``, ``patient``, ``dataset``, which override the file name's prefix.
     references : Path, optional
-        A folder of ``.npz`` files of the same names that hold ``gts``.
-    patterns : sequence of str
-        Keep only names that match one of them, as the shell would.
-    limit : int, optional
-        Keep only the first so many.
+        A folder of ``.npz`` files of the same names with ``gts``.
 
     Raises
     ------
     CaseError
-        If nothing is left, or the folder does not exist.
+        If there is no case, or the folder does not exist.
     """
-    # a name that begins with a dot is not a case (macOS leaves ._NAME.npz beside copies)
+    # a name that starts with a dot is not a case (macOS writes ._NAME.npz next to copies)
     files = sorted(folder.glob("[!.]*.npz"), key=lambda file: file.name)
     if not files:
         raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
-    kept = [file for file in files if _matches(file.stem, patterns)]
-    if not kept:
-        raise CaseError(f"{folder}: none of its {len(files)} cases matches {' or '.join(patterns)}")
     index = _read_index(folder / "index.csv")
     return [
         CaseFile(file, references and references / file.name, _about(file.stem, index))
-        for file in kept[:limit]
+        for file in files
     ]
+
+
+def select_cases(
+    cases: Sequence[CaseFile], *, patterns: Sequence[str] = (), limit: int | None = None
+) -> list[CaseFile]:
+    """Return the cases whose names match a shell pattern, if there is any, up to a limit.
+
+    Raises
+    ------
+    CaseError
+        If no case matches.
+    """
+    selected = [case for case in cases if _matches(case.name, patterns)]
+    if not selected:
+        folder = cases[0].file.parent
+        raise CaseError(f"{folder}: none of its {len(cases)} cases matches {' or '.join(patterns)}")
+    return selected[:limit]
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -124,7 +128,7 @@ def read_case(source: CaseFile) -> Case:
     with ChallengeFile(source.file) as file:
         reference = _checked_reference(_read_reference(source, file), source.file.name)
         labels = labels_of(reference)
-        spacing = spacing_mm(file.read("spacing"), source.file.name)
+        spacing = checked_spacing(file.read("spacing"), source.file.name)
         boxes = _boxes(file, labels)
         voxels = _checked_image(file.read("imgs"), reference, source.file.name)
     return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
@@ -149,7 +153,7 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
 
 
 def _checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
-    reference = label_map(raw, f"{name}: gts")
+    reference = checked_label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
         raise CaseError(f"{name}: gts: expected a background of 0, the smallest label is {low}")

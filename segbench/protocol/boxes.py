@@ -1,4 +1,4 @@
-"""The challenge's box, drawn on one slice with some slack: mask in, ``Box`` out (pure)."""
+"""The challenge's box: its in-plane sides come from one slice, with some slack."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How deep voxels lie inside a component: its innermost voxels, without a map of all distances.
+"""How deep voxels are inside a component: the deepest voxels, without a map of all distances.
 
 Depth is the Euclidean distance in voxels to the nearest voxel outside the component; outside the
-volume is outside (PROTOCOL 4.3). Squared depths are whole numbers, so everything here is exact.
+volume is outside (PROTOCOL 4.3). Squared depths are integers, so everything here is exact.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from segbench.protocol.packed_mask import Positions
 
 MAX_FINE_VOXELS = 60_000_000  # padded errors above this are measured at half the resolution
 
-# Chosen by timing on the volumes of tests/bench; they decide how fast the answer comes, not which.
-THIN = 0.15  # a component that fills less of its box is peeled
-PEELED = 10  # voxels; what is deeper is measured
-ENOUGH = 1.3  # times the voxels of the room may be looked at before measuring it all is cheaper
+# Chosen by timing on the volumes of tests/bench; they change the speed, never the result.
+THIN = 0.15  # a component that fills less of its padded box is eroded
+MAX_EROSION = 10  # voxels; deeper components get a distance transform
+EROSION_BUDGET = 1.3  # voxels examined per voxel of the padded box before a transform is cheaper
 
 
 def deepest_voxels(component: Mask) -> Positions:
@@ -32,111 +32,114 @@ def deepest_voxels(component: Mask) -> Positions:
     Parameters
     ----------
     component : bool array, shape (z, y, x)
-        Cut to its box, so not empty; a large one is measured on blocks of voxels (PROTOCOL 4.4).
+        Cropped to its bounding box, so not empty; a large one is measured on blocks of voxels
+        (PROTOCOL 4.4).
 
     Returns
     -------
     int array, shape (n, 3)
-        In raster order.
+        In lexicographic order.
     """
     padding = np.maximum(np.array(component.shape) // 4, 1)
     if math.prod(component.shape + 2 * padding) > MAX_FINE_VOXELS:
         return _deepest_by_blocks(component, padding)
-    return _innermost(np.pad(component, 1)) - 1
+    return _deepest(np.pad(component, 1)) - 1
 
 
-def _innermost(room: Mask) -> Positions:
-    """Return the deepest voxels in raster order; all faces of the room are empty (PROTOCOL 4.3)."""
-    peeled = _peel(room) if np.count_nonzero(room) < THIN * room.size else None
-    return _measured(room) if peeled is None else peeled
+def _deepest(padded: Mask) -> Positions:
+    """Return the deepest voxels in lexicographic order; all faces of the array are empty."""
+    if np.count_nonzero(padded) < THIN * padded.size:
+        eroded = _erode(padded)
+        if eroded is not None:
+            return eroded
+    return _deepest_by_distance(padded)
 
 
-def _peel(room: Mask) -> Positions | None:
-    """Return the voxels that last longest when those of depth 1, sqrt(2), sqrt(3), ... are taken.
+def _erode(padded: Mask) -> Positions | None:
+    """Return the voxels that remain longest if those of depth 1, sqrt(2), sqrt(3), ... are removed.
 
-    None when measuring would be cheaper (PROTOCOL 4.3).
+    None if a distance transform would be cheaper.
     """
-    at, inside, budget = np.flatnonzero(room), room.ravel(), ENOUGH * room.size
+    voxels, inside = np.flatnonzero(padded), padded.ravel()
+    budget = EROSION_BUDGET * padded.size
     for sphere in _spheres():
-        # voxels this deep have all these neighbours in the room, at worst on its faces
-        deeper = at
-        for neighbour in sphere @ [room.shape[1] * room.shape[2], room.shape[2], 1]:
+        # voxels this deep have all these neighbours inside the array, at worst on its faces
+        deeper = voxels
+        for neighbour in sphere @ [padded.shape[1] * padded.shape[2], padded.shape[2], 1]:
             budget -= len(deeper)
             deeper = deeper[inside[deeper + neighbour]]
         if not len(deeper):
-            return np.stack(np.unravel_index(at, room.shape), axis=1)
+            return np.stack(np.unravel_index(voxels, padded.shape), axis=1)
         if budget < 0:
             break
-        at = deeper
+        voxels = deeper
     return None
 
 
 @lru_cache(1)
 def _spheres() -> list[Positions]:
-    """Return the offsets of each squared length that there is, ascending, each of shape (n, 3).
-
-    Squared lengths are all that depths can be (PROTOCOL 4.3).
-    """
-    offsets = np.indices((2 * PEELED + 1,) * 3).reshape(3, -1).T - PEELED
+    """Return the offsets of each possible squared length, ascending, each of shape (n, 3)."""
+    offsets = np.indices((2 * MAX_EROSION + 1,) * 3).reshape(3, -1).T - MAX_EROSION
     squares = (offsets**2).sum(axis=1)
-    return [offsets[squares == square] for square in np.unique(squares) if 0 < square <= PEELED**2]
+    return [offsets[squares == s] for s in np.unique(squares) if 0 < s <= MAX_EROSION**2]
 
 
-def _measured(room: Mask) -> Positions:
-    """Measure depth, but only in reach of where the deepest voxels can be (PROTOCOL 4.3).
+def _deepest_by_distance(padded: Mask) -> Positions:
+    """Measure depth, but only near where the deepest voxels can be.
 
-    Cells of 2x2x2 voxels that are wholly inside bound it: the depth of a voxel is twice that of its
-    cell, give or take sqrt(3).
+    Cells of 2x2x2 voxels that are completely inside give bounds: the depth of a voxel is twice that
+    of its cell, plus or minus sqrt(3).
     """
-    cells = _blocks(np.pad(room, [(0, size % 2) for size in room.shape]), np.logical_and)
-    depth = np.sqrt(_squares(cells))
+    cells = _reduce_blocks(np.pad(padded, [(0, size % 2) for size in padded.shape]), np.logical_and)
+    depth = np.sqrt(_squared_depth(cells))
     slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())  # and more than float32 rounds
     (core,) = find_objects((depth >= greatest - slack).view(np.uint8))
-    reach = int(2 * greatest + slack) + 2  # beyond the greatest depth that there can be
+    margin = int(2 * greatest + slack) + 2  # more than the greatest possible depth
     low, high = 2 * np.array([[side.start, side.stop] for side in core]).T
-    start = np.maximum(low - reach, 0)
-    squares = _squares(room[tuple(map(slice, start, high + reach))])
-    return _largest(squares[tuple(map(slice, low - start, high - start))], low)
+    start = np.maximum(low - margin, 0)
+    squares = _squared_depth(padded[tuple(map(slice, start, high + margin))])
+    return _argmax_all(squares[tuple(map(slice, low - start, high - start))], low)
 
 
-def _largest(squares: NDArray[np.float32], low: Positions) -> Positions:
-    """Return where the greatest values are, from ``low``, in raster order (PROTOCOL 4.6)."""
+def _argmax_all(squares: NDArray[np.float32], low: Positions) -> Positions:
+    """Return the positions of the greatest value, from ``low``, in lexicographic order."""
     return np.argwhere(squares == squares.max()) + low
 
 
-def _squares(voxels: Mask) -> NDArray[np.float32]:
-    """Return the squared depth of each voxel; whole numbers that float32 holds (PROTOCOL 4.3).
+def _squared_depth(voxels: Mask) -> NDArray[np.float32]:
+    """Return the squared depth of each voxel: integers that float32 holds exactly.
 
-    The outside of the array bounds nothing: what shall bound must be in it (PROTOCOL 4.4).
+    The faces of the array are no boundary: a boundary must be in the array (PROTOCOL 4.4).
     """
-    bits = np.ascontiguousarray(voxels, bool).view(np.uint8)
-    squares: NDArray[np.float32] = edt.edtsq(bits, parallel=threads.OF_SEGBENCH)
+    octets = np.ascontiguousarray(voxels, bool).view(np.uint8)
+    squares: NDArray[np.float32] = edt.edtsq(octets, parallel=threads.OF_SEGBENCH)
     return squares
 
 
-def _blocks(voxels: Mask, unite: np.ufunc) -> Mask:
-    """Unite blocks of 2x2x2 voxels; all sizes are even (PROTOCOL 4.4)."""
-    voxels = unite(voxels[::2], voxels[1::2])
-    voxels = unite(voxels[:, ::2], voxels[:, 1::2])
-    united: Mask = unite(voxels[..., ::2], voxels[..., 1::2])
-    return united
+def _reduce_blocks(voxels: Mask, operation: np.ufunc) -> Mask:
+    """Reduce blocks of 2x2x2 voxels to one; all sizes are even (PROTOCOL 4.4)."""
+    voxels = operation(voxels[::2], voxels[1::2])
+    voxels = operation(voxels[:, ::2], voxels[:, 1::2])
+    reduced: Mask = operation(voxels[..., ::2], voxels[..., 1::2])
+    return reduced
 
 
 def _deepest_by_blocks(component: Mask, padding: Positions) -> Positions:
     """Return the voxels of the component in the deepest blocks of 2x2x2 voxels (PROTOCOL 4.4).
 
-    Blocks start at the corner of the padded box. Whole blocks of padding beyond the first change
+    Blocks start at the corner of the padded box. Whole blocks of padding after the first change
     nothing and are left out. A padding of one voxel shares its block with the component: no empty
-    block is before it, so depth is not bounded on that side.
+    block is before it, so depth has no boundary on that side.
     """
     padding = np.minimum(padding, 2 + padding % 2)
     odd = component.shape % np.array(2)
-    room = np.pad(component, np.stack([padding, padding + odd], axis=1))
-    blocks = _blocks(room, np.logical_or)
-    deepest = (
-        _innermost(blocks) if padding.min() > 1 else _largest(_squares(blocks), np.zeros(3, int))
-    )
+    padded = np.pad(component, np.stack([padding, padding + odd], axis=1))
+    blocks = _reduce_blocks(padded, np.logical_or)
+    if padding.min() > 1:
+        deepest = _deepest(blocks)
+    else:
+        deepest = _argmax_all(_squared_depth(blocks), np.zeros(3, int))
     voxels = (2 * deepest[:, None] + list(np.ndindex(2, 2, 2))).reshape(-1, 3)
-    voxels = voxels[room[tuple(voxels.T)]]
-    in_raster_order: Positions = voxels[np.lexsort(voxels.T[::-1])] - padding
-    return in_raster_order
+    voxels = voxels[padded[tuple(voxels.T)]]
+    in_order: Positions = voxels[np.lexsort(voxels.T[::-1])] - padding
+    return in_order

@@ -1,4 +1,4 @@
-"""One interactive session: a model, a case and a simulated user take turns."""
+"""Model and simulated user take turns on one case: the protocol itself."""
 
 from __future__ import annotations
 
@@ -16,74 +16,95 @@ from segbench.core import (
     Prompt,
     Settings,
     StepOutput,
+    StepScore,
 )
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 
 
 @dataclass(frozen=True)
 class InteractionStep:
-    """One step of an interaction: the prompts, the model's output, what is valid after it.
+    """One step: the prompts, the model's output, and what is valid after it.
 
-    ``segmentation`` is that of the output or, after a failed step, still the last one (zeros before
-    the first): the next clicks are made from it.
+    After a failed step ``segmentation`` and ``pairs`` are still those of the last prediction (zeros
+    before the first), and there are no scores.
     """
 
     step: int
     prompts: tuple[Prompt, ...]
     output: StepOutput
     segmentation: LabelMap
+    pairs: MaskPairs  # the segmentation and the reference
+    scores: tuple[StepScore, ...]
 
 
 def interact(
     case: Case,
-    seat: ModelHandle,
+    model: ModelHandle,
     settings: Settings = Settings(),
-    reference: PreparedReference | None = None,
+    *,
+    exact_sum: bool = False,
 ) -> Iterator[InteractionStep]:
-    """Yield what stands after the boxes, if there are any, and after each round of clicks.
+    """Yield every step of one case: the boxes, if there are any, then each round of clicks.
 
-    The model is asked in every step, also when no label has a new click; after a failed step the
-    clicks are made from the last answer, zeros before the first (PROTOCOL 3.1, 9). A ``reference``
-    that a scorer has already compared with the last answer is not compared again. An answer must
-    not change once it is given.
+    The model is prompted in every step, also if no label has a new click. After a failed step the
+    next clicks correct the last prediction, zeros before the first (PROTOCOL 3.1, 9.2).
+
+    Parameters
+    ----------
+    case : Case
+        Image, reference and boxes.
+    model : ModelHandle
+        Its label maps must not change after they are returned.
+    settings : Settings
+        Number of clicks, tolerance and gate of NSD, seed.
+    exact_sum : bool
+        NSD to the official script's last bit.
     """
-    reference = reference or PreparedReference(case.reference, case.labels)
-    seat.set_image(case.image, case.labels)
+    reference = PreparedReference(case.reference, case.labels)
+    nsd = NsdSettings.of(case.image.spacing, settings, exact_sum=exact_sum)
     # in the memory order of the reference, which decides ties between errors (PROTOCOL 4.2)
-    labels: LabelMap = np.zeros_like(case.reference, dtype=np.uint8)
-    rounds: tuple[tuple[Prompt, ...], ...] = (case.boxes,)
-    last: MaskPairs | None = None
-    for step in range(0 if case.boxes else 1, settings.n_clicks + 1):
-        if step > 0:
-            comparison = reference.compared(labels)
-            # a model that does not move gets the same clicks: they need not be found again
-            repeated = last is not None and comparison.repeats(last)
-            clicks = rounds[-1] if repeated else next_clicks(comparison, settings=settings)
-            rounds, last = (*rounds, clicks), comparison
-        answer = checked(seat.predict(Interactions(rounds, labels)), case.reference.shape)
-        labels = labels if answer.segmentation is None else answer.segmentation
-        yield InteractionStep(step, rounds[-1], answer, labels)
+    segmentation: LabelMap = np.zeros_like(case.reference, dtype=np.uint8)
+    pairs = reference.compare(segmentation)
+    rounds: tuple[tuple[Prompt, ...], ...] = () if case.boxes else ((),)
+    model.set_image(case.image, case.labels)
+    for step in steps(case, settings):
+        prompts = case.boxes if step == 0 else next_clicks(pairs, settings=settings)
+        rounds = (*rounds, prompts)
+        output = checked(model.predict(Interactions(rounds, segmentation)), case.reference.shape)
+        scores: tuple[StepScore, ...] = ()
+        if output.segmentation is not None:
+            segmentation = output.segmentation
+            pairs = reference.compare(segmentation)
+            scores = score_pairs(pairs, step, nsd)
+        yield InteractionStep(step, prompts, output, segmentation, pairs, scores)
 
 
-def checked(answer: StepOutput, shape: tuple[int, ...]) -> StepOutput:
-    """Return the answer with its label map as uint8 or uint16, or with what is wrong with it.
+def steps(case: Case, settings: Settings) -> range:
+    """Return the steps of a case: 0 only with boxes, then one per round of clicks."""
+    return range(0 if case.boxes else 1, settings.n_clicks + 1)
 
-    Any integer dtype is taken if its values are 0 to 65535 (PROTOCOL 9.2).
+
+def checked(output: StepOutput, shape: tuple[int, ...]) -> StepOutput:
+    """Return an output with its label map as uint8 or uint16, or as a failure with the reason.
+
+    Any integer dtype is accepted if its values are 0 to 65535 (PROTOCOL 9.2).
     """
-    labels = answer.segmentation
-    if labels is None:
-        return answer
-    if labels.shape != shape:
-        return _refused(answer, f"answered shape {labels.shape}, expected {shape}")
-    if labels.dtype.kind not in "ui":
-        return _refused(answer, f"answered {labels.dtype}, expected integer labels")
-    low, high = int(labels.min()), int(labels.max())
+    label_map = output.segmentation
+    if label_map is None:
+        return output
+    if label_map.shape != shape:
+        return _failed(output, f"returned shape {label_map.shape}, expected {shape}")
+    if label_map.dtype.kind not in "ui":
+        return _failed(output, f"returned {label_map.dtype}, expected integer labels")
+    low, high = int(label_map.min()), int(label_map.max())
     if low < 0 or high > MAX_LABEL:
-        return _refused(answer, f"answered labels {low} to {high}, expected 0 to {MAX_LABEL}")
-    kind = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    return replace(answer, segmentation=labels.astype(kind, copy=False))
+        return _failed(output, f"returned labels {low} to {high}, expected 0 to {MAX_LABEL}")
+    dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    return replace(output, segmentation=label_map.astype(dtype, copy=False))
 
 
-def _refused(answer: StepOutput, reason: str) -> StepOutput:
-    return replace(answer, segmentation=None, failure=reason)
+def _failed(output: StepOutput, reason: str) -> StepOutput:
+    return replace(output, segmentation=None, failure=reason)

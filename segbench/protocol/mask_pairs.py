@@ -1,7 +1,7 @@
-"""Label maps beside the reference of their case, one bit a voxel in each label's own frame.
+"""Predictions compared with the reference: per label, both masks packed in one region.
 
-Clicks and scores of a step look at the same voxels; what is common to both is made once here, and
-what does not depend on the prediction once a case.
+Clicks and scores of a step use the same voxels. They are extracted here once per step, and what
+does not depend on the prediction once per case.
 """
 
 from __future__ import annotations
@@ -12,50 +12,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from segbench.core import LabelMap, Mask
-from segbench.protocol.packed_mask import PackedMask, Window, pack
+from segbench.protocol.packed_mask import PackedMask, Roi, pack_label
 from segbench.protocol.validation import refuse_no_label_map, refuse_other_shape
 
-SLAB = 2**20  # voxels, so that labels like noise take no more memory than others
-MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its frame too
+SLAB = 2**20  # voxels examined together, so that label maps like noise need no more memory
+MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its region, too
 
 
 @dataclass(frozen=True, eq=False)
 class MaskPairs:
-    """One label map beside the reference: for each label, ascending, both masks in one frame.
+    """One label map and the reference: for each label, ascending, both masks in one region.
 
-    A label that neither of the two has is missing (PROTOCOL 4.1, 5).
+    A label that neither of the two contains is missing (PROTOCOL 4.1, 5).
     """
 
-    prediction: LabelMap
+    segmentation: LabelMap
     predicted: dict[int, PackedMask]
     expected: dict[int, PackedMask]
-    in_fortran_order: bool  # both label maps are, which decides between equal errors (PROTOCOL 4.2)
-    unknown: tuple[int, ...]  # labels of the prediction that are not compared, ascending
-
-    def repeats(self, other: MaskPairs) -> bool:
-        """Whether errors and clicks are those of another one, of the same reference (PROTOCOL 4).
-
-        Bits of the reference are the same object as long as their frame stays.
-        """
-        alike = self.in_fortran_order == other.in_fortran_order and self.expected == other.expected
-        pairs = zip(self.predicted.values(), other.predicted.values(), strict=True)
-        return alike and all(np.array_equal(mine.words, its.words) for mine, its in pairs)
+    in_fortran_order: bool  # both label maps; decides between errors of equal size (PROTOCOL 4.2)
+    unknown_labels: tuple[int, ...]  # of the segmentation, not compared, ascending
 
 
 class PreparedReference:
-    """The reference standard of one case, made ready to be compared with many predictions.
+    """The reference of one case, prepared to be compared with many predictions.
+
+    Regions of interest grow with the predictions. They decide how fast a comparison is, never what
+    it finds.
 
     Parameters
     ----------
     label_map : unsigned integer array, shape (z, y, x)
-        Must not change while this is in use.
+        Must not change afterwards.
     labels : int
         The labels to compare; other values only count as wrong voxels (PROTOCOL 1.5).
 
     Raises
     ------
     CaseError
-        If it is not three-dimensional or not of integers.
+        If the label map is not three-dimensional or not of integers.
     """
 
     def __init__(self, label_map: LabelMap, labels: Iterable[int]) -> None:
@@ -63,98 +57,90 @@ class PreparedReference:
         self.labels = tuple(sorted(set(map(int, labels))))
         self._in_fortran_order = in_fortran_order(label_map)
         self._label_map = np.ascontiguousarray(label_map)
-        self._frames: dict[int, Window] = {}
+        self._rois: dict[int, Roi] = {}
         self._expected: dict[int, PackedMask] = {}
-        self._last: MaskPairs | None = None
-        self._fit(label_rois(self._label_map))
+        self._fit_rois(label_rois(self._label_map))
 
-    def compare(self, prediction: LabelMap) -> MaskPairs:
-        """Put a label map beside the reference; neither may change afterwards (PROTOCOL 4.1, 5).
+    def compare(self, segmentation: LabelMap) -> MaskPairs:
+        """Return both masks of each label; the segmentation must not change afterwards.
 
         Raises
         ------
         CaseError
-            If it is not of integers or has another shape than the reference.
+            If the segmentation is not of integers or has another shape than the reference.
         """
-        refuse_no_label_map(prediction, "prediction")
-        refuse_other_shape(prediction, self._label_map)
-        voxels = np.ascontiguousarray(prediction)
+        refuse_no_label_map(segmentation, "prediction")
+        refuse_other_shape(segmentation, self._label_map)
+        voxels = np.ascontiguousarray(segmentation)
         unknown: tuple[int, ...] = ()
-        predicted = {} if self._last is None else self._pack(voxels)
-        n_seen = sum(bits.count for bits in predicted.values())
-        if self._last is None or n_seen != np.count_nonzero(voxels):
-            # the first, or something lies outside the frame of its label, or has another label
-            windows = label_rois(voxels)
-            self._fit(windows)
+        predicted = self._pack(voxels)
+        n_packed = sum(mask.count for mask in predicted.values())
+        if n_packed != np.count_nonzero(voxels):
+            # something is outside the region of its label, or has another label
+            rois = label_rois(voxels)
+            self._fit_rois(rois)
             predicted = self._pack(voxels)
-            unknown = tuple(sorted(windows.keys() - set(self.labels)))
+            unknown = tuple(sorted(rois.keys() - set(self.labels)))
         for label in predicted.keys() - self._expected.keys():
-            self._expected[label] = pack(self._label_map, label, self._frames[label])
+            self._expected[label] = pack_label(self._label_map, label, self._rois[label])
         expected = {label: self._expected[label] for label in predicted}
-        fortran = self._in_fortran_order and in_fortran_order(prediction)
-        self._last = MaskPairs(prediction, predicted, expected, fortran, unknown)
-        return self._last
-
-    def compared(self, prediction: LabelMap) -> MaskPairs:
-        """Return the last comparison if it was with this array, else make it (PROTOCOL 3.1)."""
-        if self._last is not None and self._last.prediction is prediction:
-            return self._last
-        return self.compare(prediction)
+        fortran = self._in_fortran_order and in_fortran_order(segmentation)
+        return MaskPairs(segmentation, predicted, expected, fortran, unknown)
 
     def _pack(self, voxels: LabelMap) -> dict[int, PackedMask]:
-        """Return the bits of each label that has a frame (PROTOCOL 4.1, 5)."""
-        framed = (label for label in self.labels if label in self._frames)
-        return {label: pack(voxels, label, self._frames[label]) for label in framed}
+        """Return the mask of each label that has a region."""
+        with_roi = (label for label in self.labels if label in self._rois)
+        return {label: pack_label(voxels, label, self._rois[label]) for label in with_roi}
 
-    def _fit(self, windows: dict[int, Window]) -> None:
-        """Enlarge frames so that they hold these windows and a margin (PROTOCOL 4.1, 5)."""
-        for label in windows.keys() & set(self.labels):
-            window = windows[label]
-            sides = zip(window, self._frames.get(label, window), self._label_map.shape, strict=True)
-            frame = tuple(
-                slice(min(max(w.start - MARGIN, 0), f.start), max(min(w.stop + MARGIN, n), f.stop))
-                for w, f, n in sides
+    def _fit_rois(self, boxes: dict[int, Roi]) -> None:
+        """Enlarge the regions of labels so that they contain these boxes and a margin."""
+        for label in boxes.keys() & set(self.labels):
+            box = boxes[label]
+            sides = zip(box, self._rois.get(label, box), self._label_map.shape, strict=True)
+            roi = tuple(
+                slice(min(max(b.start - MARGIN, 0), r.start), max(min(b.stop + MARGIN, n), r.stop))
+                for b, r, n in sides
             )
-            if frame != self._frames.get(label):
-                self._frames[label] = frame
+            if roi != self._rois.get(label):
+                self._rois[label] = roi
                 self._expected.pop(label, None)
 
 
-def label_rois(labels: LabelMap) -> dict[int, Window]:
-    """Return the box around each label that a label map has, ascending (PROTOCOL 1.1, 4.1)."""
-    n_planes = max(SLAB // labels[0].size, 1)  # looked at together
-    room = np.empty(n_planes * labels[0].size, bool)  # once: new memory costs more than looking
-    windows: dict[int, Window] = {}
-    for z in range(0, len(labels), n_planes):
-        for label, low, high in _ends_of_runs(labels[z : z + n_planes], room):
-            window = slice(z + low[0], z + high[0]), slice(low[1], high[1]), slice(low[2], high[2])
-            sides = zip(window, windows.get(label, window), strict=True)
-            windows[label] = tuple(
-                slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in sides
-            )
-    return dict(sorted(windows.items()))
+def label_rois(label_map: LabelMap) -> dict[int, Roi]:
+    """Return the bounding box of each label of a label map, ascending by label."""
+    n_planes = max(SLAB // label_map[0].size, 1)  # examined together
+    buffer = np.empty(n_planes * label_map[0].size, bool)  # reused: new memory is slow
+    rois: dict[int, Roi] = {}
+    for z in range(0, len(label_map), n_planes):
+        for label, low, high in _bounds_from_runs(label_map[z : z + n_planes], buffer):
+            roi = slice(z + low[0], z + high[0]), slice(low[1], high[1]), slice(low[2], high[2])
+            sides = zip(roi, rois.get(label, roi), strict=True)
+            rois[label] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in sides)
+    return dict(sorted(rois.items()))
 
 
-def _ends_of_runs(labels: LabelMap, room: Mask) -> Iterator[tuple[int, list[int], list[int]]]:
-    """Yield each label, the first voxel of the box around it and the one behind (PROTOCOL 4.1).
+def _bounds_from_runs(
+    label_map: LabelMap, buffer: Mask
+) -> Iterator[tuple[int, list[int], list[int]]]:
+    """Yield each label, the first voxel of its bounding box and the one after the last.
 
-    To look only at both ends of each run along x is many times as fast as at all voxels.
+    Only both ends of each run along x are examined, which is many times faster than all voxels.
     """
-    flat, begins = labels.ravel(), room[: labels.size]
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    begins[:: labels.shape[2]] = True  # each row begins with a run
-    first = np.flatnonzero(begins)
+    flat, starts_run = label_map.ravel(), buffer[: label_map.size]
+    np.not_equal(flat[1:], flat[:-1], out=starts_run[1:])
+    starts_run[:: label_map.shape[2]] = True  # each row starts with a run
+    first = np.flatnonzero(starts_run)
     last = np.append(first[1:], flat.size) - 1
     order = np.argsort(flat[first], kind="stable")
     order = order[np.count_nonzero(flat[first] == 0) :]
     if len(order):
         found, starts = np.unique(flat[first[order]], return_index=True)
-        low, high = (np.stack(np.unravel_index(at[order], labels.shape)) for at in (first, last))
+        low, high = (np.stack(np.unravel_index(at[order], label_map.shape)) for at in (first, last))
         low = np.minimum.reduceat(low, starts, axis=1)
         high = np.maximum.reduceat(high, starts, axis=1) + 1
         yield from zip(found.tolist(), low.T.tolist(), high.T.tolist(), strict=True)
 
 
 def in_fortran_order(array: LabelMap) -> bool:
-    """Whether an array lies in memory in Fortran order only, which decides ties (PROTOCOL 4.2)."""
+    """Whether an array is in Fortran order in memory, and not also in C order (PROTOCOL 4.2)."""
     return array.flags.f_contiguous and not array.flags.c_contiguous

@@ -1,13 +1,14 @@
-"""A mask as one bit a voxel, and what 64 voxels at once make cheap.
+"""A mask with one bit per voxel, so that 64 voxels are processed at once.
 
-A row of voxels along x is a row of 64-bit words, lowest bit first. One empty voxel lies around the
-frame, so that neither the neighbours of a voxel nor the corners of the mask ever run off the array.
-Corners between voxels are bits too: corner (z, y, x) is the low corner of the voxel one further.
+A row of voxels along x is a row of 64-bit words, lowest bit first. One empty voxel is kept around
+the region of interest (ROI), so that neither the neighbours of a voxel nor the surface of the mask
+leave the array. Corners between voxels are bits, too: bit (z, y, x) of a surface is the lower
+corner of voxel (z + 1, y + 1, x + 1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from segbench.core import LabelMap, Mask, Voxel
 
-Window = tuple[slice, ...]  # one slice per axis, in voxels of the volume
+Roi = tuple[slice, ...]  # one slice per axis, in voxels of the volume
 Words = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
@@ -24,88 +25,81 @@ WORD = 64  # voxels
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """One bit a voxel of a frame of the volume; ``low`` is the voxel that bit (0, 0, 0) means.
-
-    Errors, overlaps and surfaces are made of them (PROTOCOL 4.1, 5, 6.3).
-    """
+    """One bit per voxel of a region of the volume; bit (0, 0, 0) is the voxel ``low``."""
 
     words: Words  # (z, y, x // 64), little-endian
     low: Voxel
 
     @property
     def shape(self) -> Voxel:
-        """The number of bits along each axis, for flat positions (PROTOCOL 4.2, 6.3)."""
+        """The number of bits along each axis; flat positions refer to it."""
         depth, height, width = self.words.shape
         return depth, height, width * WORD
 
     @cached_property
     def count(self) -> int:
-        """The number of voxels in the mask (PROTOCOL 5)."""
+        """The number of voxels in the mask."""
         return int(np.bitwise_count(self.words).sum())
 
     @cached_property
     def positions(self) -> Positions:
-        """The flat positions of the set bits in `shape`, ascending (PROTOCOL 4.2, 6.3)."""
+        """The flat positions of the set bits, ascending."""
         octets = self.words.ravel().view(np.uint8)
         used = np.flatnonzero(octets != 0)
         inside = np.flatnonzero(np.unpackbits(octets[used], bitorder="little").view(bool))
-        at: Positions = 8 * used[inside >> 3] + (inside & 7)
-        return at
+        positions: Positions = 8 * used[inside >> 3] + (inside & 7)
+        return positions
+
+    @cached_property
+    def surface(self) -> Surface:
+        """The surface of the mask (PROTOCOL 6.3)."""
+        corners = self._surface_corners()
+        return Surface(corners, self.neighbour_codes(corners.positions))
 
     def __and__(self, other: PackedMask) -> PackedMask:
-        """Return the voxels in both masks of one frame (PROTOCOL 5)."""
+        """Return the voxels in both masks of one region."""
         return PackedMask(self.words & other.words, self.low)
 
     def __xor__(self, other: PackedMask) -> PackedMask:
-        """Return the voxels in exactly one of two masks of one frame (PROTOCOL 4.1)."""
+        """Return the voxels in exactly one of two masks of one region."""
         return PackedMask(self.words ^ other.words, self.low)
 
     def contains(self, positions: Positions) -> Mask:
-        """Return for each flat position whether its bit is set (PROTOCOL 6.4)."""
+        """Return for each flat position whether its bit is set."""
         octets = self.words.ravel().view(np.uint8)[positions >> 3]
         found: Mask = (octets >> (positions & 7).astype(np.uint8) & 1).view(bool)
         return found
 
-    def has(self, voxel: Voxel) -> bool:
-        """Return whether a voxel of the volume, one of the frame, is in the mask (PROTOCOL 4.7)."""
+    def contains_voxel(self, voxel: Voxel) -> bool:
+        """Return whether a voxel of the volume, inside the region, is in the mask."""
         z, y, x = (at - low for at, low in zip(voxel, self.low, strict=True))
         return bool(self.words[z, y, x // WORD] >> np.uint64(x % WORD) & np.uint64(1))
 
     def trimmed(self) -> PackedMask:
-        """Cut away what is empty on all sides, along x in whole words; the mask must not be empty.
+        """Cut away empty sides, along x in whole words; the mask must not be empty.
 
-        No empty voxel is left around. Components are looked for in what is left (PROTOCOL 4.2).
+        No empty voxel is left around it.
         """
         z, y, x = bounding_box(self.words)
         low = self.low[0] + z.start, self.low[1] + y.start, self.low[2] + x.start * WORD
         return PackedMask(np.ascontiguousarray(self.words[z, y, x]), low)
 
-    def tight(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
-        """Return the first voxel, the sides and the bits of the box around a mask not empty.
+    def bounding_box_bits(self) -> tuple[Voxel, Voxel, NDArray[np.uint8]]:
+        """Return first voxel, shape and bits of the bounding box of a mask that is not empty.
 
-        Each row of the box begins with a new byte. No rule needs it, but the name of
-        a label map (docs/results.md).
+        Each row of the box starts with a new byte. The sha256 of a label map is made of these
+        (docs/results.md).
         """
         part = self.trimmed()
         columns = np.bitwise_or.reduce(part.words, axis=(0, 1)).view(np.uint8)
         used = np.flatnonzero(np.unpackbits(columns, bitorder="little"))
         first, width = int(used[0]), int(used[-1] - used[0]) + 1
-        rows = _moved(part.words, -first).view(np.uint8)[..., : -(-width // 8)]
+        rows = _shifted(part.words, -first).view(np.uint8)[..., : -(-width // 8)]
         return (*part.low[:2], part.low[2] + first), (*part.shape[:2], width), rows
 
-    def mask(self) -> Mask:
-        """Return one bool a bit, in an array of `shape` (PROTOCOL 4.2)."""
+    def unpacked(self) -> Mask:
+        """Return one bool per bit, in an array of `shape`."""
         return np.unpackbits(self.words.view(np.uint8), axis=-1, bitorder="little").view(bool)
-
-    def surface(self) -> PackedMask:
-        """Return the corners whose eight voxels are not all alike (PROTOCOL 6.3)."""
-        some, every = self.words[:-1] | self.words[1:], self.words[:-1] & self.words[1:]
-        some, every = some[:, :-1] | some[:, 1:], every[:, :-1] & every[:, 1:]
-        some |= _moved(some, -1)
-        every &= _moved(every, -1)
-        corners = np.zeros_like(self.words)
-        np.bitwise_and(some, ~every, out=corners[:-1, :-1])
-        return PackedMask(corners, self.low)
 
     def neighbour_codes(self, corners: Positions) -> NDArray[np.uint8]:
         """Return which of the eight voxels around each corner are in the mask (PROTOCOL 6.3).
@@ -113,50 +107,76 @@ class PackedMask:
         Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
         """
         octets, (_, height, width) = self.words.ravel().view(np.uint8), self.words.shape
-        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each with the next
+        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each byte and the next
         byte, bit = corners >> 3, (corners & 7).astype(np.uint8)
         codes = np.zeros(len(corners), np.uint8)
         for number, (dz, dy) in enumerate(np.ndindex(2, 2)):
             start = byte + (dz * height + dy) * width * (WORD // 8)
-            # the last bits of all have no neighbour, and no corner of a surface
+            # the last bits of all have no neighbour, and are no corner of a surface
             codes |= ((pairs.take(start, mode="clip") >> bit) & 3).astype(np.uint8) << 2 * number
         return codes
 
-    def dilate(self, reach: NDArray[np.intp]) -> PackedMask:
-        """Return the mask moved by, and united over, all offsets that a reach allows.
+    def dilate(self, offsets: NDArray[np.intp]) -> PackedMask:
+        """Return the union of the mask shifted by all offsets of a structuring element.
 
-        ``reach[dz, dy]`` is the largest offset along x that goes with offsets ``dz`` and ``dy``,
-        to both sides of each axis, or -1 for none. What leaves the frame is lost (PROTOCOL 6.4).
+        ``offsets[dz, dy]`` is the largest offset along x that is combined with the offsets ``dz``
+        and ``dy``, in both directions of each axis; -1 means none. What leaves the region is lost.
         """
         united = np.zeros_like(self.words)
         row = left = right = self.words
-        for dx in range(int(reach.max()) + 1):
+        for dx in range(int(offsets.max()) + 1):
             if dx:
-                left, right = _moved(left, -1), _moved(right, 1)
+                left, right = _shifted(left, -1), _shifted(right, 1)
                 row = row | left | right
-            for dz, dy in np.argwhere(reach == dx).tolist():
-                _unite(united, row, dz, dy)
+            for dz, dy in np.argwhere(offsets == dx).tolist():
+                _unite_shifted(united, row, dz, dy)
         return PackedMask(united, self.low)
 
+    def _surface_corners(self) -> PackedMask:
+        """Return the corners whose eight voxels are neither all inside nor all outside."""
+        some, every = self.words[:-1] | self.words[1:], self.words[:-1] & self.words[1:]
+        some, every = some[:, :-1] | some[:, 1:], every[:, :-1] & every[:, 1:]
+        some |= _shifted(some, -1)
+        every &= _shifted(every, -1)
+        corners = np.zeros_like(self.words)
+        np.bitwise_and(some, ~every, out=corners[:-1, :-1])
+        return PackedMask(corners, self.low)
 
-def pack(labels: LabelMap, label: int, frame: Window) -> PackedMask:
-    """Return the voxels of one label in a frame of a label map (PROTOCOL 4.1, 5)."""
-    inside = labels[frame]
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The surface of a mask: its corners, and the voxels around each (PROTOCOL 6.3)."""
+
+    corners: PackedMask
+    codes: NDArray[np.uint8]  # per corner, see `PackedMask.neighbour_codes`
+    _dilated: dict[bytes, PackedMask] = field(default_factory=dict)
+
+    def dilated(self, offsets: NDArray[np.intp]) -> PackedMask:
+        """Return the dilated corners; kept, because the reference needs them in every step."""
+        key = offsets.tobytes()
+        if key not in self._dilated:
+            self._dilated[key] = self.corners.dilate(offsets)
+        return self._dilated[key]
+
+
+def pack_label(label_map: LabelMap, label: int, roi: Roi) -> PackedMask:
+    """Return the voxels of one label in a region of a label map."""
+    inside = label_map[roi]
     depth, height, width = inside.shape
     mask = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD) * WORD), bool)
     np.equal(inside, label, out=mask[1:-1, 1:-1, 1 : width + 1])
     words = np.packbits(mask, axis=-1, bitorder="little").view("<u8")
-    low_z, low_y, low_x = (side.start - 1 for side in frame)
+    low_z, low_y, low_x = (side.start - 1 for side in roi)
     return PackedMask(words, (low_z, low_y, low_x))
 
 
 def pack_mask(mask: Mask) -> PackedMask:
-    """Return a whole mask as bits (PROTOCOL 5, 6)."""
-    return pack(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
+    """Return a whole bool mask, packed."""
+    return pack_label(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
 
 
-def bounding_box(array: NDArray[np.generic]) -> Window:
-    """Return the box around what is not 0 in an array, which must have some (PROTOCOL 4.2)."""
+def bounding_box(array: NDArray[np.generic]) -> Roi:
+    """Return the smallest box around the values that are not 0; there must be some."""
     planes = np.bitwise_or.reduce(array.reshape(len(array), -1), axis=1)
     above = np.bitwise_or.reduce(array, axis=0)
     lines = planes, np.bitwise_or.reduce(above, axis=1), np.bitwise_or.reduce(above, axis=0)
@@ -164,23 +184,23 @@ def bounding_box(array: NDArray[np.generic]) -> Window:
     return tuple(slice(at[0], at[-1] + 1) for at in used)
 
 
-def _moved(words: Words, by: int) -> Words:
-    """Return each row moved along x by less than a word; what leaves it is lost (PROTOCOL 6.3)."""
+def _shifted(words: Words, by: int) -> Words:
+    """Return each row shifted along x by less than a word; what leaves the row is lost."""
     shift, carry = (np.left_shift, np.right_shift)[:: 1 if by > 0 else -1]
-    # numpy shifts a word by all of its bits to 0, which is right if nothing is to be moved
-    moved, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
+    # numpy shifts a word by all of its bits to 0, which is right if nothing is to be shifted
+    shifted, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
     if by > 0:
-        moved[..., 1:] |= over[..., :-1]
+        shifted[..., 1:] |= over[..., :-1]
     else:
-        moved[..., :-1] |= over[..., 1:]
-    return moved
+        shifted[..., :-1] |= over[..., 1:]
+    return shifted
 
 
-def _unite(united: Words, row: Words, dz: int, dy: int) -> None:
-    """Add the rows moved by ``dz`` and ``dy`` to both sides (PROTOCOL 6.4)."""
+def _unite_shifted(united: Words, rows: Words, dz: int, dy: int) -> None:
+    """Add the rows shifted by ``dz`` and ``dy`` in both directions of each axis."""
     depth, height, _ = united.shape
     for z in {dz, -dz}:
         for y in {dy, -dy}:
             to = slice(max(z, 0), depth + min(z, 0)), slice(max(y, 0), height + min(y, 0))
             source = slice(max(-z, 0), depth - max(z, 0)), slice(max(-y, 0), height - max(y, 0))
-            united[to] |= row[source]
+            united[to] |= rows[source]

@@ -1,7 +1,7 @@
-"""Distances between surfaces one by one: for ties at the tolerance, and for audits.
+"""Distances between surfaces corner by corner: for ties at the tolerance, and for ``exact_sum``.
 
-Slower by far than what `metrics` does otherwise, but scipy's own numbers, which the official script
-has (PROTOCOL 6.4, 6.5). The whole frame of a label is measured.
+Much slower than the dilation in `metrics`, but these are scipy's own numbers, as in the official
+script (PROTOCOL 6.4, 6.5). The distance map covers the whole region of a label.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ CHUNK = 8192  # terms that numpy 1.26 added at a time when the official numbers 
 
 
 def distances_mm(corners: PackedMask, others: PackedMask, spacing: Spacing) -> NDArray[np.float64]:
-    """Return for each corner how far the nearest of others is, in one frame (PROTOCOL 6.4)."""
-    # distances at the corners alone: scipy would fill the whole frame with float64, three times
+    """Return the distance of each corner to the nearest of others, in one region (PROTOCOL 6.4)."""
+    # distances at the corners only: scipy would fill the whole region with float64, three times
     nearest: NDArray[np.int32] = distance_transform_edt(
-        ~others.mask(), sampling=spacing, return_distances=False, return_indices=True
+        ~others.unpacked(), sampling=spacing, return_distances=False, return_indices=True
     )
     at = np.stack(np.unravel_index(corners.positions, corners.shape))
     offsets_mm = (nearest[:, *at] - at) * np.array(spacing)[:, None]
@@ -31,13 +31,13 @@ def distances_mm(corners: PackedMask, others: PackedMask, spacing: Spacing) -> N
 def areas_in_official_order(
     areas: NDArray[np.float64], distances_mm: NDArray[np.float64], tolerance_mm: float
 ) -> tuple[float, float]:
-    """Return the area within tolerance and the whole, as the script adds (PROTOCOL 6.5)."""
+    """Return the area within tolerance and the whole, added as in the script (PROTOCOL 6.5)."""
     order = np.lexsort((areas, distances_mm))
     within, areas = (distances_mm <= tolerance_mm)[order], areas[order]
     return _chunked_sum(areas[within]), _chunked_sum(areas)
 
 
 def _chunked_sum(areas: NDArray[np.float64]) -> float:
-    """Return a sum to the bit of numpy 1.26 (PROTOCOL 6.5)."""
+    """Return the sum of numpy 1.26, to its last bit (PROTOCOL 6.5)."""
     chunks = (areas[start : start + CHUNK] for start in range(0, len(areas), CHUNK))
     return sum_in_order(float(chunk.sum()) for chunk in chunks)

@@ -49,7 +49,7 @@ def _as_mask(array: NDArray[Any]) -> Mask:
     return mask
 
 
-def label_map(raw: NDArray[Any], what: str) -> LabelMap:
+def checked_label_map(raw: NDArray[Any], what: str) -> LabelMap:
     """Return an array as a label map, uint8 if it fits, else uint16; its memory order stays.
 
     Raises
@@ -69,7 +69,7 @@ def label_map(raw: NDArray[Any], what: str) -> LabelMap:
     return narrow
 
 
-def spacing_mm(raw: NDArray[Any], name: str) -> Spacing:
+def checked_spacing(raw: NDArray[Any], name: str) -> Spacing:
     """Return a spacing as three positive numbers in mm; refuse anything else."""
     if raw.shape != (3,) or raw.dtype.kind not in "uif":
         raise CaseError(

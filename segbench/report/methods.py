@@ -75,7 +75,7 @@ class Method:
 
     def count(self, status: str) -> int:
         """Count its finished cases of a status: ok, failed or invalid."""
-        return sum(case.status == status for case in self.run.cases)
+        return sum(case.status == status for case in self.run.case_results)
 
     def under(self, policy: Policy) -> Method:
         """Return the same run under another policy."""
@@ -119,7 +119,7 @@ def protocol_of(run: Run) -> dict[str, Any]:
 
 
 def _method(name: str, run: Run, policy: Policy) -> Method:
-    summaries = ((case, case.summary(policy, run.settings.n_clicks)) for case in run.cases)
+    summaries = ((case, case.summary(policy, run.settings.n_clicks)) for case in run.case_results)
     return Method(name, run, policy, tuple(Scored(c, s) for c, s in summaries if s is not None))
 
 

@@ -1,9 +1,10 @@
-"""Two runners on one run folder: who works on which case.
+"""Locks on cases, so that several runners can share one run folder.
 
-A lease is a small file that only one process can create. Its owner touches it while it works; one
-that has not been touched for a while, or whose owner on this machine is dead, is taken over. An
-owner that was suspended so long that it lost its lease notices, and leaves the new one alone.
-Plain files, because they work on the network disks of clusters, where locks often do not.
+A lock is a small file that only one process can create. Its owner touches it while it works. A lock
+that was not touched for a while, or whose owner on this machine no longer runs, is stale and is
+taken over. An owner that was suspended for so long that it lost its lock notices this, and leaves
+the new lock alone. Locks are plain files because plain files work on the network disks of clusters,
+where the locks of the file system often do not (decision 0005).
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from pathlib import Path
 
 from segbench.processes import process_runs
 
-TOUCHED_EVERY = 20.0  # seconds
-DEAD_AFTER = 180.0  # seconds without a touch
+HEARTBEAT_SECONDS = 20.0
+STALE_SECONDS = 180.0  # without a heartbeat
 
-IsMine = Callable[[], bool]
+StillMine = Callable[[], bool]
 
 
 @contextlib.contextmanager
-def case_lock(folder: Path, case: str) -> Iterator[IsMine | None]:
-    """Hold the lease of a case; yields None if somebody else does.
+def case_lock(folder: Path, case: str) -> Iterator[StillMine | None]:
+    """Hold the lock of a case; yield None if another process holds it.
 
-    Else it yields a function that says whether the lease is still held: to be asked before
-    anything is written.
+    Otherwise yield a function that returns whether the lock is still held: call it before anything
+    is written.
     """
-    file = folder / f".{case}.lease"
+    file = folder / f".{case}.lock"
     token = uuid.uuid4().hex
-    _bury(file)
+    _break_stale_lock(file)
     if not _create(file, token):
         yield None
         return
-    done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(file, token, done), daemon=True)
-    keeper.start()
+    released = threading.Event()
+    heartbeat = threading.Thread(target=_send_heartbeats, args=(file, token, released), daemon=True)
+    heartbeat.start()
     try:
         yield lambda: _is_held(file, token)
     finally:
-        done.set()
-        keeper.join()
+        released.set()
+        heartbeat.join()
         if _is_held(file, token):
             file.unlink(missing_ok=True)
 
@@ -57,7 +58,7 @@ def _create(file: Path, token: str) -> bool:
             json.dump(owner, stream)
     except FileExistsError:
         return False
-    except OSError:  # a full disk: an empty lease would keep everybody out
+    except OSError:  # a full disk: an empty lock would block everybody
         file.unlink(missing_ok=True)
         raise
     return True
@@ -68,7 +69,7 @@ def _is_held(file: Path, token: str) -> bool:
 
 
 def _owner(file: Path) -> dict[str, object]:
-    """Return who holds a lease; nothing if that cannot be told."""
+    """Return who holds a lock; nothing if the file cannot be read."""
     try:
         owner = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -76,30 +77,30 @@ def _owner(file: Path) -> dict[str, object]:
     return owner if isinstance(owner, dict) else {}
 
 
-def _keep(file: Path, token: str, done: threading.Event) -> None:
-    while not done.wait(TOUCHED_EVERY):
+def _send_heartbeats(file: Path, token: str, released: threading.Event) -> None:
+    while not released.wait(HEARTBEAT_SECONDS):
         with contextlib.suppress(OSError):
             if _is_held(file, token):
-                os.utime(file)  # unlike touch, never makes a file
+                os.utime(file)  # unlike touch, never creates a file
 
 
-def _bury(file: Path) -> None:
-    """Remove a lease whose owner is gone."""
+def _break_stale_lock(file: Path) -> None:
+    """Remove a lock whose owner no longer runs."""
     with contextlib.suppress(OSError):
-        if not file.exists() or not _is_dead(file):
+        if not file.exists() or not _is_stale(file):
             return
-        # of two who find it dead, one moves it away; a live one has since been made anew
-        grave = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
-        file.rename(grave)
+        # of two processes that find it stale one moves it away; the other may then move a new lock
+        moved = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+        file.rename(moved)
         try:
-            if not _is_dead(grave):
-                os.link(grave, file)
+            if not _is_stale(moved):
+                os.link(moved, file)
         finally:
-            grave.unlink()
+            moved.unlink()
 
 
-def _is_dead(file: Path) -> bool:
-    if _age(file) > DEAD_AFTER:
+def _is_stale(file: Path) -> bool:
+    if _age(file) > STALE_SECONDS:
         return True
     owner = _owner(file)
     here = owner.get("host") == socket.gethostname() and owner.get("boot") == _boot()
@@ -108,9 +109,9 @@ def _is_dead(file: Path) -> bool:
 
 
 def _boot() -> str:
-    """Return what tells this machine, since it booted, from another of the same name.
+    """Return an id of this machine since its last start; hosts may have equal names.
 
-    Containers count processes on their own, so their namespace is part of it.
+    Each container has its own process ids, so its process namespace is part of the id.
     """
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -119,7 +120,7 @@ def _boot() -> str:
 
 
 def _age(file: Path) -> float:
-    """Return the seconds since the last touch, by the clock of the disk the lease is on."""
+    """Return the seconds since the last heartbeat, by the clock of the disk with the lock."""
     probe = file.with_name(f".clock.{uuid.uuid4().hex}")
     probe.touch()
     try:

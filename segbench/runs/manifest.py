@@ -1,4 +1,4 @@
-"""How a run was made: the facts of ``run.json``, and which of them a continued run must share."""
+"""How a run was made: ``run.json``, and which of its facts a continued run must share."""
 
 from __future__ import annotations
 
@@ -13,36 +13,77 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from segbench.core import AdapterInfo, Settings
 from segbench.data.dataset import CaseFile
 from segbench.errors import RunError
+from segbench.models.registry import source_sha256
+from segbench.runs.job import JobSettings, ModelDescription
+from segbench.runs.run_folder import read_manifest, write_manifest
 
 IDENTITY = (
-    "protocol",
-    "settings",
-    "adapter",
-    "adapter_source_sha256",
-    "options",
-    "boxes",
+    *("protocol", "settings", "adapter", "adapter_source_sha256", "options", "boxes"),
     "exact_sum",
 )
 PACKAGES = ("segbench", "numpy", "scipy", "connected-components-3d", "edt", "surface-distance")
 
 
-def describe_protocol(settings: Settings) -> dict[str, Any]:
-    """Return the protocol's name, version and content hash."""
-    return {"name": settings.protocol, "version": settings.version, "hash": settings.hash}
+def write_or_check(job: JobSettings, model: ModelDescription, cases: Sequence[CaseFile]) -> None:
+    """Write the manifest, or check that the one in the folder is this run's and add this call.
+
+    Raises
+    ------
+    RunError
+        If the folder has another run, with every difference.
+    """
+    config = job.config
+    before = read_manifest(config.out)
+    facts = identity(job, model) | {
+        "name": config.name or model.info.name,
+        "model": config.model,
+        "data": describe_data(config.data, config.references, cases),
+    }
+    if before is not None:
+        _refuse_another_run(config.out, before, facts)
+    calls = [*(before or {}).get("calls", ()), describe_call(job, model)]
+    write_manifest(config.out, {**facts, "calls": calls})
 
 
-def describe_adapter(info: AdapterInfo) -> dict[str, Any]:
-    """Return what the adapter says of itself, as JSON has it."""
-    return {**asdict(info), "prompts": list(info.prompts)}
+def identity(job: JobSettings, model: ModelDescription) -> dict[str, Any]:
+    """Return the facts that are the same in all calls of one run."""
+    settings = job.config.settings
+    return {
+        "protocol": {
+            "name": settings.protocol,
+            "version": settings.version,
+            "hash": settings.hash,
+        },
+        "settings": vars(settings),
+        "adapter": {**asdict(model.info), "prompts": list(model.info.prompts)},
+        "adapter_source_sha256": source_sha256(job.adapter),
+        "options": dict(job.options),
+        "boxes": job.config.boxes,
+        "exact_sum": job.config.exact_sum,
+    }
+
+
+def describe_call(job: JobSettings, model: ModelDescription) -> dict[str, Any]:
+    """Return what may differ between the calls of one run."""
+    config = job.config
+    return {
+        "command": config.command,
+        "predictions": config.predictions,
+        "policy": vars(config.policy),
+        "jobs": config.jobs,
+        "threads": job.worker.threads,
+        "step_timeout": config.step_timeout,
+        "worker": model.environment,
+        **describe_machine(),
+    }
 
 
 def describe_data(
     folder: Path, references: Path | None, cases: Sequence[CaseFile]
 ) -> dict[str, Any]:
-    """Return which cases there were; each done case carries the sha256 of its file besides."""
+    """Return which cases there were; the result of each has the sha256 of its file."""
     lines = "".join(f"{case.file.name} {_size(case.file)}\n" for case in cases)
     fingerprint = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
     return {
@@ -56,12 +97,12 @@ def describe_data(
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except OSError:  # a link to nowhere: refused when it is read
+    except OSError:  # a broken link: refused when it is read
         return -1
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return the versions, the machine and the state of the source that make the run."""
+    """Return the versions, the machine and the state of the source of this call."""
     return {
         "versions": {"python": platform.python_version()} | _versions(),
         "platform": platform.platform(),
@@ -82,7 +123,7 @@ def _versions() -> dict[str, str]:
 
 
 def git_state(checkout: Path) -> dict[str, Any] | None:
-    """Return the commit of a checkout and whether it has changes; None if it is no checkout."""
+    """Return the commit of a checkout and whether it has changes; None if it is none."""
     if not (checkout / ".git").exists():
         return None
     commit = _git(checkout, "rev-parse", "HEAD")
@@ -100,13 +141,13 @@ def _git(checkout: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
-def refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise if a run folder was made by something else than what would continue it now.
+def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise if a run folder was made by something else than this call.
 
     Raises
     ------
     RunError
-        With every difference by name.
+        With every difference.
     """
     found = [line for key in IDENTITY for line in _differences(key, before.get(key), now[key])]
     if found:

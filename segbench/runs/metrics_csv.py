@@ -1,4 +1,4 @@
-"""The official script's table of a run: its columns in its order, floats exact."""
+"""The official script's table of a run: its columns in its order, exact floats."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def table(cases: Iterable[CaseResult], policy: Policy, settings: Settings) -> st
 
     Floats are written by shortest round trip and NaN is blank, as pandas wrote them; read them
     with ``float_precision="round_trip"``. A step 0 that was not run is 0. Invalid cases have no
-    row and, with the failure policy ``stale``, neither have cases that never answered.
+    row and, with the failure policy ``carry_forward``, neither have cases without any prediction.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

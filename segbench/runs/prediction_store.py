@@ -1,7 +1,7 @@
-"""The label maps of one case: a name for each, and a thread that stores them meanwhile.
+"""The label maps of one case: their sha256, and a thread that stores them.
 
-Compressing releases the interpreter, so a model's next step runs meanwhile; a backlog makes the
-session wait rather than fill the memory. The file appears when it is complete.
+Compression releases the interpreter, so the model's next step runs at the same time; a full queue
+makes the interaction wait, so that memory does not fill up. The file appears when it is complete.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ from segbench.core import LabelMap
 from segbench.data.challenge_npz import write_prediction
 from segbench.protocol.mask_pairs import MaskPairs
 
-BACKLOG = 2  # label maps that may wait
+QUEUE_SIZE = 2  # label maps that may wait
 LEVEL = 1  # label maps are nearly as small with the fastest compression
 
 
-def segmentation_sha256(comparison: MaskPairs) -> str:
-    """Return a sha256 that names the prediction of a comparison (docs/results.md says of what).
+def segmentation_sha256(pairs: MaskPairs) -> str:
+    """Return the sha256 of the segmentation of mask pairs (docs/results.md defines it).
 
-    It is made of bits: bytes would cost more than a tenth of all that a step costs segbench.
+    It is computed from packed masks: bytes would add more than a tenth to the time of a step.
     """
     digest = hashlib.sha256()
-    for label, bits in comparison.predicted.items():
-        if bits.count:
-            (z, y, x), (depth, height, width), rows = bits.tight()
+    for label, mask in pairs.predicted.items():
+        if mask.count:
+            (z, y, x), (depth, height, width), rows = mask.bounding_box_bits()
             digest.update(f"{label} {z} {y} {x} {depth} {height} {width}\n".encode())
             digest.update(np.ascontiguousarray(rows).data)
-    if comparison.unknown:
-        labels = comparison.prediction
-        kind = np.min_scalar_type(labels.max())  # the same name whatever dtype holds it
-        digest.update(_bytes(labels.astype(kind, copy=False)))
+    if pairs.unknown_labels:
+        label_map = pairs.segmentation
+        dtype = np.min_scalar_type(label_map.max())  # the same sha256 for every dtype
+        digest.update(_bytes(label_map.astype(dtype, copy=False)))
     return digest.hexdigest()
 
 
-def _bytes(labels: LabelMap) -> memoryview:
-    return np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).data
+def _bytes(label_map: LabelMap) -> memoryview:
+    return np.ascontiguousarray(label_map, label_map.dtype.newbyteorder("<")).data
 
 
 class PredictionWriter:
-    """Takes the label maps of a case one by one; writes ``segs`` and ``all_segs`` if asked to.
+    """Takes the label maps of a case one by one; writes ``segs`` and ``all_segs``.
 
-    What is stored is not kept in memory, but for the last map.
+    Of the maps that are stored only the last stays in memory.
 
     Parameters
     ----------
     file : Path or None
-        Where they go; None to keep none.
+        Where they are written; None keeps none.
     n_maps : int
-        How many will come.
+        How many label maps there will be.
     last_only : bool
         Keep only the last of them.
     """
@@ -67,24 +67,24 @@ class PredictionWriter:
         self._file, self._n_maps, self._last_only = file, n_maps, last_only
         self._n_seen = 0
         self._last: LabelMap | None = None
-        self._maps: list[LabelMap] = []  # only of those that go into no stream
+        self._maps: list[LabelMap] = []  # of those that are not in the stream
         self._archive: zipfile.ZipFile | None = None
         self._stream: IO[bytes] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictions")
         self._pending: deque[Future[None]] = deque()
 
-    def add(self, labels: LabelMap) -> None:
-        """Take the next label map; it must not change afterwards. Waits while two are waiting."""
-        if len(self._pending) == BACKLOG:
+    def add(self, label_map: LabelMap) -> None:
+        """Take the next label map; it must not change afterwards. Wait while the queue is full."""
+        if len(self._pending) == QUEUE_SIZE:
             self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._store, labels))
+        self._pending.append(self._pool.submit(self._store, label_map))
 
     def __enter__(self) -> PredictionWriter:
         """Return the writer."""
         return self
 
     def __exit__(self, fault: type[BaseException] | None, *_: object) -> None:
-        """Wait until all is on disk; after a fault, remove what is not complete."""
+        """Wait until everything is on disk; after an exception, remove the incomplete file."""
         try:
             while self._pending and fault is None:
                 self._pending.popleft().result()
@@ -92,29 +92,29 @@ class PredictionWriter:
                 self._finish()
         finally:
             self._pool.shutdown(cancel_futures=True)
-            self._give_up_stream()
+            self._discard_stream()
 
     @property
     def _partial(self) -> Path:
         assert self._file is not None
         return self._file.with_name(f".{self._file.name}.{os.getpid()}.partial")
 
-    def _store(self, labels: LabelMap) -> None:
+    def _store(self, label_map: LabelMap) -> None:
         self._n_seen += 1
         if self._file is None or (self._last_only and self._n_seen < self._n_maps):
             return
-        if labels.dtype == np.uint8 and self._last is None:
-            self._open_stream(labels)
-        elif labels.dtype != np.uint8 and self._stream is not None:
-            self._maps = self._taken_back()
-        self._last = labels
+        if label_map.dtype == np.uint8 and self._last is None:
+            self._open_stream(label_map)
+        elif label_map.dtype != np.uint8 and self._stream is not None:
+            self._maps = self._read_back()
+        self._last = label_map
         if self._stream is None:
-            self._maps.append(labels)
+            self._maps.append(label_map)
         else:
-            self._stream.write(_bytes(labels))
+            self._stream.write(_bytes(label_map))
 
-    def _taken_back(self) -> list[LabelMap]:
-        """Return what is in the stream, and end it: a wide map does not fit in."""
+    def _read_back(self) -> list[LabelMap]:
+        """Return the maps of the stream, and end it: a uint16 map does not fit into it."""
         assert self._stream is not None
         assert self._archive is not None
         self._stream.close()
@@ -127,15 +127,15 @@ class PredictionWriter:
         self._partial.unlink()
         return list(stored)
 
-    def _open_stream(self, labels: NDArray[np.uint8]) -> None:
+    def _open_stream(self, label_map: NDArray[np.uint8]) -> None:
         assert self._file is not None
         self._file.parent.mkdir(exist_ok=True)
         self._archive = zipfile.ZipFile(
             self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
         )
         self._stream = self._archive.open("all_segs.npy", "w", force_zip64=True)
-        shape = (1 if self._last_only else self._n_maps, *labels.shape)
-        header = {"descr": labels.dtype.str, "fortran_order": False, "shape": shape}
+        shape = (1 if self._last_only else self._n_maps, *label_map.shape)
+        header = {"descr": label_map.dtype.str, "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(self._stream, header)
 
     def _finish(self) -> None:
@@ -152,7 +152,7 @@ class PredictionWriter:
         self._archive = self._stream = None
         self._partial.replace(self._file)
 
-    def _give_up_stream(self) -> None:
+    def _discard_stream(self) -> None:
         if self._stream is None or self._archive is None:
             return
         stream, archive = self._stream, self._archive

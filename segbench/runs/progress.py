@@ -1,37 +1,44 @@
-"""What a person sees while cases run: a bar on a terminal, plain lines elsewhere; on stderr."""
+"""Progress of a run on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from segbench.core import CaseResult, sum_in_order
 
-Watch = Callable[[CaseResult], None]
+ShowCase = Callable[[CaseResult], None]
+OpenProgress = Callable[[str, int, int], AbstractContextManager[ShowCase]]
 
 
 @contextmanager
-def progress(title: str, total: int, done: int = 0) -> Iterator[Watch]:
-    """Yield what is to be called with each finished case.
+def no_progress(title: str, total: int, done: int) -> Iterator[ShowCase]:
+    """Yield a function that shows nothing."""
+    yield lambda result: None
+
+
+@contextmanager
+def progress(title: str, total: int, done: int) -> Iterator[ShowCase]:
+    """Yield the function to call with each finished case.
 
     Parameters
     ----------
     title : str
-        Stands before the bar.
+        Shown before the bar.
     total, done : int
-        Cases in all, and how many of them an earlier run has done.
+        Number of cases, and how many of them an earlier call has finished.
     """
     if sys.stderr.isatty():
-        with _bar(title, total, done) as watch:
-            yield watch
+        with _bar(title, total, done) as show:
+            yield show
     else:
         yield _lines(title, total, done)
 
 
 @contextmanager
-def _bar(title: str, total: int, done: int) -> Iterator[Watch]:
+def _bar(title: str, total: int, done: int) -> Iterator[ShowCase]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -51,18 +58,18 @@ def _bar(title: str, total: int, done: int) -> Iterator[Watch]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, completed=done, pace="no step yet")
 
-        def watch(result: CaseResult) -> None:
+        def show(result: CaseResult) -> None:
             if result.status != "ok":
                 bar.console.print(_verdict(result), markup=False, highlight=False)
             bar.update(task, advance=1, pace=_pace(result))
 
-        yield watch
+        yield show
 
 
-def _lines(title: str, total: int, done: int) -> Watch:
+def _lines(title: str, total: int, done: int) -> ShowCase:
     began, finished = time.monotonic(), 0
 
-    def watch(result: CaseResult) -> None:
+    def show(result: CaseResult) -> None:
         nonlocal finished
         finished += 1
         left = (time.monotonic() - began) / finished * (total - done - finished)
@@ -72,7 +79,7 @@ def _lines(title: str, total: int, done: int) -> Watch:
         sys.stderr.write(", ".join(parts) + "\n")
         sys.stderr.flush()
 
-    return watch
+    return show
 
 
 def _verdict(result: CaseResult) -> str:

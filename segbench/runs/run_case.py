@@ -1,54 +1,37 @@
-"""One case of a run: model and simulated user take turns, every step is scored, facts are kept.
-
-What travels to other processes is a plan: names and paths, never a model. Each process keeps one
-model over its cases.
-"""
+"""One case of a run: model and simulated user take turns, every step is scored and recorded."""
 
 from __future__ import annotations
 
-import atexit
-import os
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from segbench.core import (
-    Case,
-    CaseResult,
-    Settings,
-    StepOutput,
-    StepResult,
-    sum_in_order,
-)
+from segbench.core import Case, CaseResult, Prompt, StepResult, sum_in_order
 from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.models.finite_image import non_finite_voxels
-from segbench.models.in_process import InProcessModel
-from segbench.models.supervisor import WorkerModel
-from segbench.models.worker_process import WorkerConfig
-from segbench.protocol.interaction import InteractionStep, interact
-from segbench.protocol.scoring import Scorer
+from segbench.protocol.interaction import InteractionStep, interact, steps
 from segbench.runs import run_folder
 from segbench.runs.case_locks import case_lock
+from segbench.runs.config import RunConfig
+from segbench.runs.job import JobSettings, exit_if_orphaned, model_of
 from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
 
 
 @dataclass(frozen=True)
-class JobSettings:
-    """What one job needs to know to run a case; hashable, and cheap to send."""
+class PendingCase:
+    """A case to run, and the time stamp of an old result that the new one replaces."""
 
-    out: Path
-    adapter: Path
-    options: tuple[tuple[str, str], ...]
-    environment: WorkerConfig
-    in_process: bool
-    predictions: str
-    boxes: str
-    exact_sum: bool
-    settings: Settings
-    parent: int | None = None  # the process that shares out the cases, if that is another one
+    file: CaseFile
+    replaces: int | None = None  # ns
+
+    @property
+    def name(self) -> str:
+        """The name of the case."""
+        return self.file.name
 
 
 @dataclass(frozen=True)
@@ -59,26 +42,22 @@ class CrashedCase:
     traceback: str
 
 
-def run_case(
-    source: CaseFile, plan: JobSettings, before: int | None = None
-) -> CaseResult | CrashedCase | None:
-    """Run, score and write one case; None if another runner has it, or has done it.
-
-    ``before`` is the time stamp of an old result that is to be replaced.
-    """
-    _end_if_orphaned(plan)
+def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase | None:
+    """Run, score and write one case; None if another runner has locked it, or has finished it."""
+    exit_if_orphaned(job)
+    out = job.config.out
     try:
-        with case_lock(plan.out / "cases", source.name) as is_mine:
-            if is_mine is None or result_time(plan.out, source.name) != before:
+        with case_lock(out / "cases", pending.name) as still_mine:
+            if still_mine is None or result_time(out, pending.name) != pending.replaces:
                 return None
-            run_folder.remove_leftovers(plan.out, source.name)
-            result = evaluate_case(source, plan)
-            if not is_mine():  # suspended for so long that another runner took over
+            run_folder.remove_leftovers(out, pending.name)
+            result = evaluate_case(pending.file, job)
+            if not still_mine():  # suspended for so long that another runner took over
                 return None
-            run_folder.write_case_result(plan.out, result)
+            run_folder.write_case_result(out, result)
             return result
-    except Exception:  # a fault of segbench or of the machine: the other cases go on
-        return CrashedCase(source.name, traceback.format_exc())
+    except Exception:  # a fault of segbench or of the machine: the other cases continue
+        return CrashedCase(pending.name, traceback.format_exc())
 
 
 def result_time(out: Path, case: str) -> int | None:
@@ -89,88 +68,57 @@ def result_time(out: Path, case: str) -> int | None:
         return None
 
 
-def _end_if_orphaned(plan: JobSettings) -> None:
-    """End a job whose run was killed: nobody waits for it, and it holds a model."""
-    if plan.parent is not None and os.getppid() != plan.parent:
-        close_seats()
-        os._exit(1)
-
-
-def evaluate_case(source: CaseFile, plan: JobSettings) -> CaseResult:
-    """Let model and simulated user take turns on one case, and score every step."""
-    began = time.perf_counter()
-    blank = CaseResult(source.name, "invalid", **vars(source.about))
+def evaluate_case(source: CaseFile, job: JobSettings) -> CaseResult:
+    """Let model and simulated user take turns on one case, and record every step."""
+    began, config = time.perf_counter(), job.config
+    result = CaseResult(source.name, "invalid", **vars(source.about))
     try:
-        blank = _with_hashes(blank, source)
-        case = _shown(read_case(source), plan)
+        result = _with_hashes(result, source)
+        case = read_case(source)
     except CaseError as refusal:
-        return replace(blank, reason=str(refusal))
-    scorer = Scorer(
-        case.reference, case.labels, case.image.spacing, plan.settings, exact_sum=plan.exact_sum
-    )
-    steps, prompts, answers = [], [], []
-    with _writer(case, plan) as writer:
-        for prediction in interact(case, seat_of(plan), plan.settings, scorer.reference):
-            writer.add(prediction.segmentation)
-            steps.append(score_step(prediction, scorer))
-            prompts.append(prediction.prompts)
-            answers.append(
-                replace(prediction.output, segmentation=None)
-            )  # six would fill the memory
-    rounds = case.boxes, *(said for step, said in zip(steps, prompts, strict=True) if step.step)
-    return _gather(replace(blank, rounds=rounds), case, answers, steps, time.perf_counter() - began)
+        return replace(result, reason=str(refusal))
+    if config.boxes == "none":
+        case = replace(case, boxes=())
+    model, records = model_of(job), []
+    with prediction_writer(case, config) as writer:
+        for step in interact(case, model, config.settings, exact_sum=config.exact_sum):
+            writer.add(step.segmentation)
+            records.append(record(step))
+    return build_result(result, case, records, time.perf_counter() - began)
 
 
-def _shown(case: Case, plan: JobSettings) -> Case:
-    """Return the case as the model gets to know it; without its boxes, it has no step 0."""
-    return replace(case, boxes=()) if plan.boxes == "none" else case
+class StepRecord(NamedTuple):
+    """What is kept of one step; without label maps, six of which would fill the memory."""
+
+    result: StepResult
+    prompts: tuple[Prompt, ...]
+    seconds: float
+    peak_mb: float | None
 
 
-def _writer(case: Case, plan: JobSettings) -> PredictionWriter:
-    keep = plan.predictions != "none"
-    return PredictionWriter(
-        run_folder.prediction_file(plan.out, case.name) if keep else None,
-        plan.settings.n_clicks + bool(case.boxes),
-        last_only=plan.predictions == "final",
-    )
-
-
-def _with_hashes(blank: CaseResult, source: CaseFile) -> CaseResult:
-    """Note which bytes the case is made of; a file that cannot be read is refused here."""
-    reference = source.reference_file
-    return replace(
-        blank,
-        file_sha256=sha256_of(source.file),
-        reference_sha256=sha256_of(reference) if reference and reference.exists() else None,
-    )
-
-
-def score_step(prediction: InteractionStep, scorer: Scorer) -> StepResult:
+def record(step: InteractionStep) -> StepRecord:
     """Return the facts of one step: its scores, or why there are none."""
-    if prediction.output.failure is not None:
-        return StepResult(prediction.step, (), prediction.output.failure)
-    scores = scorer.score(prediction.step, prediction.segmentation)
-    comparison = scorer.reference.compared(prediction.segmentation)
-    return StepResult(
-        step=prediction.step,
-        scores=scores,
-        prediction_sha256=segmentation_sha256(comparison),
-        unknown_labels=comparison.unknown,
+    failure = step.output.failure
+    result = StepResult(
+        step=step.step,
+        scores=step.scores,
+        failure=failure,
+        prediction_sha256=None if failure else segmentation_sha256(step.pairs),
+        unknown_labels=() if failure else step.pairs.unknown_labels,
     )
+    return StepRecord(result, step.prompts, step.output.seconds, step.output.peak_mb)
 
 
-def _gather(
-    blank: CaseResult,
-    case: Case,
-    answers: Sequence[StepOutput],
-    steps: Sequence[StepResult],
-    took: float,
+def build_result(
+    result: CaseResult, case: Case, records: Sequence[StepRecord], seconds: float
 ) -> CaseResult:
-    failed = [step for step in steps if step.failure is not None]
-    seconds = {step.step: each.seconds for step, each in zip(steps, answers, strict=True)}
-    peaks = [answer.peak_mb for answer in answers if answer.peak_mb is not None]
+    """Complete the result of a case that was valid; ``seconds`` is the time of everything."""
+    failed = [each.result for each in records if each.result.failure is not None]
+    model_seconds = {each.result.step: each.seconds for each in records}
+    peaks = [each.peak_mb for each in records if each.peak_mb is not None]
+    clicks = (each.prompts for each in records if each.result.step > 0)
     return replace(
-        blank,
+        result,
         status="failed" if failed else "ok",
         reason=f"step {failed[0].step}: {failed[0].failure}" if failed else None,
         shape=case.reference.shape,
@@ -178,35 +126,31 @@ def _gather(
         labels=case.labels,
         has_boxes=bool(case.boxes),
         non_finite_voxels=non_finite_voxels(case.image.voxels),
-        steps=tuple(steps),
-        seconds=seconds,
+        rounds=(case.boxes, *clicks),
+        steps=tuple(each.result for each in records),
+        seconds=model_seconds,
         cost={
-            "harness_seconds": round(took - sum_in_order(seconds.values()), 3),
+            "harness_seconds": round(seconds - sum_in_order(model_seconds.values()), 3),
             "peak_mb": max(peaks, default=None),
         },
     )
 
 
-# ---- the model, one a process ----------------------------------------------------------------
-
-_seats: dict[JobSettings, WorkerModel | InProcessModel] = {}
-
-
-def seat_of(plan: JobSettings) -> WorkerModel | InProcessModel:
-    """Return this process's own seat for a plan; it is kept over the cases."""
-    if plan not in _seats:
-        close_seats()
-        options = dict(plan.options)
-        _seats[plan] = (
-            InProcessModel(plan.adapter, options)
-            if plan.in_process
-            else WorkerModel(plan.adapter, options, plan.environment)
-        )
-    return _seats[plan]
+def prediction_writer(case: Case, config: RunConfig) -> PredictionWriter:
+    """Return the writer of a case's label maps; it writes what ``--predictions`` asks for."""
+    keep = config.predictions != "none"
+    return PredictionWriter(
+        run_folder.prediction_file(config.out, case.name) if keep else None,
+        len(steps(case, config.settings)),
+        last_only=config.predictions == "final",
+    )
 
 
-@atexit.register
-def close_seats() -> None:
-    """End the models of this process."""
-    while _seats:
-        _seats.popitem()[1].close()
+def _with_hashes(result: CaseResult, source: CaseFile) -> CaseResult:
+    """Record which bytes the case is made of; a file that cannot be read is refused here."""
+    reference = source.reference_file
+    return replace(
+        result,
+        file_sha256=sha256_of(source.file),
+        reference_sha256=sha256_of(reference) if reference and reference.exists() else None,
+    )

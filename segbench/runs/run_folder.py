@@ -1,6 +1,6 @@
-"""A run folder on disk: how it was made, one file a case, its predictions.
+"""A run folder on disk: how it was made, one file per case, its predictions.
 
-``run.json`` says how the run was made and is what a continued run must agree with;
+``run.json`` records how the run was made; a continued run must agree with it;
 ``cases/<case>.json`` holds the raw facts of one case, appears whole or not at all, and its
 presence means done; ``predictions/<case>.npz`` holds the label maps. docs/results.md explains
 every field, docs/schema/ holds them as JSON Schema.
@@ -11,24 +11,23 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from segbench.core import (
     AdapterInfo,
-    Box,
     CaseResult,
-    Click,
-    Prompt,
     Settings,
     StepResult,
     StepScore,
+    prompt_from_json,
+    prompt_to_json,
 )
 from segbench.errors import RunError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,16 @@ class Run:
 
     folder: Path
     manifest: dict[str, Any]
-    cases: tuple[CaseResult, ...]
+    case_results: tuple[CaseResult, ...]
 
     @property
     def method(self) -> str:
-        """The name tables show: ``--name`` of the run, or the adapter's own."""
+        """The name in tables: ``--name`` of the run, or the adapter's own."""
         return str(self.manifest["name"])
 
     @property
     def adapter(self) -> AdapterInfo:
-        """What the adapter said of itself."""
+        """Name, version and properties of the adapter."""
         facts = dict(self.manifest["adapter"])
         return AdapterInfo(**{**facts, "prompts": tuple(facts["prompts"])})
 
@@ -95,6 +94,11 @@ def _read_json(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(f"{file}: cannot be read as JSON: {error}") from None
     found = facts.get("schema") if isinstance(facts, dict) else None
+    if found == 1:
+        raise RunError(
+            f"{file}: expected schema {SCHEMA}, found 1, an early format whose prompts have other "
+            "names; run the cases again into another folder"
+        )
     if found != SCHEMA:
         raise RunError(f"{file}: expected schema {SCHEMA}, found {found}")
     return dict(facts)
@@ -118,24 +122,13 @@ def _case_from_json(facts: Mapping[str, Any]) -> CaseResult:
         shape=tuple(facts["shape"]),
         spacing=tuple(facts["spacing"]),
         labels=tuple(facts["labels"]),
-        rounds=tuple(tuple(map(_prompt_from_json, prompts)) for prompts in facts["rounds"]),
+        rounds=tuple(tuple(map(prompt_from_json, prompts)) for prompts in facts["rounds"]),
         steps=tuple(map(_step_from_json, facts["steps"])),
         file_sha256=facts["file_sha256"],
         reference_sha256=facts["reference_sha256"],
         seconds=seconds,
         cost=cost,
     )
-
-
-def _prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
-    if "voxel" in raw:
-        return Click(raw["label"], _voxel(raw["voxel"]), raw["positive"])
-    return Box(raw["label"], _voxel(raw["low"]), _voxel(raw["high"]), raw["mid_slice"])
-
-
-def _voxel(raw: Sequence[int]) -> tuple[int, int, int]:
-    z, y, x = raw
-    return z, y, x
 
 
 def _step_from_json(raw: Mapping[str, Any]) -> StepResult:
@@ -153,7 +146,7 @@ def _step_from_json(raw: Mapping[str, Any]) -> StepResult:
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write how the run was, or is being, made."""
+    """Write ``run.json``."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     write_text(folder / "run.json", _dump({"schema": SCHEMA, **facts}))
 
@@ -164,19 +157,19 @@ def write_case_result(folder: Path, result: CaseResult) -> None:
 
 
 def case_file(folder: Path, case: str) -> Path:
-    """Return where the result of a case lies."""
+    """Return the file of a case's result."""
     return folder / "cases" / f"{case}.json"
 
 
 def prediction_file(folder: Path, case: str) -> Path:
-    """Return where the label maps of a case lie, in the challenge's format."""
+    """Return the file of a case's label maps, in the challenge's format."""
     return folder / "predictions" / f"{case}.npz"
 
 
 def remove_leftovers(folder: Path, case: str) -> None:
-    """Remove what earlier attempts at a case left: its predictions, and half-written files.
+    """Remove the files of earlier attempts at a case: its predictions, and half-written files.
 
-    Only for who holds the case's lease.
+    Only for the runner that holds the lock of the case.
     """
     prediction_file(folder, case).unlink(missing_ok=True)
     for file in (case_file(folder, case), prediction_file(folder, case)):
@@ -202,6 +195,7 @@ def _case_to_json(result: CaseResult) -> dict[str, Any]:
     facts = {"schema": SCHEMA, **asdict(result)}
     seconds = facts.pop("seconds")
     cost = facts.pop("cost")
+    facts["rounds"] = [[prompt_to_json(prompt) for prompt in round_] for round_ in result.rounds]
     for step in facts["steps"]:
         for score in step["scores"]:
             del score["step"]

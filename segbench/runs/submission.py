@@ -1,4 +1,4 @@
-"""Any adapter as a challenge submission: inputs in, outputs out, nothing kept between."""
+"""Any adapter as a challenge submission: input files in, output files out, no state."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ def predict(
     inputs: Iterable[Path],
     outputs: Path,
     *,
-    options: Mapping[str, str] | None = None,
+    option: Mapping[str, str] | None = None,
     python: Path | None = None,
     step_timeout: float = 900.0,
 ) -> Iterator[Path]:
-    """Answer input files of the challenge's contract, each with one step of the adapter.
+    """Predict one step for each input file of the challenge's contract.
 
-    The model is loaded once. Every input holds all that was said, so that nothing needs to be known
-    of the one before.
+    The model is loaded once. Every input has all prompts so far, so nothing is kept between them.
 
     Parameters
     ----------
     model : str
         An adapter's name, or a path to its file or folder.
     inputs : iterable of Path
-        Files ``CASE.npz`` with the image and all that was said; each is asked for when the one
-        before is answered.
+        Files ``CASE.npz`` with the image and all prompts so far; the next one is taken when the
+        prediction for the last one is written.
     outputs : Path
         A folder; its ``CASE.npz`` gets ``segs``.
 
@@ -52,15 +51,14 @@ def predict(
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
     file, implied = resolve_model(model)
-    share = of_each_model(jobs=1)
-    environment = WorkerConfig(interpreter_of(file, python), step_timeout, share)
-    seat = WorkerModel(file, implied | dict(options or {}), environment)
+    config = WorkerConfig(interpreter_of(file, python), step_timeout, of_each_model(jobs=1))
+    worker = WorkerModel(file, implied | dict(option or {}), config)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         for each in inputs:
-            yield _answer(seat, each, outputs / each.name)
+            yield _predict_file(worker, each, outputs / each.name)
     finally:
-        seat.close()
+        worker.close()
 
 
 def inputs_in(folder: Path) -> list[Path]:
@@ -79,11 +77,11 @@ def inputs_named(folder: Path, lines: Iterable[str]) -> Iterator[Path]:
         yield folder / name
 
 
-def _answer(seat: WorkerModel, source: Path, target: Path) -> Path:
+def _predict_file(model: WorkerModel, source: Path, target: Path) -> Path:
     image, labels, interactions = read_input(source)
-    seat.set_image(image, labels)
-    answer = checked(seat.predict(interactions), image.voxels.shape)
-    if answer.segmentation is None:
-        raise AdapterError(f"{source.name}: {answer.failure}")
-    write_answer(target, answer.segmentation)
+    model.set_image(image, labels)
+    output = checked(model.predict(interactions), image.voxels.shape)
+    if output.segmentation is None:
+        raise AdapterError(f"{source.name}: {output.failure}")
+    write_answer(target, output.segmentation)
     return target

@@ -1,4 +1,4 @@
-"""A finished run, checked again without its model: clicks and scores from predictions and data."""
+"""A finished run, checked without its model: clicks and scores from predictions and data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from segbench.core import Case, CaseResult, LabelMap, Settings, StepResult
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
-from segbench.protocol.mask_pairs import MaskPairs, in_fortran_order
-from segbench.protocol.scoring import Scorer
+from segbench.protocol.mask_pairs import MaskPairs, PreparedReference, in_fortran_order
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 from segbench.runs.prediction_store import segmentation_sha256
 from segbench.runs.run_folder import Run, prediction_file, read_run
@@ -30,13 +31,13 @@ class Check:
 
     @property
     def equal(self) -> bool:
-        """Whether the two are the same, floats to the last bit."""
+        """Whether both are the same, floats to the last bit."""
         return self.stored == self.now
 
 
 @dataclass(frozen=True)
-class Rescored:
-    """Every comparison made, and the cases of which no prediction was kept."""
+class Verification:
+    """All comparisons, and the cases of which no prediction was kept."""
 
     checks: tuple[Check, ...]
     without_predictions: tuple[str, ...]
@@ -47,44 +48,44 @@ class Rescored:
         return tuple(check for check in self.checks if not check.equal)
 
 
-def rescore(folder: Path, data: Path | None = None, references: Path | None = None) -> Rescored:
-    """Compute every click and score of a run again and compare with what it holds.
+def verify(folder: Path, data: Path | None = None, references: Path | None = None) -> Verification:
+    """Compute every click and score of a run again and compare with the stored ones.
 
     Parameters
     ----------
     folder : Path
         The run folder; made with ``--predictions all`` everything is checked, with ``final`` the
-        last step's scores.
+        scores of the last step.
     data, references : Path, optional
-        Where the cases are now; by default where they were.
+        Where the cases are now; by default as in ``run.json``.
 
     Raises
     ------
     RunError
-        If a case of the run is missing or not the file the run was made with.
+        If a case of the run is missing or not the file that the run was made with.
     """
     run = read_run(folder)
-    files = {case.name: case for case in _files(run, data, references)}
+    files = {case.name: case for case in _find_cases(run, data, references)}
     checks: list[Check] = []
     without = []
-    for result in run.cases:
-        kept = prediction_file(folder, result.case)
+    for result in run.case_results:
+        stored = prediction_file(folder, result.case)
         if result.status == "invalid":
             continue
-        if not kept.exists():
+        if not stored.exists():
             without.append(result.case)
             continue
         case = read_case(_same_file(files.get(result.case), result, folder))
-        checks += check_case(result, case, _predictions(kept, result, case), run)
-    return Rescored(tuple(checks), tuple(without))
+        checks += check_case(result, case, _read_predictions(stored, result, case), run)
+    return Verification(tuple(checks), tuple(without))
 
 
-def _files(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
-    where = data or Path(run.manifest["data"]["path"])
-    if not where.is_dir():
-        raise RunError(f"{run.folder}: its data were in {where}, not found from here; give --data")
+def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
+    folder = data or Path(run.manifest["data"]["path"])
+    if not folder.is_dir():
+        raise RunError(f"{run.folder}: its data were in {folder}, not found from here; give --data")
     stored = run.manifest["data"]["references"]
-    return find_cases(where, references=references or (Path(stored) if stored else None))
+    return find_cases(folder, references=references or (Path(stored) if stored else None))
 
 
 def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
@@ -99,9 +100,9 @@ def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseF
     return file
 
 
-def _predictions(file: Path, result: CaseResult, case: Case) -> list[LabelMap]:
-    with ChallengeFile(file) as kept:
-        maps = kept.read("all_segs")
+def _read_predictions(file: Path, result: CaseResult, case: Case) -> list[LabelMap]:
+    with ChallengeFile(file) as stored:
+        maps = stored.read("all_segs")
     if maps.shape[1:] != case.reference.shape or len(maps) not in (1, len(result.steps)):
         expected = f"{len(result.steps)} (or 1) x {case.reference.shape}"
         raise RunError(f"{file}: all_segs: expected {expected}, found {maps.shape}")
@@ -111,41 +112,42 @@ def _predictions(file: Path, result: CaseResult, case: Case) -> list[LabelMap]:
 def check_case(
     result: CaseResult, case: Case, predictions: Sequence[LabelMap], run: Run
 ) -> Iterator[Check]:
-    """Yield every comparison of one case; the predictions are those of its last steps."""
-    exact_sum = bool(run.manifest["exact_sum"])
-    scorer = Scorer(
-        case.reference, case.labels, case.image.spacing, run.settings, exact_sum=exact_sum
+    """Yield every comparison of one case; the predictions are those of its last steps.
+
+    The same compare, click and score as in `segbench.protocol.interaction.interact`.
+    """
+    reference = PreparedReference(case.reference, case.labels)
+    nsd = NsdSettings.of(
+        case.image.spacing, run.settings, exact_sum=bool(run.manifest["exact_sum"])
     )
     steps = result.steps[-len(predictions) :]
-    previous: LabelMap | None = np.zeros_like(case.reference, dtype=np.uint8)
-    if len(steps) < len(result.steps):
-        previous = None  # what stood before the first kept step is not known
-    for step, labels in zip(steps, predictions, strict=True):
-        if previous is not None and step.step > 0:
-            comparison = scorer.reference.compared(previous)
-            yield _check_clicks(result, case, step.step, comparison, run.settings)
+    pairs = reference.compare(np.zeros_like(case.reference, dtype=np.uint8))
+    pairs_are_known = len(steps) == len(result.steps)  # the segmentation before the first step
+    for step, segmentation in zip(steps, predictions, strict=True):
+        if step.step > 0 and pairs_are_known:
+            yield _check_clicks(result, case, step.step, pairs, run.settings)
+        pairs, pairs_are_known = reference.compare(segmentation), True
         if step.failure is None:
-            yield from _check_step(result.case, step, labels, scorer)
-        previous = labels
+            yield from _check_step(result.case, step, pairs, nsd)
 
 
 def _check_clicks(
-    result: CaseResult, case: Case, step: int, previous: MaskPairs, settings: Settings
+    result: CaseResult, case: Case, step: int, pairs: MaskPairs, settings: Settings
 ) -> Check:
     stored = result.rounds[step]
-    clicks = next_clicks(previous, settings=settings)
+    clicks = next_clicks(pairs, settings=settings)
     if clicks != stored and in_fortran_order(case.reference):
         # stored label maps have lost their memory order, which decides ties (PROTOCOL 4.2)
-        other = next_clicks(replace(previous, in_fortran_order=True), settings=settings)
+        other = next_clicks(replace(pairs, in_fortran_order=True), settings=settings)
         clicks = other if other == stored else clicks
     return Check(result.case, f"step {step} clicks", stored, clicks)
 
 
-def _check_step(case: str, step: StepResult, labels: LabelMap, scorer: Scorer) -> Iterator[Check]:
-    scores = scorer.score(step.step, labels)
-    found = segmentation_sha256(scorer.reference.compared(labels))
+def _check_step(case: str, step: StepResult, pairs: MaskPairs, nsd: NsdSettings) -> Iterator[Check]:
+    found = segmentation_sha256(pairs)
     yield Check(case, f"step {step.step} prediction", step.prediction_sha256, found)
+    scores = score_pairs(pairs, step.step, nsd)
     for stored, now in zip(step.scores, scores, strict=True):
-        where = f"step {step.step} label {stored.label}"
-        yield Check(case, f"{where} dsc", stored.dsc, now.dsc)
-        yield Check(case, f"{where} nsd", stored.nsd, now.nsd)
+        name = f"step {step.step} label {stored.label}"
+        yield Check(case, f"{name} dsc", stored.dsc, now.dsc)
+        yield Check(case, f"{name} nsd", stored.nsd, now.nsd)

@@ -23,7 +23,7 @@ from segbench.models.loading import load
 from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_answer
 from segbench.processes import process_runs
-from segbench.runs import run_case
+from segbench.runs.job import close_models
 
 FOLDER = Path(__file__).parents[1] / "submissions"
 
@@ -31,7 +31,7 @@ FOLDER = Path(__file__).parents[1] / "submissions"
 @pytest.fixture(autouse=True)
 def no_model_is_left():
     yield
-    run_case.close_seats()
+    close_models()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def facts(run):
 
 
 def failures(outcome):
-    return [step.failure for step in outcome.run.cases[0].steps]
+    return [step.failure for step in outcome.case_results[0].steps]
 
 
 def gone(pid):
@@ -78,7 +78,7 @@ def gone(pid):
 
 def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_path):
     outcome = segbench.evaluate(
-        command(tmp_path, "hang"), contiguous, tmp_path / "run", options={"seconds": "5"}
+        command(tmp_path, "hang"), contiguous, out=tmp_path / "run", option={"seconds": "5"}
     )
     late = failures(outcome)
     assert [failure is None for failure in late] == [True, True, False, True, True, True]
@@ -90,7 +90,7 @@ def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_
 def test_a_late_container_is_ended_by_its_name(contiguous, docker, tmp_path):
     (docker / "mode").write_text("hang")
     outcome = segbench.evaluate(
-        "container:team/model:v1", contiguous, tmp_path / "run", options={"seconds": "5"}
+        "container:team/model:v1", contiguous, out=tmp_path / "run", option={"seconds": "5"}
     )
     assert "no answer within 5 s" in failures(outcome)[2]
     log = [line.split() for line in (docker / "log").read_text().splitlines()]
@@ -106,12 +106,12 @@ def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tm
     outcome = segbench.evaluate(
         "container:team/model:v1",
         contiguous,
-        tmp_path / "run",
-        options={"persistent": persistent},
+        out=tmp_path / "run",
+        option={"persistent": persistent},
         step_timeout=8,
     )
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
-    run_case.close_seats()
+    close_models()
     assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
 
 
@@ -121,10 +121,10 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
     (temporary := tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     outcome = segbench.evaluate(
-        command(tmp_path, "hang"), contiguous, tmp_path / "run", step_timeout=8
+        command(tmp_path, "hang"), contiguous, out=tmp_path / "run", step_timeout=8
     )
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
-    run_case.close_seats()
+    close_models()
     assert gone(int((tmp_path / "notes.child").read_text()))
     assert list(temporary.glob("segbench-submission-*")) == []
 
@@ -206,13 +206,13 @@ def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contigu
     for how in ("no", "yes"):
         (tmp_path / "notes").unlink(missing_ok=True)
         outcome = segbench.evaluate(
-            command(tmp_path), contiguous, tmp_path / how, options={"persistent": how}
+            command(tmp_path), contiguous, out=tmp_path / how, option={"persistent": how}
         )
-        assert outcome.clean, failures(outcome)
+        assert outcome.all_ok, failures(outcome)
         starts = (tmp_path / "notes").read_text().split()
         assert len(starts) == {"no": 6, "yes": 1}[how]
     assert facts(tmp_path / "yes") == facts(tmp_path / "no")
-    run_case.close_seats()
+    close_models()
     assert gone(int(starts[0]))
 
 
@@ -220,16 +220,16 @@ def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contigu
 def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(contiguous, tmp_path, mode):
     options = {"persistent": "yes", "seconds": "20"}
     outcome = segbench.evaluate(
-        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+        command(tmp_path, mode), contiguous, out=tmp_path / "run", option=options
     )
-    assert outcome.clean, failures(outcome)
+    assert outcome.all_ok, failures(outcome)
 
 
 def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, tmp_path):
     options = {"persistent": "yes", "seconds": "50"}
     began = time.monotonic()
     outcome = segbench.evaluate(
-        command(tmp_path, "orphan"), contiguous, tmp_path / "run", options=options
+        command(tmp_path, "orphan"), contiguous, out=tmp_path / "run", option=options
     )
     assert "the program ended with exit status 3" in failures(outcome)[2]
     assert time.monotonic() - began < 50
@@ -237,9 +237,9 @@ def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, t
 
 def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
     outcome = segbench.evaluate(
-        "container:team/model:v1", contiguous, tmp_path / "run", options={"persistent": "yes"}
+        "container:team/model:v1", contiguous, out=tmp_path / "run", option={"persistent": "yes"}
     )
-    assert outcome.clean, failures(outcome)
+    assert outcome.all_ok, failures(outcome)
     assert len((docker / "notes").read_text().split()) == 1
 
 
@@ -254,7 +254,7 @@ def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
 def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):
     options = {"persistent": "yes", "seconds": "5"}
     outcome = segbench.evaluate(
-        command(tmp_path, mode), contiguous, tmp_path / "run", options=options
+        command(tmp_path, mode), contiguous, out=tmp_path / "run", option=options
     )
     found = failures(outcome)
     assert [failure is None for failure in found] == [True, True, False, True, True, True]
@@ -264,7 +264,9 @@ def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, 
 
 def test_a_program_that_does_not_wait_is_told_what_is_expected(contiguous, tmp_path):
     model = f"command:{sys.executable} -c 'pass' {{inputs}} {{outputs}}"
-    outcome = segbench.evaluate(model, contiguous, tmp_path / "run", options={"persistent": "yes"})
+    outcome = segbench.evaluate(
+        model, contiguous, out=tmp_path / "run", option={"persistent": "yes"}
+    )
     assert all("expected the line 'segbench: done'" in failure for failure in failures(outcome))
 
 
@@ -283,11 +285,11 @@ def make_adapter():
     words = f"{sys.executable} -m segbench predict --model {adapter}"
     through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}} --persistent"
     outcome = segbench.evaluate(
-        through, contiguous, tmp_path / "yes", options={"persistent": "yes"}
+        through, contiguous, out=tmp_path / "yes", option={"persistent": "yes"}
     )
-    assert outcome.clean, failures(outcome)
+    assert outcome.all_ok, failures(outcome)
     assert (tmp_path / "loads").read_text() == "x"
-    segbench.evaluate("boxfill", contiguous, tmp_path / "direct", in_process=True)
+    segbench.evaluate("boxfill", contiguous, out=tmp_path / "direct", in_process=True)
     assert facts(tmp_path / "yes") == facts(tmp_path / "direct")
 
 
@@ -295,8 +297,8 @@ def make_adapter():
 
 
 def test_whole_numbers_may_be_written_as_floats(contiguous, tmp_path):
-    segbench.evaluate(command(tmp_path, "float"), contiguous, tmp_path / "float")
-    segbench.evaluate(command(tmp_path), contiguous, tmp_path / "whole")
+    segbench.evaluate(command(tmp_path, "float"), contiguous, out=tmp_path / "float")
+    segbench.evaluate(command(tmp_path), contiguous, out=tmp_path / "whole")
     assert facts(tmp_path / "float") == facts(tmp_path / "whole")
 
 
@@ -319,7 +321,7 @@ def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
 
 
 def test_a_link_is_no_answer(contiguous, tmp_path):
-    outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, tmp_path / "run")
+    outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, out=tmp_path / "run")
     assert "expected outputs/case.npz from the submission, it left case.npz" in failures(outcome)[2]
 
 
@@ -415,11 +417,11 @@ def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
 
 
 def test_a_run_does_not_go_on_with_another_image(contiguous, docker, tmp_path):
-    segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
-    run_case.close_seats()
+    segbench.evaluate("container:team/model:v1", contiguous, out=tmp_path / "run")
+    close_models()
     (docker / "id").write_text("sha256:5678")
     with pytest.raises(segbench.errors.RunError, match="sha256:5678"):
-        segbench.evaluate("container:team/model:v1", contiguous, tmp_path / "run")
+        segbench.evaluate("container:team/model:v1", contiguous, out=tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from segbench.core import Settings
-from segbench.protocol.scoring import Scorer
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import IMPLEMENTATIONS, save
@@ -117,16 +119,18 @@ def phases(volume):
     labels, scored = volume.labels, volume.prediction
     # in turns, because what was counted of a prediction is remembered while it stays
     turns = itertools.cycle((np.roll(scored, 1, axis=2), scored))
-    scorer = Scorer(volume.reference, labels, volume.spacing)
-    shut = Scorer(volume.reference, labels, volume.spacing, NEVER)
-    for each in (scorer, shut):
-        each.score(0, next(turns))
-        each.score(0, next(turns))
-    comparison = scorer.reference.compared(scored)
+    reference = PreparedReference(volume.reference, labels)
+    nsd, dsc_only = (NsdSettings.of(volume.spacing, each) for each in (Settings(), NEVER))
+
+    def scores(settings):
+        return score_pairs(reference.compare(next(turns)), 0, settings)
+
+    scores(nsd), scores(nsd)
+    pairs = reference.compare(scored)
     return {
-        "clicks": lambda: next_clicks(comparison),
-        "DSC": lambda: shut.score(0, next(turns)),
-        "DSC and NSD": lambda: scorer.score(0, next(turns)),
+        "clicks": lambda: next_clicks(pairs),
+        "DSC": lambda: scores(dsc_only),
+        "DSC and NSD": lambda: scores(nsd),
     }
 
 

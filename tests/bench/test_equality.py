@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from segbench.core import Settings
 from segbench.protocol.depth import MAX_FINE_VOXELS
-from segbench.protocol.scoring import Scorer
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 from tests.bench import reference as plain
 from tests.bench.replay import Stopwatch, replay
@@ -71,17 +73,17 @@ def distorted(rng, reference, values, how):
 
 def assert_equal(case, limit):
     reference, predictions, labels, spacing = case
-    scorer = Scorer(reference, labels, spacing, ALWAYS)
+    prepared, nsd = PreparedReference(reference, labels), NsdSettings.of(spacing, ALWAYS)
     for step, prediction in enumerate(predictions):
-        scores = scorer.score(step, prediction)
+        pairs = prepared.compare(prediction)
+        scores = score_pairs(pairs, step, nsd)
         assert [score.dsc for score in scores] == plain.dsc(prediction, reference, labels)
         agreements = plain.nsd(prediction, reference, labels, spacing)
         for score, agreement in zip(scores, agreements, strict=True):
             assert abs(score.nsd - agreement) <= 1e-12
-        comparison = scorer.reference.compared(prediction)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-            found = next_clicks(comparison)
+            found = next_clicks(pairs)
         assert found == plain.clicks(prediction, reference, labels, max_fine_voxels=limit)
 
 

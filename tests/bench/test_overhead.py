@@ -13,7 +13,9 @@ from segbench.core import Click, Image, Interactions
 from segbench.models.registry import find
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
-from segbench.protocol.scoring import Scorer
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
 from tests.bench import overhead
@@ -90,18 +92,20 @@ def process_cpu(pid):
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_hash_is_a_small_part_of_a_step(name, show, tmp_path):
     volume = VOLUMES[name]()
-    scorer = Scorer(volume.reference, volume.labels, volume.spacing)
-    scorer.score(0, volume.prediction)
-    clicks = next_clicks(scorer.reference.compared(volume.prediction))
-    answer = corrected(volume.prediction, volume.reference, clicks)
+    reference = PreparedReference(volume.reference, volume.labels)
+    nsd = NsdSettings.of(volume.spacing)
+    clicks = next_clicks(reference.compare(volume.prediction))
+    prediction = corrected(volume.prediction, volume.reference, clicks)
+    pairs = reference.compare(prediction)
 
     def step():
         with PredictionWriter(tmp_path / "kept.npz", 6) as writer:  # the first of six
-            writer.add(answer)
-            scorer.score(1, answer)
-            next_clicks(scorer.reference.compared(answer))
+            writer.add(prediction)
+            compared = reference.compare(prediction)
+            score_pairs(compared, 1, nsd)
+            next_clicks(compared)
 
-    hashed = cpu_seconds(lambda: segmentation_sha256(scorer.reference.compared(answer)))
+    hashed = cpu_seconds(lambda: segmentation_sha256(pairs))
     share = hashed / (cpu_seconds(step) + hashed)
     show(f"{name}: a hash is {hashed * 1e3:.1f} ms, {share:.1%} of scores, clicks and storing")
     assert share < HASH_BAR

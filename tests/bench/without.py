@@ -1,4 +1,4 @@
-"""Plain ways for what segbench does cleverly, to see what each trick is worth."""
+"""The plain way for each optimisation, to measure what each one gains."""
 
 from functools import cached_property
 
@@ -6,47 +6,50 @@ import cc3d
 import numpy as np
 from scipy.ndimage import find_objects
 
-from segbench.protocol import depth, mask_pairs, scoring, simulator
-from segbench.protocol.packed_mask import PackedMask, Window
+from segbench.protocol import depth, mask_pairs, simulator
+from segbench.protocol.packed_mask import PackedMask, Roi, Surface
 
 
-def frames_of_the_last_step():
-    fitted = mask_pairs.Reference.compare
+def regions_of_the_last_step():
+    fit = mask_pairs.PreparedReference.compare
 
-    def compare(self, prediction):
-        self._last = None
-        return fitted(self, prediction)
+    def compare(self, segmentation):
+        self._fit_rois(mask_pairs.label_rois(segmentation))
+        return fit(self, segmentation)
 
-    mask_pairs.Reference.compare = compare
+    mask_pairs.PreparedReference.compare = compare
 
 
 def ends_of_runs():
-    def label_rois(labels) -> dict[int, Window]:
-        boxes = enumerate(find_objects(labels), start=1)
+    def label_rois(label_map) -> dict[int, Roi]:
+        boxes = enumerate(find_objects(label_map), start=1)
         return {label: box for label, box in boxes if box is not None}
 
-    mask_pairs.label_windows = label_rois
+    mask_pairs.label_rois = label_rois
 
 
-def peeling():
+def erosion():
     depth.THIN = 0
 
 
 def measuring_cores():
-    depth._measured = lambda room: depth._largest(depth._squares(room), np.zeros(3, int))
+    depth._deepest_by_distance = lambda padded: depth._argmax_all(
+        depth._squared_depth(padded), np.zeros(3, int)
+    )
 
 
 def surfaces_of_the_reference():
-    scoring.lru_cache = lambda _: lambda made: made
+    PackedMask.surface = property(PackedMask.surface.func)
+    Surface.dilated = lambda self, offsets: self.corners.dilate(offsets)
 
 
 def positions_from_bytes():
-    PackedMask.positions = cached_property(lambda self: np.flatnonzero(self.mask()))
+    PackedMask.positions = cached_property(lambda self: np.flatnonzero(self.unpacked()))
     PackedMask.positions.__set_name__(PackedMask, "positions")
 
 
 def codes_from_pairs_of_bytes():
-    def codes(self, corners):
+    def neighbour_codes(self, corners):
         _, height, width = self.shape
         found = np.zeros(len(corners), np.uint8)
         octets = self.words.ravel().view(np.uint8)
@@ -56,34 +59,34 @@ def codes_from_pairs_of_bytes():
             found |= bit << number
         return found
 
-    PackedMask.codes = codes
+    PackedMask.neighbour_codes = neighbour_codes
 
 
 def counting_errors_only():
     connected = cc3d.connected_components
 
-    def largest(error, *, in_fortran):
+    def largest(error, *, in_fortran_order):
         error = error.trimmed()
-        named = connected(error.mask().view(np.uint8), connectivity=26)
-        sizes = np.bincount(named.ravel())
+        components = connected(error.unpacked().view(np.uint8), connectivity=26)
+        sizes = np.bincount(components.ravel())
         sizes[0] = 0
-        mask = named == np.argmax(sizes)
-        box = simulator.occupied(mask)
+        mask = components == np.argmax(sizes)
+        box = simulator.bounding_box(mask)
         return mask[box], np.add(error.low, [side.start for side in box])
 
     simulator._largest_component = largest
 
 
 def boxes_from_lines():
-    simulator.occupied = lambda mask: find_objects(mask.view(np.uint8))[0]
+    simulator.bounding_box = lambda mask: find_objects(mask.view(np.uint8))[0]
 
 
 TRICKS = {
     trick.__name__: trick
     for trick in (
-        frames_of_the_last_step,
+        regions_of_the_last_step,
         ends_of_runs,
-        peeling,
+        erosion,
         measuring_cores,
         surfaces_of_the_reference,
         positions_from_bytes,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from segbench.cli import cli
-from segbench.runs import run_case
+from segbench.runs.job import close_models
 
 COMMANDS = sorted(cli.commands)
 
@@ -20,7 +20,7 @@ COMMANDS = sorted(cli.commands)
 def segbench(*words):
     """Run a command in this process."""
     result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
-    run_case.close_seats()
+    close_models()
     return result
 
 
@@ -114,7 +114,7 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(data, tmp_path):
     )
     assert "would run CT_Toy_001" in result.output
     assert "3 to run, 0 done" in result.output
-    assert "MB a job" in result.output
+    assert "MB per job" in result.output
     assert not (tmp_path / "run").exists()
 
 

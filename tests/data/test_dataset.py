@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segbench.data.challenge_npz import raw_boxes, write_arrays
-from segbench.data.dataset import CaseFile, find_cases, labels_of, read_case
+from segbench.data.dataset import CaseFile, find_cases, labels_of, read_case, select_cases
 from segbench.errors import CaseError
 
 
@@ -47,11 +47,11 @@ def test_a_case_without_the_key_boxes_has_none(data):
 
 def test_cases_come_in_name_order_and_can_be_chosen(data):
     assert [case.name for case in find_cases(data)] == ["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]
-    assert [case.name for case in find_cases(data, patterns=["*_00[13]"])] == [
+    assert [case.name for case in select_cases(find_cases(data), patterns=["*_00[13]"])] == [
         "CT_Toy_001",
         "PET_Toy_003",
     ]
-    assert len(find_cases(data, limit=2)) == 2
+    assert len(select_cases(find_cases(data), limit=2)) == 2
 
 
 def test_an_index_wins_over_the_file_name(data):
@@ -141,7 +141,7 @@ def test_an_empty_folder_and_a_pattern_without_match_say_so(data, tmp_path):
     with pytest.raises(CaseError, match=r"expected a folder with \.npz cases, found none"):
         find_cases(tmp_path / "nowhere")
     with pytest.raises(CaseError, match=r"none of its 3 cases matches US_\*"):
-        find_cases(data, patterns=["US_*"])
+        select_cases(find_cases(data), patterns=["US_*"])
 
 
 def test_the_real_scans_are_all_valid(real_cases):

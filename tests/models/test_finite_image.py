@@ -14,7 +14,6 @@ from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find
 from segbench.phantoms import phantom
 from segbench.protocol.interaction import interact
-from segbench.protocol.scoring import Scorer
 
 
 def ramp(dtype="float32"):
@@ -103,9 +102,7 @@ def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
 
     def first_dsc(voxels):
         shown = replace(case, image=Image(voxels, case.image.spacing))
-        prediction = next(interact(shown, seat))
-        scorer = Scorer(case.reference, case.labels, case.image.spacing)
-        return mean_scores(scorer.score(0, prediction.segmentation))[0]
+        return mean_scores(next(interact(shown, seat)).scores)[0]
 
     clean = case.image.voxels.astype(np.float64)
     broken = clean.copy()
@@ -120,8 +117,8 @@ def test_a_run_notes_such_voxels_and_hands_the_image_on_unchanged(tmp_path):
     voxels = case.image.voxels.astype(np.float32)
     voxels[0, 0, :2] = np.nan, np.inf
     write_case(tmp_path / "PET_a.npz", replace(case, image=Image(voxels, case.image.spacing)))
-    outcome = segbench.evaluate("boxfill", tmp_path, tmp_path / "run", in_process=True)
-    (result,) = outcome.run.cases
+    outcome = segbench.evaluate("boxfill", tmp_path, out=tmp_path / "run", in_process=True)
+    (result,) = outcome.case_results
     assert (result.status, result.non_finite_voxels) == ("ok", 2)
     read = read_case(CaseFile(tmp_path / "PET_a.npz"))
     np.testing.assert_array_equal(read.image.voxels, voxels)

@@ -17,8 +17,9 @@ from segbench.errors import AdapterError, AdapterNotFound, CaseError
 from segbench.models.loading import load
 from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_input, write_input
-from segbench.runs import run_case
-from segbench.runs.runner import default_out
+from segbench.runs import run_folder
+from segbench.runs.config import default_out
+from segbench.runs.job import close_models
 
 PROGRAM = Path(__file__).parents[1] / "submissions" / "boxes.py"
 TEMPLATE = f"command:{sys.executable} {PROGRAM} {{inputs}} {{outputs}}"
@@ -37,7 +38,7 @@ SAID = Interactions(
 @pytest.fixture(autouse=True)
 def no_model_is_left():
     yield
-    run_case.close_seats()
+    close_models()
 
 
 def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
@@ -125,10 +126,14 @@ def as_stored(key, value):
 
 
 def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
-    outcome = segbench.evaluate(TEMPLATE, contiguous, tmp_path / "run")
-    assert outcome.clean, outcome.run.cases[0].reason
-    assert outcome.run.cases[0].summary().dsc == (1.0,) * 6  # its objects are boxes
-    assert outcome.run.manifest["options"]["command"].endswith("{inputs} {outputs}")
+    outcome = segbench.evaluate(TEMPLATE, contiguous, out=tmp_path / "run")
+    assert outcome.all_ok, outcome.case_results[0].reason
+    assert outcome.case_results[0].summary().dsc == (1.0,) * 6  # its objects are boxes
+    assert (
+        run_folder.read_run(outcome.folder)
+        .manifest["options"]["command"]
+        .endswith("{inputs} {outputs}")
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,8 +144,8 @@ def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
     ],
 )
 def test_a_stale_or_missing_answer_is_never_scored(contiguous, tmp_path, mode, reason):
-    outcome = segbench.evaluate(f"{TEMPLATE} {mode}", contiguous, tmp_path / "run")
-    steps = outcome.run.cases[0].steps
+    outcome = segbench.evaluate(f"{TEMPLATE} {mode}", contiguous, out=tmp_path / "run")
+    steps = outcome.case_results[0].steps
     assert [step.failure is None for step in steps] == [True, True, False, True, True, True]
     assert steps[2].failure.startswith(reason)
     if mode == "fail":
@@ -150,8 +155,8 @@ def test_a_stale_or_missing_answer_is_never_scored(contiguous, tmp_path, mode, r
 def test_predict_and_command_are_two_ends_of_one_contract(contiguous, tmp_path):
     words = f"{sys.executable} -m segbench predict --model boxfill"
     through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}}"
-    segbench.evaluate(through, contiguous, tmp_path / "through")
-    segbench.evaluate("boxfill", contiguous, tmp_path / "direct", in_process=True)
+    segbench.evaluate(through, contiguous, out=tmp_path / "through")
+    segbench.evaluate("boxfill", contiguous, out=tmp_path / "direct", in_process=True)
     facts = []
     for run in ("through", "direct"):
         (file,) = (tmp_path / run / "cases").iterdir()

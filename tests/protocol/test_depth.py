@@ -1,4 +1,4 @@
-"""The innermost voxels against scipy's distance transform of everything."""
+"""The deepest voxels against scipy's distance transform of everything."""
 
 import numpy as np
 import pytest
@@ -19,32 +19,32 @@ def expected_voxels(component):
     return np.argwhere(squares == squares.max())
 
 
-def tight(mask):
+def cropped(mask):
     return mask[ndimage.find_objects(mask.view(np.uint8))[0]]
 
 
 @st.composite
 def components(draw):
-    """Draw masks cut to their box: smooth or rough, thick or thin."""
+    """Draw masks cropped: smooth or rough, thick or thin."""
     shape = draw(st.tuples(*[st.integers(1, 30)] * 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sigma, share = draw(st.sampled_from([0, 1, 3])), draw(st.sampled_from([0.03, 0.3, 0.7, 1]))
     field = ndimage.gaussian_filter(rng.random(shape), sigma)
     mask = field >= np.quantile(field, 1 - share)
     assume(mask.any())
-    return tight(mask)
+    return cropped(mask)
 
 
 @given(components(), st.sampled_from([0, 0.15, 1.1]))
 @thorough
-def test_both_ways_find_all_deepest_voxels_in_raster_order(component, thin):
+def test_both_ways_find_all_deepest_voxels_in_lexicographic_order(component, thin):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depth, "THIN", thin)
         found = deepest_voxels(component)
     assert np.array_equal(found, expected_voxels(component))
 
 
-def test_peeling_gives_up_on_what_is_deeper_than_it_looks():
+def test_erosion_gives_up_on_a_component_that_is_deeper_than_it_seems():
     z, y, x = np.ogrid[-20:21, -20:21, -20:21]
     ball = z**2 + y**2 + x**2 <= 400
     thread = np.zeros((41, 41, 400), bool)
@@ -56,13 +56,13 @@ def test_peeling_gives_up_on_what_is_deeper_than_it_looks():
     assert np.array_equal(found, [[20, 20, 20]])
 
 
-def test_peeling_gives_up_when_it_has_looked_long_enough(monkeypatch):
+def test_erosion_gives_up_when_its_budget_is_used(monkeypatch):
     component = np.ones((20, 20, 20), bool)
-    room = np.pad(component, 1)
-    monkeypatch.setattr(depth, "ENOUGH", 0.1)
-    assert depth._peel(room) is None
-    monkeypatch.setattr(depth, "ENOUGH", 1000)
-    assert np.array_equal(depth._peel(room) - 1, expected_voxels(component))
+    padded = np.pad(component, 1)
+    monkeypatch.setattr(depth, "EROSION_BUDGET", 0.1)
+    assert depth._erode(padded) is None
+    monkeypatch.setattr(depth, "EROSION_BUDGET", 1000)
+    assert np.array_equal(depth._erode(padded) - 1, expected_voxels(component))
 
 
 def test_the_spheres_hold_each_offset_once_by_length():
@@ -73,14 +73,14 @@ def test_the_spheres_hold_each_offset_once_by_length():
     assert [len(sphere) for sphere in spheres[:6]] == [6, 12, 8, 6, 24, 24]
     together = np.concatenate(spheres)
     assert len(np.unique(together, axis=0)) == len(together)
-    assert (together**2).sum(axis=1).max() == depth.PEELED**2
+    assert (together**2).sum(axis=1).max() == depth.MAX_EROSION**2
 
 
 def test_thick_components_are_measured_in_their_core_only(monkeypatch):
     measured = []
     whole = depth.edt.edtsq
     monkeypatch.setattr(
-        depth.edt, "edtsq", lambda room, **k: measured.append(room.size) or whole(room, **k)
+        depth.edt, "edtsq", lambda padded, **k: measured.append(padded.size) or whole(padded, **k)
     )
     z, y, x = np.ogrid[-20:21, -20:21, -20:280]
     ball = z**2 + y**2 + x**2 <= 400
@@ -110,6 +110,6 @@ def test_a_padding_of_one_voxel_bounds_nothing_on_its_side(monkeypatch):
 @pytest.mark.parametrize("limit", [depth.MAX_FINE_VOXELS, 500])
 def test_the_memory_order_of_a_component_plays_no_part(limit, monkeypatch):
     monkeypatch.setattr(depth, "MAX_FINE_VOXELS", limit)
-    component = tight(np.random.default_rng(0).random((9, 17, 23)) < 0.1)
+    component = cropped(np.random.default_rng(0).random((9, 17, 23)) < 0.1)
     found = deepest_voxels(np.asfortranarray(component))
     assert np.array_equal(found, deepest_voxels(component))

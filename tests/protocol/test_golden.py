@@ -11,7 +11,8 @@ import pytest
 
 from segbench.core import Settings, area_under_clicks, mean_scores
 from segbench.protocol.mask_pairs import PreparedReference
-from segbench.protocol.scoring import Scorer, evaluated_labels
+from segbench.protocol.metrics import NsdSettings
+from segbench.protocol.scoring import evaluated_labels, score_pairs
 from segbench.protocol.simulator import next_clicks
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -47,15 +48,18 @@ def compare_case(name, exact_sum):
         reference, spacing = case["gts"], tuple(case["spacing"])
         labels = evaluated_labels(reference)
         comparison.exact("labels", name, list(labels), EXPECTED[name]["labels"])
-        scorer = Scorer(reference, labels, spacing, exact_sum=exact_sum)
+        nsd = NsdSettings.of(spacing, exact_sum=exact_sum)
+        prepared = PreparedReference(reference, labels)
         for model, expected in EXPECTED[name]["models"].items():
             where, first = f"{name} {model}", 0 if EXPECTED[name]["has_boxes"] else 1
             curve = [(0.0, 0.0)] * first
-            for step, standing, said in _replay(reference, case[expected["pred_key"]], expected):
+            for step, segmentation, clicks in _replay(
+                reference, case[expected["pred_key"]], expected
+            ):
                 if step > 0:
-                    _compare_clicks(comparison, f"{where} {step}", labels, said, expected, step)
+                    _compare_clicks(comparison, f"{where} {step}", labels, clicks, expected, step)
                 if step >= first:
-                    scores = scorer.score(step, standing)
+                    scores = score_pairs(prepared.compare(segmentation), step, nsd)
                     curve.append(mean_scores(scores))
                     aux = (expected[f"aux_{kind}_per_class"][step] for kind in ("dsc", "nsd"))
                     _compare_labels(comparison, nsd_compare, f"{where} {step}", scores, *aux)
@@ -77,18 +81,18 @@ def compare_all(exact_sum):
 
 def _replay(reference, predictions, expected):
     """Yield step, the label map that stands after it, and the clicks that came before it."""
-    labels, standing = evaluated_labels(reference), np.zeros_like(reference)
+    labels, segmentation = evaluated_labels(reference), np.zeros_like(reference)
     for step, wrote in enumerate(expected["wrote"]):
         # the official script casts for the clicks, not for the scores
-        previous = PreparedReference(reference, labels).compare(standing.astype(np.uint8))
-        said = next_clicks(previous) if step > 0 else ()
+        previous = PreparedReference(reference, labels).compare(segmentation.astype(np.uint8))
+        clicks = next_clicks(previous) if step > 0 else ()
         if wrote:
-            standing = np.asarray(predictions[step], order=expected["pred_order"][step])
-        yield step, standing, said
+            segmentation = np.asarray(predictions[step], order=expected["pred_order"][step])
+        yield step, segmentation, clicks
 
 
-def _compare_clicks(comparison, where, labels, said, expected, step):
-    by_label = {click.label: click for click in said}
+def _compare_clicks(comparison, where, labels, clicks, expected, step):
+    by_label = {click.label: click for click in clicks}
     comparison.exact("clicks in order", where, list(by_label), sorted(by_label))
     for label, click in zip(labels, expected["clicks_new"][str(step)], strict=True):
         found = by_label.get(label)
@@ -145,9 +149,9 @@ def test_a_wrong_value_does_not_go_unnoticed():
 
 def _stored_counts():
     models = [model for case in EXPECTED.values() for model in case["models"].values()]
-    said = [step for model in models for step in model["clicks_new"].values()]
+    steps = [step for model in models for step in model["clicks_new"].values()]
     scored = sum(wrote is not None for model in models for wrote in model["wrote"])
-    return {"clicks": sum(len(clicks) for clicks in said), "DSC": scored, "NSD": scored}
+    return {"clicks": sum(len(clicks) for clicks in steps), "DSC": scored, "NSD": scored}
 
 
 def _is_nan(value):

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from segbench.protocol.metrics import (
     dice,
-    nsd_settings,
     offsets_within_tolerance,
-    surface_agreement,
     surface_areas,
     surface_dice,
-    surface_of,
 )
 from segbench.protocol.packed_mask import pack_mask
 from segbench.protocol.surface_distances import distances_mm as distances_one_by_one
@@ -33,10 +30,8 @@ def mask(drawing):
 
 
 def nsd(prediction, reference, spacing=(1, 1, 1), tolerance_mm=2.0, exact_sum=False):
-    if not exact_sum:
-        return surface_dice(prediction, reference, spacing=spacing, tolerance_mm=tolerance_mm)
-    rules = nsd_settings(spacing, tolerance_mm, exact_sum=True)
-    return surface_agreement(*(surface_of(pack_mask(m), rules) for m in (prediction, reference)))
+    how = {"spacing": spacing, "tolerance_mm": tolerance_mm, "exact_sum": exact_sum}
+    return surface_dice(prediction, reference, **how)
 
 
 def plain_norm(vector):
@@ -115,7 +110,7 @@ def test_the_tolerance_itself_counts_as_agreement():
 
 def test_a_mask_cut_by_the_border_has_a_surface_there():
     full = np.ones((2, 3, 4), bool)
-    surface = surface_of(pack_mask(full), nsd_settings((1, 1, 1), 2.0))
+    surface = pack_mask(full).surface
     assert len(surface.codes) == 3 * 4 * 5 - 1 * 2 * 3
     assert nsd(full, full) == 1
 
@@ -155,8 +150,8 @@ def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
     mask = np.zeros((2, 2, 2), bool)
     mask[voxel] = True
     z, y, x = voxel
-    surface = surface_of(pack_mask(mask), nsd_settings((1, 1, 1), 2.0))
-    # bit (1, 1, 1) of the frame is the corner in the middle, below which lies voxel (0, 0, 0)
+    surface = pack_mask(mask).surface
+    # bit (1, 1, 1) of the region is the corner in the middle, below which lies voxel (0, 0, 0)
     middle = np.ravel_multi_index((1, 1, 1), surface.corners.shape)
     assert surface.codes[surface.corners.positions == middle] == 2 ** (4 * z + 2 * y + x)
 
@@ -182,7 +177,7 @@ def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm, 
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
 
 
-def test_no_reach_is_given_where_rounding_decides_what_is_within():
+def test_no_offsets_are_given_where_rounding_decides_what_is_within():
     # three voxels along an axis round to the tolerance, (1, 2, 2) to just above it
     assert offsets_within_tolerance(0.8999999999999999, (0.3, 0.3, 0.3), (9, 9, 9)) is None
     # 2 mm along an axis is within, and the next longer offset is not near it
@@ -190,12 +185,12 @@ def test_no_reach_is_given_where_rounding_decides_what_is_within():
     assert np.array_equal(found, [[2, 1, 0, -1], [1, 1, -1, -1], [0, -1, -1, -1]])
 
 
-def test_a_reach_stays_small_at_spacings_of_micrometres():
+def test_offsets_stay_few_at_spacings_of_micrometres():
     assert offsets_within_tolerance(2.0, (1e-4, 1e-4, 1e-4), (2000, 2000, 2000)) is None
     assert offsets_within_tolerance(2.0, (1e-4, 1e-4, 1e-4), (5, 5, 2000)).shape == (5, 5)
 
 
-def test_a_reach_of_very_many_voxels_is_measured_instead(monkeypatch):
+def test_a_distance_map_replaces_very_many_offsets(monkeypatch):
     measured = []
 
     def distances_mm(*given):

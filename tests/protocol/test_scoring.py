@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segbench.core import Settings, StepScore, mean_scores
-from segbench.protocol.metrics import dice, nsd_settings, surface_agreement, surface_of
-from segbench.protocol.packed_mask import pack_mask
-from segbench.protocol.scoring import Scorer, evaluated_labels
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.protocol.metrics import NsdSettings, dice, surface_dice
+from segbench.protocol.packed_mask import PackedMask
+from segbench.protocol.scoring import evaluated_labels, score, score_pairs
 
 SPACING = (2.0, 0.5, 1.0)
 
@@ -20,7 +21,7 @@ def label_map(drawing):
 
 
 def score_once(prediction, reference, spacing, settings=Settings()):
-    return Scorer(reference, evaluated_labels(reference), spacing, settings).score(0, prediction)
+    return score(prediction, reference, spacing, settings=settings)
 
 
 @st.composite
@@ -110,47 +111,47 @@ def test_labels_above_255_are_not_taken_for_smaller_ones():
 
 @given(label_maps(), st.booleans())
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_a_scorer_gives_what_the_metrics_give_on_whole_masks(maps, exact_sum):
+def test_scores_of_mask_pairs_are_those_of_whole_masks(maps, exact_sum):
     reference, predictions = maps
     labels = evaluated_labels(reference)
-    scorer = Scorer(reference, labels, SPACING, exact_sum=exact_sum)
+    prepared = PreparedReference(reference, labels)
+    rules = NsdSettings.of(SPACING, exact_sum=exact_sum)
     for step, prediction in enumerate(predictions):
         masks = [(prediction == label, reference == label) for label in labels]
         dsc = [dice(*pair) for pair in masks]
         gate_is_open = np.mean(dsc) > 0.2
-        rules = nsd_settings(SPACING, 2.0, exact_sum=exact_sum)
-        surfaces = [[surface_of(pack_mask(mask), rules) for mask in pair] for pair in masks]
-        nsd = [surface_agreement(*pair) if gate_is_open else 0.0 for pair in surfaces]
+        how = {"spacing": SPACING, "tolerance_mm": 2.0, "exact_sum": exact_sum}
+        nsd = [surface_dice(*pair, **how) if gate_is_open else 0.0 for pair in masks]
         rows = zip(labels, dsc, nsd, strict=True)
-        assert scorer.score(step, prediction) == tuple(StepScore(step, *row) for row in rows)
+        found = score_pairs(prepared.compare(prediction), step, rules)
+        assert found == tuple(StepScore(step, *row) for row in rows)
 
 
 @given(label_maps())
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_scores_do_not_depend_on_what_was_scored_before(maps):
+def test_scores_do_not_depend_on_earlier_comparisons(maps):
     reference, predictions = maps
     labels = evaluated_labels(reference)
-    kept = Scorer(reference, labels, SPACING)
+    kept, nsd = PreparedReference(reference, labels), NsdSettings.of(SPACING)
     for step, prediction in reversed(list(enumerate(predictions))):
-        fresh = Scorer(reference, labels, SPACING)
-        assert kept.score(step, prediction) == fresh.score(step, prediction)
+        fresh = PreparedReference(reference, labels)
+        found = score_pairs(kept.compare(prediction), step, nsd)
+        assert found == score_pairs(fresh.compare(prediction), step, nsd)
 
 
-def test_surfaces_of_the_reference_are_made_once_while_their_frames_stay(monkeypatch):
-    made = []
-
-    def counted(mask, nsd_settings):
-        made.append(mask)
-        return surface_of(mask, nsd_settings)
-
-    monkeypatch.setattr("segbench.protocol.scoring.surface_of", counted)
+def test_surfaces_of_the_reference_are_computed_once_while_their_regions_stay(monkeypatch):
+    computed = []
+    whole = PackedMask.neighbour_codes
+    monkeypatch.setattr(
+        PackedMask, "neighbour_codes", lambda mask, at: computed.append(mask) or whole(mask, at)
+    )
     reference = np.zeros((10, 20, 31), np.uint8)
     reference[2:6, 3:9, 4:14], reference[4:9, 11:17, 15:28] = 1, 5
-    scorer = Scorer(reference, (1, 5), SPACING)
+    prepared, nsd = PreparedReference(reference, (1, 5)), NsdSettings.of(SPACING)
     for step in range(3):
-        scorer.score(step, reference)
-    assert len(made) == 3 * 2 + 2
+        score_pairs(prepared.compare(reference), step, nsd)
+    assert len(computed) == 3 * 2 + 2
     outside = reference.copy()
     outside[9, 19, 0] = 1
-    scorer.score(3, outside)
-    assert len(made) == 3 * 2 + 2 + 2 + 1
+    score_pairs(prepared.compare(outside), 3, nsd)
+    assert len(computed) == 3 * 2 + 2 + 2 + 1

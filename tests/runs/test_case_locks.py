@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from segbench.runs import case_locks
-from segbench.runs.case_locks import DEAD_AFTER, case_lock
+from segbench.runs.case_locks import STALE_SECONDS, case_lock
 
 
-def write_lease(folder, pid, host=None, age=0.0):
-    file = folder / ".CT_a.lease"
+def write_lock(folder, pid, host=None, age=0.0):
+    file = folder / ".CT_a.lock"
     owner = {
         "token": "t",
         "host": host or socket.gethostname(),
@@ -32,7 +32,7 @@ def dead_pid():
     return done.pid
 
 
-def test_a_lease_is_held_by_one(tmp_path):
+def test_a_lock_is_held_by_one(tmp_path):
     with case_lock(tmp_path, "CT_a") as first:
         with case_lock(tmp_path, "CT_a") as second:
             assert first()
@@ -49,40 +49,40 @@ def break_off(folder):
         raise KeyboardInterrupt
 
 
-def test_a_lease_is_given_back_when_the_work_fails(tmp_path):
+def test_a_lock_is_given_back_when_the_work_fails(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         break_off(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lease_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
-    write_lease(tmp_path, dead_pid())
+def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
+    write_lock(tmp_path, dead_pid())
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
-def test_a_process_that_is_dead_but_not_buried_holds_no_lease(tmp_path):
+def test_a_process_that_is_dead_but_not_buried_holds_no_lock(tmp_path):
     zombie = subprocess.Popen([sys.executable, "-c", ""])
     while case_locks.process_runs(zombie.pid):
         pass
-    write_lease(tmp_path, zombie.pid)
+    write_lock(tmp_path, zombie.pid)
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
     zombie.wait()
 
 
-def test_the_lease_of_another_machine_is_respected_until_it_is_cold(tmp_path):
-    write_lease(tmp_path, 1, host="elsewhere")
+def test_the_lock_of_another_machine_is_respected_until_it_is_cold(tmp_path):
+    write_lock(tmp_path, 1, host="elsewhere")
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine is None
-    write_lease(tmp_path, 1, host="elsewhere", age=DEAD_AFTER + 5)
+    write_lock(tmp_path, 1, host="elsewhere", age=STALE_SECONDS + 5)
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"pid": "x"}'])
-def test_a_lease_that_cannot_be_read_is_respected_until_it_is_cold(tmp_path, text):
-    file = tmp_path / ".CT_a.lease"
+def test_a_lock_that_cannot_be_read_is_respected_until_it_is_cold(tmp_path, text):
+    file = tmp_path / ".CT_a.lock"
     file.write_text(text)
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine is None
@@ -91,9 +91,9 @@ def test_a_lease_that_cannot_be_read_is_respected_until_it_is_cold(tmp_path, tex
         assert mine()
 
 
-def test_a_suspended_owner_notices_its_loss_and_leaves_the_new_lease_alone(tmp_path):
+def test_a_suspended_owner_notices_its_loss_and_leaves_the_new_lock_alone(tmp_path):
     with case_lock(tmp_path, "CT_a") as slow:
-        os.utime(tmp_path / ".CT_a.lease", (0, 0))  # as if it had slept
+        os.utime(tmp_path / ".CT_a.lock", (0, 0))  # as if it had slept
         with case_lock(tmp_path, "CT_a") as quick:
             assert quick()
             assert not slow()
@@ -103,10 +103,10 @@ def test_a_suspended_owner_notices_its_loss_and_leaves_the_new_lease_alone(tmp_p
         assert next_one()
 
 
-def test_touching_never_makes_a_lease(tmp_path, monkeypatch):
-    monkeypatch.setattr(case_locks, "TOUCHED_EVERY", 0.01)
+def test_touching_never_makes_a_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(case_locks, "HEARTBEAT_SECONDS", 0.01)
     with case_lock(tmp_path, "CT_a"):
-        (tmp_path / ".CT_a.lease").unlink()
+        (tmp_path / ".CT_a.lock").unlink()
         import time
 
         time.sleep(0.1)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import segbench
-from segbench.core import Policy
-from segbench.runs import run_case
+from segbench.runs.job import close_models
 
 FOLDER = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["cases"]
@@ -44,19 +43,19 @@ def test_a_run_writes_what_the_official_script_wrote(tmp_path, model):
     outcome = segbench.evaluate(
         str(FOLDER.with_name("fake_adapters") / "replay.py"),
         FOLDER,
-        tmp_path / "run",
-        options={"folder": str(FOLDER), "model": model},
-        patterns=tuple(cases_of(model)),
+        out=tmp_path / "run",
+        option={"folder": str(FOLDER), "model": model},
+        case=tuple(cases_of(model)),
         exact_sum=True,
         in_process=True,
         predictions="none",
-        policy=Policy("carry_forward"),
+        failures="carry_forward",
     )
-    run_case.close_seats()
-    assert outcome.broken == ()
+    close_models()
+    assert outcome.crashed == ()
     with (tmp_path / "run" / "metrics.csv").open() as stream:
         rows = {row["CaseName"].removesuffix(".npz"): row for row in csv.DictReader(stream)}
-    for result in outcome.run.cases:
+    for result in outcome.case_results:
         expected = EXPECTED[result.case]["models"][model]
         if result.case == REFUSED:
             assert result.status == "invalid"

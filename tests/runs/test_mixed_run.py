@@ -52,8 +52,8 @@ def runs(folder, tmp_path_factory):
 
 def test_each_answers_every_step_of_every_case(runs):
     for name, run in runs.items():
-        assert [case.status for case in run.cases] == ["ok"] * CASES, name
-        assert all(step.failure is None for case in run.cases for step in case.steps), name
+        assert [case.status for case in run.case_results] == ["ok"] * CASES, name
+        assert all(step.failure is None for case in run.case_results for step in case.steps), name
 
 
 def test_environments_that_exclude_each_other_are_in_one_report(runs):

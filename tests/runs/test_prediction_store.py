@@ -8,7 +8,7 @@ import pytest
 
 from segbench.data.challenge_npz import write_prediction
 from segbench.protocol.mask_pairs import PreparedReference
-from segbench.runs.prediction_store import BACKLOG, PredictionWriter, segmentation_sha256
+from segbench.runs.prediction_store import QUEUE_SIZE, PredictionWriter, segmentation_sha256
 
 
 def maps(*values, dtype=np.uint8, order="C"):
@@ -116,7 +116,7 @@ def test_a_fault_leaves_no_half_file(tmp_path):
 def test_what_cannot_be_written_is_an_error_and_not_silence(tmp_path):
     (tmp_path / "predictions").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="predictions"):
-        written(tmp_path / "predictions" / "a.npz", maps(*range(BACKLOG + 3)))
+        written(tmp_path / "predictions" / "a.npz", maps(*range(QUEUE_SIZE + 3)))
 
 
 def test_the_same_maps_make_the_same_bytes_and_the_same_as_at_once(tmp_path):
@@ -136,8 +136,8 @@ def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path, monkeypatch):
         store(writer, labels)
 
     monkeypatch.setattr(PredictionWriter, "_store", slow)
-    with PredictionWriter(tmp_path / "CT_a.npz", BACKLOG + 1) as writer:
-        for labels in maps(*range(BACKLOG)):
+    with PredictionWriter(tmp_path / "CT_a.npz", QUEUE_SIZE + 1) as writer:
+        for labels in maps(*range(QUEUE_SIZE)):
             writer.add(labels)
         third = threading.Thread(target=writer.add, args=maps(9))
         third.start()

@@ -52,7 +52,7 @@ def test_a_case_comes_back_as_it_was(tmp_path):
     run_folder.write_manifest(tmp_path, MANIFEST)
     run_folder.write_case_result(tmp_path, case())
     run = run_folder.read_run(tmp_path)
-    assert run.cases == (case(),)
+    assert run.case_results == (case(),)
     assert (run.method, run.adapter, run.settings) == ("toy", AdapterInfo("toy"), Settings())
 
 
@@ -61,7 +61,7 @@ def test_floats_survive_exactly(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("run")
     run_folder.write_manifest(folder, MANIFEST)
     run_folder.write_case_result(folder, case(dsc=value))
-    assert run_folder.read_run(folder).cases[0].steps[0].scores[0].dsc == value
+    assert run_folder.read_run(folder).case_results[0].steps[0].scores[0].dsc == value
 
 
 def test_equal_results_make_equal_bytes_but_for_the_cost(tmp_path):
@@ -79,17 +79,17 @@ def test_equal_results_make_equal_bytes_but_for_the_cost(tmp_path):
 def test_a_half_written_case_is_no_case(tmp_path):
     run_folder.write_manifest(tmp_path, MANIFEST)
     (tmp_path / "cases" / ".CT_a.json.123.partial").write_text("{")
-    (tmp_path / "cases" / ".CT_a.lease").write_text("{}")
-    assert run_folder.read_run(tmp_path).cases == ()
+    (tmp_path / "cases" / ".CT_a.lock").write_text("{}")
+    assert run_folder.read_run(tmp_path).case_results == ()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "cannot be read as JSON"),
-        ('{"schema": 99}', "expected schema 1, found 99"),
-        ('{"schema": 1}', "expected a case of schema 1"),
-        ("[]", "expected schema 1, found None"),
+        ('{"schema": 99}', "expected schema 2, found 99"),
+        ('{"schema": 2}', "expected a case of schema 2"),
+        ("[]", "expected schema 2, found None"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, message):
@@ -153,3 +153,36 @@ def test_the_schema_describes_what_is_written(tmp_path):
     del facts["labels"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(facts, json.loads(schema.read_text()))
+
+
+def test_every_prompt_has_its_kind(tmp_path):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    run_folder.write_case_result(tmp_path, case())
+    facts = json.loads((tmp_path / "cases" / "CT_a.json").read_text())
+    assert facts["schema"] == 2
+    assert [[prompt["kind"] for prompt in prompts] for prompts in facts["rounds"]] == [
+        ["box"],
+        *([["click"]] * 5),
+    ]
+    assert facts["rounds"][0][0]["mid_slice"] == 0
+    assert facts["rounds"][1][0]["voxel"] == [1, 2, 3]
+
+
+def test_a_folder_of_schema_1_is_refused_with_the_reason(tmp_path):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    text = (tmp_path / "run.json").read_text()
+    (tmp_path / "run.json").write_text(text.replace('"schema": 2', '"schema": 1'))
+    with pytest.raises(RunError, match="expected schema 2, found 1, an early format whose prompts"):
+        run_folder.read_run(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [None, "lasso"])
+def test_a_prompt_of_unknown_kind_is_refused(tmp_path, kind):
+    run_folder.write_manifest(tmp_path, MANIFEST)
+    run_folder.write_case_result(tmp_path, case())
+    file = tmp_path / "cases" / "CT_a.json"
+    facts = json.loads(file.read_text())
+    facts["rounds"][1][0]["kind"] = kind
+    file.write_text(json.dumps(facts))
+    with pytest.raises(RunError, match="expected a prompt of kind 'box' or 'click'"):
+        run_folder.read_run(tmp_path)

@@ -8,16 +8,18 @@ import pytest
 import segbench
 from segbench.data.challenge_npz import write_arrays, write_case, write_prediction
 from segbench.errors import CaseError, RunError
-from segbench.runs import run_case
+from segbench.runs.job import close_models
 from segbench.runs.run_folder import case_file
-from segbench.runs.verify import rescore
+from segbench.runs.verify import verify
 
 
 @pytest.fixture
 def run(data, tmp_path, scripted):
     """Return the folder of a run in which one step of each case failed."""
-    segbench.evaluate(scripted, data, tmp_path / "run", options={"fail": "raise"}, in_process=True)
-    run_case.close_seats()
+    segbench.evaluate(
+        scripted, data, out=tmp_path / "run", option={"fail": "raise"}, in_process=True
+    )
+    close_models()
     return tmp_path / "run"
 
 
@@ -28,7 +30,7 @@ def tamper(folder, case, change):
 
 
 def test_an_untouched_run_is_equal_in_every_fact(run):
-    found = rescore(run)
+    found = verify(run)
     # per case: 5 rounds of clicks; per answered step a prediction and 2 labels of 2 scores
     assert len(found.checks) == 3 * 5 + (5 + 4 + 5) * 5
     assert found.different == ()
@@ -62,13 +64,13 @@ class Still:
 make_adapter = Still
 """)
     outcome = segbench.evaluate(
-        str(tmp_path / "still.py"), tmp_path / "val", tmp_path / "run", in_process=True
+        str(tmp_path / "still.py"), tmp_path / "val", out=tmp_path / "run", in_process=True
     )
     clicks = {
-        click.voxel for interactions in outcome.run.cases[0].rounds[2:] for click in interactions
+        click.voxel for interactions in outcome.case_results[0].rounds[2:] for click in interactions
     }
     assert clicks == {{"C": (0, 0, 4), "F": (4, 0, 0)}[order]}
-    assert rescore(tmp_path / "run").different == ()
+    assert verify(tmp_path / "run").different == ()
 
 
 def test_a_changed_score_is_found(run):
@@ -76,7 +78,7 @@ def test_a_changed_score_is_found(run):
         facts["steps"][1]["scores"][0]["dsc"] += 1e-16 + 1e-3
 
     tamper(run, "CT_Toy_001", change)
-    (check,) = rescore(run).different
+    (check,) = verify(run).different
     assert (check.case, check.what) == ("CT_Toy_001", "step 1 label 1 dsc")
 
 
@@ -85,18 +87,18 @@ def test_a_moved_click_is_found(run):
         facts["rounds"][1][0]["voxel"][0] += 1
 
     tamper(run, "MR_Toy_002", change)
-    (check,) = rescore(run).different
+    (check,) = verify(run).different
     assert check.what == "step 1 clicks"
 
 
 def test_a_changed_prediction_is_found(run):
     write_prediction(run / "predictions" / "CT_Toy_001.npz", [np.zeros((10, 20, 31), np.uint8)] * 6)
-    assert "step 0 prediction" in {check.what for check in rescore(run).different}
+    assert "step 0 prediction" in {check.what for check in verify(run).different}
 
 
 def test_only_the_last_step_can_be_checked_when_only_it_was_kept(data, tmp_path):
-    segbench.evaluate("boxfill", data, tmp_path / "run", predictions="final", in_process=True)
-    found = rescore(tmp_path / "run")
+    segbench.evaluate("boxfill", data, out=tmp_path / "run", predictions="final", in_process=True)
+    found = verify(tmp_path / "run")
     assert {check.what.partition(" l")[0] for check in found.checks} == {
         "step 5",
         "step 5 prediction",
@@ -107,7 +109,7 @@ def test_only_the_last_step_can_be_checked_when_only_it_was_kept(data, tmp_path)
 def test_another_data_file_is_refused(run, data, make_case):
     write_case(data / "CT_Toy_001.npz", make_case("CT_Toy_001", seed=5))
     with pytest.raises(RunError, match="expected the data of CT_Toy_001, .* is another file"):
-        rescore(run)
+        verify(run)
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,11 @@ def _data(method: Method) -> str | None:
 
 
 def _failed_steps(method: Method) -> int:
-    return sum(step.failure is not None for case in method.run.cases for step in case.steps)
+    return sum(step.failure is not None for case in method.run.case_results for step in case.steps)
 
 
 def _unknown_labels(method: Method) -> str:
-    steps = [step for case in method.run.cases for step in case.steps if step.unknown_labels]
+    steps = [step for case in method.run.case_results for step in case.steps if step.unknown_labels]
     labels = sorted({label for step in steps for label in step.unknown_labels})
     return f"{len(steps)} (labels {', '.join(map(str, labels))})" if steps else "0"
 
@@ -101,7 +101,7 @@ _FACTS: dict[str, Callable[[Method], Value]] = {
     "Protocol settings": lambda method: str(protocol_of(method.run)["hash"]),
     "Data": _data,
     "Cases of the data": lambda method: method.planned,
-    "Cases done": lambda method: len(method.run.cases),
+    "Cases done": lambda method: len(method.run.case_results),
     "Cases ok": lambda method: method.count("ok"),
     "Cases failed": lambda method: method.count("failed"),
     "Cases invalid": lambda method: method.count("invalid"),
@@ -158,7 +158,7 @@ def failures_table(methods: Sequence[Method]) -> Table | None:
 
 
 def _failures(method: Method) -> tuple[Row, ...]:
-    rows = [row for case in method.run.cases for row in _failures_of(method.label, case)]
+    rows = [row for case in method.run.case_results for row in _failures_of(method.label, case)]
     if len(rows) > MOST_FAILURES:
         more = f"+{len(rows) - MOST_FAILURES} more, in the run's case files"
         rows[MOST_FAILURES:] = [_failure_row(method.label, more, None, "")]

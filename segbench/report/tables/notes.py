@@ -34,7 +34,7 @@ def coverage(methods: Sequence[Method]) -> list[str]:
 
 
 def _coverage_of(method: Method) -> str:
-    done = len(method.run.cases)
+    done = len(method.run.case_results)
     of = "" if method.planned is None else f" of {method.planned}"
     unfinished = method.planned is not None and done < method.planned
     silent = done - len(method.scored) - method.count("invalid")

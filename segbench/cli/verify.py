@@ -1,4 +1,4 @@
-"""`segbench score`: check a finished run without its model."""
+"""`segbench verify`: check a finished run without its model."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from segbench.cli.options import EXISTING_FOLDER
 
 @click.command()
 @click.argument("run_folder", type=EXISTING_FOLDER, metavar="RUN")
-@click.option("--data", type=EXISTING_FOLDER, help="Where the cases are now. [where they were]")
-@click.option("--references", type=EXISTING_FOLDER, help="Where gts lies, if not in the cases.")
-def score(run_folder: Path, data: Path | None, references: Path | None) -> None:
+@click.option("--data", type=EXISTING_FOLDER, help="Where the cases are now. [as in run.json]")
+@click.option("--references", type=EXISTING_FOLDER, help="Where gts is now. [as in run.json]")
+def verify(run_folder: Path, data: Path | None, references: Path | None) -> None:
     """Compute all clicks and scores of RUN again, without its model, and compare.
 
     \b
-    segbench score runs/ours
+    segbench verify runs/ours
 
     Exit status 1 if anything differs, floats to the last bit, or cannot be checked.
     """
-    from segbench.runs.verify import rescore
+    from segbench.runs import verify as verification
 
-    found = rescore(run_folder, data, references)
+    found = verification.verify(run_folder, data, references)
     for check in found.different[:20]:
         click.echo(f"{check.case} {check.what}: stored {check.stored}, now {check.now}", err=True)
     if found.without_predictions:

@@ -1,0 +1,28 @@
+"""What a backend is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from segbench.core import CaseResult
+from segbench.runs.job import ModelDescription
+from segbench.runs.run_case import CrashedCase, PendingCase
+
+Result = CaseResult | CrashedCase | None  # None: another runner has locked or finished the case
+
+
+class Backend(Protocol):
+    """Runs cases; each of its processes loads the model once and keeps it."""
+
+    def describe_model(self) -> ModelDescription:
+        """Load the model in the first process, and describe it.
+
+        Raises
+        ------
+        AdapterError
+            If the model cannot be loaded.
+        """
+
+    def run(self, cases: Sequence[PendingCase]) -> Iterator[tuple[PendingCase, Result]]:
+        """Yield each case with its result, as cases are finished."""

@@ -1,0 +1,78 @@
+"""What the user asks for: one set of options for the command line, Python and every job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from segbench.core import Failures, Policy, Settings
+from segbench.errors import RunError
+from segbench.models.loading import adapter_name
+from segbench.models.registry import SCHEMES, find
+
+Boxes = Literal["given", "none"]
+Predictions = Literal["all", "final", "none"]
+CHOICES: dict[str, Any] = {"boxes": Boxes, "failures": Failures, "predictions": Predictions}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The options of ``segbench run``; docs/run.md explains every one.
+
+    Raises
+    ------
+    RunError
+        If an option has a value that it does not know, or two options contradict each other.
+    """
+
+    model: str
+    data: Path
+    out: Path
+    references: Path | None = None
+    option: Mapping[str, str] = field(default_factory=dict, hash=False)
+    name: str | None = None
+    case: tuple[str, ...] = ()
+    limit: int | None = None
+    jobs: int = 1
+    retry_failed: bool = False
+    threads: int | None = None  # of each model; None: see segbench.threads
+    wait: bool = True  # for cases that another runner on the folder has locked
+    python: Path | None = None
+    in_process: bool = False
+    step_timeout: float = 900.0
+    predictions: Predictions = "all"
+    boxes: Boxes = "given"
+    exact_sum: bool = False
+    failures: Failures = "zero"
+    time_limit: float | None = None
+    settings: Settings = Settings()
+    command: str = ""  # as typed, noted in run.json
+
+    def __post_init__(self) -> None:
+        for option, choice in CHOICES.items():
+            if getattr(self, option) not in get_args(choice):
+                raise RunError(
+                    f"{option}: expected one of {', '.join(get_args(choice))}, "
+                    f"found {getattr(self, option)!r}"
+                )
+        for option in ("jobs", "limit", "threads"):
+            number = getattr(self, option)
+            if number is not None and number < 1:
+                raise RunError(f"{option}: expected a number of at least 1, found {number}")
+        if self.in_process and self.jobs > 1:
+            raise RunError("in_process: expected jobs 1, a model in this process has one case")
+
+    @property
+    def policy(self) -> Policy:
+        """How ``metrics.csv`` and the printed table score failed steps and slow cases."""
+        return Policy(self.failures, self.time_limit)
+
+
+def default_out(model: str) -> Path:
+    """Return the run folder if none is given: runs/<model>."""
+    scheme, _, rest = model.partition(":")
+    plain = re.sub(r"[^\w.-]+", "-", rest).strip("-") if scheme in SCHEMES else ""
+    return Path("runs") / (plain or adapter_name(find(model)))

@@ -1,0 +1,101 @@
+"""What one job of a run needs, and the one model that each process keeps over its cases."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segbench import threads
+from segbench.core import AdapterInfo
+from segbench.models.environments import interpreter_of
+from segbench.models.in_process import InProcessModel
+from segbench.models.registry import resolve_model
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
+from segbench.runs.config import RunConfig
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What a job needs to know to run cases; hashable, and cheap to send to another process."""
+
+    config: RunConfig
+    adapter: Path
+    options: tuple[tuple[str, str], ...]
+    worker: WorkerConfig
+    parent: int | None = None  # process id of the runner, if that is another process
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a loaded model reports: its `AdapterInfo`, and the software it runs with."""
+
+    info: AdapterInfo
+    environment: dict[str, Any]  # versions of Python, numpy and torch; device
+
+
+def job_settings(config: RunConfig) -> JobSettings:
+    """Find the adapter and its interpreter, and divide the processors between the jobs.
+
+    Raises
+    ------
+    AdapterNotFound, AdapterError
+        If there is no such adapter, or its environment cannot be built.
+    """
+    adapter, implied = resolve_model(config.model)
+    return JobSettings(
+        config=config,
+        adapter=adapter,
+        options=tuple(sorted({**implied, **config.option}.items())),
+        worker=WorkerConfig(
+            python=interpreter_of(adapter, config.python),
+            step_timeout=config.step_timeout,
+            threads=threads.of_each_model(config.jobs, config.threads),
+        ),
+        parent=os.getpid() if config.jobs > 1 else None,
+    )
+
+
+_models: dict[JobSettings, WorkerModel | InProcessModel] = {}
+
+
+def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
+    """Return this process's model for a job; it is loaded once and kept over the cases.
+
+    Raises
+    ------
+    AdapterError
+        If the model cannot be loaded.
+    """
+    if job not in _models:
+        close_models()
+        options = dict(job.options)
+        _models[job] = (
+            InProcessModel(job.adapter, options)
+            if job.config.in_process
+            else WorkerModel(job.adapter, options, job.worker)
+        )
+    return _models[job]
+
+
+def describe_model(job: JobSettings) -> ModelDescription:
+    """Load the model of this process, if it is not loaded yet, and describe it."""
+    model = model_of(job)
+    return ModelDescription(model.info, model.surroundings)
+
+
+@atexit.register
+def close_models() -> None:
+    """Close the models of this process."""
+    while _models:
+        _models.popitem()[1].close()
+
+
+def exit_if_orphaned(job: JobSettings) -> None:
+    """End a job whose runner was killed: its results are not awaited, and it holds a model."""
+    if job.parent is not None and os.getppid() != job.parent:
+        close_models()
+        os._exit(1)
