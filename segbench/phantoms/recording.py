@@ -1,6 +1,6 @@
 """How each modality records what lies in a phantom: window, blur, noise, sector, bias.
 
-A modality is a function of a shape, a spacing and a generator that returns a `Scene`.
+A modality is a function of a shape, a spacing and a generator that returns a `Recording`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segbench.phantoms.shapes import (
     Field,
     Rng,
     Structure,
-    ellipsoidal,
+    ellipsoidal_radius,
     paint,
     warped_points,
     waves,
@@ -26,7 +26,7 @@ from segbench.phantoms.shapes import (
 
 
 @dataclass(frozen=True)
-class Scene:
+class Recording:
     """An image and the structures in it, in the order in which they were painted."""
 
     voxels: NDArray[np.uint8]  # (z, y, x)
@@ -36,10 +36,10 @@ class Scene:
 # ---- CT: HU ------------------------------------------------------------------------------------
 
 
-def ct(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
+def ct(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     """Show a trunk, abdomen or chest, through a soft-tissue window."""
     points = warped_points(shape, rng)
-    trunk = ellipsoidal(points, (0, 0.02, 0), (4, 0.72, 0.92))
+    trunk = ellipsoidal_radius(points, (0, 0.02, 0), (4, 0.72, 0.92))
     region = anatomy.abdomen if rng.random() < 0.6 else anatomy.chest
     structures = [
         Structure(trunk < 1, -100),  # skin and fat
@@ -50,16 +50,16 @@ def ct(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
     density = paint(structures, shape)
     density[trunk >= 1] = -1000
     density = ndimage.gaussian_filter(density, (0.4, 0.6, 0.6))
-    noise = ndimage.gaussian_filter(_normal(shape, rng), (0.3, 0.7, 0.7))
+    noise = ndimage.gaussian_filter(_normal_noise(shape, rng), (0.3, 0.7, 0.7))
     density += rng.uniform(20, 45) * noise
     width = rng.uniform(300, 420)
-    return Scene(_grey((density + width / 2 - 50) / width), tuple(structures))
+    return Recording(_to_uint8((density + width / 2 - 50) / width), tuple(structures))
 
 
 # ---- MR: signal between 0 and 1 ----------------------------------------------------------------
 
 
-def mr(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
+def mr(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     """Show a head or a pelvis, T1 or T2 weighted, under a bias field and Rician noise."""
     points = warped_points(shape, rng)
     levels = anatomy.T1 if rng.random() < 0.5 else anatomy.T2
@@ -69,28 +69,30 @@ def mr(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
     signal *= 1 + 0.06 * waves(shape, rng, cycles=8, n=12)
     signal *= np.exp(rng.uniform(0.1, 0.3) * waves(shape, rng, cycles=0.6, n=3))
     sigma = rng.uniform(0.02, 0.06)
-    magnitude = np.hypot(signal + sigma * _normal(shape, rng), sigma * _normal(shape, rng))
-    return Scene(_grey(magnitude / np.percentile(magnitude, 99.5)), tuple(structures))
+    magnitude = np.hypot(
+        signal + sigma * _normal_noise(shape, rng), sigma * _normal_noise(shape, rng)
+    )
+    return Recording(_to_uint8(magnitude / np.percentile(magnitude, 99.5)), tuple(structures))
 
 
 # ---- PET: SUV ----------------------------------------------------------------------------------
 
 
-def pet(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
+def pet(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     """Show tracer uptake: organs and hot lesions, blurred by the scanner, few counts."""
     points = warped_points(shape, rng)
     structures = anatomy.uptake(points, spacing, rng)
     uptake = ndimage.gaussian_filter(paint(structures, shape), 1.0)
     counts = rng.uniform(1, 4)  # per SUV and voxel
-    recorded = rng.poisson(counts * uptake).astype(np.float32) / np.float32(counts)
-    recorded = ndimage.gaussian_filter(recorded, 0.7)
-    return Scene(_grey(recorded / np.percentile(recorded, 99.7)), tuple(structures))
+    measured = rng.poisson(counts * uptake).astype(np.float32) / np.float32(counts)
+    measured = ndimage.gaussian_filter(measured, 0.7)
+    return Recording(_to_uint8(measured / np.percentile(measured, 99.7)), tuple(structures))
 
 
 # ---- US: dB below the brightest echo -----------------------------------------------------------
 
 
-def us(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
+def us(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     """Show a heart or a mass in a sector of speckle, with the shadow of something hard."""
     points = warped_points(shape, rng)
     points[2] *= rng.choice(anatomy.SIDES)
@@ -103,8 +105,8 @@ def us(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
     echoes -= 5 * depth
     image = (ndimage.gaussian_filter(echoes, 0.6) + 20 * np.log10(_speckle(shape, rng)) + 52) / 52
     image[~cone] = 0
-    seen = tuple(_within(cone, structure) for structure in structures)
-    return Scene(_grey(image), seen)
+    visible = tuple(_crop_structure(cone, structure) for structure in structures)
+    return Recording(_to_uint8(image), visible)
 
 
 def _sector(shape: Voxel, rng: Rng) -> tuple[Mask, Field, Field]:
@@ -120,22 +122,22 @@ def _sector(shape: Voxel, rng: Rng) -> tuple[Mask, Field, Field]:
 def _speckle(shape: Voxel, rng: Rng) -> Field:
     """Return the envelope of echoes of random phase: fine in depth, coarse sideways; mean 1."""
     waves_in, waves_out = (
-        ndimage.gaussian_filter(_normal(shape, rng), (0.9, 0.6, 1.2)) for _ in range(2)
+        ndimage.gaussian_filter(_normal_noise(shape, rng), (0.9, 0.6, 1.2)) for _ in range(2)
     )
     envelope = np.hypot(waves_in, waves_out) + np.float32(1e-3)
     return np.asarray(envelope / envelope.mean(), np.float32)
 
 
-def _within(cone: Mask, structure: Structure) -> Structure:
+def _crop_structure(cone: Mask, structure: Structure) -> Structure:
     return Structure(structure.mask & cone, structure.level, structure.target, part=structure.part)
 
 
 # ---- Microscopy: photons -----------------------------------------------------------------------
 
 
-def microscopy(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
+def microscopy(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     """Show a crowd of bright cells on dark; a few neighbours are the targets."""
-    owner, distance = anatomy.crowd(shape, spacing, rng)
+    owner, distance = anatomy.packed_cells(shape, spacing, rng)
     centred = np.where(owner > 0, distance, 0)
     hollow = rng.random() < 0.4  # a stained membrane instead of a stained nucleus
     stain = 0.2 + 0.8 * centred**4 if hollow else 1 - 0.35 * centred**2
@@ -143,19 +145,19 @@ def microscopy(shape: Voxel, spacing: Spacing, rng: Rng) -> Scene:
     photons = brightness[owner] * stain * (1 + 0.2 * waves(shape, rng, cycles=10))
     focus = ndimage.gaussian_filter(photons, (1.2, 0.8, 0.8))
     haze = ndimage.gaussian_filter(photons, (4, 6, 6))
-    counts = rng.poisson(np.clip(focus + 0.5 * haze + 4, 0, None)) + 1.5 * _normal(shape, rng)
+    counts = rng.poisson(np.clip(focus + 0.5 * haze + 4, 0, None)) + 1.5 * _normal_noise(shape, rng)
     image = (counts - 3) / (np.percentile(counts, 99.8) - 3)
-    return Scene(_grey(image), tuple(anatomy.neighbours(owner, rng)))
+    return Recording(_to_uint8(image), tuple(anatomy.target_cells(owner, rng)))
 
 
 # ---- shared by all -----------------------------------------------------------------------------
 
 
-def _normal(shape: Voxel, rng: Rng) -> Field:
+def _normal_noise(shape: Voxel, rng: Rng) -> Field:
     return rng.standard_normal(shape, dtype=np.float32)
 
 
-def _grey(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+def _to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Turn an image between 0 and 1 into the challenge's 8 bits."""
     grey: NDArray[np.uint8] = (255 * np.clip(image, 0, 1)).astype(np.uint8)
     return grey

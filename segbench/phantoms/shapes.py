@@ -51,19 +51,20 @@ def waves(shape: Voxel, rng: Rng, *, cycles: float, n: int = 6) -> Field:
     total: Field = np.zeros(shape, np.float32)
     for _ in range(n):
         direction = rng.normal(size=3)
-        turns = direction * (cycles / np.linalg.norm(direction))
-        plane, line = _wave(shape, turns, rng.uniform(0, 2 * np.pi))
+        frequencies = direction * (cycles / np.linalg.norm(direction))
+        plane, line = _wave(shape, frequencies, rng.uniform(0, 2 * np.pi))
         total += plane.real[:, :, None] * line.real - plane.imag[:, :, None] * line.imag
     total *= np.float32(np.sqrt(2 / n))
     return total
 
 
 def _wave(
-    shape: Voxel, turns: NDArray[np.float64], phase: float
+    shape: Voxel, frequencies: NDArray[np.float64], phase: float
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
     """Factor a plane wave into (z, y) and x: the exponential of a sum is a product."""
     z, y, x = (
-        np.exp(2j * np.pi * k * np.linspace(0, 1, n)) for k, n in zip(turns, shape, strict=True)
+        np.exp(2j * np.pi * k * np.linspace(0, 1, n))
+        for k, n in zip(frequencies, shape, strict=True)
     )
     plane = np.exp(1j * phase) * z[:, None] * y
     return plane.astype(np.complex64), x.astype(np.complex64)
@@ -76,15 +77,15 @@ def warped_points(shape: Voxel, rng: Rng, *, warp: float = 0.03) -> Field:
     return np.stack(np.meshgrid(*axes, indexing="ij")) + np.stack(bend)
 
 
-def ellipsoidal(
-    points: Field, centre: Sequence[float], radii: Sequence[float], *, turn: float = 0.0
+def ellipsoidal_radius(
+    points: Field, centre: Sequence[float], radii: Sequence[float], *, rotation: float = 0.0
 ) -> Field:
     """Return the distance from ``centre`` that is 1 on the ellipsoid's surface.
 
-    ``turn`` rotates the ellipsoid in plane, in radians.
+    ``rotation`` rotates the ellipsoid in plane, in radians.
     """
     z, y, x = (points[axis] - np.float32(centre[axis]) for axis in range(3))
-    sin, cos = np.float32(np.sin(turn)), np.float32(np.cos(turn))
+    sin, cos = np.float32(np.sin(rotation)), np.float32(np.cos(rotation))
     along, across = cos * y + sin * x, cos * x - sin * y
     squares: Field = (z / radii[0]) ** 2 + (along / radii[1]) ** 2 + (across / radii[2]) ** 2
     return np.sqrt(squares, dtype=np.float32)
@@ -94,7 +95,7 @@ def ellipsoids(
     shape: Voxel,
     centres: NDArray[np.float64],
     radii: NDArray[np.float64],
-    frames: NDArray[np.float64] | None = None,
+    axes: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int32], Field]:
     """Place many small ellipsoids; where they overlap a voxel belongs to the nearer one.
 
@@ -102,7 +103,7 @@ def ellipsoids(
     ----------
     shape : of the volume
     centres, radii : shape (n, 3), in voxels
-    frames : shape (n, 3, 3), the orthogonal axes of each; aligned with the array if None
+    axes : shape (n, 3, 3), the orthogonal axes of each; those of the array if None
 
     Returns
     -------
@@ -111,17 +112,17 @@ def ellipsoids(
     """
     owner = np.zeros(shape, np.int32)
     nearest = np.full(shape, np.inf, np.float32)
-    frames = np.broadcast_to(np.eye(3), (len(radii), 3, 3)) if frames is None else frames
-    for index, (centre, radius, frame) in enumerate(zip(centres, radii, frames, strict=True), 1):
-        reach = np.abs(frame.T) @ radius
-        low = np.clip(np.ceil(centre - reach), 0, shape).astype(int)
-        high = np.clip(np.floor(centre + reach) + 1, low, shape).astype(int)
-        window = tuple(slice(*ends) for ends in zip(low, high, strict=True))
-        offsets = np.stack(np.meshgrid(*np.ogrid[window], indexing="ij"), axis=-1) - centre
-        distance = np.linalg.norm(offsets @ frame.T / radius, axis=-1)
-        mine = distance < np.minimum(nearest[window], 1)
-        owner[window][mine] = index
-        nearest[window][mine] = distance[mine]
+    axes = np.broadcast_to(np.eye(3), (len(radii), 3, 3)) if axes is None else axes
+    for index, (centre, radius, own_axes) in enumerate(zip(centres, radii, axes, strict=True), 1):
+        extent = np.abs(own_axes.T) @ radius
+        low = np.clip(np.ceil(centre - extent), 0, shape).astype(int)
+        high = np.clip(np.floor(centre + extent) + 1, low, shape).astype(int)
+        region = tuple(slice(*bounds) for bounds in zip(low, high, strict=True))
+        offsets = np.stack(np.meshgrid(*np.ogrid[region], indexing="ij"), axis=-1) - centre
+        distance = np.linalg.norm(offsets @ own_axes.T / radius, axis=-1)
+        nearer = distance < np.minimum(nearest[region], 1)
+        owner[region][nearer] = index
+        nearest[region][nearer] = distance[nearer]
     return owner, nearest
 
 
@@ -133,46 +134,55 @@ def balls(shape: Voxel, spacing: Spacing, centres_mm: ArrayLike, radii_mm: Array
     return owner > 0
 
 
-def tree(shape: Voxel, spacing: Spacing, rng: Rng, *, radius_mm: float, forks: int = 4) -> Mask:
+def vessel_tree(
+    shape: Voxel, spacing: Spacing, rng: Rng, *, radius_mm: float, forks: int = 4
+) -> Mask:
     """Grow a vessel tree from one face of the volume: tubes that bend, fork and thin out."""
     size = np.multiply(shape, spacing)
     start = size * (rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.65))
-    twigs = [(start, np.array([1.0, 0.0, 0.0]), radius_mm)]
-    places: list[NDArray[np.float64]] = []
+    tips = [(start, np.array([1.0, 0.0, 0.0]), radius_mm)]
+    centres: list[NDArray[np.float64]] = []
     radii: list[float] = []
     for _ in range(forks + 1):
-        ends = []
-        for at, heading, radius in twigs:
-            path, last = _tube(at, heading, size, rng)
-            places.extend(path)
+        new_tips = []
+        for position, direction, radius in tips:
+            path, last_direction = _tube(position, direction, size, rng)
+            centres.extend(path)
             radii.extend([radius] * len(path))
-            ends += [(path[-1], last + rng.normal(0, 0.8, 3), radius * 0.78) for _ in range(2)]
-        twigs = ends
-    return balls(shape, spacing, places, radii)
+            new_tips += [
+                (path[-1], last_direction + rng.normal(0, 0.8, 3), radius * 0.78) for _ in range(2)
+            ]
+        tips = new_tips
+    return balls(shape, spacing, centres, radii)
 
 
 def _tube(
-    at: NDArray[np.float64], heading: NDArray[np.float64], size: NDArray[np.float64], rng: Rng
+    position: NDArray[np.float64],
+    direction: NDArray[np.float64],
+    size: NDArray[np.float64],
+    rng: Rng,
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """Walk a bending path that is drawn back to the middle as it nears a face."""
     path = []
-    stride = size.min() / 60
+    step_mm = size.min() / 60
     for _ in range(int(rng.integers(8, 18))):
-        away = 2 * at / size - 1
-        heading = heading + rng.normal(0, 0.15, 3) - 0.3 * away * np.abs(away) ** 3
-        heading = heading / np.linalg.norm(heading)
-        at = at + stride * heading
-        path.append(at)
-    return path, heading
+        from_centre = 2 * position / size - 1
+        direction = (
+            direction + rng.normal(0, 0.15, 3) - 0.3 * from_centre * np.abs(from_centre) ** 3
+        )
+        direction = direction / np.linalg.norm(direction)
+        position = position + step_mm * direction
+        path.append(position)
+    return path, direction
 
 
-def scattered(
-    within: Mask, spacing: Spacing, rng: Rng, *, n: int, radii_mm: tuple[float, float]
+def scattered_balls(
+    region: Mask, spacing: Spacing, rng: Rng, *, n: int, radii_mm: tuple[float, float]
 ) -> Mask:
-    """Return ``n`` balls around random voxels of ``within``, cut to it."""
-    voxels = np.argwhere(within)
+    """Return ``n`` balls around random voxels of ``region``, cut to it."""
+    voxels = np.argwhere(region)
     centres = voxels[rng.integers(0, len(voxels), n)] * np.asarray(spacing)
-    return balls(shape_of(within), spacing, centres, rng.uniform(*radii_mm, n)) & within
+    return balls(shape_of(region), spacing, centres, rng.uniform(*radii_mm, n)) & region
 
 
 def shape_of(volume: NDArray[Any]) -> Voxel:

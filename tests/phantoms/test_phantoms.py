@@ -9,7 +9,14 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import find_cases, read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
-from segbench.phantoms.shapes import Structure, balls, ellipsoids, scattered, tree, waves
+from segbench.phantoms.shapes import (
+    Structure,
+    balls,
+    ellipsoids,
+    scattered_balls,
+    vessel_tree,
+    waves,
+)
 from segbench.protocol.boxes import draw_box
 
 N, SEED = 20, 5
@@ -268,12 +275,12 @@ def test_a_part_without_a_label_keeps_the_label_around_it_but_a_neighbour_cuts_i
     organ[:, 2:18, 2:18] = True
     lesion[:, 5:8, 5:8] = True
     bone[:, 10:15, 10:15] = True
-    scene = (
+    recorded = (
         Structure(organ, 1, target=True),
         Structure(lesion, 2, part=True),
         Structure(bone, 3),
     )
-    labels = annotate(scene, np.random.default_rng(0), n_labels=3, compact=True)
+    labels = annotate(recorded, np.random.default_rng(0), n_labels=3, compact=True)
     assert np.array_equal(labels == 1, organ & ~bone)
 
 
@@ -296,10 +303,10 @@ def test_overlapping_ellipsoids_share_their_voxels_by_nearness():
 
 
 def test_turning_a_ball_changes_nothing():
-    frames = np.linalg.qr(np.random.default_rng(0).normal(size=(1, 3, 3)))[0]
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(1, 3, 3)))[0]
     centre, radius = np.array([[7.0, 7.0, 7.0]]), np.full((1, 3), 5.2)
     plain, _ = ellipsoids((15, 15, 15), centre, radius)
-    turned, _ = ellipsoids((15, 15, 15), centre, radius, frames)
+    turned, _ = ellipsoids((15, 15, 15), centre, radius, axes)
     assert np.array_equal(plain, turned)
 
 
@@ -310,7 +317,7 @@ def test_waves_have_mean_square_one_and_are_smooth():
 
 
 def test_a_tree_is_one_thing_that_forks_and_stays_thin():
-    grown = tree((40, 80, 80), (2.0, 1.0, 1.0), np.random.default_rng(0), radius_mm=3.0)
+    grown = vessel_tree((40, 80, 80), (2.0, 1.0, 1.0), np.random.default_rng(0), radius_mm=3.0)
     _, pieces = ndimage.label(grown, np.ones((3, 3, 3)))
     sections = [ndimage.label(grown[z])[1] for z in range(40)]
     assert pieces == 1
@@ -321,7 +328,7 @@ def test_a_tree_is_one_thing_that_forks_and_stays_thin():
 def test_scattered_balls_stay_where_they_may_be():
     organ = np.zeros((12, 40, 40), bool)
     organ[2:9, 10:30, 10:30] = True
-    spots = scattered(organ, (2.0, 1.0, 1.0), np.random.default_rng(0), n=5, radii_mm=(2, 4))
+    spots = scattered_balls(organ, (2.0, 1.0, 1.0), np.random.default_rng(0), n=5, radii_mm=(2, 4))
     assert spots.any()
     assert not (spots & ~organ).any()
 
