@@ -1,7 +1,9 @@
-"""Phantoms: small generated cases in the challenge's format, to try everything out with.
+"""Phantoms: small generated cases in the challenge's format, for trying segbench without data.
 
-They look like their modality when drawn, have several labels, varied shapes and spacings, and are
-the same bytes for the same seed. They are no scans, and scores on them say nothing about scans.
+They look like their modality, have several labels, varied shapes and spacings, and the same bytes
+for the same seed. They are not scans, and scores on them do not predict scores on scans. To add a
+modality, add a function to ``recording`` and an entry at the end of ``KINDS``; the names and
+contents of phantoms depend on the number and the order of the entries.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from segbench.phantoms import recording
 from segbench.phantoms.shapes import Rng, Structure
 from segbench.protocol.boxes import draw_box
 
-MIN_VOXELS = 60  # a smaller label would be decided by a click or two
+MIN_VOXELS = 60  # one or two clicks would correct a smaller label
 
 
 @dataclass(frozen=True)
 class PhantomKind:
-    """What varies between phantoms of one modality; every pair is a lowest and highest value."""
+    """How to generate phantoms of one modality; each pair is the smallest and the largest value."""
 
     record: Callable[[Voxel, Spacing, Rng], recording.Recording]
     n_slices: tuple[int, int]
@@ -48,15 +50,15 @@ KINDS = {
 
 
 def make_phantoms(folder: Path, *, cases: int, seed: int) -> list[Path]:
-    """Write ``cases`` phantoms into ``folder``, the modalities in turn; return their files.
+    """Write ``cases`` phantoms into ``folder``, cycling over the modalities; return their files.
 
-    A phantom depends on the seed and its own number only, so more cases add to the same first
-    ones. Every second CT and MR phantom has no boxes, as in the challenge.
+    A phantom depends only on the seed and its own number, so a larger ``cases`` keeps the first
+    ones and adds more. Every second CT and MR phantom has no boxes, as in the challenge.
 
     Raises
     ------
     CaseError
-        If ``cases`` is below 1, ``seed`` is negative, or ``folder`` holds other ``.npz`` files
+        If ``cases`` is below 1, ``seed`` is negative, or ``folder`` has ``.npz`` files other
         than these phantoms; then nothing is written.
     """
     if cases < 1:
@@ -77,24 +79,24 @@ def make_phantoms(folder: Path, *, cases: int, seed: int) -> list[Path]:
 
 
 def phantom(modality: str, rng: Rng, *, name: str, with_boxes: bool = True) -> Case:
-    """Draw one phantom.
+    """Generate one phantom.
 
-    With boxes its labels are compact things, each with a box; without, they are trees of vessels,
-    bones and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
+    With boxes, its labels are compact structures with a box each. Without boxes, they are vessel
+    trees, bones and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
 
     Parameters
     ----------
     modality : a key of ``KINDS``
-    rng : everything random comes from it
+    rng : the only source of randomness
     name : of the case
-    with_boxes : only CT and MR know phantoms without
+    with_boxes : False is possible for CT and MR only
     """
     kind = KINDS[modality]
     shape, spacing = _shape_and_spacing(kind, rng)
     recorded = kind.record(shape, spacing, rng)
     n_labels = int(rng.integers(kind.n_labels[0], kind.n_labels[1] + 1))
     reference = annotate(recorded.structures, rng, n_labels=n_labels, compact=with_boxes)
-    if not reference.any():  # rare: every structure drawn by lot is too small
+    if not reference.any():  # rare: all chosen structures are too small
         return phantom(modality, rng, name=name, with_boxes=with_boxes)
     labels = tuple(range(1, int(reference.max()) + 1))
     boxes = (draw_box(reference == label, label, rng) for label in labels if with_boxes)
@@ -112,7 +114,7 @@ def _shape_and_spacing(kind: PhantomKind, rng: Rng) -> tuple[Voxel, Spacing]:
 def annotate(
     structures: tuple[Structure, ...], rng: Rng, *, n_labels: int, compact: bool
 ) -> NDArray[np.uint8]:
-    """Return a label map of up to ``n_labels`` of the structures that are targets."""
+    """Return a label map of up to ``n_labels`` randomly chosen target structures."""
     targets = [s for s in structures if s.target and s.compact == compact]
     order = rng.permutation(len(targets))
     chosen = {id(targets[index]) for index in order[:n_labels]}
@@ -126,7 +128,7 @@ def annotate(
 
 
 def contiguous(label_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Renumber labels to 1..K in their order, those of less than 60 voxels left out."""
+    """Renumber labels to 1..K in their order; drop those of fewer than 60 voxels."""
     sizes = np.bincount(label_map.ravel())
     kept = [label for label in range(1, len(sizes)) if sizes[label] >= MIN_VOXELS]
     lookup = np.zeros(len(sizes), np.uint8)
@@ -151,16 +153,16 @@ def _refuse_other_cases(folder: Path, files: list[Path]) -> None:
     others = sorted(set(folder.glob("*.npz")) - set(files))
     if others:
         raise CaseError(
-            f"{folder}: expected a folder without other cases, so that phantoms never mix with"
-            f" them; found {others[0].name} ({len(others)} such file{'s' * (len(others) > 1)})"
+            f"{folder}: expected a folder without other cases, because phantoms must not mix"
+            f" with them; found {others[0].name} ({len(others)} such file{'s' * (len(others) > 1)})"
         )
 
 
 def _refuse_other_seed(new_files: list[Path], files: list[Path], seed: int) -> None:
-    """Compare new phantoms with those of the same names: another seed must not replace them."""
+    """Refuse to replace phantoms of the same names that another seed generated."""
     for new, old in zip(new_files, files, strict=True):
         if old.exists() and old.read_bytes() != new.read_bytes():
             raise CaseError(
-                f"{old}: expected the phantom of seed {seed}, found a file of other content;"
+                f"{old}: expected the phantom of seed {seed}, found a file with other content;"
                 " choose another folder or delete the old phantoms"
             )

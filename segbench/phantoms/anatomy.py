@@ -1,7 +1,7 @@
-"""What lies in a phantom: structures of a trunk, a head, a heart, a crowd of cells.
+"""The structures in a phantom: of a trunk, a head, a pelvis, a heart, or many cells.
 
-The anatomy is suggested, not modelled: outlines, neighbours and contrasts that a segmentation
-model has to tell apart. Levels are in the unit of the modality that shows the region.
+The anatomy is simplified: it has outlines, neighbours and contrasts that a segmentation model has
+to distinguish. Levels are in the unit of the modality that images the region.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T2 = {"fat": 0.65, "bone": 0.06, "fluid": 0.95, "grey": 0.6, "white": 0.42, "les
 def abdomen(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
     """Return the organs of an abdomen, in HU, with vessels and lesions in them."""
     shape = shape_of(points[0])
-    enhanced = rng.uniform(0.3, 1)  # how far into the contrast phase: low means low contrast
+    enhanced = rng.uniform(0.3, 1)  # contrast enhancement of organs and vessels
     liver = ellipsoidal_radius(points, (-0.2, -0.08, -0.4), (0.9, 0.42, 0.4), rotation=0.3) < 1
     spleen = ellipsoidal_radius(points, (-0.3, 0.15, 0.6), (0.6, 0.28, 0.16), rotation=-0.4) < 1
     kidneys = [
@@ -82,12 +82,12 @@ def chest(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
 
 
 def skeleton(points: Field, trunk: Field) -> list[Structure]:
-    """Return a spine and ribs, in HU; bones are no box's business: they are all over the trunk."""
+    """Return a spine and ribs, in HU; the bones have no box, they extend over the whole trunk."""
     spine = ellipsoidal_radius(points, (0, 0.48, 0), (9, 0.15, 0.17)) < 1
     canal = ellipsoidal_radius(points, (0, 0.6, 0), (9, 0.05, 0.06)) < 1
     process = ellipsoidal_radius(points, (0, 0.64, 0), (9, 0.12, 0.06)) < 1
     disc = np.sin(points[0] * 9) > 0.85
-    # ribs are oblique, so a slice cuts the ring of each into short arcs
+    # ribs are oblique, so a slice shows short arcs of each
     slant = np.sin(9 * points[0] + 8 * points[1])
     ribs = (np.abs(trunk - 0.84) < 0.03) & (slant > 0.7)
     bones = (spine & ~disc) | process | ribs
@@ -99,7 +99,7 @@ def skeleton(points: Field, trunk: Field) -> list[Structure]:
 
 
 def head(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) -> list[Structure]:
-    """Return a head with its folds, ventricles, deep nuclei, spots and a ring-like tumour."""
+    """Return a head with folds, ventricles, deep nuclei, small lesions and a ring-like tumour."""
     shape = shape_of(points[0])
     outline = ellipsoidal_radius(points, (0.15, 0, 0), (1.25, 0.88, 0.74))
     cortex = (outline + 0.02 * waves(shape, rng, cycles=7) < 0.81) & (outline < 0.85)
@@ -165,7 +165,7 @@ def pelvis(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) 
 
 
 def uptake(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
-    """Return a body with a tracer in it, in SUV: organs, a shell of a heart, three lesions."""
+    """Return tracer uptake in a body, in SUV: organs, a heart wall and three lesions."""
     body = ellipsoidal_radius(points, (0, 0, 0), (3, 0.7, 0.85)) < 1
     liver = ellipsoidal_radius(points, (0, -0.05, -0.35), (0.5, 0.38, 0.35), rotation=0.3) < 1
     heart = ellipsoidal_radius(points, (-0.65, -0.2, 0.25), (0.28, 0.3, 0.26))
@@ -191,7 +191,7 @@ def uptake(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
 
 
 def chambers(points: Field, rng: Rng) -> list[Structure]:
-    """Return a heart in dB: dark chambers, one in a bright wall."""
+    """Return a heart in dB: dark chambers, one of them with a bright wall."""
     rotation = rng.uniform(-0.3, 0.3)
     left = ellipsoidal_radius(points, (0, 0.0, -0.12), (0.62, 0.6, 0.36), rotation=rotation)
     right = (
@@ -226,9 +226,9 @@ def mass(points: Field, rng: Rng) -> list[Structure]:
 
 
 def packed_cells(shape: Voxel, spacing: Spacing, rng: Rng) -> tuple[NDArray[np.int32], Field]:
-    """Return cells that touch but do not overlap: the owner of each voxel, and how far out it is.
+    """Return touching cells without overlap: each voxel's cell number and its distance.
 
-    The distance is 0 in a cell's centre and 1 on its surface.
+    The distance is 0 in the centre of a cell and 1 on its surface.
     """
     radius_mm = rng.uniform(7, 10)
     cell_voxels = 4.2 * radius_mm**3 / np.prod(spacing)
@@ -239,7 +239,7 @@ def packed_cells(shape: Voxel, spacing: Spacing, rng: Rng) -> tuple[NDArray[np.i
 
 
 def target_cells(owner: NDArray[np.int32], rng: Rng, *, n: int = 8) -> list[Structure]:
-    """Return ``n`` cells, none a mere rim of one, around a place near the middle."""
+    """Return the ``n`` cells nearest to a random point near the middle, without fragments."""
     sizes = np.bincount(owner.ravel())
     cells = np.flatnonzero(sizes > 0.4 * np.median(sizes[1:]))[1:]
     centres = np.array(ndimage.center_of_mass(owner > 0, owner, cells))

@@ -1,6 +1,6 @@
-"""How each modality records what lies in a phantom: window, blur, noise, sector, bias.
+"""How each modality images the structures: intensity window, blur, noise, sector, bias field.
 
-A modality is a function of a shape, a spacing and a generator that returns a `Recording`.
+A modality is a function of a shape, a spacing and a random generator; it returns a `Recording`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,14 @@ from segbench.phantoms.shapes import (
 
 @dataclass(frozen=True)
 class Recording:
-    """An image and the structures in it, in the order in which they were painted."""
+    """An image and the structures in it, in painting order."""
 
     voxels: NDArray[np.uint8]  # (z, y, x)
     structures: tuple[Structure, ...]
 
 
-# ---- CT: HU ------------------------------------------------------------------------------------
-
-
 def ct(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
-    """Show a trunk, abdomen or chest, through a soft-tissue window."""
+    """Image a trunk (abdomen or chest) in HU with a soft-tissue window."""
     points = warped_points(shape, rng)
     trunk = ellipsoidal_radius(points, (0, 0.02, 0), (4, 0.72, 0.92))
     region = anatomy.abdomen if rng.random() < 0.6 else anatomy.chest
@@ -56,11 +53,11 @@ def ct(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     return Recording(_to_uint8((density + width / 2 - 50) / width), tuple(structures))
 
 
-# ---- MR: signal between 0 and 1 ----------------------------------------------------------------
-
-
 def mr(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
-    """Show a head or a pelvis, T1 or T2 weighted, under a bias field and Rician noise."""
+    """Image a head or a pelvis, T1 or T2 weighted, with a bias field and Rician noise.
+
+    The signal is between 0 and 1 before the bias field.
+    """
     points = warped_points(shape, rng)
     levels = anatomy.T1 if rng.random() < 0.5 else anatomy.T2
     region = anatomy.head if rng.random() < 0.6 else anatomy.pelvis
@@ -75,11 +72,8 @@ def mr(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     return Recording(_to_uint8(magnitude / np.percentile(magnitude, 99.5)), tuple(structures))
 
 
-# ---- PET: SUV ----------------------------------------------------------------------------------
-
-
 def pet(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
-    """Show tracer uptake: organs and hot lesions, blurred by the scanner, few counts."""
+    """Image tracer uptake in SUV: organs and hot lesions, low resolution, few counts."""
     points = warped_points(shape, rng)
     structures = anatomy.uptake(points, spacing, rng)
     uptake = ndimage.gaussian_filter(paint(structures, shape), 1.0)
@@ -89,11 +83,11 @@ def pet(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     return Recording(_to_uint8(measured / np.percentile(measured, 99.7)), tuple(structures))
 
 
-# ---- US: dB below the brightest echo -----------------------------------------------------------
-
-
 def us(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
-    """Show a heart or a mass in a sector of speckle, with the shadow of something hard."""
+    """Image a heart or a mass in a sector with speckle and an acoustic shadow.
+
+    Levels are in dB below the brightest echo.
+    """
     points = warped_points(shape, rng)
     points[2] *= rng.choice(anatomy.SIDES)
     cone, angle, depth = _sector(shape, rng)
@@ -110,7 +104,7 @@ def us(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
 
 
 def _sector(shape: Voxel, rng: Rng) -> tuple[Mask, Field, Field]:
-    """Return a pyramid below its apex, and each voxel's angle and depth in it."""
+    """Return the mask of the sector, and the angle and depth of each voxel."""
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in shape), indexing="ij")
     down = y + np.float32(1.25)
     angle, depth = np.arctan2(x, down), np.hypot(np.hypot(x, down), 0.5 * z)
@@ -120,7 +114,7 @@ def _sector(shape: Voxel, rng: Rng) -> tuple[Mask, Field, Field]:
 
 
 def _speckle(shape: Voxel, rng: Rng) -> Field:
-    """Return the envelope of echoes of random phase: fine in depth, coarse sideways; mean 1."""
+    """Return the envelope of echoes of random phase, finer in depth than laterally; mean 1."""
     waves_in, waves_out = (
         ndimage.gaussian_filter(_normal_noise(shape, rng), (0.9, 0.6, 1.2)) for _ in range(2)
     )
@@ -132,11 +126,8 @@ def _crop_structure(cone: Mask, structure: Structure) -> Structure:
     return Structure(structure.mask & cone, structure.level, structure.target, part=structure.part)
 
 
-# ---- Microscopy: photons -----------------------------------------------------------------------
-
-
 def microscopy(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
-    """Show a crowd of bright cells on dark; a few neighbours are the targets."""
+    """Image photon counts of many bright cells on a dark background; a few are targets."""
     owner, distance = anatomy.packed_cells(shape, spacing, rng)
     centred = np.where(owner > 0, distance, 0)
     hollow = rng.random() < 0.4  # a stained membrane instead of a stained nucleus
@@ -150,14 +141,11 @@ def microscopy(shape: Voxel, spacing: Spacing, rng: Rng) -> Recording:
     return Recording(_to_uint8(image), tuple(anatomy.target_cells(owner, rng)))
 
 
-# ---- shared by all -----------------------------------------------------------------------------
-
-
 def _normal_noise(shape: Voxel, rng: Rng) -> Field:
     return rng.standard_normal(shape, dtype=np.float32)
 
 
 def _to_uint8(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Turn an image between 0 and 1 into the challenge's 8 bits."""
+    """Convert an image between 0 and 1 to the challenge's 8 bits."""
     grey: NDArray[np.uint8] = (255 * np.clip(image, 0, 1)).astype(np.uint8)
     return grey

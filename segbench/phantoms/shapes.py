@@ -1,7 +1,7 @@
-"""The geometry of phantoms: warped ellipsoids, cells, trees of tubes, and how they are painted.
+"""The geometry of phantoms: warped ellipsoids, cells, vessel trees, and how they are painted.
 
-Large shapes live in points between -1 and 1 along every axis, so they fill any stack; small ones
-(balls, tubes) have radii in mm and are round whatever the spacing.
+Large shapes use coordinates from -1 to 1 along every axis, so they fill a volume of any shape.
+Small ones (balls, tubes) have radii in mm, so they are round at any spacing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Structure:
-    """One thing in a phantom; later structures are painted over earlier ones.
+    """A structure in a phantom; later structures are painted over earlier ones.
 
-    ``level`` is its mean intensity in the modality's own unit. ``compact`` things are what a user
-    draws a box around; the others are trees and scattered lesions. ``part`` says that it lies in
-    another structure and, without a label of its own, keeps that structure's label.
+    ``level`` is its mean intensity in the modality's unit. ``compact`` structures can have a box;
+    the others are trees and scattered lesions. A ``part`` is inside another structure; if it has
+    no label of its own, it has the label of that structure.
     """
 
     mask: Mask
@@ -36,7 +36,7 @@ class Structure:
 
 
 def paint(structures: Iterable[Structure], shape: Voxel) -> Field:
-    """Return the levels of structures painted one over the other on 0."""
+    """Return the levels of the structures, painted in order on 0."""
     levels = np.zeros(shape, np.float32)
     for structure in structures:
         levels[structure.mask] = structure.level
@@ -46,7 +46,7 @@ def paint(structures: Iterable[Structure], shape: Voxel) -> Field:
 def waves(shape: Voxel, rng: Rng, *, cycles: float, n: int = 6) -> Field:
     """Return a smooth random field of mean 0 and variance 1: a sum of ``n`` plane waves.
 
-    ``cycles`` is how many periods fit along one axis.
+    ``cycles`` is the number of periods along one axis.
     """
     total: Field = np.zeros(shape, np.float32)
     for _ in range(n):
@@ -71,7 +71,7 @@ def _wave(
 
 
 def warped_points(shape: Voxel, rng: Rng, *, warp: float = 0.03) -> Field:
-    """Return where each voxel lies in a cube from -1 to 1, smoothly bent; shape (3, z, y, x)."""
+    """Return smoothly warped coordinates of each voxel, from -1 to 1; shape (3, z, y, x)."""
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     bend = [warp * waves(shape, rng, cycles=1.6, n=4) for _ in shape]
     return np.stack(np.meshgrid(*axes, indexing="ij")) + np.stack(bend)
@@ -97,7 +97,7 @@ def ellipsoids(
     radii: NDArray[np.float64],
     axes: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int32], Field]:
-    """Place many small ellipsoids; where they overlap a voxel belongs to the nearer one.
+    """Place many small ellipsoids; where they overlap, a voxel belongs to the nearer one.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def ellipsoids(
 
     Returns
     -------
-    The owner of each voxel (1..n, 0 for none) and its distance from the owner's centre, which is
-    1 on the surface (infinite outside).
+    The number of each voxel's ellipsoid (1..n, 0 for none) and its distance from the centre of
+    that ellipsoid, which is 1 on the surface and infinite outside.
     """
     owner = np.zeros(shape, np.int32)
     nearest = np.full(shape, np.inf, np.float32)
@@ -127,7 +127,7 @@ def ellipsoids(
 
 
 def balls(shape: Voxel, spacing: Spacing, centres_mm: ArrayLike, radii_mm: ArrayLike) -> Mask:
-    """Return the union of balls; none is thinner than a voxel and a half, so that tubes hold."""
+    """Return the union of balls, each at least 1.5 voxels wide so that tubes have no gaps."""
     centres = np.asarray(centres_mm, np.float64).reshape(-1, 3) / spacing
     radii = np.asarray(radii_mm, np.float64).reshape(-1, 1) / spacing
     owner, _ = ellipsoids(shape, centres, np.maximum(radii, 0.75))
@@ -137,7 +137,7 @@ def balls(shape: Voxel, spacing: Spacing, centres_mm: ArrayLike, radii_mm: Array
 def vessel_tree(
     shape: Voxel, spacing: Spacing, rng: Rng, *, radius_mm: float, forks: int = 4
 ) -> Mask:
-    """Grow a vessel tree from one face of the volume: tubes that bend, fork and thin out."""
+    """Return a vessel tree that starts at one face: tubes that bend, fork and become thinner."""
     size = np.multiply(shape, spacing)
     start = size * (rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.65), rng.uniform(0.35, 0.65))
     tips = [(start, np.array([1.0, 0.0, 0.0]), radius_mm)]
@@ -162,7 +162,7 @@ def _tube(
     size: NDArray[np.float64],
     rng: Rng,
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Walk a bending path that is drawn back to the middle as it nears a face."""
+    """Return a random path that turns back to the middle near a face, and its last direction."""
     path = []
     step_mm = size.min() / 60
     for _ in range(int(rng.integers(8, 18))):
@@ -179,7 +179,7 @@ def _tube(
 def scattered_balls(
     region: Mask, spacing: Spacing, rng: Rng, *, n: int, radii_mm: tuple[float, float]
 ) -> Mask:
-    """Return ``n`` balls around random voxels of ``region``, cut to it."""
+    """Return ``n`` balls around random voxels of ``region``, clipped to it."""
     voxels = np.argwhere(region)
     centres = voxels[rng.integers(0, len(voxels), n)] * np.asarray(spacing)
     return balls(shape_of(region), spacing, centres, rng.uniform(*radii_mm, n)) & region
