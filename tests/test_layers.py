@@ -41,6 +41,7 @@ ORDER = {
     "report": ["modalities", "published", "methods", "tables", "page"],
     "report.tables": [
         *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
+        *("time_limit", "failures"),
     ],
     "phantoms": ["shapes", "anatomy", "recording"],
     "cli": [
@@ -128,7 +129,7 @@ def test_imports_point_downward(file):
         ("protocol.metrics", "import segbench.protocol.simulator"),
         ("core", "from segbench import contract"),
         ("report.tables.table", "from segbench.report.page import html_page"),
-        ("phantoms.shapes", "from segbench.report.modalities import code_of"),
+        ("phantoms.shapes", "from segbench.report.modalities import modality_code"),
         ("evaluation", "from segbench.cli.options import SECONDS"),
     ],
 )

@@ -17,7 +17,7 @@ from segbench.core import Failures, Policy
     "--published",
     type=click.Choice(["table3", "table4", "table5"]),
     multiple=True,
-    help="Set the paper's rows beside; repeatable.",
+    help="Add the paper's rows; repeatable.",
 )
 @policy_options
 def report(

@@ -1,7 +1,9 @@
-"""Phantoms: small generated cases in the challenge's format, to try everything out with.
+"""Phantoms: small generated cases in the challenge's format, for trying segbench without data.
 
-They look like their modality when drawn, have several labels, varied shapes and spacings, and are
-the same bytes for the same seed. They are no scans, and scores on them say nothing about scans.
+They look like their modality, have several labels, varied shapes and spacings, and the same bytes
+for the same seed. They are not scans, and scores on them do not predict scores on scans. To add a
+modality, add a function to ``recording`` and an entry at the end of ``KINDS``; the names and
+contents of phantoms depend on the number and the order of the entries.
 """
 
 from __future__ import annotations
@@ -21,144 +23,146 @@ from segbench.phantoms import recording
 from segbench.phantoms.shapes import Rng, Structure
 from segbench.protocol.boxes import draw_box
 
-MIN_VOXELS = 60  # a smaller label would be decided by a click or two
+MIN_VOXELS = 60  # one or two clicks would correct a smaller label
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What varies between phantoms of one modality; every pair is a lowest and highest value."""
+class PhantomKind:
+    """How to generate phantoms of one modality; each pair is the smallest and the largest value."""
 
-    record: Callable[[Voxel, Spacing, Rng], recording.Scene]
-    slices: tuple[int, int]
-    side: tuple[int, int]
-    thickness: tuple[float, float]  # mm along z
-    pixel: tuple[float, float]  # mm along y and x
+    record: Callable[[Voxel, Spacing, Rng], recording.Recording]
+    n_slices: tuple[int, int]
+    side: tuple[int, int]  # voxels along y and x
+    slice_thickness_mm: tuple[float, float]
+    pixel_mm: tuple[float, float]
     n_labels: tuple[int, int] = (1, 4)
 
 
 KINDS = {
-    "CT": Kind(recording.ct, (28, 64), (80, 120), (2.0, 4.0), (0.7, 1.2)),
-    "MR": Kind(recording.mr, (24, 48), (80, 120), (2.0, 5.0), (0.7, 1.2)),
-    "PET": Kind(recording.pet, (48, 72), (64, 96), (3.0, 4.0), (2.5, 4.0), (1, 3)),
-    "US": Kind(recording.us, (40, 64), (80, 120), (0.5, 0.9), (0.4, 0.7)),
-    "Microscopy": Kind(recording.microscopy, (24, 48), (64, 112), (1.0, 2.0), (1.0, 1.0), (2, 5)),
+    "CT": PhantomKind(recording.ct, (28, 64), (80, 120), (2.0, 4.0), (0.7, 1.2)),
+    "MR": PhantomKind(recording.mr, (24, 48), (80, 120), (2.0, 5.0), (0.7, 1.2)),
+    "PET": PhantomKind(recording.pet, (48, 72), (64, 96), (3.0, 4.0), (2.5, 4.0), (1, 3)),
+    "US": PhantomKind(recording.us, (40, 64), (80, 120), (0.5, 0.9), (0.4, 0.7)),
+    "Microscopy": PhantomKind(
+        recording.microscopy, (24, 48), (64, 112), (1.0, 2.0), (1.0, 1.0), (2, 5)
+    ),
 }
 
 
 def make_phantoms(folder: Path, *, cases: int, seed: int) -> list[Path]:
-    """Write ``cases`` phantoms into ``folder``, the modalities in turn; return their files.
+    """Write ``cases`` phantoms into ``folder``, cycling over the modalities; return their files.
 
-    A phantom depends on the seed and its own number only, so more cases add to the same first
-    ones. Every second CT and MR phantom has no boxes, as in the challenge.
+    A phantom depends only on the seed and its own number, so a larger ``cases`` keeps the first
+    ones and adds more. Every second CT and MR phantom has no boxes, as in the challenge.
 
     Raises
     ------
     CaseError
-        If ``cases`` is below 1, ``seed`` is negative, or ``folder`` holds other ``.npz`` files
+        If ``cases`` is below 1, ``seed`` is negative, or ``folder`` has ``.npz`` files other
         than these phantoms; then nothing is written.
     """
     if cases < 1:
         raise CaseError(f"{folder}: expected a number of phantoms of at least 1, found {cases}")
     if seed < 0:
         raise CaseError(f"{folder}: expected a seed of at least 0, found {seed}")
-    files = [folder / f"{_name(index)}.npz" for index in range(cases)]
-    _refuse_strangers(folder, files)
+    files = [folder / f"{_case_name(index)}.npz" for index in range(cases)]
+    _refuse_other_cases(folder, files)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".phantoms-") as scratch:
-        made = [Path(scratch) / file.name for file in files]
-        for index, file in enumerate(made):
-            write_case(file, _numbered(index, seed))
-        _refuse_changes(made, files, seed)
-        for new, file in zip(made, files, strict=True):
+        new_files = [Path(scratch) / file.name for file in files]
+        for index, file in enumerate(new_files):
+            write_case(file, _make_phantom(index, seed))
+        _refuse_other_seed(new_files, files, seed)
+        for new, file in zip(new_files, files, strict=True):
             new.replace(file)
     return files
 
 
 def phantom(modality: str, rng: Rng, *, name: str, with_boxes: bool = True) -> Case:
-    """Draw one phantom.
+    """Generate one phantom.
 
-    With boxes its labels are compact things, each with a box; without, they are trees of vessels,
-    bones and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
+    With boxes, its labels are compact structures with a box each. Without boxes, they are vessel
+    trees, bones and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
 
     Parameters
     ----------
     modality : a key of ``KINDS``
-    rng : everything random comes from it
+    rng : the only source of randomness
     name : of the case
-    with_boxes : only CT and MR know phantoms without
+    with_boxes : False is possible for CT and MR only
     """
     kind = KINDS[modality]
-    shape, spacing = _grid(kind, rng)
-    scene = kind.record(shape, spacing, rng)
+    shape, spacing = _shape_and_spacing(kind, rng)
+    recorded = kind.record(shape, spacing, rng)
     n_labels = int(rng.integers(kind.n_labels[0], kind.n_labels[1] + 1))
-    reference = annotate(scene.structures, rng, n_labels=n_labels, compact=with_boxes)
-    if not reference.any():  # rare: every structure drawn by lot is too small
+    reference = annotate(recorded.structures, rng, n_labels=n_labels, compact=with_boxes)
+    if not reference.any():  # rare: all chosen structures are too small
         return phantom(modality, rng, name=name, with_boxes=with_boxes)
     labels = tuple(range(1, int(reference.max()) + 1))
     boxes = (draw_box(reference == label, label, rng) for label in labels if with_boxes)
-    return Case(name, Image(scene.voxels, spacing), reference, tuple(boxes), labels, modality)
+    return Case(name, Image(recorded.voxels, spacing), reference, tuple(boxes), labels, modality)
 
 
-def _grid(kind: Kind, rng: Rng) -> tuple[Voxel, Spacing]:
+def _shape_and_spacing(kind: PhantomKind, rng: Rng) -> tuple[Voxel, Spacing]:
     x = int(rng.integers(*kind.side, endpoint=True))
     y = max(int(x * rng.uniform(0.78, 1.05)), kind.side[0])
-    z = int(rng.integers(*kind.slices, endpoint=True))
-    pixel = round(rng.uniform(*kind.pixel), 2)
-    return (z, y, x), (round(rng.uniform(*kind.thickness), 1), pixel, pixel)
+    z = int(rng.integers(*kind.n_slices, endpoint=True))
+    pixel = round(rng.uniform(*kind.pixel_mm), 2)
+    return (z, y, x), (round(rng.uniform(*kind.slice_thickness_mm), 1), pixel, pixel)
 
 
 def annotate(
     structures: tuple[Structure, ...], rng: Rng, *, n_labels: int, compact: bool
 ) -> NDArray[np.uint8]:
-    """Return a label map of up to ``n_labels`` of the structures that are targets."""
+    """Return a label map of up to ``n_labels`` randomly chosen target structures."""
     targets = [s for s in structures if s.target and s.compact == compact]
-    chosen = rng.permutation(len(targets))[:n_labels]
-    wanted = {id(targets[index]) for index in chosen}
-    labels = np.zeros(structures[0].mask.shape, np.uint8)
+    order = rng.permutation(len(targets))
+    chosen = {id(targets[index]) for index in order[:n_labels]}
+    label_map = np.zeros(structures[0].mask.shape, np.uint8)
     for value, structure in enumerate(structures, 1):
-        if id(structure) in wanted:
-            labels[structure.mask] = value
+        if id(structure) in chosen:
+            label_map[structure.mask] = value
         elif not structure.part:
-            labels[structure.mask] = 0
-    return contiguous(labels)
+            label_map[structure.mask] = 0
+    return contiguous(label_map)
 
 
-def contiguous(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Renumber labels to 1..K in their order, those of less than 60 voxels left out."""
-    sizes = np.bincount(labels.ravel())
+def contiguous(label_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Renumber labels to 1..K in their order; drop those of fewer than 60 voxels."""
+    sizes = np.bincount(label_map.ravel())
     kept = [label for label in range(1, len(sizes)) if sizes[label] >= MIN_VOXELS]
     lookup = np.zeros(len(sizes), np.uint8)
     lookup[kept] = np.arange(1, len(kept) + 1)
-    return lookup[labels]
+    return lookup[label_map]
 
 
-def _name(index: int) -> str:
-    turn, modality = divmod(index, len(KINDS))
-    return f"{list(KINDS)[modality]}_Phantom_{turn + 1:04d}"
+def _case_name(index: int) -> str:
+    cycle, position = divmod(index, len(KINDS))
+    return f"{list(KINDS)[position]}_Phantom_{cycle + 1:04d}"
 
 
-def _numbered(index: int, seed: int) -> Case:
-    turn, position = divmod(index, len(KINDS))
+def _make_phantom(index: int, seed: int) -> Case:
+    cycle, position = divmod(index, len(KINDS))
     modality = list(KINDS)[position]
-    without = (modality == "CT" and turn % 2 == 1) or (modality == "MR" and turn % 2 == 0)
+    boxless = (modality == "CT" and cycle % 2 == 1) or (modality == "MR" and cycle % 2 == 0)
     rng = np.random.default_rng([seed, index])
-    return phantom(modality, rng, name=_name(index), with_boxes=not without)
+    return phantom(modality, rng, name=_case_name(index), with_boxes=not boxless)
 
 
-def _refuse_strangers(folder: Path, files: list[Path]) -> None:
+def _refuse_other_cases(folder: Path, files: list[Path]) -> None:
     others = sorted(set(folder.glob("*.npz")) - set(files))
     if others:
         raise CaseError(
-            f"{folder}: expected a folder without other cases, so that phantoms never mix with"
-            f" them; found {others[0].name} ({len(others)} such file{'s' * (len(others) > 1)})"
+            f"{folder}: expected a folder without other cases, because phantoms must not mix"
+            f" with them; found {others[0].name} ({len(others)} such file{'s' * (len(others) > 1)})"
         )
 
 
-def _refuse_changes(made: list[Path], files: list[Path], seed: int) -> None:
-    """Compare new phantoms with those of the same names: another seed must not replace them."""
-    for new, old in zip(made, files, strict=True):
+def _refuse_other_seed(new_files: list[Path], files: list[Path], seed: int) -> None:
+    """Refuse to replace phantoms of the same names that another seed generated."""
+    for new, old in zip(new_files, files, strict=True):
         if old.exists() and old.read_bytes() != new.read_bytes():
             raise CaseError(
-                f"{old}: expected the phantom of seed {seed}, found a file of other content;"
+                f"{old}: expected the phantom of seed {seed}, found a file with other content;"
                 " choose another folder or delete the old phantoms"
             )

@@ -1,7 +1,7 @@
-"""What lies in a phantom: structures of a trunk, a head, a heart, a crowd of cells.
+"""The structures in a phantom: of a trunk, a head, a pelvis, a heart, or many cells.
 
-The anatomy is suggested, not modelled: outlines, neighbours and contrasts that a segmentation
-model has to tell apart. Levels are in the unit of the modality that shows the region.
+The anatomy is simplified: it has outlines, neighbours and contrasts that a segmentation model has
+to distinguish. Levels are in the unit of the modality that images the region.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from segbench.phantoms.shapes import (
     Field,
     Rng,
     Structure,
-    ellipsoidal,
+    ellipsoidal_radius,
     ellipsoids,
-    scattered,
+    scattered_balls,
     shape_of,
-    tree,
+    vessel_tree,
     waves,
 )
 
@@ -33,18 +33,18 @@ T2 = {"fat": 0.65, "bone": 0.06, "fluid": 0.95, "grey": 0.6, "white": 0.42, "les
 def abdomen(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
     """Return the organs of an abdomen, in HU, with vessels and lesions in them."""
     shape = shape_of(points[0])
-    enhanced = rng.uniform(0.3, 1)  # how far into the contrast phase: low means low contrast
-    liver = ellipsoidal(points, (-0.2, -0.08, -0.4), (0.9, 0.42, 0.4), turn=0.3) < 1
-    spleen = ellipsoidal(points, (-0.3, 0.15, 0.6), (0.6, 0.28, 0.16), turn=-0.4) < 1
+    enhanced = rng.uniform(0.3, 1)  # contrast enhancement of organs and vessels
+    liver = ellipsoidal_radius(points, (-0.2, -0.08, -0.4), (0.9, 0.42, 0.4), rotation=0.3) < 1
+    spleen = ellipsoidal_radius(points, (-0.3, 0.15, 0.6), (0.6, 0.28, 0.16), rotation=-0.4) < 1
     kidneys = [
-        ellipsoidal(points, (0.2, 0.3, side * 0.42), (0.55, 0.19, 0.15), turn=side * 0.5)
+        ellipsoidal_radius(points, (0.2, 0.3, side * 0.42), (0.55, 0.19, 0.15), rotation=side * 0.5)
         for side in SIDES
     ]
-    stomach = ellipsoidal(points, (-0.1, -0.3, 0.35), (0.6, 0.2, 0.3), turn=-0.5)
-    vessels = tree(shape, spacing, rng, radius_mm=4.0)
-    lesions = scattered(liver, spacing, rng, n=int(rng.integers(1, 5)), radii_mm=(4, 8))
+    stomach = ellipsoidal_radius(points, (-0.1, -0.3, 0.35), (0.6, 0.2, 0.3), rotation=-0.5)
+    vessels = vessel_tree(shape, spacing, rng, radius_mm=4.0)
+    lesions = scattered_balls(liver, spacing, rng, n=int(rng.integers(1, 5)), radii_mm=(4, 8))
     gas = (stomach < 0.8) & (points[1] < -0.32)
-    vessels &= ~gas & (ellipsoidal(points, (0, 0, 0), (9, 0.55, 0.75)) < 1)
+    vessels &= ~gas & (ellipsoidal_radius(points, (0, 0, 0), (9, 0.55, 0.75)) < 1)
     return [
         Structure(stomach < 1, 45, target=True),
         Structure(gas, -700, part=True),
@@ -61,15 +61,15 @@ def chest(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
     """Return lungs, heart and great vessels, in HU, with a nodule."""
     shape = shape_of(points[0])
     lungs = [
-        ellipsoidal(points, (0, 0, side * 0.44), (1.4, 0.52, 0.33), turn=side * 0.1) < 1
+        ellipsoidal_radius(points, (0, 0, side * 0.44), (1.4, 0.52, 0.33), rotation=side * 0.1) < 1
         for side in SIDES
     ]
     both = lungs[0] | lungs[1]
-    heart = ellipsoidal(points, (0.2, -0.12, 0.12), (0.7, 0.34, 0.3), turn=0.5)
-    aorta = ellipsoidal(points, (0, 0.25, 0.12), (9, 0.11, 0.11)) < 1
-    trachea = ellipsoidal(points, (-1, 0, 0), (1.0, 0.08, 0.09)) < 1
-    vessels = tree(shape, spacing, rng, radius_mm=3.5, forks=5) & both & (heart >= 1)
-    nodule = scattered(both, spacing, rng, n=1, radii_mm=(6, 11))
+    heart = ellipsoidal_radius(points, (0.2, -0.12, 0.12), (0.7, 0.34, 0.3), rotation=0.5)
+    aorta = ellipsoidal_radius(points, (0, 0.25, 0.12), (9, 0.11, 0.11)) < 1
+    trachea = ellipsoidal_radius(points, (-1, 0, 0), (1.0, 0.08, 0.09)) < 1
+    vessels = vessel_tree(shape, spacing, rng, radius_mm=3.5, forks=5) & both & (heart >= 1)
+    nodule = scattered_balls(both, spacing, rng, n=1, radii_mm=(6, 11))
     return [
         *(Structure(lung, -800, target=True) for lung in lungs),
         Structure(vessels, 40, target=True, compact=False, part=True),
@@ -82,12 +82,12 @@ def chest(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
 
 
 def skeleton(points: Field, trunk: Field) -> list[Structure]:
-    """Return a spine and ribs, in HU; bones are no box's business: they are all over the trunk."""
-    spine = ellipsoidal(points, (0, 0.48, 0), (9, 0.15, 0.17)) < 1
-    canal = ellipsoidal(points, (0, 0.6, 0), (9, 0.05, 0.06)) < 1
-    process = ellipsoidal(points, (0, 0.64, 0), (9, 0.12, 0.06)) < 1
+    """Return a spine and ribs, in HU; the bones have no box, they extend over the whole trunk."""
+    spine = ellipsoidal_radius(points, (0, 0.48, 0), (9, 0.15, 0.17)) < 1
+    canal = ellipsoidal_radius(points, (0, 0.6, 0), (9, 0.05, 0.06)) < 1
+    process = ellipsoidal_radius(points, (0, 0.64, 0), (9, 0.12, 0.06)) < 1
     disc = np.sin(points[0] * 9) > 0.85
-    # ribs are oblique, so a slice cuts the ring of each into short arcs
+    # ribs are oblique, so a slice shows short arcs of each
     slant = np.sin(9 * points[0] + 8 * points[1])
     ribs = (np.abs(trunk - 0.84) < 0.03) & (slant > 0.7)
     bones = (spine & ~disc) | process | ribs
@@ -99,28 +99,34 @@ def skeleton(points: Field, trunk: Field) -> list[Structure]:
 
 
 def head(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) -> list[Structure]:
-    """Return a head with its folds, ventricles, deep nuclei, spots and a ring-like tumour."""
+    """Return a head with folds, ventricles, deep nuclei, small lesions and a ring-like tumour."""
     shape = shape_of(points[0])
-    head = ellipsoidal(points, (0.15, 0, 0), (1.25, 0.88, 0.74))
-    cortex = (head + 0.02 * waves(shape, rng, cycles=7) < 0.81) & (head < 0.85)
-    white = head + 0.06 * waves(shape, rng, cycles=6, n=10) < 0.64
+    outline = ellipsoidal_radius(points, (0.15, 0, 0), (1.25, 0.88, 0.74))
+    cortex = (outline + 0.02 * waves(shape, rng, cycles=7) < 0.81) & (outline < 0.85)
+    white = outline + 0.06 * waves(shape, rng, cycles=6, n=10) < 0.64
     horns = [
-        ellipsoidal(points, (0, -0.05, side * 0.13), (0.4, 0.34, 0.08), turn=side * 0.25) < 1
+        ellipsoidal_radius(points, (0, -0.05, side * 0.13), (0.4, 0.34, 0.08), rotation=side * 0.25)
+        < 1
         for side in SIDES
     ]
     nuclei = [
-        ellipsoidal(points, (0.1, -0.05, side * 0.3), (0.35, 0.2, 0.09), turn=-side * 0.3) < 1
+        ellipsoidal_radius(
+            points, (0.1, -0.05, side * 0.3), (0.35, 0.2, 0.09), rotation=-side * 0.3
+        )
+        < 1
         for side in SIDES
     ]
     side = rng.choice(SIDES)
     centre = (rng.uniform(-0.2, 0.2), rng.uniform(0.15, 0.35), side * rng.uniform(0.25, 0.35))
-    tumour = ellipsoidal(points, centre, (0.35, 0.2, 0.17)) + 0.15 * waves(shape, rng, cycles=3)
-    spots = scattered(white, spacing, rng, n=int(rng.integers(12, 25)), radii_mm=(1.5, 3))
+    tumour = ellipsoidal_radius(points, centre, (0.35, 0.2, 0.17)) + 0.15 * waves(
+        shape, rng, cycles=3
+    )
+    spots = scattered_balls(white, spacing, rng, n=int(rng.integers(12, 25)), radii_mm=(1.5, 3))
     grey = 0.5 * (levels["grey"] + levels["white"])
     return [
-        Structure(head < 1, levels["fat"]),
-        Structure(head < 0.92, levels["bone"]),
-        Structure(head < 0.86, levels["fluid"]),
+        Structure(outline < 1, levels["fat"]),
+        Structure(outline < 0.92, levels["bone"]),
+        Structure(outline < 0.86, levels["fluid"]),
         Structure(cortex, levels["grey"]),
         Structure(white, levels["white"], target=True),
         *(Structure(nucleus, grey, target=True) for nucleus in nuclei),
@@ -134,13 +140,15 @@ def head(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) ->
 def pelvis(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) -> list[Structure]:
     """Return a pelvis with nested and touching organs."""
     shape = shape_of(points[0])
-    body = ellipsoidal(points, (0, 0, 0), (5, 0.78, 0.95))
-    hips = [ellipsoidal(points, (0.1, 0.02, side * 0.55), (0.7, 0.24, 0.2)) < 1 for side in SIDES]
-    bladder = ellipsoidal(points, (-0.45, -0.22, 0), (0.6, 0.26, 0.3))
-    gland = ellipsoidal(points, (0.25, 0.08, 0), (0.5, 0.22, 0.24))
-    core = ellipsoidal(points, (0.2, 0.03, 0), (0.4, 0.14, 0.16)) < 1
-    rectum = ellipsoidal(points, (0, 0.45, 0.02), (9, 0.15, 0.14))
-    vessels = tree(shape, spacing, rng, radius_mm=3.2)
+    body = ellipsoidal_radius(points, (0, 0, 0), (5, 0.78, 0.95))
+    hips = [
+        ellipsoidal_radius(points, (0.1, 0.02, side * 0.55), (0.7, 0.24, 0.2)) < 1 for side in SIDES
+    ]
+    bladder = ellipsoidal_radius(points, (-0.45, -0.22, 0), (0.6, 0.26, 0.3))
+    gland = ellipsoidal_radius(points, (0.25, 0.08, 0), (0.5, 0.22, 0.24))
+    core = ellipsoidal_radius(points, (0.2, 0.03, 0), (0.4, 0.14, 0.16)) < 1
+    rectum = ellipsoidal_radius(points, (0, 0.45, 0.02), (9, 0.15, 0.14))
+    vessels = vessel_tree(shape, spacing, rng, radius_mm=3.2)
     muscle = 0.6 * levels["grey"]
     return [
         Structure(body < 1, levels["fat"]),
@@ -157,19 +165,20 @@ def pelvis(points: Field, spacing: Spacing, rng: Rng, levels: dict[str, float]) 
 
 
 def uptake(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
-    """Return a body with a tracer in it, in SUV: organs, a shell of a heart, three lesions."""
-    body = ellipsoidal(points, (0, 0, 0), (3, 0.7, 0.85)) < 1
-    liver = ellipsoidal(points, (0, -0.05, -0.35), (0.5, 0.38, 0.35), turn=0.3) < 1
-    heart = ellipsoidal(points, (-0.65, -0.2, 0.25), (0.28, 0.3, 0.26))
+    """Return tracer uptake in a body, in SUV: organs, a heart wall and three lesions."""
+    body = ellipsoidal_radius(points, (0, 0, 0), (3, 0.7, 0.85)) < 1
+    liver = ellipsoidal_radius(points, (0, -0.05, -0.35), (0.5, 0.38, 0.35), rotation=0.3) < 1
+    heart = ellipsoidal_radius(points, (-0.65, -0.2, 0.25), (0.28, 0.3, 0.26))
     kidneys = [
-        ellipsoidal(points, (0.35, 0.3, side * 0.38), (0.3, 0.18, 0.13)) < 1 for side in SIDES
+        ellipsoidal_radius(points, (0.35, 0.3, side * 0.38), (0.3, 0.18, 0.13)) < 1
+        for side in SIDES
     ]
-    bladder = ellipsoidal(points, (0.9, -0.2, 0.05), (0.25, 0.2, 0.25)) < 1
+    bladder = ellipsoidal_radius(points, (0.9, -0.2, 0.05), (0.25, 0.2, 0.25)) < 1
     organs = [liver, heart < 1, *kidneys, bladder]
     inside = ndimage.binary_erosion(body, iterations=4) & ~np.any(organs, axis=0)
     lesions = []
     for _ in range(3):
-        lesions.append(scattered(inside, spacing, rng, n=1, radii_mm=(9, 17)))
+        lesions.append(scattered_balls(inside, spacing, rng, n=1, radii_mm=(9, 17)))
         inside &= ~lesions[-1]
     return [
         Structure(body, rng.uniform(0.5, 0.9)),
@@ -182,11 +191,13 @@ def uptake(points: Field, spacing: Spacing, rng: Rng) -> list[Structure]:
 
 
 def chambers(points: Field, rng: Rng) -> list[Structure]:
-    """Return a heart in dB: dark chambers, one in a bright wall."""
-    turn = rng.uniform(-0.3, 0.3)
-    left = ellipsoidal(points, (0, 0.0, -0.12), (0.62, 0.6, 0.36), turn=turn)
-    right = ellipsoidal(points, (0.05, -0.05, 0.42), (0.55, 0.45, 0.24), turn=turn) < 1
-    atrium = ellipsoidal(points, (0, 0.62, -0.1), (0.5, 0.2, 0.28)) < 1
+    """Return a heart in dB: dark chambers, one of them with a bright wall."""
+    rotation = rng.uniform(-0.3, 0.3)
+    left = ellipsoidal_radius(points, (0, 0.0, -0.12), (0.62, 0.6, 0.36), rotation=rotation)
+    right = (
+        ellipsoidal_radius(points, (0.05, -0.05, 0.42), (0.55, 0.45, 0.24), rotation=rotation) < 1
+    )
+    atrium = ellipsoidal_radius(points, (0, 0.62, -0.1), (0.5, 0.2, 0.28)) < 1
     return [
         Structure(right, -44, target=True),
         Structure(atrium, -46, target=True),
@@ -199,34 +210,36 @@ def mass(points: Field, rng: Rng) -> list[Structure]:
     """Return layered tissue in dB with a faint mass, a bright core and a cyst."""
     layers = np.sin(14 * points[1] + 2 * points[2]) > 0.7
     z, y, x = rng.uniform((-0.15, -0.2, -0.2), (0.15, 0.15, 0.0))
-    turn = rng.uniform(-0.5, 0.5)
-    lump = ellipsoidal(points, (z, y, x), (0.55, *rng.uniform(0.24, 0.36, 2)), turn=turn)
-    core = ellipsoidal(points, (z, y, x - 0.05), (0.25, 0.1, 0.12)) < 1
+    rotation = rng.uniform(-0.5, 0.5)
+    lesion = ellipsoidal_radius(
+        points, (z, y, x), (0.55, *rng.uniform(0.24, 0.36, 2)), rotation=rotation
+    )
+    core = ellipsoidal_radius(points, (z, y, x - 0.05), (0.25, 0.1, 0.12)) < 1
     radii = (0.4, *rng.uniform(0.14, 0.22, 2))
-    cyst = ellipsoidal(points, (z + 0.1, y + 0.3, x + rng.uniform(0.25, 0.5)), radii) < 1
+    cyst = ellipsoidal_radius(points, (z + 0.1, y + 0.3, x + rng.uniform(0.25, 0.5)), radii) < 1
     return [
         Structure(layers, -17),
-        Structure(lump < 1, -rng.uniform(28, 36), target=True),
+        Structure(lesion < 1, -rng.uniform(28, 36), target=True),
         Structure(core, -18, target=True, part=True),
         Structure(cyst, -48, target=True),
     ]
 
 
-def crowd(shape: Voxel, spacing: Spacing, rng: Rng) -> tuple[NDArray[np.int32], Field]:
-    """Return cells that touch but do not overlap: the owner of each voxel, and how far out it is.
+def packed_cells(shape: Voxel, spacing: Spacing, rng: Rng) -> tuple[NDArray[np.int32], Field]:
+    """Return touching cells without overlap: each voxel's cell number and its distance.
 
-    The distance is 0 in a cell's centre and 1 on its surface.
+    The distance is 0 in the centre of a cell and 1 on its surface.
     """
     radius_mm = rng.uniform(7, 10)
     cell_voxels = 4.2 * radius_mm**3 / np.prod(spacing)
     n = int(rng.uniform(0.3, 0.6) * np.prod(shape) / cell_voxels)
     radii = rng.uniform(0.7, 1.2, (n, 3)) * radius_mm / np.asarray(spacing)
-    frames = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0] if len(set(spacing)) == 1 else None
-    return ellipsoids(shape, rng.uniform(0, shape, (n, 3)), radii, frames)
+    axes = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0] if len(set(spacing)) == 1 else None
+    return ellipsoids(shape, rng.uniform(0, shape, (n, 3)), radii, axes)
 
 
-def neighbours(owner: NDArray[np.int32], rng: Rng, *, n: int = 8) -> list[Structure]:
-    """Return ``n`` cells, none a mere rim of one, around a place near the middle."""
+def target_cells(owner: NDArray[np.int32], rng: Rng, *, n: int = 8) -> list[Structure]:
+    """Return the ``n`` cells nearest to a random point near the middle, without fragments."""
     sizes = np.bincount(owner.ravel())
     cells = np.flatnonzero(sizes > 0.4 * np.median(sizes[1:]))[1:]
     centres = np.array(ndimage.center_of_mass(owner > 0, owner, cells))

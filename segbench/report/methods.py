@@ -1,4 +1,4 @@
-"""Run folders as the tables see them: one method each, under one policy and one protocol."""
+"""The methods of a report: one run each, all with the same policy and protocol."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 from segbench.core import CaseResult, CaseSummary, Policy
 from segbench.errors import RunError
-from segbench.report.modalities import code_of
+from segbench.report.modalities import modality_code
 from segbench.runs.run_folder import Run, read_run
 
 CaseKey = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A case that counts, and its numbers under the policy of the report."""
+class ScoredCase:
+    """A case that counts in the means, with its scores under the report's policy."""
 
-    case: CaseResult
+    result: CaseResult
     summary: CaseSummary
 
     @property
     def key(self) -> CaseKey:
-        """What makes it the same case in two runs: its name and the content of its files."""
-        return self.case.case, self.case.file_sha256, self.case.reference_sha256
+        """Its name and the content of its files; equal keys in two runs mean the same case."""
+        return self.result.case, self.result.file_sha256, self.result.reference_sha256
 
 
 @dataclass(frozen=True)
@@ -37,124 +37,135 @@ class Method:
     name: str
     run: Run
     policy: Policy
-    scored: tuple[Scored, ...]
 
     @property
     def label(self) -> str:
-        """The name as tables print it."""
+        """The name that the tables show."""
         return self.name if self.ranked else f"{self.name} (sees the reference)"
 
     @property
     def ranked(self) -> bool:
-        """Whether it may be called the best: not if its adapter sees the reference."""
+        """Whether it can be the best: not if its adapter sees the reference."""
         return not self.run.adapter.sees_reference
 
     @property
-    def planned(self) -> int | None:
-        """How many cases its data had, None where the manifest does not say."""
+    def n_planned(self) -> int | None:
+        """The number of cases of its data, None if it is not in the manifest."""
         cases = self.data.get("cases")
         return cases if isinstance(cases, int) or cases is None else len(cases)
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the manifest says of the data, nothing where it does not."""
+        """The manifest's entry about the data, empty if it has none."""
         data = self.run.manifest.get("data")
         return data if isinstance(data, Mapping) else {}
 
     @property
-    def limit(self) -> float:
-        """Seconds per label that cases are held against: the policy's, or the protocol's."""
+    def time_limit(self) -> float:
+        """The limit in seconds per label: the policy's, or the protocol's if that has none."""
         limit = self.policy.time_limit
         return self.run.settings.seconds_per_label if limit is None else limit
 
+    @property
+    def case_results(self) -> tuple[CaseResult, ...]:
+        """The results of all its finished cases, failed and invalid ones included."""
+        return self.run.case_results
+
     @cached_property
-    def over_time(self) -> int:
-        """How many of its cases are above the limit, whether or not the policy applies it."""
-        limited = self.under(replace(self.policy, time_limit=self.limit))
-        return sum(one.summary.over_time for one in limited.scored)
+    def scored_cases(self) -> tuple[ScoredCase, ...]:
+        """The cases that count in the means; the policy decides which these are."""
+        n_clicks = self.run.settings.n_clicks
+        summaries = ((case, case.summary(self.policy, n_clicks)) for case in self.case_results)
+        return tuple(ScoredCase(c, s) for c, s in summaries if s is not None)
+
+    @cached_property
+    def n_over_time(self) -> int:
+        """The number of its cases above the limit, also if the policy does not apply it."""
+        limited = self.with_policy(replace(self.policy, time_limit=self.time_limit))
+        return sum(case.summary.over_time for case in limited.scored_cases)
 
     def count(self, status: str) -> int:
-        """Count its finished cases of a status: ok, failed or invalid."""
-        return sum(case.status == status for case in self.run.case_results)
+        """Count its finished cases with a status: ok, failed or invalid."""
+        return sum(case.status == status for case in self.case_results)
 
-    def under(self, policy: Policy) -> Method:
-        """Return the same run under another policy."""
-        return _method(self.name, self.run, policy)
+    def with_policy(self, policy: Policy) -> Method:
+        """Return the same run with another policy."""
+        return Method(self.name, self.run, policy)
 
 
 def read_methods(folders: Sequence[Path], policy: Policy = Policy()) -> tuple[Method, ...]:
-    """Read run folders that may stand in one table, in the order given.
+    """Read run folders for one report, in the order given.
 
     Raises
     ------
     RunError
-        If there is none, one is given twice or lacks a field, or their protocols differ.
+        If no folder is given, a folder is given twice, a manifest lacks a field, or the
+        protocols differ.
     """
     if not folders:
         raise RunError("a report needs at least one run folder, none was given")
     for folder, times in Counter(folder.resolve() for folder in folders).items():
         if times > 1:
-            raise RunError(f"{folder}: given {times} times, a report takes each run once")
+            raise RunError(f"{folder}: given {times} times, a report can have each run only once")
     runs = [read_run(folder) for folder in folders]
     for run in runs:
         _require_manifest(run)
     for run in runs[1:]:
         _require_same_protocol(runs[0], run)
-    return tuple(_method(name, run, policy) for name, run in zip(_names(runs), runs, strict=True))
+    return tuple(
+        Method(name, run, policy) for name, run in zip(_unique_names(runs), runs, strict=True)
+    )
 
 
 def modalities_of(methods: Iterable[Method]) -> set[str]:
-    """Return the codes of all modalities that any method was scored on."""
-    return {code_of(one.case.modality) for method in methods for one in method.scored}
+    """Return the codes of all modalities in the scored cases of any method."""
+    return {
+        modality_code(case.result.modality) for method in methods for case in method.scored_cases
+    }
 
 
-def within(method: Method, code: str) -> list[Scored]:
+def cases_of_modality(method: Method, code: str) -> list[ScoredCase]:
     """Return a method's scored cases of one modality."""
-    return [one for one in method.scored if code_of(one.case.modality) == code]
+    return [case for case in method.scored_cases if modality_code(case.result.modality) == code]
 
 
 def protocol_of(run: Run) -> dict[str, Any]:
-    """Return name, version and hash of the protocol a run was made under."""
+    """Return name, version and hash of the protocol of a run."""
     return {key: run.manifest["protocol"][key] for key in ("name", "version", "hash")}
-
-
-def _method(name: str, run: Run, policy: Policy) -> Method:
-    summaries = ((case, case.summary(policy, run.settings.n_clicks)) for case in run.case_results)
-    return Method(name, run, policy, tuple(Scored(c, s) for c, s in summaries if s is not None))
 
 
 def _require_manifest(run: Run) -> None:
     try:
         _ = run.method, run.adapter, run.settings, protocol_of(run)
     except (KeyError, TypeError) as error:
-        raise RunError(f"{run.folder}/run.json: not a manifest that can be read: {error}") from None
+        raise RunError(
+            f"{run.folder}/run.json: expected a manifest with all fields: {error!r}"
+        ) from None
 
 
-def _require_same_protocol(one: Run, other: Run) -> None:
-    if protocol_of(one)["hash"] == protocol_of(other)["hash"]:
+def _require_same_protocol(first: Run, other: Run) -> None:
+    if protocol_of(first)["hash"] == protocol_of(other)["hash"]:
         return
-    ours, theirs = asdict(one.settings), asdict(other.settings)
-    found = [f"{key} {ours[key]} and {theirs[key]}" for key in ours if ours[key] != theirs[key]]
-    found.append(f"hash {protocol_of(one)['hash']} and {protocol_of(other)['hash']}")
+    old, new = asdict(first.settings), asdict(other.settings)
+    changes = [f"{key} {old[key]} and {new[key]}" for key in old if old[key] != new[key]]
+    changes.append(f"hash {protocol_of(first)['hash']} and {protocol_of(other)['hash']}")
     raise RunError(
-        f"{one.folder} and {other.folder}: one table needs one protocol, "
-        f"these differ in {', '.join(found)}"
+        f"{first.folder} and {other.folder}: a report needs runs with the same protocol, "
+        f"these differ in {', '.join(changes)}"
     )
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
-    for spelling in (_plain_name, _name_and_folder, _name_and_path):
-        names = _respelled([_plain_name(run) for run in runs], runs, spelling)
+def _unique_names(runs: Sequence[Run]) -> list[str]:
+    for longer_name in (_plain_name, _name_and_folder, _name_and_path):
+        names = _rename_duplicates(runs, longer_name)
         if len(set(names)) == len(names):
             break
     return names
 
 
-def _respelled(names: list[str], runs: Sequence[Run], spelling: Callable[[Run], str]) -> list[str]:
-    times = Counter(names)
-    return [
-        spelling(run) if times[name] > 1 else name for name, run in zip(names, runs, strict=True)
-    ]
+def _rename_duplicates(runs: Sequence[Run], longer_name: Callable[[Run], str]) -> list[str]:
+    counts = Counter(run.method for run in runs)
+    return [longer_name(run) if counts[run.method] > 1 else run.method for run in runs]
 
 
 def _plain_name(run: Run) -> str:

@@ -1,34 +1,40 @@
-"""How modalities are called and in what order they stand: the paper's tables use two styles."""
+"""Names and order of the modalities; the paper's tables use two styles.
+
+A modality without an entry here is shown under its code, after the others. To give it a place in
+the order or another name, add it to ``LONG_NAMES`` and ``SHORT_NAMES``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_CODES = {"MRI": "MR", "Ultrasound": "US", "": "not stated"}
+_ALIASES = {"MRI": "MR", "Ultrasound": "US", "": "not stated"}
 
 
 @dataclass(frozen=True)
-class Style:
-    """Codes in printing order, and the codes that are printed under another name."""
+class ModalityStyle:
+    """The order of the modality codes, and the names of codes that have another name."""
 
     order: tuple[str, ...]
     names: dict[str, str]
 
-    def name(self, code: str) -> str:
-        """Return what the tables call a modality."""
+    def display_name(self, code: str) -> str:
+        """Return the name of a modality that the tables show."""
         return self.names.get(code, code)
 
-    def arrange(self, codes: Iterable[str]) -> list[str]:
-        """Return distinct codes in printing order, unknown ones last by name."""
-        rank = {code: place for place, code in enumerate(self.order)}
-        return sorted(set(codes), key=lambda code: (rank.get(code, len(rank)), code))
+    def sort(self, codes: Iterable[str]) -> list[str]:
+        """Return distinct codes in order, unknown ones last by name."""
+        position = {code: index for index, code in enumerate(self.order)}
+        return sorted(set(codes), key=lambda code: (position.get(code, len(position)), code))
 
 
-LONG = Style(("CT", "MR", "Microscopy", "PET", "US"), {"MR": "MRI", "US": "Ultrasound"})
-SHORT = Style(("CT", "MR", "PET", "US", "Microscopy"), {})
+LONG_NAMES = ModalityStyle(
+    ("CT", "MR", "Microscopy", "PET", "US"), {"MR": "MRI", "US": "Ultrasound"}
+)
+SHORT_NAMES = ModalityStyle(("CT", "MR", "PET", "US", "Microscopy"), {})
 
 
-def code_of(modality: str) -> str:
-    """Return the file-name prefix of a modality, however it is spelled."""
-    return _CODES.get(modality, modality)
+def modality_code(modality: str) -> str:
+    """Return the code of a modality (its file-name prefix) from its code or its long name."""
+    return _ALIASES.get(modality, modality)

@@ -1,4 +1,4 @@
-"""The two documents that hold every table: index.html, index.md."""
+"""The two documents with all tables: index.html, index.md."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ th.r, td.r { text-align: right; }
 td.p { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; max-width: 40rem; }
 tbody + tbody tr:first-child td { border-top: 1px solid var(--rule); }
 tbody tr:hover { background: var(--band); }
-.notes, .files, .lead { color: var(--soft); font-size: .85rem; }
+.notes, .files { color: var(--soft); font-size: .85rem; }
 .notes { padding-left: 1.1rem; margin: .5rem 0; max-width: 60rem; }
 .files { margin: .3rem 0; }
 code { overflow-wrap: anywhere; }
@@ -44,7 +44,7 @@ code { overflow-wrap: anywhere; }
 
 
 def html_page(title: str, body: str) -> str:
-    """Return a whole page: nothing in it comes from elsewhere, so it works from a disk."""
+    """Return a complete page; it loads no other file, so it works offline."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -54,12 +54,12 @@ def html_page(title: str, body: str) -> str:
 
 
 def index_html(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
-    """Return the page with every table, and links to the files of each."""
+    """Return the page with all tables, and links to the files of each."""
     links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
-    made = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
+    made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
     sections = "".join(to_html(table) + _file_links(table) for table in tables)
-    head = f"<h1>{TITLE}</h1>\n<p>{html.escape(lead(methods))}</p>\n"
-    return html_page(TITLE, f"<header>\n{head}{made}<nav>{links}</nav>\n</header>\n{sections}")
+    head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(methods))}</p>\n"
+    return html_page(TITLE, f"<header>\n{head}{made_by}<nav>{links}</nav>\n</header>\n{sections}")
 
 
 def _file_links(table: Table) -> str:
@@ -69,14 +69,14 @@ def _file_links(table: Table) -> str:
 
 
 def index_markdown(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
-    """Return one Markdown document with every table."""
-    made = [f"Made by `{command}`"] if command else []
-    head = [f"# {TITLE}", escape_markdown(lead(methods)), *made]
+    """Return one Markdown document with all tables."""
+    made_by = [f"Made by `{command}`"] if command else []
+    head = [f"# {TITLE}", escape_markdown(opening_sentence(methods)), *made_by]
     return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
 
 
-def lead(methods: Sequence[Method]) -> str:
-    """Return the sentence the report opens with: what was compared, under which protocol."""
+def opening_sentence(methods: Sequence[Method]) -> str:
+    """Return the first sentence of the report: its runs and their protocol."""
     protocol = protocol_of(methods[0].run)
     runs = "1 run" if len(methods) == 1 else f"{len(methods)} runs"
     return (

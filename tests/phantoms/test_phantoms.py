@@ -9,7 +9,14 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import find_cases, read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
-from segbench.phantoms.shapes import Structure, balls, ellipsoids, scattered, tree, waves
+from segbench.phantoms.shapes import (
+    Structure,
+    balls,
+    ellipsoids,
+    scattered_balls,
+    vessel_tree,
+    waves,
+)
 from segbench.protocol.boxes import draw_box
 
 N, SEED = 20, 5
@@ -70,7 +77,7 @@ def test_every_phantom_is_a_valid_case_of_its_modality(files):
     assert all(len(case.boxes) in (0, len(case.labels)) for case in cases)
 
 
-def test_labels_are_contiguous_and_none_is_tiny_over_many_seeds(arrays):
+def test_labels_are_contiguous_and_large_enough_for_many_seeds(arrays):
     maps = [case["gts"] for case in arrays.values()]
     for seed in range(8):
         for modality in KINDS:
@@ -84,28 +91,28 @@ def test_labels_are_contiguous_and_none_is_tiny_over_many_seeds(arrays):
         assert sizes[0] > labels.size / 5
 
 
-def test_images_use_the_grey_scale_and_are_not_flat(arrays):
+def test_images_use_the_whole_grey_scale(arrays):
     for name, case in arrays.items():
         assert case["imgs"].max() > 200, name
         assert case["imgs"].min() < 20, name
         assert case["imgs"].std() > 10, name
 
 
-def test_labels_follow_the_image(arrays):
-    """Grey values of most labels differ from their surround; else no model could find them."""
-    apart = []
+def test_labels_differ_from_their_surround_in_the_image(arrays):
+    """Most labels have another mean grey value than their surround, so a model can find them."""
+    contrasts = []
     for case in arrays.values():
         for label in np.unique(case["gts"])[1:]:
             mask = case["gts"] == label
-            window = tuple(slice(max(i.min() - 3, 0), i.max() + 4) for i in np.nonzero(mask))
-            inside = case["imgs"][window][mask[window]]
-            outside = case["imgs"][window][~mask[window]]
-            apart.append(abs(inside.mean() - outside.mean()))
-    assert np.median(apart) > 12
-    assert min(apart) < 0.5 * np.median(apart)  # and some contrasts are low
+            region = tuple(slice(max(i.min() - 3, 0), i.max() + 4) for i in np.nonzero(mask))
+            inside = case["imgs"][region][mask[region]]
+            outside = case["imgs"][region][~mask[region]]
+            contrasts.append(abs(inside.mean() - outside.mean()))
+    assert np.median(contrasts) > 12
+    assert min(contrasts) < 0.5 * np.median(contrasts)  # and some contrasts are low
 
 
-def test_only_ct_and_mr_have_phantoms_without_boxes_and_both_kinds_occur(arrays):
+def test_only_ct_and_mr_have_phantoms_without_boxes_and_both_have_phantoms_with_boxes(arrays):
     boxless = {name for name, case in arrays.items() if "boxes" not in case}
     assert {name.split("_")[0] for name in boxless} == {"CT", "MR"}
     for modality in ("CT", "MR"):
@@ -134,7 +141,7 @@ def test_numbers_of_labels_vary(arrays):
 
 
 def slacks_that_explain(box, mask):
-    """Return every slack of the challenge's rule, written out anew, that gives this box."""
+    """Return every slack of the challenge's rule, reimplemented here, that gives this box."""
     slices = sorted(set(np.nonzero(mask)[0].tolist()))
     assert (box["z_min"], box["z_max"]) == (slices[0], slices[-1])
     assert box["z_mid"] == slices[len(slices) // 2]
@@ -163,10 +170,10 @@ def test_boxes_follow_the_rule_of_the_challenge(arrays):
             assert slacks_that_explain(box, case["gts"] == label)
 
 
-def test_a_box_is_drawn_on_the_middle_occupied_slice():
+def test_a_box_is_drawn_on_the_middle_slice_of_the_mask():
     mask = np.zeros((9, 20, 40), bool)
     mask[1, 2:5, 3:30] = True
-    mask[4, 8:12, 10:15] = True  # slices 1, 4 and 7 are occupied: 4 is the middle one
+    mask[4, 8:12, 10:15] = True  # the mask has slices 1, 4 and 7: 4 is the middle one
     mask[7, 0:20, 0:40] = True
     box = draw_box(mask, 3, np.random.default_rng(0))
     assert (box.label, box.mid_slice) == (3, 4)
@@ -179,7 +186,7 @@ def test_an_even_number_of_slices_has_its_later_middle_one():
     assert draw_box(mask, 1, np.random.default_rng(0)).mid_slice == 3
 
 
-def test_slack_reaches_all_values_of_the_rule_and_stays_inside():
+def test_slack_takes_all_values_of_the_rule_and_is_clipped_to_the_image():
     mask = np.zeros((3, 256, 512), bool)
     mask[1, 100:110, 2:510] = True
     rng = np.random.default_rng(1)
@@ -189,7 +196,7 @@ def test_slack_reaches_all_values_of_the_rule_and_stays_inside():
     assert all(box.high[1] - 110 == 100 - box.low[1] for box in boxes)
 
 
-# ---- the same, again ---------------------------------------------------------------------------
+# ---- repeatability -----------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_bytes(files, tmp_path):
@@ -206,14 +213,14 @@ def test_another_seed_gives_other_phantoms(files, tmp_path):
     assert all(hashes(files)[name] != value for name, value in other.items())
 
 
-def test_making_the_very_same_phantoms_again_and_more_of_them_is_fine(tmp_path):
+def test_the_same_phantoms_and_more_may_be_written_into_their_folder(tmp_path):
     before = hashes(make_phantoms(tmp_path, cases=3, seed=1))
     after = hashes(make_phantoms(tmp_path, cases=4, seed=1))
     assert before.items() <= after.items()
     assert len(after) == 4
 
 
-# ---- refusals ----------------------------------------------------------------------------------
+# ---- refused -----------------------------------------------------------------------------------
 
 
 def test_less_than_one_phantom_is_refused(tmp_path):
@@ -227,7 +234,7 @@ def test_a_negative_seed_is_refused(tmp_path):
         make_phantoms(tmp_path, cases=1, seed=-3)
 
 
-def test_a_folder_with_other_cases_is_refused_and_left_alone(tmp_path):
+def test_a_folder_with_other_cases_is_refused_and_not_changed(tmp_path):
     (tmp_path / "CT_liver.npz").write_bytes(b"a scan")
     with pytest.raises(
         CaseError, match=r"without other cases.*found CT_liver\.npz \(1 such file\)"
@@ -252,9 +259,9 @@ def test_phantoms_of_another_seed_are_not_replaced(tmp_path):
 # ---- labels and shapes -------------------------------------------------------------------------
 
 
-def test_labels_are_renumbered_in_order_without_the_tiny_ones():
+def test_labels_are_renumbered_in_order_without_the_small_ones():
     labels = np.zeros((4, 10, 20), np.uint8)
-    labels[0, :3, :] = 7  # 60 voxels: just enough
+    labels[0, :3, :] = 7  # 60 voxels: the minimum
     labels[1, 0, :] = 3  # 20: too few
     labels[2] = 5
     result = contiguous(labels)
@@ -263,17 +270,17 @@ def test_labels_are_renumbered_in_order_without_the_tiny_ones():
     assert not result[labels == 3].any()
 
 
-def test_a_part_without_a_label_keeps_the_label_around_it_but_a_neighbour_cuts_it():
+def test_a_part_without_a_label_has_the_label_around_it_and_a_neighbour_removes_it():
     organ, lesion, bone = np.zeros((3, 5, 20, 20), bool)
     organ[:, 2:18, 2:18] = True
     lesion[:, 5:8, 5:8] = True
     bone[:, 10:15, 10:15] = True
-    scene = (
+    structures = (
         Structure(organ, 1, target=True),
         Structure(lesion, 2, part=True),
         Structure(bone, 3),
     )
-    labels = annotate(scene, np.random.default_rng(0), n_labels=3, compact=True)
+    labels = annotate(structures, np.random.default_rng(0), n_labels=3, compact=True)
     assert np.array_equal(labels == 1, organ & ~bone)
 
 
@@ -285,7 +292,7 @@ def test_balls_are_round_in_mm_and_never_thinner_than_a_slice():
     assert thin.sum() >= 1
 
 
-def test_overlapping_ellipsoids_share_their_voxels_by_nearness():
+def test_a_voxel_of_two_ellipsoids_belongs_to_the_nearer_one():
     centres = np.array([[5.0, 10.0, 8.0], [5.0, 10.0, 14.0]])
     owner, distance = ellipsoids((11, 21, 23), centres, np.full((2, 3), 4.5))
     assert owner[5, 10, 10] == 1
@@ -295,11 +302,11 @@ def test_overlapping_ellipsoids_share_their_voxels_by_nearness():
     assert distance[owner > 0].max() < 1
 
 
-def test_turning_a_ball_changes_nothing():
-    frames = np.linalg.qr(np.random.default_rng(0).normal(size=(1, 3, 3)))[0]
+def test_rotating_a_ball_changes_nothing():
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(1, 3, 3)))[0]
     centre, radius = np.array([[7.0, 7.0, 7.0]]), np.full((1, 3), 5.2)
     plain, _ = ellipsoids((15, 15, 15), centre, radius)
-    turned, _ = ellipsoids((15, 15, 15), centre, radius, frames)
+    turned, _ = ellipsoids((15, 15, 15), centre, radius, axes)
     assert np.array_equal(plain, turned)
 
 
@@ -309,24 +316,24 @@ def test_waves_have_mean_square_one_and_are_smooth():
     assert all(np.abs(np.diff(v, axis=axis)).max() < 3 for v in values for axis in range(3))
 
 
-def test_a_tree_is_one_thing_that_forks_and_stays_thin():
-    grown = tree((40, 80, 80), (2.0, 1.0, 1.0), np.random.default_rng(0), radius_mm=3.0)
-    _, pieces = ndimage.label(grown, np.ones((3, 3, 3)))
-    sections = [ndimage.label(grown[z])[1] for z in range(40)]
+def test_a_vessel_tree_is_connected_forks_and_is_thin():
+    mask = vessel_tree((40, 80, 80), (2.0, 1.0, 1.0), np.random.default_rng(0), radius_mm=3.0)
+    _, pieces = ndimage.label(mask, np.ones((3, 3, 3)))
+    sections = [ndimage.label(mask[z])[1] for z in range(40)]
     assert pieces == 1
     assert max(sections) >= 3
-    assert ndimage.distance_transform_edt(grown, (2.0, 1.0, 1.0)).max() < 9
+    assert ndimage.distance_transform_edt(mask, (2.0, 1.0, 1.0)).max() < 9
 
 
-def test_scattered_balls_stay_where_they_may_be():
+def test_scattered_balls_are_inside_their_region():
     organ = np.zeros((12, 40, 40), bool)
     organ[2:9, 10:30, 10:30] = True
-    spots = scattered(organ, (2.0, 1.0, 1.0), np.random.default_rng(0), n=5, radii_mm=(2, 4))
+    spots = scattered_balls(organ, (2.0, 1.0, 1.0), np.random.default_rng(0), n=5, radii_mm=(2, 4))
     assert spots.any()
     assert not (spots & ~organ).any()
 
 
-def test_every_modality_shows_something_on_every_middle_slice(arrays):
+def test_the_middle_slice_is_not_dark_in_any_modality(arrays):
     for name, case in arrays.items():
         middle = case["imgs"][len(case["imgs"]) // 2]
         quarters = [

@@ -1,4 +1,4 @@
-"""One small table in every format."""
+"""A small table in every format."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def table():
         (Cell("CT"), Cell("sam_med3d"), Cell(2), Cell(1 / 3, bold=True)),
         (Cell("CT"), Cell("a & b | 50 %"), Cell(None), Cell(0.25)),
     )
-    other = ((Cell("MRI"), Cell("x", mark=" †"), Cell(5, mark=" modalities"), Cell(1.0)),)
+    other = ((Cell("MRI"), Cell("x", suffix=" †"), Cell(5, suffix=" modalities"), Cell(1.0)),)
     columns = (Column("Modality"), Column("Method"), Column("n", "r"), Column("DSC #1", "r"))
     return Table("small", "A_title", columns, (rows, other), notes=("n < 3 & so",))
 
@@ -41,7 +41,7 @@ def test_markdown_marks_the_best_and_blanks_repeated_keys(table):
     )
 
 
-def test_csv_repeats_keys_and_holds_bare_values(table):
+def test_csv_repeats_keys_and_has_values_without_suffix(table):
     assert list(csv.reader(io.StringIO(to_csv(table)))) == [
         ["Modality", "Method", "n", "DSC #1"],
         ["CT", "sam_med3d", "2", "0.3333333333333333"],
@@ -77,7 +77,7 @@ def test_latex_is_balanced_and_every_row_has_its_cells(table, copies):
     assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {3}
 
 
-def test_latex_escapes_every_special_sign_once():
+def test_latex_escapes_every_special_character_once():
     assert escape_latex("a_b & 5% $x #1 {y} ~^") == (
         r"a\_b \& 5\% \$x \#1 \{y\} \textasciitilde{}\textasciicircum{}"
     )
@@ -85,7 +85,7 @@ def test_latex_escapes_every_special_sign_once():
     assert escape_latex("two\nlines") == "two lines"
 
 
-def test_markdown_escapes_what_would_break_a_cell_but_not_words_with_underscores():
+def test_markdown_escapes_special_characters_but_not_underscores_in_words():
     assert escape_markdown("a|b *c* _d_ e_f [g] `h`\n<i>") == (
         r"a\|b \*c\* \_d\_ e_f \[g\] \`h\` &lt;i&gt;"
     )

@@ -1,4 +1,4 @@
-"""Reports from tiny runs whose means are worked out by hand in the tests."""
+"""Reports from small runs whose means are computed by hand in the tests."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ RISING = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)  # AUC over the clicks: 0.45 + 0.55 + 0.
 
 
 def case(name, dsc=FLAT, *, boxes=True, failed=(), seconds=1.0, nsd=None, **facts):
-    """One label; a dsc a step; nsd the half of it unless given; ``failed`` steps have no score."""
+    """One label; a dsc per step; nsd is half of it unless given; ``failed`` steps have no score."""
     steps = []
     for step in range(0 if boxes else 1, 6):
         value = dsc[step] / 2 if nsd is None else nsd
@@ -69,7 +69,7 @@ def tables(*folders, published=(), policy=Policy()):
 
 
 def row(table, *keys):
-    """The printed cells behind the keys of the one row that has them."""
+    """The printed cells after the keys of the only row with these keys."""
     found = [r for r in table.rows if tuple(cell.value for cell in r[: len(keys)]) == keys]
     assert len(found) == 1, f"{keys} found {len(found)} times in {table.name}"
     return [cell.text for cell in found[0][len(keys) :]]
@@ -139,21 +139,21 @@ def test_a_run_that_sees_the_reference_is_shown_but_never_bold(run):
     assert "oracle sees the reference" in notes(table)
 
 
-def test_a_run_that_sees_the_reference_is_not_even_bold_when_it_ties(run):
+def test_a_run_that_sees_the_reference_is_not_bold_if_it_equals_the_best(run):
     level = run("oracle", [case("CT_1", RISING)], sees_reference=True)
     table = tables(run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), level)["table3"]
     assert all(bold(table, "CT", "a"))
     assert not any(bold(table, "CT", "oracle (sees the reference)"))
 
 
-def test_a_single_ranked_run_beats_nobody(run):
+def test_a_single_ranked_run_is_not_bold(run):
     table = tables(run("a", [case("CT_1")]), run("o", [case("CT_1")], sees_reference=True))[
         "table3"
     ]
     assert not any(bold(table, "CT", "a"))
 
 
-def test_no_best_is_named_over_different_cases_and_the_difference_is_said(run):
+def test_nothing_is_bold_over_different_cases_and_the_notes_name_them(run):
     whole = run("whole", [case("CT_1"), case("CT_2"), case("PET_1")])
     part = run("part", [case("CT_1", RISING), case("PET_1", RISING)], planned=3)
     table = tables(whole, part)["table3"]
@@ -161,7 +161,9 @@ def test_no_best_is_named_over_different_cases_and_the_difference_is_said(run):
     assert all(bold(table, "PET", "part"))
     assert "part lacks 1 case (CT_2)" in notes(table)
     assert "part: 2 of 3 cases done (unfinished)" in notes(table)
-    assert "No best is marked where the runs differ in cases: CT, Mean over modal" in notes(table)
+    assert "Nothing is bold where the runs have different cases: CT, Mean over modal" in notes(
+        table
+    )
 
 
 def test_a_case_whose_file_changed_between_runs_is_not_the_same_case(run):
@@ -171,7 +173,7 @@ def test_a_case_whose_file_changed_between_runs_is_not_the_same_case(run):
     assert "Not the same files: 1 case (CT_1)" in notes(table)
 
 
-def test_modalities_stand_in_the_order_of_the_paper_unknown_ones_last(run):
+def test_modalities_are_in_the_order_of_the_paper_unknown_ones_last(run):
     names = ["XA_1", "PET_1", "US_1", "Microscopy_1", "MR_1", "CT_1", "OCT_1"]
     made = tables(run("a", [case(name) for name in names]), published=["table5"])
     long = ["CT", "MRI", "Microscopy", "PET", "Ultrasound", "OCT", "XA"]
@@ -184,7 +186,7 @@ def test_modalities_stand_in_the_order_of_the_paper_unknown_ones_last(run):
 # ---- table 4 and steps -----------------------------------------------------------------------
 
 
-def test_table_4_tells_boxes_apart_in_the_papers_order(run):
+def test_table_4_has_rows_with_and_without_a_box_in_the_papers_order(run):
     cases = [case("CT_1", RISING, boxes=False), case("CT_2"), case("MR_1", boxes=False)]
     table = tables(run("ours", cases))["table4"]
     assert [c.title for c in table.columns][3:] == [
@@ -212,18 +214,22 @@ def test_the_mean_at_the_box_leaves_out_cases_without_one(run):
 # ---- policies and failures -------------------------------------------------------------------
 
 
-def test_a_failed_step_scores_zero_or_the_last_answer(run):
+def test_a_failed_step_scores_zero_or_as_the_last_prediction(run):
     folder = run("ours", [case("CT_1", RISING, failed=(5,)), case("CT_2", failed=range(6))])
-    zero, stale = tables(folder), tables(folder, policy=Policy("carry_forward"))
-    # zero: AUC 0.45 + 0.55 + 0.65 + 0.35 = 2.0 and nothing, halved; stale: 0.45 + ... + 0.7 = 2.35
+    zero, carried = tables(folder), tables(folder, policy=Policy("carry_forward"))
+    # zero: AUC (0.45 + 0.55 + 0.65 + 0.35 + 0) / 2 cases; carry-forward: 0.45 + ... + 0.7 = 2.35
     assert row(zero["table3"], "CT", "ours")[:2] == ["2", "1.0000"]
-    assert row(stale["table3"], "CT", "ours")[:2] == ["1", "2.3500"]
+    assert row(carried["table3"], "CT", "ours")[:2] == ["1", "2.3500"]
     assert "2 of 2 cases done, 2 scored, 2 failed, 0 invalid." in notes(zero["table3"])
-    assert "1 left out because no step was answered" in notes(stale["table3"])
+    assert "1 left out because no step has a prediction" in notes(carried["table3"])
     assert row(zero["facts"], "Failed steps") == ["7"]
+    assert row(carried["facts"], "Failure policy") == ["carry-forward"]
+    assert "Policy carry-forward: a failed step has the score of the last" in notes(
+        carried["table3"]
+    )
 
 
-def test_both_numbers_are_given_when_a_case_is_above_the_time_limit(run):
+def test_scores_with_and_without_the_limit_are_shown_if_a_case_is_above_it(run):
     folder = run("ours", [case("CT_1", seconds=20.0), case("CT_2", seconds=10.0)])
     raw = tables(folder)
     assert row(raw["table3"], "CT", "ours")[3] == "0.5000"
@@ -245,14 +251,14 @@ def test_invalid_cases_are_left_out_counted_and_listed(run):
     assert row(made["failures"], "ours", "CT_2") == ["invalid", "no spacing"]
 
 
-def test_a_long_list_of_failures_is_cut_and_says_so(run):
+def test_a_long_list_of_failures_is_cut_and_ends_with_the_number_of_the_others(run):
     made = tables(run("ours", [case(f"CT_{i}", failed=range(6)) for i in range(5)]))
     assert len(made["failures"].rows) == 21
     assert made["failures"].rows[-1][1].text == "+10 more, in the run's case files"
     assert "failures" not in tables(run("fine", [case("CT_1")]))
 
 
-def test_the_facts_tell_how_a_run_was_made(run):
+def test_the_facts_show_how_a_run_was_made(run):
     unknown = replace(case("CT_1"), steps=(StepResult(1, (), unknown_labels=(9,)),))
     folder = run("ours", [unknown], version="1.2", licence="MIT", weights_sha256="ab" * 32)
     facts = tables(folder)["facts"]
@@ -265,7 +271,7 @@ def test_the_facts_tell_how_a_run_was_made(run):
     assert row(facts, "Data") == ["val"]
 
 
-# ---- which runs may stand together -----------------------------------------------------------
+# ---- which runs can be in one report ---------------------------------------------------------
 
 
 def test_runs_under_different_protocols_are_refused_naming_the_difference(run):
@@ -275,7 +281,7 @@ def test_runs_under_different_protocols_are_refused_naming_the_difference(run):
         tables(a, b)
 
 
-def test_runs_of_one_name_are_told_apart_by_their_folders(run):
+def test_runs_with_the_same_name_are_distinguished_by_their_folders(run):
     made = tables(
         run("ours", [case("CT_1")], folder="old"),
         run("ours", [case("CT_1")], folder="new"),
@@ -291,7 +297,7 @@ def test_a_run_is_not_compared_with_itself(run, tmp_path):
         tables(folder, tmp_path / "other" / ".." / "ours")
 
 
-def test_a_report_of_nothing_and_a_folder_without_a_run_are_refused(tmp_path):
+def test_no_folder_and_a_folder_without_a_run_are_refused(tmp_path):
     with pytest.raises(RunError, match="at least one run"):
         write_report([], tmp_path)
     with pytest.raises(RunError, match=r"found no run\.json"):
@@ -307,7 +313,7 @@ def test_a_run_without_a_finished_case_still_makes_a_report(run, tmp_path):
 # ---- published tables ------------------------------------------------------------------------
 
 
-def test_the_papers_rows_stand_beside_ours_marked_cited_and_never_bold(run):
+def test_the_papers_rows_are_marked_cited_and_never_bold(run):
     a, b = run("ours", [case("CT_1", RISING)]), run("nnInteractive", [case("CT_1")])
     table = tables(a, b, published=["table3"])["table3"]
     assert row(table, "CT", "Ours (paper)") == ["–", "3.2197", "3.3272", "0.8197", "0.8511"]
@@ -326,7 +332,7 @@ def test_the_papers_table_4_has_its_own_rows(run):
     assert row(table, "Ours (paper)", "CT", "No")[1] == "0.0626"
 
 
-def test_the_papers_table_5_is_called_by_its_own_names(run):
+def test_the_papers_table_5_has_its_own_names_of_methods_and_modalities(run):
     table = tables(run("ours", [case("MR_1")]), published=["table5"])["table5"]
     assert row(table, "MR", "Ours, norateam (paper)")[3] == "0.7938"
     assert row(table, "Mean over modalities", "aim (paper)")[0] == "1 modality"
@@ -370,7 +376,7 @@ def test_a_report_has_each_table_in_each_format_and_two_indexes(run, tmp_path):
     assert all((out / f"{name}.md").read_text(encoding="utf-8").strip() in index for name in names)
 
 
-def test_a_second_report_leaves_no_table_of_the_first_behind_and_is_the_same_twice(run, tmp_path):
+def test_a_second_report_removes_tables_of_the_first_and_is_reproducible(run, tmp_path):
     out, folder = tmp_path / "out", run("ours", [case("CT_1")])
     write_report([folder], out, published=["table5"])
     assert (out / "table5.csv").exists()
@@ -380,7 +386,7 @@ def test_a_second_report_leaves_no_table_of_the_first_behind_and_is_the_same_twi
 
 
 class Page(HTMLParser):
-    """Collects what a page loads and whether its tags are balanced."""
+    """Collects the links and the text of a page and checks that its tags are balanced."""
 
     def __init__(self):
         super().__init__()
@@ -398,7 +404,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows(run, tmp_path):
+def test_the_page_links_only_to_its_own_files_and_escapes_its_text(run, tmp_path):
     folder = run("<script>x & y", [case("CT_1")], folder="odd")
     write_report([folder], tmp_path / "out", published=["table3"], command="a < b")
     page = Page()
@@ -410,7 +416,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows(run, tm
     assert all(link.startswith("#") or link in local for link in page.loads)
 
 
-def test_the_terminal_table_is_aligned_and_says_what_failed(run):
+def test_the_terminal_table_is_aligned_and_shows_failures(run):
     a = run("ours", [case("CT_1", RISING), case("CT_2", failed=(1,))])
     text = terminal_table([a, run("a_long_name", [case("CT_1"), case("CT_2")])])
     lines = text.splitlines()

@@ -1,17 +1,17 @@
-"""How a session goes: DSC, NSD and seconds at the box and at every click."""
+"""DSC, NSD and seconds by interaction step: at the box and after each click."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from segbench.core import CaseSummary
-from segbench.report.methods import Method, Scored, modalities_of, within
-from segbench.report.modalities import LONG
-from segbench.report.tables.means import mean, numbers
-from segbench.report.tables.notes import standing_notes
+from segbench.report.methods import Method, ScoredCase, cases_of_modality, modalities_of
+from segbench.report.modalities import LONG_NAMES
+from segbench.report.tables.means import mean, number_columns
+from segbench.report.tables.notes import common_notes
 from segbench.report.tables.table import Cell, Column, Row, Table
 
-ALL = "All cases"
+ALL_CASES = "All cases"
 
 Curve = Callable[[CaseSummary], tuple[float, ...]]
 CURVES: dict[str, Curve] = {
@@ -22,25 +22,24 @@ CURVES: dict[str, Curve] = {
 
 
 def table_by_step(methods: Sequence[Method]) -> Table:
-    """Return measure x modality x method: the mean at the box and after each click."""
+    """Return measure x modality x method, with the mean at the box and after each click."""
     n_clicks = methods[0].run.settings.n_clicks
     clicks = (f"Click {click}" for click in range(1, n_clicks + 1))
-    codes = (*LONG.arrange(modalities_of(methods)), ALL)
+    codes = (*LONG_NAMES.sort(modalities_of(methods)), ALL_CASES)
     return Table(
         name="steps",
         title="Scores and seconds by step",
         columns=(
             *(Column("Measure"), Column("Modality"), Column("Method")),
-            *numbers("n", "n with box", "Box", *clicks),
+            *number_columns("n", "n with box", "Box", *clicks),
         ),
         groups=tuple(_group(methods, measure, code) for measure in CURVES for code in codes),
-        keys=2,
+        n_keys=2,
         notes=(
-            "Means over n cases; the mean at the box leaves out cases without boxes and is over "
-            "the n with a box.",
-            "Seconds: of the model, per step, as its own process measured them; the first step "
-            "of a case includes taking in the image.",
-            *standing_notes(methods),
+            "Means over n cases. The mean at the box is over the n cases with a box.",
+            "Seconds: time of the model per step, measured in its process. The first step of a "
+            "case includes set_image.",
+            *common_notes(methods),
         ),
     )
 
@@ -50,17 +49,20 @@ def _group(methods: Sequence[Method], measure: str, code: str) -> tuple[Row, ...
 
 
 def _row(method: Method, measure: str, code: str) -> Row:
-    scored = method.scored if code == ALL else within(method, code)
-    boxed = [one for one in scored if one.case.has_boxes]
+    cases = method.scored_cases if code == ALL_CASES else cases_of_modality(method, code)
+    with_box = [case for case in cases if case.result.has_boxes]
     steps = range(1, method.run.settings.n_clicks + 1)
-    curve = [_mean_at(boxed, measure, 0), *(_mean_at(scored, measure, step) for step in steps)]
+    means = [
+        _mean_at_step(with_box, measure, 0),
+        *(_mean_at_step(cases, measure, step) for step in steps),
+    ]
     digits = 2 if measure == "Seconds" else 4
     return (
-        *(Cell(measure), Cell(LONG.name(code)), Cell(method.label)),
-        *(Cell(len(scored)), Cell(len(boxed))),
-        *(Cell(value, digits=digits) for value in curve),
+        *(Cell(measure), Cell(LONG_NAMES.display_name(code)), Cell(method.label)),
+        *(Cell(len(cases)), Cell(len(with_box))),
+        *(Cell(value, digits=digits) for value in means),
     )
 
 
-def _mean_at(scored: Sequence[Scored], measure: str, step: int) -> float | None:
-    return mean([CURVES[measure](one.summary)[step] for one in scored])
+def _mean_at_step(cases: Sequence[ScoredCase], measure: str, step: int) -> float | None:
+    return mean([CURVES[measure](case.summary)[step] for case in cases])

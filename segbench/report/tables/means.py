@@ -1,4 +1,4 @@
-"""Means over cases, and which of them may be called the best."""
+"""Means over cases as table rows, and the bold for the best of them (`bold_best`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from operator import attrgetter
 from statistics import fmean
 
 from segbench.core import CaseSummary
-from segbench.report.methods import CaseKey, Method, Scored
+from segbench.report.methods import CaseKey, Method, ScoredCase
 from segbench.report.tables.table import Cell, Column, Row
 
 Measure = Callable[[CaseSummary], float]
@@ -22,63 +22,70 @@ MEASURES: dict[str, Measure] = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method's means within one group of a table, before the best are marked.
+class MeanRow:
+    """One method's means in one group of a table, before `bold_best`.
 
-    ``n`` is what the means are over, None where that is not known; ``cases`` is None where they
-    are not ours.
+    ``n`` is the number of cases or modalities, empty if unknown; ``case_keys`` is None for
+    published rows.
     """
 
     keys: tuple[Cell, ...]
     n: Cell
     means: Means
-    cases: frozenset[CaseKey] | None = None
+    case_keys: frozenset[CaseKey] | None = None
     ranked: bool = False
 
-    def row(self, bold: Sequence[bool] = ()) -> Row:
-        """Return the line as a table row: its keys, n, its means."""
+    def cells(self, bold: Sequence[bool] = ()) -> Row:
+        """Return the cells of the table row: keys, n, means."""
         flags = bold or (False,) * len(self.means)
-        cells = (Cell(value, bold=flag) for value, flag in zip(self.means, flags, strict=True))
-        return (*self.keys, self.n, *cells)
+        means = (Cell(value, bold=flag) for value, flag in zip(self.means, flags, strict=True))
+        return (*self.keys, self.n, *means)
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Return the exactly summed mean, the same in any order of cases; None over nothing."""
+    """Return the mean, exactly summed and so independent of the order; None for no values."""
     return fmean(values) if values else None
 
 
-def means_of(scored: Sequence[Scored], measures: Sequence[str] = tuple(MEASURES)) -> Means:
-    """Return the mean over cases of each measure."""
-    return tuple(mean([MEASURES[name](one.summary) for one in scored]) for name in measures)
+def means_of(cases: Sequence[ScoredCase], measures: Sequence[str] = tuple(MEASURES)) -> Means:
+    """Return the mean of each measure over cases."""
+    return tuple(mean([MEASURES[name](case.summary) for case in cases]) for name in measures)
 
 
-def mean_of_means(parts: Sequence[Means], width: int = len(MEASURES)) -> Means:
-    """Return the unweighted mean of parts, such as the modalities, measure by measure."""
-    columns: Sequence[Means] = list(zip(*parts, strict=True)) or [()] * width
+def mean_of_means(parts: Sequence[Means], n_measures: int = len(MEASURES)) -> Means:
+    """Return the unweighted mean over parts, such as the modalities, for each measure."""
+    columns: Sequence[Means] = list(zip(*parts, strict=True)) or [()] * n_measures
     return tuple(mean([value for value in column if value is not None]) for column in columns)
 
 
-def line_of(method: Method, keys: Sequence[str], scored: Sequence[Scored]) -> Line:
+def mean_row(
+    method: Method,
+    keys: Sequence[str],
+    cases: Sequence[ScoredCase],
+    measures: Sequence[str] = tuple(MEASURES),
+) -> MeanRow:
     """Return a method's means over some of its cases."""
-    cells = tuple(map(Cell, keys))
-    cases = frozenset(one.key for one in scored)
-    return Line(cells, Cell(len(scored)), means_of(scored), cases, method.ranked)
+    key_cells = tuple(map(Cell, keys))
+    case_keys = frozenset(case.key for case in cases)
+    return MeanRow(key_cells, Cell(len(cases)), means_of(cases, measures), case_keys, method.ranked)
 
 
-def comparable(lines: Sequence[Line]) -> bool:
-    """Whether a best may be named: at least two ranked lines, all over the same cases."""
-    ranked = [line for line in lines if line.ranked]
-    return len(ranked) > 1 and len({line.cases for line in ranked}) == 1
+def comparable(rows: Sequence[MeanRow]) -> bool:
+    """Whether there can be a best: at least two ranked rows, all over the same cases."""
+    ranked = [row for row in rows if row.ranked]
+    return len(ranked) > 1 and len({row.case_keys for row in ranked}) == 1
 
 
-def with_best(lines: Sequence[Line]) -> tuple[Row, ...]:
-    """Return lines as rows, the best ranked mean of each column bold, ties as printed too."""
-    if not comparable(lines):
-        return tuple(line.row() for line in lines)
-    tops = [
-        _best_text(column) for column in zip(*(x.means for x in lines if x.ranked), strict=True)
-    ]
-    return tuple(line.row(_flags(line, tops)) for line in lines)
+def bold_best(rows: Sequence[MeanRow]) -> tuple[Row, ...]:
+    """Return table rows with the best ranked mean of each column in bold.
+
+    Means that are equal as printed are all bold. Nothing is bold if the rows are not comparable.
+    """
+    if not comparable(rows):
+        return tuple(row.cells() for row in rows)
+    columns = zip(*(row.means for row in rows if row.ranked), strict=True)
+    best = [_best_text(column) for column in columns]
+    return tuple(row.cells(_equals_best(row, best)) for row in rows)
 
 
 def _best_text(column: Means) -> str | None:
@@ -86,11 +93,11 @@ def _best_text(column: Means) -> str | None:
     return Cell(max(known)).text if known else None
 
 
-def _flags(line: Line, tops: Sequence[str | None]) -> list[bool]:
-    pairs = zip(line.means, tops, strict=True)
-    return [line.ranked and Cell(value).text == top for value, top in pairs]
+def _equals_best(row: MeanRow, best: Sequence[str | None]) -> list[bool]:
+    pairs = zip(row.means, best, strict=True)
+    return [row.ranked and Cell(value).text == text for value, text in pairs]
 
 
-def numbers(*titles: str) -> tuple[Column, ...]:
-    """Return columns of numbers."""
+def number_columns(*titles: str) -> tuple[Column, ...]:
+    """Return right-aligned columns."""
     return tuple(Column(title, "r") for title in titles)

@@ -1,4 +1,4 @@
-"""What must be said below the numbers: how many cases, which are missing, what a failure costs."""
+"""The notes below a table of scores: number of cases, missing cases, and the failure policy."""
 
 from __future__ import annotations
 
@@ -7,47 +7,52 @@ from collections.abc import Iterable, Sequence
 from segbench.core import Policy
 from segbench.report.methods import CaseKey, Method
 
-LISTED = 10  # names in a note before "+k more"
+MAX_CASE_NAMES = 10  # names in a note before "+k more"
 
 
-def standing_notes(methods: Sequence[Method]) -> tuple[str, ...]:
-    """Return the notes every table of scores carries."""
+def common_notes(methods: Sequence[Method]) -> tuple[str, ...]:
+    """Return the notes of every table of scores."""
     return (
-        *coverage(methods),
+        *coverage_notes(methods),
         policy_note(methods[0].policy),
-        *_over_time(methods),
-        *differences(methods),
+        *_over_time_notes(methods),
+        *case_difference_notes(methods),
         *(
-            f"{method.name} sees the reference: shown as a ceiling, never ranked."
+            f"{method.name} sees the reference: shown as an upper bound, never ranked."
             for method in methods
             if not method.ranked
         ),
     )
 
 
-def coverage(methods: Sequence[Method]) -> list[str]:
-    """Say how many cases each method did; one sentence where all did the same."""
-    said = {method.name: _coverage_of(method) for method in methods}
-    if len(methods) > 1 and len(set(said.values())) == 1:
-        return [f"Every method: {said[methods[0].name]}."]
-    return [f"{name}: {sentence}." for name, sentence in said.items()]
+def coverage_notes(methods: Sequence[Method]) -> list[str]:
+    """Return how many cases each method has done; one note if it is the same for all."""
+    coverage = {method.name: _coverage(method) for method in methods}
+    if len(methods) > 1 and len(set(coverage.values())) == 1:
+        return [f"Every method: {coverage[methods[0].name]}."]
+    return [f"{name}: {counts}." for name, counts in coverage.items()]
 
 
-def _coverage_of(method: Method) -> str:
-    done = len(method.run.case_results)
-    of = "" if method.planned is None else f" of {method.planned}"
-    unfinished = method.planned is not None and done < method.planned
-    silent = done - len(method.scored) - method.count("invalid")
+def _coverage(method: Method) -> str:
+    n_done, n_scored = len(method.case_results), len(method.scored_cases)
+    n_failed, n_invalid = method.count("failed"), method.count("invalid")
+    of_planned = "" if method.n_planned is None else f" of {method.n_planned}"
+    unfinished = method.n_planned is not None and n_done < method.n_planned
+    n_left_out = n_done - n_scored - n_invalid
     return (
-        f"{done}{of} cases done{' (unfinished)' if unfinished else ''}, "
-        f"{len(method.scored)} scored, {method.count('failed')} failed, "
-        f"{method.count('invalid')} invalid"
-        + (f", {silent} left out because no step was answered" if silent else "")
+        f"{n_done}{of_planned} cases done{' (unfinished)' if unfinished else ''}, "
+        f"{n_scored} scored, {n_failed} failed, {n_invalid} invalid"
+        + (f", {n_left_out} left out because no step has a prediction" if n_left_out else "")
     )
 
 
+def policy_name(policy: Policy) -> str:
+    """Return the failure policy as the command line spells it."""
+    return policy.failures.replace("_", "-")
+
+
 def policy_note(policy: Policy) -> str:
-    """Say what becomes of failed steps, invalid cases and slow cases."""
+    """Return how failed steps, invalid cases and slow cases are scored."""
     failed = {
         "zero": "a failed step scores 0",
         "carry_forward": "a failed step has the score of the last prediction",
@@ -56,50 +61,50 @@ def policy_note(policy: Policy) -> str:
     slow = (
         "no time limit is applied"
         if limit is None
-        else f"a case above {limit:g} s per label in total scores 0 throughout"
+        else f"a case above {limit:g} s per label in total scores 0 at every step"
     )
     return (
-        f"Policy {policy.failures}: {failed}; {slow}. Failed cases have a failed step; invalid "
-        "ones were refused before any model ran and are left out."
+        f"Policy {policy_name(policy)}: {failed}; {slow}. A failed case has a failed step. An "
+        "invalid case was refused before the model ran and is left out."
     )
 
 
-def _over_time(methods: Sequence[Method]) -> list[str]:
-    counts = [f"{method.name} {method.over_time}" for method in methods if method.over_time]
-    return (
-        [
-            f"Cases above {methods[0].limit:g} s per label: {', '.join(counts)}; the table "
-            "time-limit has the scores without and with the limit."
-        ]
-        if counts
-        else []
-    )
-
-
-def differences(methods: Sequence[Method]) -> list[str]:
-    """Name the cases that some method was scored on and another was not."""
-    keys = {method.name: {scored.key for scored in method.scored} for method in methods}
-    everything = set().union(*keys.values())
-    names = {name: {key[0] for key in found} for name, found in keys.items()}
-    said = [
-        f"Not the same cases: {name} lacks {listed(missing)}, scored for another method."
-        for name, found in names.items()
-        if (missing := {key[0] for key in everything} - found)
+def _over_time_notes(methods: Sequence[Method]) -> list[str]:
+    counts = [f"{method.name} {method.n_over_time}" for method in methods if method.n_over_time]
+    if not counts:
+        return []
+    return [
+        f"Cases above {methods[0].time_limit:g} s per label: {', '.join(counts)}; the table "
+        "time-limit has the scores without and with the limit."
     ]
-    changed = _changed(everything)
+
+
+def case_difference_notes(methods: Sequence[Method]) -> list[str]:
+    """Name the cases that are scored for one method and missing or different for another."""
+    keys = {method.name: {case.key for case in method.scored_cases} for method in methods}
+    all_keys = set().union(*keys.values())
+    all_names = {name for name, *_ in all_keys}
+    notes = [
+        f"Not the same cases: {method} lacks {format_case_names(missing)}, scored for another "
+        "method."
+        for method, own_keys in keys.items()
+        if (missing := all_names - {name for name, *_ in own_keys})
+    ]
+    changed = _changed_cases(all_keys)
     if changed:
-        said.append(f"Not the same files: {listed(changed)} changed between runs.")
-    return said
+        notes.append(f"Not the same files: {format_case_names(changed)} changed between runs.")
+    return notes
 
 
-def _changed(keys: Iterable[CaseKey]) -> set[str]:
-    names = [key[0] for key in keys]
+def _changed_cases(keys: Iterable[CaseKey]) -> set[str]:
+    names = [name for name, *_ in keys]
     return {name for name in names if names.count(name) > 1}
 
 
-def listed(names: Iterable[str]) -> str:
-    """Count names and list the first of them."""
+def format_case_names(names: Iterable[str]) -> str:
+    """Return the number of cases and the first of their names."""
     ordered = sorted(names)
-    more = f", +{len(ordered) - LISTED} more" if len(ordered) > LISTED else ""
+    n_more = len(ordered) - MAX_CASE_NAMES
+    more = f", +{n_more} more" if n_more > 0 else ""
     noun = "case" if len(ordered) == 1 else "cases"
-    return f"{len(ordered)} {noun} ({', '.join(ordered[:LISTED])}{more})"
+    return f"{len(ordered)} {noun} ({', '.join(ordered[:MAX_CASE_NAMES])}{more})"

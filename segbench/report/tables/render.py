@@ -1,4 +1,4 @@
-"""One table in five formats: Markdown, CSV, LaTeX, HTML and plain text."""
+"""Format a table as Markdown, CSV, LaTeX, HTML or plain text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from segbench.report.tables.table import Cell, Table
 
-LONGEST_FLOAT = 40  # more rows than this do not fit on a page and are set as a longtable
+MAX_FLOAT_ROWS = 40  # a table with more rows does not fit on a page and becomes a longtable
 
-_LATEX = {
+_LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -23,12 +23,12 @@ _LATEX = {
     "…": r"\ldots{}",
     "–": "--",
     "×": r"$\times$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{char: f"\\{char}" for char in "&%$#_{}"},
 }
 
 
 def to_csv(table: Table) -> str:
-    """Draw a table as CSV: keys repeated, floats in shortest exact form, absent ones blank."""
+    """Return CSV: repeated keys, floats in their shortest exact form, blank for missing values."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.title for column in table.columns])
@@ -37,26 +37,23 @@ def to_csv(table: Table) -> str:
 
 
 def to_text(table: Table) -> str:
-    """Draw a table as aligned plain text for a terminal, notes included."""
+    """Return aligned plain text for a terminal, with the notes."""
     header = [column.title for column in table.columns]
     lines = [[cell.text for cell in row] for group in table.printed_groups() for row in group]
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    ruled = [header, ["-" * width for width in widths], *lines]
-    drawn = (
+    lines = [header, ["-" * width for width in widths], *lines]
+    aligned = (
         "  ".join(
             text.rjust(width) if column.align == "r" else text.ljust(width)
             for text, width, column in zip(line, widths, table.columns, strict=True)
         ).rstrip()
-        for line in ruled
+        for line in lines
     )
-    return "\n".join([*drawn, *table.notes]) + "\n"
-
-
-# ---- Markdown --------------------------------------------------------------------------------
+    return "\n".join([*aligned, *table.notes]) + "\n"
 
 
 def to_markdown(table: Table) -> str:
-    """Draw a table as a GitHub table under its title, notes as a list."""
+    """Return a GitHub table below its title, with the notes as a list."""
     lines = [f"### {escape_markdown(table.title)}", ""]
     lines.append(_markdown_line(escape_markdown(column.title) for column in table.columns))
     lines.append(_markdown_line("---:" if c.align == "r" else "---" for c in table.columns))
@@ -67,7 +64,7 @@ def to_markdown(table: Table) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Make text safe inside a Markdown table cell; underscores inside words stay as they are."""
+    """Escape text for a Markdown table cell; underscores inside words are not escaped."""
     text = re.sub(r"([\\`*\[\]|])", r"\\\1", " ".join(text.split()))
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -82,17 +79,14 @@ def _markdown_cell(cell: Cell) -> str:
     return f"**{text}**" if cell.bold else text
 
 
-# ---- LaTeX -----------------------------------------------------------------------------------
-
-
 def to_latex(table: Table) -> str:
-    r"""Draw a table for ``\input``: booktabs rules, caption, label, notes below."""
-    return _latex_long(table) if len(table.rows) > LONGEST_FLOAT else _latex_float(table)
+    r"""Return a table for ``\input``: booktabs rules, caption, label, notes below."""
+    return _latex_long(table) if len(table.rows) > MAX_FLOAT_ROWS else _latex_float(table)
 
 
 def escape_latex(text: str) -> str:
-    """Make text safe in LaTeX; one pass, so that no escape is escaped again."""
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    """Escape text for LaTeX in one pass, so that escapes are not escaped again."""
+    return "".join(_LATEX_ESCAPES.get(char, char) for char in " ".join(text.split()))
 
 
 def _latex_float(table: Table) -> str:
@@ -141,11 +135,10 @@ def _latex_caption(table: Table) -> str:
 
 
 def _latex_columns(table: Table) -> str:
-    kinds = [column.align for column in table.columns]
-    share = 0.6 / max(
-        kinds.count("p"), 1
-    )  # of the line; the columns that do not wrap need the rest
-    return "".join(rf"p{{{share:.2f}\linewidth}}" if kind == "p" else kind for kind in kinds)
+    aligns = [column.align for column in table.columns]
+    # Columns that wrap share 60 % of the line; the other columns need the rest.
+    wrapped = rf"p{{{0.6 / max(aligns.count('p'), 1):.2f}\linewidth}}"
+    return "".join(wrapped if align == "p" else align for align in aligns)
 
 
 def _latex_header(table: Table) -> str:
@@ -175,11 +168,8 @@ def _latex_notes(table: Table) -> list[str]:
     return [r"\par\smallskip{\scriptsize\raggedright", *notes, "}"] if table.notes else []
 
 
-# ---- HTML ------------------------------------------------------------------------------------
-
-
 def to_html(table: Table) -> str:
-    """Draw a table as an HTML section: heading, table, notes."""
+    """Return an HTML section: heading, table, notes."""
     head = "".join(
         f'<th scope="col" class="{column.align}">{html.escape(column.title)}</th>'
         for column in table.columns

@@ -1,4 +1,4 @@
-"""The one table model; ``render`` draws it in every format."""
+"""A table as data; ``render`` formats it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``align`` is l or r, or p for text that may wrap."""
+    """A column; ``align`` is l (left), r (right) or p (text that may wrap)."""
 
     title: str
     align: str = "l"
@@ -20,21 +20,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value and how it is printed; CSV holds the bare value, floats exactly."""
+    """A value and its format; CSV has the value only, floats exactly."""
 
     value: Value
     bold: bool = False
-    mark: str = ""  # a unit or footnote sign, printed behind the value
+    suffix: str = ""  # a unit or footnote sign, printed after the value
     digits: int = 4
 
     @property
     def text(self) -> str:
-        """The value as people read it: floats rounded, a missing value as a dash."""
+        """The printed value: a rounded float, a dash for a missing value."""
         if self.value is None:
             return ABSENT
         if isinstance(self.value, float):
-            return f"{self.value:.{self.digits}f}{self.mark}"
-        return f"{self.value}{self.mark}"
+            return f"{self.value:.{self.digits}f}{self.suffix}"
+        return f"{self.value}{self.suffix}"
 
 
 Row = tuple[Cell, ...]
@@ -42,34 +42,32 @@ Row = tuple[Cell, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in groups (a rule is drawn between two groups), and what must be said below them.
+    """Rows in groups, with a rule between two groups, and notes below them.
 
-    The first ``keys`` columns name a row; a key equal to that of the row above is not printed
-    again, except in CSV.
+    The first ``n_keys`` columns identify a row. A key equal to that of the row above is printed
+    only in CSV.
     """
 
-    name: str  # the stem of its files
+    name: str  # the stem of its file names
     title: str
     columns: tuple[Column, ...]
     groups: tuple[tuple[Row, ...], ...]
-    keys: int = 1
+    n_keys: int = 1
     notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All rows, whatever group they are in."""
+        """The rows of all groups."""
         return tuple(row for group in self.groups for row in group)
 
     def printed_groups(self) -> Iterator[list[Row]]:
-        """Yield the groups with repeated keys blanked."""
+        """Yield the groups with blanks for repeated keys."""
         for group in self.groups:
             above: tuple[Row | None, ...] = (None, *group)
-            yield [
-                self._without_repeats(row, last) for row, last in zip(group, above, strict=False)
-            ]
+            yield [self._without_repeats(*pair) for pair in zip(group, above, strict=False)]
 
     def _without_repeats(self, row: Row, above: Row | None) -> Row:
-        same = 0
-        while above and same < self.keys and row[same].value == above[same].value:
-            same += 1
-        return (Cell(""),) * same + row[same:]
+        n_same = 0
+        while above and n_same < self.n_keys and row[n_same].value == above[n_same].value:
+            n_same += 1
+        return (Cell(""),) * n_same + row[n_same:]
