@@ -50,7 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_cases() -> Path:
-    """Return the folder of real scans beside the checkout, where there is one."""
+    """Return the folder of real scans next to the checkout, if there is one."""
     folder = HERE.parents[1] / "shared" / "data" / "val"
     if not folder.is_dir():
         pytest.skip("the real scans (../shared/data/val) are not here")

@@ -132,14 +132,14 @@ def test_relative_links_lead_somewhere(page):
 
 
 def test_every_page_can_be_reached_from_the_readme():
-    seen, todo = set(), [ROOT / "README.md"]
-    while todo:
-        page = todo.pop()
+    seen, pages = set(), [ROOT / "README.md"]
+    while pages:
+        page = pages.pop()
         if page in seen or page.suffix != ".md":
             continue
         seen.add(page)
         links = re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8"))
-        todo += [(page.parent / link).resolve() for link in links]
+        pages += [(page.parent / link).resolve() for link in links]
     pages = {page for page in PAGES if page.parent.name != "decisions"}
     assert pages - seen == set()
 

@@ -1,4 +1,4 @@
-"""Threads: one number for each model, and what a job limits in itself does not reach it."""
+"""Threads: one number for each model, independent of the limits of its job."""
 
 import pytest
 

@@ -40,7 +40,7 @@ class Stopwatch:
     @contextmanager
     def phase(self, name):
         # not ru_maxrss, which starts at the peak of the process that started this one
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is reset
         cpu, wall = time.process_time(), time.perf_counter()
         yield
         self.cpu[name] += time.process_time() - cpu
@@ -103,17 +103,17 @@ def replay(
     nothing. Making predictions is not part of the phases.
     """
     case = IMPLEMENTATIONS[implementation](volume, watch)
-    clicks, prediction, room = (), volume.prediction, volume.room
-    if room is None:
-        prediction, room = prediction.copy(), np.empty_like(prediction)
+    clicks, prediction, buffer = (), volume.prediction, volume.buffer
+    if buffer is None:
+        prediction, buffer = prediction.copy(), np.empty_like(prediction)
     if not boxes:
-        room[:] = 0
-        clicks = case.clicks(room)
+        buffer[:] = 0
+        clicks = case.clicks(buffer)
     for step in range(0 if boxes else 1, n_steps):
         yield clicks, *case.scores(prediction)
         if step < n_steps - 1:
             clicks = case.clicks(prediction)
-            prediction, room = corrected(prediction, volume.reference, clicks, room), prediction
+            prediction, buffer = corrected(prediction, volume.reference, clicks, buffer), prediction
 
 
 def one_step(volume: Volume, implementation: str, watch: Stopwatch):
@@ -148,8 +148,8 @@ def main(folder: Path, implementation: str, kind: str, without: str | None) -> N
     volume = load(folder)
     if kind == "empty":
         volume.prediction[:] = 0
-    # the answers come from a model, which is not measured: there is room for them beforehand
-    volume = replace(volume, room=np.full_like(volume.prediction, 1))
+    # predictions come from a model, which is not measured: their memory is allocated before
+    volume = replace(volume, buffer=np.full_like(volume.prediction, 1))
     facts, watch = [], Stopwatch()
     for interactions, dsc, nsd in REPLAYS[kind](volume, implementation, watch):
         clicks = [[click.label, *click.voxel, click.positive] for click in interactions]

@@ -1,4 +1,4 @@
-"""What a case costs beside the reference implementation, and how the cost grows.
+"""What a case costs compared with the reference implementation, and how the cost grows.
 
 ``make bench`` shows the tables; docs/performance.md quotes and explains them. Each replay is a
 process of its own. CPU seconds are compared, because wall seconds depend on what else is running.

@@ -100,7 +100,7 @@ def _adapter(network: str):
 
 def _cost(action) -> dict[str, float]:
     """Return the wall and processor seconds of an action, and how far memory rose in MB."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is reset
     before, began, spent = _resident("VmRSS"), time.perf_counter(), time.process_time()
     action()
     return {

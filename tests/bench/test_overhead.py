@@ -64,20 +64,20 @@ def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
 def test_a_large_image_crosses_once_and_steps_are_quick(show):
     shape = (512, 512, 512)
     image = Image(np.ones(shape, np.uint8), (1.0, 1.0, 1.0))
-    seat = WorkerModel(find("empty"), {}, WorkerConfig(threads=1))
+    model = WorkerModel(find("empty"), {}, WorkerConfig(threads=1))
     interactions, spent, crossed = Interactions(((),), np.zeros(shape, np.uint8)), [], set()
     try:
-        seat.set_image(image, (1,))
+        model.set_image(image, (1,))
         for step in range(1, 7):
             rounds = (*interactions.rounds, (Click(1, (step, 0, 0), positive=True),))
-            before = time.process_time() + process_cpu(seat._worker._process.pid)
-            answer = seat.predict(Interactions(rounds, interactions.previous_segmentation))
-            spent.append(time.process_time() + process_cpu(seat._worker._process.pid) - before)
-            file = (seat._worker.scratch / "image.npy").stat()
+            before = time.process_time() + process_cpu(model._worker._process.pid)
+            output = model.predict(Interactions(rounds, interactions.previous_segmentation))
+            spent.append(time.process_time() + process_cpu(model._worker._process.pid) - before)
+            file = (model._worker.scratch / "image.npy").stat()
             crossed.add((file.st_ino, file.st_mtime_ns))
-            interactions = Interactions(rounds, answer.segmentation)
+            interactions = Interactions(rounds, output.segmentation)
     finally:
-        seat.close()
+        model.close()
     show(f"512^3: the image and the first step {spent[0]:.3f} CPU s, a later step {min(spent):.3f}")
     assert len(crossed) == 1
     assert min(spent) <= STEP_BAR

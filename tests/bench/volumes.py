@@ -18,7 +18,7 @@ class Volume:
     reference: np.ndarray
     prediction: np.ndarray
     spacing: tuple[float, float, float]
-    room: np.ndarray | None = None  # for answers, which then overwrite the prediction, too
+    buffer: np.ndarray | None = None  # for predictions, which then overwrite the first one, too
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ def with_errors(reference: np.ndarray, rng: np.random.RandomState, times: int = 
 def corrected(prediction: np.ndarray, reference: np.ndarray, clicks, answer=None) -> np.ndarray:
     """Answer as a good model does: right in a ball around each click, as before elsewhere.
 
-    The answer may be given room, which is no part of what is measured then.
+    The prediction may be written into a buffer, whose allocation is not measured then.
     """
     answer = np.empty_like(prediction) if answer is None else answer
     answer[:] = prediction

@@ -21,7 +21,7 @@ TOLERANCE = 1e-12
 
 
 @dataclass
-class Comparison:
+class Tally:
     """How many values were compared and how they differ; clicks include "no click"."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -42,12 +42,12 @@ class Comparison:
 @cache
 def compare_case(name, exact_sum):
     """Replay all models of one golden case with the library."""
-    comparison = Comparison()
-    nsd_compare = comparison.exact if exact_sum else comparison.close
+    tally = Tally()
+    nsd_compare = tally.exact if exact_sum else tally.close
     with np.load(FOLDER / f"{name}.npz") as case:
         reference, spacing = case["gts"], tuple(case["spacing"])
         labels = evaluated_labels(reference)
-        comparison.exact("labels", name, list(labels), EXPECTED[name]["labels"])
+        tally.exact("labels", name, list(labels), EXPECTED[name]["labels"])
         nsd = NsdSettings.of(spacing, exact_sum=exact_sum)
         prepared = PreparedReference(reference, labels)
         for model, expected in EXPECTED[name]["models"].items():
@@ -57,19 +57,19 @@ def compare_case(name, exact_sum):
                 reference, case[expected["pred_key"]], expected
             ):
                 if step > 0:
-                    _compare_clicks(comparison, f"{where} {step}", labels, clicks, expected, step)
+                    _compare_clicks(tally, f"{where} {step}", labels, clicks, expected, step)
                 if step >= first:
                     scores = score_pairs(prepared.compare(segmentation), step, nsd)
                     curve.append(mean_scores(scores))
                     aux = (expected[f"aux_{kind}_per_class"][step] for kind in ("dsc", "nsd"))
-                    _compare_labels(comparison, nsd_compare, f"{where} {step}", scores, *aux)
-            _compare_curve(comparison, nsd_compare, where, curve, expected, first)
-    return comparison
+                    _compare_labels(tally, nsd_compare, f"{where} {step}", scores, *aux)
+            _compare_curve(tally, nsd_compare, where, curve, expected, first)
+    return tally
 
 
 def compare_all(exact_sum):
     """Replay every golden case and add up."""
-    total = Comparison()
+    total = Tally()
     for name in EXPECTED:
         part = compare_case(name, exact_sum)
         for kind, count in part.counts.items():
@@ -80,7 +80,7 @@ def compare_all(exact_sum):
 
 
 def _replay(reference, predictions, expected):
-    """Yield step, the label map that stands after it, and the clicks that came before it."""
+    """Yield step, the label map after it, and the clicks before it."""
     labels, segmentation = evaluated_labels(reference), np.zeros_like(reference)
     for step, wrote in enumerate(expected["wrote"]):
         # the official script casts for the clicks, not for the scores
@@ -91,31 +91,31 @@ def _replay(reference, predictions, expected):
         yield step, segmentation, clicks
 
 
-def _compare_clicks(comparison, where, labels, clicks, expected, step):
+def _compare_clicks(tally, where, labels, clicks, expected, step):
     by_label = {click.label: click for click in clicks}
-    comparison.exact("clicks in order", where, list(by_label), sorted(by_label))
+    tally.exact("clicks in order", where, list(by_label), sorted(by_label))
     for label, click in zip(labels, expected["clicks_new"][str(step)], strict=True):
         found = by_label.get(label)
         as_stored = found and ["fg" if found.positive else "bg", *found.voxel]
-        comparison.exact("clicks", f"{where} label {label}", as_stored, click)
+        tally.exact("clicks", f"{where} label {label}", as_stored, click)
 
 
-def _compare_labels(comparison, nsd_compare, where, scores, dsc, nsd):
-    comparison.exact("DSC per label", where, [score.dsc for score in scores], dsc)
+def _compare_labels(tally, nsd_compare, where, scores, dsc, nsd):
+    tally.exact("DSC per label", where, [score.dsc for score in scores], dsc)
     # these values are there below the gate too, where the script's own are 0; c30 has none
     if nsd is not None and mean_scores(scores)[0] > Settings().nsd_gate:
         for score, value in zip(scores, nsd, strict=True):
             nsd_compare("NSD per label", f"{where} label {score.label}", score.nsd, value)
 
 
-def _compare_curve(comparison, nsd_compare, where, curve, expected, first):
+def _compare_curve(tally, nsd_compare, where, curve, expected, first):
     dsc, nsd = zip(*curve, strict=True)
     for step in range(first, 6):
-        comparison.exact("DSC", f"{where} {step}", dsc[step], expected["DSC"][step])
+        tally.exact("DSC", f"{where} {step}", dsc[step], expected["DSC"][step])
         nsd_compare("NSD", f"{where} {step}", nsd[step], expected["NSD"][step])
     if expected["in_csv"]:
-        comparison.exact("DSC AUC", where, area_under_clicks(dsc[1:]), expected["DSC_AUC"])
-        comparison.exact("DSC final", where, dsc[-1], expected["DSC_Final"])
+        tally.exact("DSC AUC", where, area_under_clicks(dsc[1:]), expected["DSC_AUC"])
+        tally.exact("DSC final", where, dsc[-1], expected["DSC_Final"])
         nsd_compare("NSD AUC", where, area_under_clicks(nsd[1:]), expected["NSD_AUC"])
         nsd_compare("NSD final", where, nsd[-1], expected["NSD_Final"])
 
@@ -140,11 +140,11 @@ def test_every_golden_value_was_compared(record_property):
 
 
 def test_a_wrong_value_does_not_go_unnoticed():
-    comparison = Comparison()
-    comparison.exact("DSC", "here", 0.5, 0.5000000000000001)
-    comparison.close("NSD", "here", 0.5, 0.50000000001)
-    comparison.exact("DSC", "here", 0.5, None)
-    assert len(comparison.unequal) == 3
+    tally = Tally()
+    tally.exact("DSC", "here", 0.5, 0.5000000000000001)
+    tally.close("NSD", "here", 0.5, 0.50000000001)
+    tally.exact("DSC", "here", 0.5, None)
+    assert len(tally.unequal) == 3
 
 
 def _stored_counts():

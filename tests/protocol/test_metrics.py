@@ -151,7 +151,7 @@ def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
     mask[voxel] = True
     z, y, x = voxel
     surface = pack_mask(mask).surface
-    # bit (1, 1, 1) of the region is the corner in the middle, below which lies voxel (0, 0, 0)
+    # bit (1, 1, 1) of the region is the corner in the middle, the upper corner of voxel (0, 0, 0)
     middle = np.ravel_multi_index((1, 1, 1), surface.corners.shape)
     assert surface.codes[surface.corners.positions == middle] == 2 ** (4 * z + 2 * y + x)
 

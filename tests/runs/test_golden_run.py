@@ -23,8 +23,8 @@ def check_clicks(result, expected):
     """Compare the clicks of every round, the missing ones of perfect labels included."""
     for step in range(1, 6):
         by_label = {click.label: click for click in result.rounds[step]}
-        said = [by_label.get(label) for label in result.labels]
-        found = [click and ["fg" if click.positive else "bg", *click.voxel] for click in said]
+        clicks = [by_label.get(label) for label in result.labels]
+        found = [click and ["fg" if click.positive else "bg", *click.voxel] for click in clicks]
         assert found == expected["clicks_new"][str(step)], (result.case, step)
 
 

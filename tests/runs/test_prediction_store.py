@@ -1,4 +1,4 @@
-"""Label maps, named and stored beside the session: whole files, exact hashes, any dtype."""
+"""Label maps, hashed, and stored while the interaction continues: whole files, exact hashes, any dtype."""
 
 import hashlib
 import threading
@@ -22,8 +22,8 @@ def written(file, label_maps, **options):
 
 
 def named(labels, reference):
-    standard = PreparedReference(reference, set(np.unique(reference).tolist()) - {0})
-    return segmentation_sha256(standard.compare(labels))
+    prepared = PreparedReference(reference, set(np.unique(reference).tolist()) - {0})
+    return segmentation_sha256(prepared.compare(labels))
 
 
 def by_hand(labels, known):
