@@ -1,4 +1,4 @@
-"""Label maps, hashed, and stored while the interaction continues: whole files, exact hashes, any dtype."""
+"""Label maps, hashed and stored while the interaction continues: whole files, any dtype."""
 
 import hashlib
 import threading
