@@ -26,10 +26,10 @@ def of_each_model(jobs: int, wanted: int | None = None) -> int:
     are processors.
     """
     share = max(1, processors() // jobs)
-    return wanted or min(_said() or share, share)
+    return wanted or min(_environment_limit() or share, share)
 
 
-def _said() -> int | None:
+def _environment_limit() -> int | None:
     """Return what the first of the variables that is set says."""
     for name in VARIABLES:
         first = os.environ.get(name, "").split(",")[0]  # OpenMP has a number for each level

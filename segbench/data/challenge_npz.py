@@ -28,7 +28,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from segbench.core import Box, Case, LabelMap
-from segbench.data.safe_pickle import MOST_BYTES, Refused, load_plain
+from segbench.data.safe_pickle import MAX_BYTES, UnsafePickle, load_plain
 from segbench.errors import CaseError
 
 BOX_KEYS = (
@@ -40,7 +40,7 @@ BOX_KEYS = (
     "z_mid_x_max",
     "z_mid_y_max",
 )
-BROKEN = (
+READ_ERRORS = (
     *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
@@ -63,7 +63,7 @@ class ChallengeFile:
         self.name = file.name
         try:
             self._zip = zipfile.ZipFile(file)
-        except BROKEN as error:
+        except READ_ERRORS as error:
             raise CaseError(f"{self.name}: expected an .npz (zip) archive: {error}") from None
         stored = self._zip.namelist()
         self.keys = tuple(name[:-4] for name in stored if name.endswith(".npy"))
@@ -87,9 +87,9 @@ class ChallengeFile:
         try:
             with self._zip.open(f"{key}.npy") as stream:
                 return _read_array(stream, self.size(key))
-        except Refused as error:
+        except UnsafePickle as error:
             raise CaseError(f"{self.name}: {key} {error}") from None
-        except BROKEN as error:
+        except READ_ERRORS as error:
             raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
 
 
@@ -98,33 +98,33 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(stream)
+    shape, fortran_order, dtype = header(stream)
     if dtype.hasobject:
-        return _read_objects(stream.read(MOST_BYTES + 1))
+        return _read_objects(stream.read(MAX_BYTES + 1))
     count = math.prod(shape)
     # an honest file holds its header and the array; checked before any memory is taken
     if not 0 <= count * dtype.itemsize <= size:
         raise ValueError(f"the header promises {count} x {dtype}, the file holds {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
     data = bytearray(size)
-    view, done = memoryview(data), 0
-    while done < size:
-        got = stream.readinto(view[done : done + (1 << 24)])  # type: ignore[attr-defined]
-        if not got:
-            raise ValueError(f"expected {size} bytes, found {done}")
-        done += got
+    view, end = memoryview(data), 0
+    while end < size:
+        n_read = stream.readinto(view[end : end + (1 << 24)])  # type: ignore[attr-defined]
+        if not n_read:
+            raise ValueError(f"expected {size} bytes, found {end}")
+        end += n_read
     return data
 
 
 def _read_objects(data: bytes) -> NDArray[Any]:
-    found = load_plain(data)
-    if not isinstance(found, np.ndarray):
-        raise Refused(f"holds a {type(found).__name__}, expected an array")
-    return found
+    value = load_plain(data)
+    if not isinstance(value, np.ndarray):
+        raise UnsafePickle(f"holds a {type(value).__name__}, expected an array")
+    return value
 
 
 # ---- boxes -----------------------------------------------------------------------------------
@@ -192,9 +192,9 @@ def write_case(file: Path, case: Case) -> None:
     write_arrays(file, arrays)
 
 
-def write_prediction(file: Path, all_labels: Sequence[LabelMap]) -> None:
+def write_prediction(file: Path, segmentations: Sequence[LabelMap]) -> None:
     """Write label maps, one a step, as ``segs`` (the last) and ``all_segs`` (all of them)."""
-    stack = np.stack(all_labels)
+    stack = np.stack(segmentations)
     write_arrays(file, {"segs": stack[-1], "all_segs": stack}, level=1)
 
 
@@ -203,10 +203,10 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6)
 
     Object arrays are pickled by numpy: only write what segbench made itself. Level 0 stores.
     """
-    how = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
+    compression = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     # an entry opened by name is dated 1980: no clock in the bytes
-    with zipfile.ZipFile(partial, "w", how, compresslevel=level) as archive:
+    with zipfile.ZipFile(partial, "w", compression, compresslevel=level) as archive:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 npy.write_array(stream, np.asanyarray(array), allow_pickle=True)

@@ -77,13 +77,13 @@ def find_cases(
     files = sorted(folder.glob("[!.]*.npz"), key=lambda file: file.name)
     if not files:
         raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
-    kept = [file for file in files if _matches(file.stem, patterns)]
-    if not kept:
+    selected = [file for file in files if _matches(file.stem, patterns)]
+    if not selected:
         raise CaseError(f"{folder}: none of its {len(files)} cases matches {' or '.join(patterns)}")
     index = _read_index(folder / "index.csv")
     return [
-        CaseFile(file, references and references / file.name, _about(file.stem, index))
-        for file in kept[:limit]
+        CaseFile(file, references and references / file.name, _metadata(file.stem, index))
+        for file in selected[:limit]
     ]
 
 
@@ -104,7 +104,7 @@ def _read_index(file: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows}
 
 
-def _about(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
+def _metadata(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
     row, parts = index.get(name, {}), name.split("_")
     return CaseMetadata(
         modality=row.get("modality") or parts[0],
@@ -122,11 +122,11 @@ def read_case(source: CaseFile) -> Case:
         If the file is damaged, would have to be executed, or is not valid under the protocol.
     """
     with ChallengeFile(source.file) as file:
-        reference = _checked_reference(_read_reference(source, file), source.file.name)
+        reference = _check_reference(_read_reference(source, file), source.file.name)
         labels = labels_of(reference)
         spacing = spacing_mm(file.read("spacing"), source.file.name)
-        boxes = _boxes(file, labels)
-        voxels = _checked_image(file.read("imgs"), reference, source.file.name)
+        boxes = _read_boxes(file, labels)
+        voxels = _check_image(file.read("imgs"), reference, source.file.name)
     return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
 
 
@@ -148,7 +148,7 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
         return references.read("gts")
 
 
-def _checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
+def _check_reference(raw: NDArray[Any], name: str) -> LabelMap:
     reference = label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
@@ -166,7 +166,7 @@ def labels_of(reference: LabelMap) -> tuple[int, ...]:
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 
 
-def _boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
     if "boxes" not in file.keys:
         return ()
     raw = file.read("boxes")
@@ -179,7 +179,7 @@ def _boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
         raise CaseError(f"{file.name}: boxes: {error}") from None
 
 
-def _checked_image(voxels: NDArray[Any], reference: LabelMap, name: str) -> NDArray[Any]:
+def _check_image(voxels: NDArray[Any], reference: LabelMap, name: str) -> NDArray[Any]:
     if voxels.dtype.kind not in "buif":
         raise CaseError(f"{name}: imgs: expected numbers, found {voxels.dtype}")
     if voxels.shape != reference.shape:

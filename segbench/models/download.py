@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
-from segbench.models.weights import RECORD, SHA256, Model, Weights, record_of
+from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -29,7 +29,7 @@ class Pins:
     sha256: Mapping[str, str] = field(default_factory=dict)  # by path
 
 
-def chosen(found: Model, name: str | None) -> Weights:
+def chosen(entry: ModelEntry, name: str | None) -> Weights:
     """Return a set of weights by name; without one, the first that can be fetched, else the first.
 
     Raises
@@ -37,30 +37,36 @@ def chosen(found: Model, name: str | None) -> Weights:
     AdapterError
         The adapter has no weights, or none of that name.
     """
-    if not found.weights:
-        raise AdapterError(f"{found.name}: needs no weights")
+    if not entry.weights:
+        raise AdapterError(f"{entry.name}: needs no weights")
     if name is None:
-        return next((each for each in found.weights if each.repo), found.weights[0])
-    by_name = {each.name: each for each in found.weights}
+        return next((item for item in entry.weights if item.repo), entry.weights[0])
+    by_name = {item.name: item for item in entry.weights}
     if name not in by_name:
-        raise AdapterError(f"{found.name}: no weights {name!r}; known: {', '.join(by_name)}")
+        raise AdapterError(f"{entry.name}: no weights {name!r}; known: {', '.join(by_name)}")
     return by_name[name]
 
 
-def notice(found: Model, weights: Weights, folder: Path) -> str:
+def notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     """Return what a user should read before the download."""
     lines = [
-        f"{found.name}, weights {weights.name!r}",
+        f"{entry.name}, weights {weights.name!r}",
         f"licence: {weights.licence}",
         f"from:    {weights.source}" + (f" ({weights.page})" if weights.page else ""),
-        f"to:      {found.folder(weights, folder)}",
+        f"to:      {entry.folder(weights, folder)}",
         *([weights.note] if weights.note else []),
     ]
     return "\n".join(lines)
 
 
 def fetch(
-    found: Model, weights: Weights, folder: Path, *, pins: Pins, endpoint: str | None, say: Say
+    entry: ModelEntry,
+    weights: Weights,
+    folder: Path,
+    *,
+    pins: Pins,
+    endpoint: str | None,
+    say: Report,
 ) -> Path:
     """Download a set of weights, check it, record it; return the path that the adapter takes.
 
@@ -80,36 +86,36 @@ def fetch(
         server cannot be reached or does not have a file, or if something is not what it must be;
         a wrong file is removed.
     """
-    place = found.folder(weights, folder)
+    target = entry.folder(weights, folder)
     if weights.bundled:
-        return found.usable(weights, folder)
+        return entry.weights_path(weights, folder)
     if weights.repo is None:
-        files = ", ".join(each.path for each in weights.files)
+        files = ", ".join(item.path for item in weights.files)
         raise AdapterError(
-            f"{found.name}: {weights.name}: cannot be fetched by program; get {files} from "
-            f"{weights.page or 'its authors'} and put it into {place}"
+            f"{entry.name}: {weights.name}: cannot be fetched by program; get {files} from "
+            f"{weights.page or 'its authors'} and put it into {target}"
         )
-    refuse_unknown(pins, weights)
-    place.mkdir(parents=True, exist_ok=True)
-    source = Source(weights.repo, place, endpoint)
-    wanted = pins.revision or weights.revision or record_of(place).get("revision")
-    revision = source.revision(weights.files[0].path, wanted)
-    say(f"revision {revision}" + ("" if wanted else ": not pinned, recorded now"))
-    expected = known_hashes(weights, revision, pins, record_of(place))
+    check_pins(pins, weights)
+    target.mkdir(parents=True, exist_ok=True)
+    repository = HubRepository(weights.repo, target, endpoint)
+    pinned = pins.revision or weights.revision or read_record(target).get("revision")
+    revision = repository.commit(weights.files[0].path, pinned)
+    say(f"revision {revision}" + ("" if pinned else ": not pinned, recorded now"))
+    expected = expected_sha256(weights, revision, pins, read_record(target))
     facts: dict[str, dict[str, Any]] = {}
-    for each in weights.files:
-        file, known = source.download(each.path, revision), expected.get(each.path)
-        digest = checked(file, known)
-        facts[each.path] = {"sha256": digest, "bytes": file.stat().st_size}
-        words = "as expected" if known else "not known before, recorded now"
-        say(f"{each.path}: sha256 {digest}, {words}")
-    write_record(place, {"repo": weights.repo, "revision": revision, "files": facts})
-    return found.usable(weights, folder)
+    for item in weights.files:
+        file, known = repository.download(item.path, revision), expected.get(item.path)
+        digest = verify_sha256(file, known)
+        facts[item.path] = {"sha256": digest, "bytes": file.stat().st_size}
+        message = "as expected" if known else "not known before, recorded now"
+        say(f"{item.path}: sha256 {digest}, {message}")
+    write_record(target, {"repo": weights.repo, "revision": revision, "files": facts})
+    return entry.weights_path(weights, folder)
 
 
-def refuse_unknown(pins: Pins, weights: Weights) -> None:
+def check_pins(pins: Pins, weights: Weights) -> None:
     """Refuse a checksum that would count for nothing: of an unknown file, or no checksum at all."""
-    known = [each.path for each in weights.files]
+    known = [item.path for item in weights.files]
     for path, digest in pins.sha256.items():
         if path not in known:
             raise AdapterError(f"sha256 of {path!r}: expected one of {', '.join(known)}")
@@ -117,14 +123,14 @@ def refuse_unknown(pins: Pins, weights: Weights) -> None:
             raise AdapterError(f"sha256 of {path!r}: expected 64 hexadecimal digits: {digest!r}")
 
 
-def write_record(place: Path, record: Mapping[str, Any]) -> None:
+def write_record(target: Path, record: Mapping[str, Any]) -> None:
     """Write what was downloaded beside it, whole or not at all."""
-    unfinished = place / f".{RECORD}.partial"
+    unfinished = target / f".{RECORD_FILE}.partial"
     unfinished.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(place / RECORD)
+    unfinished.replace(target / RECORD_FILE)
 
 
-def known_hashes(
+def expected_sha256(
     weights: Weights, revision: str, pins: Pins, record: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return the sha256 that each file must have, as far as it is known.
@@ -135,11 +141,11 @@ def known_hashes(
     if record.get("revision") == revision:
         known |= {path: facts["sha256"] for path, facts in record["files"].items()}
     if weights.revision in (None, revision):
-        known |= {each.path: each.sha256 for each in weights.files if each.sha256}
+        known |= {item.path: item.sha256 for item in weights.files if item.sha256}
     return {path: digest.lower() for path, digest in (known | dict(pins.sha256)).items()}
 
 
-def checked(file: Path, expected: str | None) -> str:
+def verify_sha256(file: Path, expected: str | None) -> str:
     """Return a file's sha256; remove the file if it should be another."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -150,25 +156,25 @@ def checked(file: Path, expected: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class HubRepository:
     """A repository on the hub, and the folder its files go to."""
 
     repo: str
-    place: Path
+    target: Path
     endpoint: str | None = None
 
-    def revision(self, path: str, wanted: str | None) -> str:
+    def commit(self, path: str, pinned: str | None) -> str:
         """Return the commit that a revision stands for: the pinned one, or that of ``main``."""
-        commit = str(self._hub(path, wanted, dry_run=True).commit_hash)
-        if wanted and COMMIT.fullmatch(wanted) and commit != wanted:
-            raise AdapterError(f"{self.repo}: expected revision {wanted}, was given {commit}")
+        commit = str(self._hub_download(path, pinned, dry_run=True).commit_hash)
+        if pinned and COMMIT.fullmatch(pinned) and commit != pinned:
+            raise AdapterError(f"{self.repo}: expected revision {pinned}, was given {commit}")
         return commit
 
     def download(self, path: str, revision: str) -> Path:
         """Download one file, or find that it is already there."""
-        return Path(self._hub(path, revision))
+        return Path(self._hub_download(path, revision))
 
-    def _hub(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
+    def _hub_download(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
         try:
             from huggingface_hub import hf_hub_download
         except ImportError:
@@ -178,11 +184,11 @@ class Source:
                 self.repo,
                 path,
                 revision=revision,
-                local_dir=self.place,
+                local_dir=self.target,
                 endpoint=self.endpoint,
                 dry_run=dry_run,
                 library_name="segbench",
             )
         except Exception as error:  # its own, and those of whichever HTTP client it uses
-            words = " ".join(str(error).split()) or type(error).__name__
-            raise AdapterError(f"{self.repo}: {path}: {words}") from error
+            message = " ".join(str(error).split()) or type(error).__name__
+            raise AdapterError(f"{self.repo}: {path}: {message}") from error

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (0.5, 99.5)
-REACH = 10.0  # times the range between the percentiles that a voxel may lie outside of it
-LARGEST = 1e15  # whose square, summed over a volume, is still far from overflow in float32
-SAMPLE = 1_000_000  # voxels that the percentiles are taken of, evenly spread
+MARGIN_FACTOR = 10.0  # times the range between the percentiles that a voxel may lie outside of it
+MAX_MAGNITUDE = 1e15  # whose square, summed over a volume, is still far from overflow in float32
+SAMPLE_SIZE = 1_000_000  # voxels that the percentiles are taken of, evenly spread
 
 
 def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
@@ -43,7 +43,7 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
         return np.zeros_like(voxels)
     values = voxels[finite]
     smallest, largest = float(values.min()), float(values.max())
-    low, high = _limits(values, smallest, largest)
+    low, high = _clip_limits(values, smallest, largest)
     if finite.all() and low <= smallest and largest <= high:
         return voxels
     replaced = np.where(np.isposinf(voxels), largest, np.where(finite, voxels, smallest))
@@ -58,14 +58,18 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
     return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
-def _limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:
+def _clip_limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:
     """Return the smallest and the largest value that an image may keep."""
-    sample = values[:: max(values.size // SAMPLE, 1)].astype(np.float64)
+    sample = values[:: max(values.size // SAMPLE_SIZE, 1)].astype(np.float64)
     low, high = np.percentile(sample, PERCENTILES)
     if low == high:  # nearly all is background: the rest alone says what is usual
-        rest = sample[sample != low]
-        low, high = np.percentile(np.append(rest, low), PERCENTILES) if len(rest) else (low, high)
+        foreground = sample[sample != low]
+        low, high = (
+            np.percentile(np.append(foreground, low), PERCENTILES)
+            if len(foreground)
+            else (low, high)
+        )
     if low == high:
         low, high = smallest, largest
-    reach = REACH * (high - low)
-    return max(low - reach, -LARGEST), min(high + reach, LARGEST)
+    margin = MARGIN_FACTOR * (high - low)
+    return max(low - margin, -MAX_MAGNITUDE), min(high + margin, MAX_MAGNITUDE)

@@ -20,25 +20,24 @@ class InProcessModel:
         self._adapter = load(file, options)
         self.info = self._adapter.info
         self.surroundings: dict[str, Any] = {"versions": {"numpy": np.__version__}}
-        self._shown: tuple[Image, tuple[int, ...]] | None = None
+        self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Remember what to show; the first question shows it."""
-        self._shown = (image, labels)
+        self._pending_image = (image, labels)
 
     def predict(self, interactions: Interactions) -> StepOutput:
         """Ask the adapter; what it raises becomes a failure."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            if self._shown is not None:
-                self._adapter.set_image(*self._shown)
-                self._shown = None
-            labels = np.array(
-                self._adapter.predict(interactions)
-            )  # a copy: the adapter may reuse its own
+            if self._pending_image is not None:
+                self._adapter.set_image(*self._pending_image)
+                self._pending_image = None
+            # a copy, because the adapter may use its own array again
+            segmentation = np.array(self._adapter.predict(interactions))
         except Exception as error:  # whatever a model raises is that model's failure
-            return StepOutput(None, time.perf_counter() - began, f"raised {format_error(error)}")
-        return StepOutput(labels, time.perf_counter() - began)
+            return StepOutput(None, time.perf_counter() - start, f"raised {format_error(error)}")
+        return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:
         """Close the adapter."""

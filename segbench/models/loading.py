@@ -30,14 +30,16 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
         If it defines no ``make_adapter`` or does not take the options.
     """
     module = import_file(file)
-    make = getattr(module, "make_adapter", None)
-    if make is None:
+    make_adapter = getattr(module, "make_adapter", None)
+    if make_adapter is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
     try:
-        adapter: Adapter = make(**options)
+        adapter: Adapter = make_adapter(**options)
     except TypeError as error:
-        given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
-        raise AdapterError(f"{adapter_name(file)}: options given: {given}; {error}") from error
+        options_text = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
+        raise AdapterError(
+            f"{adapter_name(file)}: options given: {options_text}; {error}"
+        ) from error
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter
@@ -50,8 +52,10 @@ def import_file(file: Path) -> ModuleType:
     lies beside it, and each adapter has its own.
     """
     name = f"segbench_adapter_{adapter_name(file)}"
-    places = [str(file.parent)]
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+    search_locations = [str(file.parent)]
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=search_locations
+    )
     assert spec is not None  # the suffix is .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -48,8 +48,8 @@ def find(name: str) -> Path:
     for path in (Path(name), Path(name) / "__init__.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise AdapterNotFound(
         f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
         "or give a path to a .py file or to a folder with an __init__.py"
@@ -61,9 +61,9 @@ def resolve_model(model: str) -> tuple[Path, dict[str, str]]:
 
     ``container:IMAGE`` and ``command:TEMPLATE`` are served by the adapter ``container``.
     """
-    scheme, colon, rest = model.partition(":")
+    scheme, colon, value = model.partition(":")
     if colon and scheme in SCHEMES:
-        return find("container"), {SCHEMES[scheme]: rest}
+        return find("container"), {SCHEMES[scheme]: value}
     return find(model), {}
 
 
@@ -85,17 +85,17 @@ def sources_of(file: Path) -> list[Path]:
     """Return all files of an adapter's folder; or its file and what it imports from beside it."""
     if file.name == "__init__.py":
         return sorted(file.parent.rglob("*.py"))
-    found: set[Path] = set()
-    left = [file]
-    while left:
-        source = left.pop()
-        if source not in found:
-            found.add(source)
-            left += _imported_from_beside(source)
-    return sorted(found)
+    sources: set[Path] = set()
+    pending = [file]
+    while pending:
+        source = pending.pop()
+        if source not in sources:
+            sources.add(source)
+            pending += _relative_imports(source)
+    return sorted(sources)
 
 
-def _imported_from_beside(file: Path) -> list[Path]:
+def _relative_imports(file: Path) -> list[Path]:
     try:
         tree = ast.parse(file.read_bytes())
     except SyntaxError:  # loading it will say so
@@ -104,5 +104,5 @@ def _imported_from_beside(file: Path) -> list[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names += [node.module] if node.module else [alias.name for alias in node.names]
-    beside = (file.with_name(f"{name}.py") for name in names)
-    return [source for source in beside if source.is_file()]
+    candidates = (file.with_name(f"{name}.py") for name in names)
+    return [source for source in candidates if source.is_file()]

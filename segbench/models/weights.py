@@ -22,7 +22,7 @@ from segbench.models.environments import readiness
 from segbench.models.loading import adapter_name
 from segbench.models.registry import find, names
 
-RECORD = "fetched.json"  # what was downloaded from where, beside the files
+RECORD_FILE = "fetched.json"  # what was downloaded from where, beside the files
 SHA256 = re.compile(r"[0-9a-f]{64}")
 HEADINGS = ("MODEL", "ENVIRONMENT", "CODE", "WEIGHTS", "LICENCE OF THE WEIGHTS", "FROM", "STATE")
 
@@ -61,7 +61,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelEntry:
     """One adapter as it can be known without importing it."""
 
     name: str
@@ -74,7 +74,7 @@ class Model:
         """Return where a set of weights lies, or would lie."""
         return self.file.parent if weights.bundled else folder / self.name / weights.name
 
-    def usable(self, weights: Weights, folder: Path) -> Path:
+    def weights_path(self, weights: Weights, folder: Path) -> Path:
         """Return the path that the adapter's option takes."""
         only = weights.files[0].path if len(weights.files) == 1 else ""
         return self.folder(weights, folder) / (weights.use or only)
@@ -89,7 +89,7 @@ def default_folder() -> Path:
 # ---- the declaration -------------------------------------------------------------------------
 
 
-def model(name: str) -> Model:
+def model(name: str) -> ModelEntry:
     """Return what is known of an adapter, by name or path.
 
     Raises
@@ -98,43 +98,43 @@ def model(name: str) -> Model:
         There is none, or what stands beside it cannot be understood.
     """
     file = find(name)
-    if declaration_of(file).is_file():
-        return declared(file)
-    return Model(adapter_name(file), file, stated_licence(file), (), ())
+    if declaration_file(file).is_file():
+        return read_declaration(file)
+    return ModelEntry(adapter_name(file), file, licence_in_source(file), (), ())
 
 
-def declared(file: Path) -> Model:
+def read_declaration(file: Path) -> ModelEntry:
     """Return what stands beside an adapter's file; nobody looks whether that one is there."""
-    declaration = declaration_of(file)
+    declaration = declaration_file(file)
     try:
-        said = tomllib.loads(declaration.read_text(encoding="utf-8"))
-        weights = tuple(_weights(each) for each in said.pop("weights", []))
-        found = Model(
-            adapter_name(file), file, said.pop("licence"), tuple(said.pop("needs", ())), weights
+        table = tomllib.loads(declaration.read_text(encoding="utf-8"))
+        weights = tuple(_parse_weights(item) for item in table.pop("weights", []))
+        entry = ModelEntry(
+            adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{declaration}: {type(error).__name__}: {error}") from None
-    if said:
-        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(said))}")
-    return found
+    if table:
+        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(table))}")
+    return entry
 
 
-def declaration_of(file: Path) -> Path:
+def declaration_file(file: Path) -> Path:
     """Return where an adapter's declaration would lie."""
     return file.with_name("model.toml" if file.name == "__init__.py" else f"{file.stem}.toml")
 
 
-def _weights(said: dict[str, Any]) -> Weights:
-    files = tuple(WeightFile(each["path"], each.get("sha256")) for each in said.pop("files"))
-    for each in files:
-        if each.sha256 is not None and not SHA256.fullmatch(each.sha256):
-            raise ValueError(f"{each.path}: expected a sha256 in hexadecimal: {each.sha256!r}")
+def _parse_weights(table: dict[str, Any]) -> Weights:
+    files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
+    for item in files:
+        if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
+            raise ValueError(f"{item.path}: expected a sha256 in hexadecimal: {item.sha256!r}")
     if not files:
-        raise ValueError(f"{said['name']}: names no files")
-    return Weights(files=files, **said)
+        raise ValueError(f"{table['name']}: names no files")
+    return Weights(files=files, **table)
 
 
-def stated_licence(file: Path) -> str:
+def licence_in_source(file: Path) -> str:
     """Return the licence in the file's AdapterInfo, if it stands there as a plain text."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
@@ -147,34 +147,34 @@ def stated_licence(file: Path) -> str:
 # ---- what is there ---------------------------------------------------------------------------
 
 
-def models() -> list[Model]:
+def models() -> list[ModelEntry]:
     """Return every adapter that can be found."""
     return [model(name) for name in names()]
 
 
-def state_of(found: Model, weights: Weights, folder: Path) -> str:
+def state_of(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     """Return whether a set of weights is in place; sizes are compared, contents are not.
 
     A file is taken for damaged if it is not as large as when it was fetched.
     """
-    place = found.folder(weights, folder)
-    missing = [each.path for each in weights.files if not (place / each.path).is_file()]
+    target = entry.folder(weights, folder)
+    missing = [item.path for item in weights.files if not (target / item.path).is_file()]
     if missing:
         return "not there" if len(missing) == len(weights.files) else f"lacks {missing[0]}"
-    sizes = {path: facts["bytes"] for path, facts in record_of(place).get("files", {}).items()}
-    for each in weights.files:
-        if (place / each.path).stat().st_size != sizes.get(each.path, -1) and each.path in sizes:
-            return f"damaged: {each.path}"
+    sizes = {path: facts["bytes"] for path, facts in read_record(target).get("files", {}).items()}
+    for item in weights.files:
+        if (target / item.path).stat().st_size != sizes.get(item.path, -1) and item.path in sizes:
+            return f"damaged: {item.path}"
     return "in place" if sizes or weights.bundled else "in place, put there by hand"
 
 
-def record_of(place: Path) -> Mapping[str, Any]:
+def read_record(target: Path) -> Mapping[str, Any]:
     """Return what is recorded of a download; empty if nothing is, or nothing that can be read.
 
     The files are then looked at as if somebody had put them there by hand.
     """
     try:
-        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((target / RECORD_FILE).read_text(encoding="utf-8"))
         return {
             "revision": str(record["revision"]),
             "files": {
@@ -189,18 +189,18 @@ def record_of(place: Path) -> Mapping[str, Any]:
 def listing(folder: Path) -> str:
     """Return the table of all adapters, one line for each set of weights, and where those go."""
     rows = [HEADINGS]
-    for found in models():
-        start = (found.name, readiness(found.file, found.needs), found.licence)
-        for weights in found.weights:
-            state = state_of(found, weights, folder)
-            rows.append((*start, weights.name, weights.licence, weights.source, state))
-            start = ("", "", "")
-        if not found.weights:
-            rows.append((*start, "none", "", "", ""))
-    return f"{aligned(rows)}\n\nweights go to {folder}"
+    for entry in models():
+        first_cells = (entry.name, readiness(entry.file, entry.needs), entry.licence)
+        for weights in entry.weights:
+            state = state_of(entry, weights, folder)
+            rows.append((*first_cells, weights.name, weights.licence, weights.source, state))
+            first_cells = ("", "", "")
+        if not entry.weights:
+            rows.append((*first_cells, "none", "", "", ""))
+    return f"{align_columns(rows)}\n\nweights go to {folder}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def align_columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as text in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

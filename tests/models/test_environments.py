@@ -44,7 +44,7 @@ def recorded(tmp_path, monkeypatch):
     def install(status=0):
         (tmp_path / "uv").write_text(UV.format(log=tmp_path / "log", status=status))
         (tmp_path / "uv").chmod(0o755)
-        monkeypatch.setattr("segbench.models.environments._uv", lambda: str(tmp_path / "uv"))
+        monkeypatch.setattr("segbench.models.environments._find_uv", lambda: str(tmp_path / "uv"))
         return lambda: (tmp_path / "log").read_text().splitlines()
 
     return install
@@ -57,29 +57,29 @@ def normal(name):
 @pytest.mark.parametrize("name", LOCKED)
 def test_a_lock_pins_all_that_the_header_asks_for_and_names_no_place(name):
     header = HEADER.search(find(name).read_text())["toml"]
-    asked = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
+    requirements = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
     lines = [line for line in lock_of(find(name)).read_text().splitlines() if line[0] != "#"]
     pins = [PIN.match(line) for line in lines]
     assert all(pins), [line for line in lines if not PIN.match(line)]
     locked = {normal(pin["name"]): pin["version"] for pin in pins}
     assert {
-        normal(pin.split("==")[0]): pin.split("==")[1] for pin in asked
+        normal(pin.split("==")[0]): pin.split("==")[1] for pin in requirements
     }.items() <= locked.items()
 
 
 def test_uv_is_asked_for_the_header_within_the_lock_once(mine, recorded):
-    said = recorded()
+    calls = recorded()
     assert readiness(mine) == "not built, the first run does it"
     python = interpreter_of(mine, None)
-    folder, asked = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
-    assert said() == [
+    folder, requirements = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
+    assert calls() == [
         f"venv --quiet --allow-existing --python >=3.11 {folder}",
-        f"pip install --quiet --python {python} {asked}",
+        f"pip install --quiet --python {python} {requirements}",
     ]
     assert folder.parent == mine.parent / "cache" / "segbench" / "environments"
     assert readiness(mine) == "ready"
     assert interpreter_of(mine, None) == python
-    assert len(said()) == 2
+    assert len(calls()) == 2
 
 
 def test_another_lock_or_header_is_another_environment(mine, recorded):
@@ -110,10 +110,10 @@ def test_a_header_without_an_end_is_refused(mine, recorded):
 def test_uv_itself_builds_it(mine):
     pytest.importorskip("uv", reason="needs the extra environments")
     python = interpreter_of(mine, None)
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
     )
-    assert Path(done.stdout.strip()) == python.parents[1]
+    assert Path(process.stdout.strip()) == python.parents[1]
 
 
 def test_the_lock_of_a_folder_lies_in_it(tmp_path):

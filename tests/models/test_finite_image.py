@@ -9,7 +9,7 @@ import segbench
 from segbench.core import Image, mean_scores
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
-from segbench.models.finite_image import LARGEST, finite_image, non_finite_voxels
+from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find
 from segbench.phantoms import phantom
@@ -32,12 +32,12 @@ def with_voxel(value, dtype="float64"):
 )
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
 def test_what_is_not_finite_becomes_the_smallest_or_largest_value(value, becomes, dtype):
-    given = with_voxel(value, dtype)
-    found = finite_image(given)
-    assert found.dtype == given.dtype
-    assert found[3, 4, 5] == becomes
-    assert np.array_equal(np.delete(found.ravel(), 3 * 56 + 37), np.delete(given.ravel(), 205))
-    assert not np.isfinite(given[3, 4, 5])
+    image = with_voxel(value, dtype)
+    result = finite_image(image)
+    assert result.dtype == image.dtype
+    assert result[3, 4, 5] == becomes
+    assert np.array_equal(np.delete(result.ravel(), 3 * 56 + 37), np.delete(image.ravel(), 205))
+    assert not np.isfinite(image[3, 4, 5])
 
 
 def test_extremes_are_clipped_to_ten_times_the_range_of_the_percentiles():
@@ -83,9 +83,9 @@ def test_an_image_without_a_finite_voxel_is_zero():
 
 @pytest.mark.parametrize("scale", [1e30, 1e300])
 def test_nothing_that_comes_out_overflows_when_squared(scale):
-    found = finite_image(ramp("float64") * scale).astype(np.float32)
-    assert np.isfinite(found**2).all()
-    assert found.max() == np.float32(LARGEST)
+    result = finite_image(ramp("float64") * scale).astype(np.float32)
+    assert np.isfinite(result**2).all()
+    assert result.max() == np.float32(MAX_MAGNITUDE)
 
 
 def test_voxels_that_are_not_finite_are_counted():
@@ -99,11 +99,11 @@ def test_voxels_that_are_not_finite_are_counted():
 @pytest.mark.parametrize("model", ["random_walker", "ours"])
 def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
     case = phantom("CT", np.random.default_rng(3), name="CT_a")
-    seat = InProcessModel(find(model), {})
+    handle = InProcessModel(find(model), {})
 
     def first_dsc(voxels):
         shown = replace(case, image=Image(voxels, case.image.spacing))
-        prediction = next(interact(shown, seat))
+        prediction = next(interact(shown, handle))
         scorer = Scorer(case.reference, case.labels, case.image.spacing)
         return mean_scores(scorer.score(0, prediction.segmentation))[0]
 

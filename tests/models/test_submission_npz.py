@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).parents[1] / "submissions" / "boxes.py"
 TEMPLATE = f"command:{sys.executable} {PROGRAM} {{inputs}} {{outputs}}"
 IMAGE = Image(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), (3.0, 1.0, 1.0))
 PREVIOUS = np.ones((2, 3, 4), np.uint8)
-SAID = Interactions(
+INTERACTIONS = Interactions(
     (
         (Box(1, (0, 0, 0), (1, 2, 3), 0), Box(2, (1, 1, 1), (2, 3, 4), 1)),
         (Click(1, (0, 1, 2), True), Click(2, (1, 1, 1), False)),
@@ -41,7 +41,7 @@ def no_model_is_left():
 
 
 def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), INTERACTIONS)
     with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
         keys = {"imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred"}
         assert set(raw.files) == keys
@@ -54,13 +54,15 @@ def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
 
 
 def test_no_time_of_a_step_goes_into_compression(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), INTERACTIONS)
     with zipfile.ZipFile(tmp_path / "case.npz") as archive:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
 def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(SAID.rounds[:1], PREVIOUS))
+    write_input(
+        tmp_path / "case.npz", IMAGE, (1, 2), Interactions(INTERACTIONS.rounds[:1], PREVIOUS)
+    )
     with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
         assert set(raw.files) == {"imgs", "spacing", "boxes"}
 
@@ -68,7 +70,7 @@ def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("boxes", [True, False])
 def test_what_was_said_survives_the_file(tmp_path, steps, boxes):
-    rounds = (SAID.rounds[0] if boxes else (), *SAID.rounds[1:])[:steps]
+    rounds = (INTERACTIONS.rounds[0] if boxes else (), *INTERACTIONS.rounds[1:])[:steps]
     write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(rounds, PREVIOUS))
     image, labels, interactions = read_input(tmp_path / "case.npz")
     assert image.spacing == IMAGE.spacing
