@@ -31,7 +31,7 @@ ORDER = {
     "models": [
         *("loading", "finite_image", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "download", "training"),
-        *("worker_process", "supervisor", "in_process"),
+        *("scratch", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "manifest", "progress"),
