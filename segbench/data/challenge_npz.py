@@ -1,8 +1,8 @@
-"""The challenge's ``.npz`` files, both directions, without ever executing a pickle.
+"""Read and write the challenge's ``.npz`` files, without executing a pickle.
 
-The official files keep ``boxes``, ``clicks`` and ``clicks_order`` as pickled object arrays. They
-are read by :mod:`segbench.data.safe_pickle`, which builds plain data and nothing else: any other
-name is refused before anything of it runs. Arrays are read one key at a time.
+In the official files ``boxes``, ``clicks`` and ``clicks_order`` are pickled object arrays.
+:mod:`segbench.data.safe_pickle` reads them: it builds plain data and refuses all other names before
+their code runs. Arrays are read one key at a time.
 
 Keys: ``imgs``, ``gts``, ``spacing``, ``boxes``, ``prev_pred``, ``clicks``, ``clicks_order`` in a
 case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6). Bounds of boxes are inclusive in the
@@ -50,13 +50,13 @@ READ_ERRORS = (
 
 
 class ChallengeFile:
-    """An open ``.npz``: its keys, and its arrays one at a time.
+    """An open ``.npz`` file: its keys, and its arrays one at a time.
 
     Raises
     ------
     CaseError
         On opening, if the file is not a complete zip archive; on reading, if the key is missing,
-        truncated, or holds anything that would have to be executed.
+        truncated, or has a pickle of other than plain data.
     """
 
     def __init__(self, file: Path) -> None:
@@ -77,7 +77,7 @@ class ChallengeFile:
         self._zip.close()
 
     def size(self, key: str) -> int:
-        """Return the bytes an array takes once it is loaded, without loading it."""
+        """Return the bytes of an array in memory, without loading it."""
         return self._zip.getinfo(f"{key}.npy").file_size if key in self.keys else 0
 
     def read(self, key: str) -> NDArray[Any]:
@@ -102,7 +102,7 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     if dtype.hasobject:
         return _read_objects(stream.read(MAX_BYTES + 1))
     count = math.prod(shape)
-    # an honest file holds its header and the array; checked before any memory is taken
+    # checked before memory is allocated: the file must hold the header and the array
     if not 0 <= count * dtype.itemsize <= size:
         raise ValueError(f"the header promises {count} x {dtype}, the file holds {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
@@ -131,7 +131,7 @@ def _read_objects(data: bytes) -> NDArray[Any]:
 
 
 def box_from_raw(label: int, raw: Any) -> Box:
-    """Translate one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
+    """Return the box of one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def box_to_raw(box: Box) -> dict[str, int]:
-    """Return the challenge's dictionary of a box, its bounds inclusive."""
+    """Return the challenge's dictionary of a box, with inclusive bounds."""
     (z0, y0, x0), (z1, y1, x1) = box.low, box.high
     values = (z0, z1 - 1, box.mid_slice, x0, y0, x1 - 1, y1 - 1)
     return dict(zip(BOX_KEYS, (int(value) for value in values)))
@@ -181,7 +181,7 @@ def raw_boxes(boxes: Sequence[Box]) -> NDArray[Any]:
 
 
 def write_case(file: Path, case: Case) -> None:
-    """Write a case in the challenge's format: whole, or not at all."""
+    """Write a case in the challenge's format, completely or not at all."""
     arrays = {
         "imgs": case.image.voxels,
         "gts": case.reference,
@@ -193,19 +193,24 @@ def write_case(file: Path, case: Case) -> None:
 
 
 def write_prediction(file: Path, segmentations: Sequence[LabelMap]) -> None:
-    """Write label maps, one a step, as ``segs`` (the last) and ``all_segs`` (all of them)."""
+    """Write one label map per step as ``all_segs``, and the last one as ``segs``."""
     stack = np.stack(segmentations)
     write_arrays(file, {"segs": stack[-1], "all_segs": stack}, level=1)
 
 
 def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6) -> None:
-    """Write an ``.npz`` whole or not at all; equal arrays give equal bytes.
+    """Write an ``.npz`` completely or not at all; equal arrays give equal bytes.
 
-    Object arrays are pickled by numpy: only write what segbench made itself. Level 0 stores.
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Object arrays are pickled by numpy, and must come from segbench itself.
+    level : int
+        Of the compression; 0 stores the arrays uncompressed.
     """
     compression = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    # an entry opened by name is dated 1980: no clock in the bytes
+    # an entry opened by name has the date 1980, so that the bytes do not depend on the clock
     with zipfile.ZipFile(partial, "w", compression, compresslevel=level) as archive:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:

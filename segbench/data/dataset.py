@@ -1,8 +1,8 @@
-"""Find, read and check cases: what leaves this module is valid under the protocol.
+"""Find, read and check cases: a case that `read_case` returns is valid under the protocol.
 
-A case is one ``.npz`` of the challenge; its reference may lie in a folder of its own. Everything
-the protocol cannot score is refused here, before any model runs, with the file, the expectation
-and the finding (PROTOCOL 9).
+A case is one ``.npz`` of the challenge; its reference may be in a folder of its own. Cases that the
+protocol cannot score are refused before any model runs, with the file, the expected value and the
+value found (PROTOCOL 9).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from segbench.protocol.validation import label_map, spacing_mm
 
 @dataclass(frozen=True)
 class CaseMetadata:
-    """What is known of a case beside its arrays; empty where it is not known."""
+    """What is known of a case apart from its arrays; empty strings if it is not known."""
 
     modality: str = ""
     patient: str = ""
@@ -35,10 +35,10 @@ class CaseMetadata:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """Where a case lies, and what is known of it without reading an array."""
+    """The files of a case, and what is known of it without reading an array."""
 
     file: Path
-    reference_file: Path | None = None  # None: ``gts`` lies in the case itself
+    reference_file: Path | None = None  # None: ``gts`` is in the file of the case
     about: CaseMetadata = CaseMetadata()
 
     @property
@@ -59,21 +59,22 @@ def find_cases(
     Parameters
     ----------
     folder : Path
-        Holds ``.npz`` files, and maybe an ``index.csv`` with a column ``name`` and any of
-        ``modality``, ``patient``, ``dataset``, which win over the file name's prefix.
+        With ``.npz`` files, and optionally an ``index.csv`` with a column ``name`` and any of
+        ``modality``, ``patient``, ``dataset``, which take precedence over the parts of the file
+        name.
     references : Path, optional
-        A folder of ``.npz`` files of the same names that hold ``gts``.
+        A folder of ``.npz`` files with the same names, which hold ``gts``.
     patterns : sequence of str
-        Keep only names that match one of them, as the shell would.
+        Shell patterns; return only the cases whose names match one of them.
     limit : int, optional
-        Keep only the first so many.
+        Return only the first cases, up to this number.
 
     Raises
     ------
     CaseError
-        If nothing is left, or the folder does not exist.
+        If there is no such case, or the folder does not exist.
     """
-    # a name that begins with a dot is not a case (macOS leaves ._NAME.npz beside copies)
+    # a name that begins with a dot is not a case: macOS creates ._NAME.npz next to copies
     files = sorted(folder.glob("[!.]*.npz"), key=lambda file: file.name)
     if not files:
         raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
@@ -114,12 +115,13 @@ def _metadata(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
 
 
 def read_case(source: CaseFile) -> Case:
-    """Read and check one case; arrays are loaded one at a time.
+    """Read and check one case, one array at a time.
 
     Raises
     ------
     CaseError
-        If the file is damaged, would have to be executed, or is not valid under the protocol.
+        If the file is damaged, has a pickle of other than plain data, or is not valid under the
+        protocol.
     """
     with ChallengeFile(source.file) as file:
         reference = _check_reference(_read_reference(source, file), source.file.name)
@@ -161,7 +163,7 @@ def _check_reference(raw: NDArray[Any], name: str) -> LabelMap:
 def labels_of(reference: LabelMap) -> tuple[int, ...]:
     """Return the foreground labels of a reference, ascending."""
     flat, count = reference.ravel(order="K"), np.zeros(MAX_LABEL + 1, np.int64)
-    for start in range(0, flat.size, 1 << 20):  # bincount copies what it counts to int64
+    for start in range(0, flat.size, 1 << 20):  # in parts, because bincount copies them to int64
         count += np.bincount(flat[start : start + (1 << 20)], minlength=count.size)
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 

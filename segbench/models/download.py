@@ -1,7 +1,7 @@
-"""Weights from the hub: a licence to accept, a pinned revision, a checksum, a record.
+"""Download weights from the Hugging Face hub at a pinned revision, with checksums and a record.
 
-A pin that is not known is never made up: the file is then taken as the server has it, and what it
-was is recorded, so that the next download must be the same.
+If the declaration has no revision or checksum, the first download accepts what the server sends and
+records it; later downloads must be identical.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Pins:
-    """What a download must be, beyond what the declaration says."""
+    """The expected revision and checksums, which take precedence over the declaration."""
 
     revision: str | None = None
-    sha256: Mapping[str, str] = field(default_factory=dict)  # by path
+    sha256: Mapping[str, str] = field(default_factory=dict)  # path of a file -> its checksum
 
 
 def chosen(entry: ModelEntry, name: str | None) -> Weights:
-    """Return a set of weights by name; without one, the first that can be fetched, else the first.
+    """Return the weights of a name; without a name, the first that can be fetched, else the first.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def chosen(entry: ModelEntry, name: str | None) -> Weights:
 
 
 def notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
-    """Return what a user should read before the download."""
+    """Return what a user reads before the download: licence, source and destination."""
     lines = [
         f"{entry.name}, weights {weights.name!r}",
         f"licence: {weights.licence}",
@@ -68,31 +68,31 @@ def fetch(
     endpoint: str | None,
     say: Report,
 ) -> Path:
-    """Download a set of weights, check it, record it; return the path that the adapter takes.
+    """Download a set of weights, check and record it; return the value of the adapter's option.
 
     Parameters
     ----------
     pins : Pins
-        Win over the declaration; what was recorded at an earlier download counts last.
+        Take precedence over the declaration, which takes precedence over the record.
     endpoint : str, optional
-        Another server that speaks the hub's protocol.
+        Another server with the hub's protocol.
     say : callable
-        Is told, line by line, what was found.
+        Called with each line of the report.
 
     Raises
     ------
     AdapterError
-        If the weights cannot be downloaded by program, if huggingface_hub is missing, if the
-        server cannot be reached or does not have a file, or if something is not what it must be;
-        a wrong file is removed.
+        If the weights have no repository, huggingface_hub is missing, the server cannot be reached
+        or does not have a file, or a revision or checksum is not the expected one; a file with
+        another checksum is removed.
     """
-    target = entry.folder(weights, folder)
     if weights.bundled:
         return entry.weights_path(weights, folder)
+    target = entry.folder(weights, folder)
     if weights.repo is None:
-        files = ", ".join(item.path for item in weights.files)
         raise AdapterError(
-            f"{entry.name}: {weights.name}: cannot be fetched by program; get {files} from "
+            f"{entry.name}: {weights.name}: cannot be fetched by program; "
+            f"get {', '.join(item.path for item in weights.files)} from "
             f"{weights.page or 'its authors'} and put it into {target}"
         )
     check_pins(pins, weights)
@@ -102,19 +102,19 @@ def fetch(
     revision = repository.commit(weights.files[0].path, pinned)
     say(f"revision {revision}" + ("" if pinned else ": not pinned, recorded now"))
     expected = expected_sha256(weights, revision, pins, read_record(target))
-    facts: dict[str, dict[str, Any]] = {}
-    for item in weights.files:
-        file, known = repository.download(item.path, revision), expected.get(item.path)
-        digest = verify_sha256(file, known)
-        facts[item.path] = {"sha256": digest, "bytes": file.stat().st_size}
-        message = "as expected" if known else "not known before, recorded now"
-        say(f"{item.path}: sha256 {digest}, {message}")
-    write_record(target, {"repo": weights.repo, "revision": revision, "files": facts})
+    files_record: dict[str, dict[str, Any]] = {}
+    for path in (item.path for item in weights.files):
+        file = repository.download(path, revision)
+        digest = verify_sha256(file, expected.get(path))
+        files_record[path] = {"sha256": digest, "bytes": file.stat().st_size}
+        status = "as expected" if path in expected else "not known before, recorded now"
+        say(f"{path}: sha256 {digest}, {status}")
+    write_record(target, {"repo": weights.repo, "revision": revision, "files": files_record})
     return entry.weights_path(weights, folder)
 
 
 def check_pins(pins: Pins, weights: Weights) -> None:
-    """Refuse a checksum that would count for nothing: of an unknown file, or no checksum at all."""
+    """Refuse checksums of unknown files and values that are not checksums."""
     known = [item.path for item in weights.files]
     for path, digest in pins.sha256.items():
         if path not in known:
@@ -124,29 +124,29 @@ def check_pins(pins: Pins, weights: Weights) -> None:
 
 
 def write_record(target: Path, record: Mapping[str, Any]) -> None:
-    """Write what was downloaded beside it, whole or not at all."""
-    unfinished = target / f".{RECORD_FILE}.partial"
-    unfinished.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(target / RECORD_FILE)
+    """Write the record of a download next to its files, completely or not at all."""
+    partial = target / f".{RECORD_FILE}.partial"
+    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(target / RECORD_FILE)
 
 
 def expected_sha256(
     weights: Weights, revision: str, pins: Pins, record: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the sha256 that each file must have, as far as it is known.
+    """Return the expected sha256 of each file, as far as it is known.
 
-    What the declaration or the record says belongs to its revision and counts for no other.
+    The checksums of the declaration and of the record apply to their own revision only.
     """
     known: dict[str, str] = {}
     if record.get("revision") == revision:
-        known |= {path: facts["sha256"] for path, facts in record["files"].items()}
+        known |= {path: item["sha256"] for path, item in record["files"].items()}
     if weights.revision in (None, revision):
         known |= {item.path: item.sha256 for item in weights.files if item.sha256}
     return {path: digest.lower() for path, digest in (known | dict(pins.sha256)).items()}
 
 
 def verify_sha256(file: Path, expected: str | None) -> str:
-    """Return a file's sha256; remove the file if it should be another."""
+    """Return a file's sha256; remove the file if another one is expected."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if expected not in (None, digest):
@@ -157,21 +157,21 @@ def verify_sha256(file: Path, expected: str | None) -> str:
 
 @dataclass(frozen=True)
 class HubRepository:
-    """A repository on the hub, and the folder its files go to."""
+    """A repository on the hub, and the local folder for its files."""
 
     repo: str
     target: Path
     endpoint: str | None = None
 
     def commit(self, path: str, pinned: str | None) -> str:
-        """Return the commit that a revision stands for: the pinned one, or that of ``main``."""
+        """Return the commit of the pinned revision, or without one that of ``main``."""
         commit = str(self._hub_download(path, pinned, dry_run=True).commit_hash)
         if pinned and COMMIT.fullmatch(pinned) and commit != pinned:
-            raise AdapterError(f"{self.repo}: expected revision {pinned}, was given {commit}")
+            raise AdapterError(f"{self.repo}: expected revision {pinned}, found {commit}")
         return commit
 
     def download(self, path: str, revision: str) -> Path:
-        """Download one file, or find that it is already there."""
+        """Download one file unless it is already in the folder; return its path."""
         return Path(self._hub_download(path, revision))
 
     def _hub_download(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
@@ -189,6 +189,6 @@ class HubRepository:
                 dry_run=dry_run,
                 library_name="segbench",
             )
-        except Exception as error:  # its own, and those of whichever HTTP client it uses
+        except Exception as error:  # its own errors, and those of its HTTP client
             message = " ".join(str(error).split()) or type(error).__name__
             raise AdapterError(f"{self.repo}: {path}: {message}") from error

@@ -1,4 +1,4 @@
-"""The interpreter an adapter runs with: segbench's, a named one, or one that uv builds for it."""
+"""The interpreter of an adapter: that of segbench, a given one, or one that uv builds."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULT
 
 
 def interpreter_of(file: Path, python: Path | None) -> Path:
-    """Return the interpreter an adapter runs with: the named one, its own, or segbench's.
+    """Return the interpreter of an adapter, and build its environment if necessary.
+
+    Parameters
+    ----------
+    file : Path
+        The adapter; the PEP 723 header declares its environment.
+    python : Path, optional
+        An interpreter that takes precedence. Without it, and without a header, the result is the
+        interpreter of segbench.
 
     Raises
     ------
     AdapterError
-        If its PEP 723 environment cannot be built, with uv's words.
+        If the environment cannot be built, with the message of uv.
     """
     if python is not None:
         return python
@@ -34,10 +42,10 @@ def interpreter_of(file: Path, python: Path | None) -> Path:
 
 
 def readiness(file: Path, needs: Sequence[str] = ()) -> str:
-    """Return "ready", or what is still missing before the adapter can be loaded.
+    """Return "ready", or what is missing before the adapter can be loaded.
 
     Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
-    PEP 723 header imports beyond what segbench brings.
+    PEP 723 header imports in addition to the dependencies of segbench.
     """
     if not wants_own_environment(file):
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
@@ -69,20 +77,20 @@ def _environment_interpreter(file: Path) -> Path:
     return Path(_run([uv, "python", "find", "--script", str(file)], file).strip())
 
 
-# ---- environments with a lock beside the adapter ---------------------------------------------
+# ---- environments with a lock ----------------------------------------------------------------
 
 
 def lock_of(file: Path) -> Path:
-    """Return where the versions of everything in an adapter's environment would stand.
+    """Return the file of an adapter's locked versions, whether it exists or not.
 
-    Requirements, not uv's own format: versions without addresses and hashes, so that one file
-    serves pip and uv, and the build of torch for the machine at hand.
+    A file of requirements, not uv's own format: versions without URLs and hashes, so that it works
+    with pip and uv, and with every build of torch.
     """
     return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
 
 
 def _build_locked(file: Path, uv: str) -> Path:
-    """Build what the header asks for, in the versions of the lock, unless it is there."""
+    """Build the environment of the header in the versions of the lock, unless it exists."""
     folder = _environment_folder(file)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not _is_built(file):
@@ -100,7 +108,7 @@ def _is_built(file: Path) -> bool:
 
 
 def _environment_folder(file: Path) -> Path:
-    """Return where the environment lies: another one for another header or another lock."""
+    """Return the folder of the environment: another header or lock has another folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     requirements = _header(file).encode() + lock_of(file).read_bytes()
     digest = hashlib.sha256(requirements).hexdigest()[:16]
@@ -113,7 +121,7 @@ def _header(file: Path) -> str:
     Raises
     ------
     AdapterError
-        If the header does not end.
+        If the header has no end.
     """
     match = HEADER.search(file.read_text(encoding="utf-8"))
     if match is None:

@@ -1,7 +1,7 @@
-"""One rule for voxels that no network can take: NaN, infinities, and values out of all proportion.
+"""Replace voxels that no network can use: NaN, infinities and extreme values.
 
-The harness hands images on as they are stored and notes what is in them; what becomes of such
-voxels is for the model to decide. All adapters that come with segbench use this rule.
+The benchmark passes images to models as they are stored and counts such voxels; a model decides
+how to replace them. All adapters that come with segbench use this rule.
 
 Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (0.5, 99.5)
-MARGIN_FACTOR = 10.0  # times the range between the percentiles that a voxel may lie outside of it
-MAX_MAGNITUDE = 1e15  # whose square, summed over a volume, is still far from overflow in float32
-SAMPLE_SIZE = 1_000_000  # voxels that the percentiles are taken of, evenly spread
+MARGIN_FACTOR = 10.0  # allowed distance from the percentiles, times their range
+MAX_MAGNITUDE = 1e15  # the sum of its squares over a volume does not overflow float32
+SAMPLE_SIZE = 1_000_000  # voxels for the percentiles, evenly spaced
 
 
 def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return an image whose voxels are all finite and of one order of magnitude.
+    """Return an image without NaN, infinities and extreme values.
 
-    NaN and -inf become the smallest finite value, +inf the largest; then values farther from the
-    range between the 0.5th and 99.5th percentile than ten times that range are clipped. An image
-    of at most 16-bit integers, or one in which nothing is replaced or clipped, comes back as it is.
+    NaN and -inf become the smallest finite value, +inf the largest. Then values are clipped to the
+    range between the 0.5th and 99.5th percentile, widened on both sides by ten times its length.
+    An image of at most 16-bit integers, or one that needs no change, is returned itself.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     array of the same shape and dtype
-        0 throughout if no voxel is finite.
+        All 0 if no voxel is finite.
     """
     if voxels.dtype.kind in "bui" and voxels.dtype.itemsize <= 2:
         return voxels
@@ -59,10 +59,10 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
 
 
 def _clip_limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:
-    """Return the smallest and the largest value that an image may keep."""
+    """Return the limits to which values are clipped."""
     sample = values[:: max(values.size // SAMPLE_SIZE, 1)].astype(np.float64)
     low, high = np.percentile(sample, PERCENTILES)
-    if low == high:  # nearly all is background: the rest alone says what is usual
+    if low == high:  # nearly all voxels are background: use the others
         foreground = sample[sample != low]
         low, high = (
             np.percentile(np.append(foreground, low), PERCENTILES)

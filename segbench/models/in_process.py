@@ -14,7 +14,7 @@ from segbench.models.loading import close, load
 
 
 class InProcessModel:
-    """An adapter in this process, for debugging: a crash or a hang of the model is ours, too."""
+    """An adapter in this process: a crash or a hang of the model is one of segbench."""
 
     def __init__(self, file: Path, options: Mapping[str, str]) -> None:
         self._adapter = load(file, options)
@@ -23,11 +23,11 @@ class InProcessModel:
         self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember what to show; the first question shows it."""
+        """Keep the image; the first `predict` sets it."""
         self._pending_image = (image, labels)
 
     def predict(self, interactions: Interactions) -> StepOutput:
-        """Ask the adapter; what it raises becomes a failure."""
+        """Run one step; an exception of the adapter is a failed step."""
         start = time.perf_counter()
         try:
             if self._pending_image is not None:
@@ -35,7 +35,7 @@ class InProcessModel:
                 self._pending_image = None
             # a copy, because the adapter may use its own array again
             segmentation = np.array(self._adapter.predict(interactions))
-        except Exception as error:  # whatever a model raises is that model's failure
+        except Exception as error:  # of any kind: it is a failure of the model
             return StepOutput(None, time.perf_counter() - start, f"raised {format_error(error)}")
         return StepOutput(segmentation, time.perf_counter() - start)
 
@@ -45,5 +45,5 @@ class InProcessModel:
 
 
 def format_error(error: BaseException) -> str:
-    """Return an exception as one line: its kind and its words."""
+    """Return the type and the message of an exception."""
     return f"{type(error).__name__}: {error}".strip()

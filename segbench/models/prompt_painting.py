@@ -1,6 +1,6 @@
-"""Prompts painted into a label map: all that the floors do, and they need no model for it.
+"""Paint prompts into a label map: the baselines without a network do only this.
 
-numpy only, syntax of Python 3.9: the floor adapters import this.
+numpy only, syntax of Python 3.9: adapters import this.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Roi = tuple[slice, slice, slice]
 
 
 def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
-    """Return the label map that the prompts alone make, later ones over earlier ones.
+    """Return a label map of the prompts alone, later ones over earlier ones.
 
     Parameters
     ----------
@@ -24,7 +24,12 @@ def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap
         Boxes are filled with ``fill``; a positive click paints a ball of its label, a negative
         one erases its label from a ball.
     fill : callable
-        From the size of a box, voxels (z, y, x), to the mask of what is painted into it.
+        Takes the size of a box in voxels (z, y, x), returns the bool mask to fill in the box.
+
+    Returns
+    -------
+    uint8 or uint16 array, shape of the previous segmentation
+        uint16 if a label is above 255.
     """
     prompts = [prompt for prompts in interactions.rounds for prompt in prompts]
     needs_uint16 = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
@@ -33,7 +38,7 @@ def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap
     )
     for box in interactions.boxes:
         roi = tuple(slice(a, b) for a, b in zip(box.low, box.high))
-        size = segmentation[roi].shape  # a box may stick out of the volume
+        size = segmentation[roi].shape  # smaller than the box where that exceeds the volume
         z, y, x = size
         segmentation[roi][fill((z, y, x))] = box.label
     for click in interactions.clicks:
@@ -51,7 +56,7 @@ def _paint_click(segmentation: LabelMap, click: Click) -> None:
 
 
 def ball(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Roi, Mask]:
-    """Return the window of a ball cut to the volume, and the ball's mask in that window.
+    """Return the region of interest of a ball, cropped to the volume, and its mask in there.
 
     A voxel is inside if its distance to ``center`` is at most ``radius``, both in voxels.
     """

@@ -1,9 +1,9 @@
-"""The challenge's container contract, both ends: what a submission finds, and what it leaves.
+"""Input and output files of the challenge's container contract, both written and read.
 
-A submission is called once a step. It finds ``inputs/CASE.npz`` and leaves ``outputs/CASE.npz``
-with ``segs`` (PROTOCOL 3.6). ``clicks`` holds one ``{"fg": [[z, y, x], ...], "bg": [...]}`` a
-label, in ascending label order, all clicks so far; ``clicks_order`` one list a label of "fg",
-"bg" or None (no error in that step). Object arrays are pickled, as participants expect.
+A submission is called once per step. It reads ``inputs/CASE.npz`` and writes ``outputs/CASE.npz``
+with ``segs`` (PROTOCOL 3.6). ``clicks`` has one ``{"fg": [[z, y, x], ...], "bg": [...]}`` per
+label, in ascending label order, with all clicks so far; ``clicks_order`` has one list per label of
+"fg", "bg" or None (no error in that step). Object arrays are pickled, as participants expect.
 
 Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
@@ -24,7 +24,7 @@ from segbench.errors import CaseError
 CLICK_KINDS = {True: "fg", False: "bg"}
 
 
-# ---- what a submission finds -----------------------------------------------------------------
+# ---- the benchmark's side --------------------------------------------------------------------
 
 
 def write_input(
@@ -41,11 +41,11 @@ def write_input(
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
         arrays["prev_pred"] = interactions.previous_segmentation
-    write_arrays(file, arrays, level=0)  # the step's time runs
+    write_arrays(file, arrays, level=0)  # not compressed: this is part of the step's time
 
 
 def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
-    """Return all clicks so far as the challenge's files hold them."""
+    """Return all clicks so far as the object array of the challenge's files."""
     raw = np.empty(len(labels), object)
     raw[:] = [
         {kind: _voxels(interactions, label, kind) for kind in ("fg", "bg")} for label in labels
@@ -59,7 +59,7 @@ def _voxels(interactions: Interactions, label: int, kind: str) -> list[list[int]
 
 
 def raw_clicks_order(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
-    """Return which kind of click each label got in each step; None where it had no error."""
+    """Return the kind of each label's click in each step; None where the label had no error."""
     order = [[_kind(prompts, label) for prompts in interactions.rounds[1:]] for label in labels]
     missing = any(kind is None for kinds in order for kind in kinds)
     return np.array(order, object if missing else None)
@@ -71,10 +71,10 @@ def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
 
 
 def read_answer(file: Path) -> LabelMap:
-    """Return what a submission left.
+    """Return the ``segs`` of a submission.
 
-    Some submissions write floats, which the official script takes (PROTOCOL 3.4): whole numbers in
-    the range of label maps become integers. Everything else comes as it was written.
+    Some submissions write floats, which the official script accepts (PROTOCOL 3.4): whole numbers
+    in the range of label maps become integers. All other arrays are returned as they are.
     """
     with ChallengeFile(file) as npz:
         segmentation: LabelMap = npz.read("segs")
@@ -86,18 +86,18 @@ def read_answer(file: Path) -> LabelMap:
     return segmentation.astype(np.min_scalar_type(int(high)))
 
 
-# ---- the other end: being a submission -------------------------------------------------------
+# ---- the submission's side -------------------------------------------------------------------
 
 
 def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
-    """Return image, labels and all that was said, from an input file.
+    """Return the image, the labels and all prompts so far of an input file.
 
-    A label is its place in ``boxes`` and ``clicks``, counted from 1, as in the official files.
+    A label is its position in ``boxes`` and ``clicks``, counted from 1, as in the official files.
 
     Raises
     ------
     CaseError
-        If the file is damaged or its prompts do not fit together.
+        If the file is damaged or its prompts contradict each other.
     """
     with ChallengeFile(file) as npz:
         image = _read_image(npz)
@@ -163,5 +163,5 @@ def _rounds(
 
 
 def write_answer(file: Path, segmentation: LabelMap) -> None:
-    """Write the answer of a step as participants do."""
+    """Write the output file of a step as participants do."""
     write_arrays(file, {"segs": segmentation}, level=1)

@@ -1,7 +1,7 @@
-"""A seat whose adapter runs in a supervised worker process.
+"""A model whose adapter runs in a supervised worker process.
 
-Whatever happens to the worker (an exception, an exit, a hang, a kill) becomes a failed answer with
-its reason and the last lines of its stderr; the next question finds a fresh worker.
+An exception, an exit, a hang or a kill of the worker becomes a failed step, with the reason and the
+last lines of stderr. The next step starts a new worker if the last one has ended.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from segbench.errors import AdapterError
 from segbench.models.loading import adapter_name
 from segbench.models.worker_process import WorkerConfig, WorkerError, WorkerProcess
 
-SET_IMAGE_ATTEMPTS = 2  # a model that cannot take an image is not asked to for every click
+SET_IMAGE_ATTEMPTS = 2  # per image; after that, its clicks fail at once
 
 
 class WorkerModel:
-    """Fulfils :class:`segbench.contract.Seat` by asking a worker process."""
+    """A :class:`segbench.contract.ModelHandle` that sends its calls to a worker process."""
 
     def __init__(self, file: Path, options: Mapping[str, str], config: WorkerConfig) -> None:
         self.file, self.options, self._config = file, dict(options), config
@@ -39,18 +39,18 @@ class WorkerModel:
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember what to show; the first question shows it, and so does one after a crash."""
+        """Keep the image; the first `predict`, and the first one after a crash, sets it."""
         self._image_and_labels, self._attempts_left = (image, labels), SET_IMAGE_ATTEMPTS
         if self._worker is not None:
             self._worker.has_image = False
 
     def predict(self, interactions: Interactions) -> StepOutput:
-        """Ask the worker; any fault of it becomes a failure.
+        """Run one step in the worker; an error of the worker is a failed step.
 
         Raises
         ------
         OSError
-            If the harness cannot write what it has to say: no fault of the model.
+            If segbench cannot write an array: no failure of the model.
         """
         start = time.perf_counter()
         try:
@@ -58,7 +58,7 @@ class WorkerModel:
             segmentation, reply = worker.predict(interactions)
         except WorkerError as error:
             if self._worker is not None:
-                self._worker.has_image = False  # its state is anybody's guess
+                self._worker.has_image = False  # its state is unknown
             return StepOutput(None, time.perf_counter() - start, str(error))
         return StepOutput(
             segmentation, set_image_seconds + reply["seconds"], None, reply.get("peak_mb")
@@ -77,7 +77,7 @@ class WorkerModel:
         return self._worker
 
     def _worker_with_image(self) -> tuple[WorkerProcess, float]:
-        """Return the worker that knows the image, and the seconds that showing it now took."""
+        """Return a worker that has the image, and the seconds that setting it took in this call."""
         if self._worker is not None and self._worker.is_alive() and self._worker.has_image:
             return self._worker, 0.0
         if self._image_and_labels is None or self._attempts_left == 0:

@@ -1,9 +1,11 @@
-"""The far end of :mod:`segbench.models.supervisor`: serve one adapter inside its own environment.
+"""The worker: serve one adapter inside its own environment.
 
-Run by path with ``python -I``, never imported by segbench. One JSON object per line on stdin and
-on a private copy of stdout; arrays travel as ``.npy`` files in a scratch folder. When stdin closes,
-also in the middle of a step, the supervisor is gone: the scratch folder is removed and the process
-ends. Standard library and numpy only, syntax of Python 3.9.
+:mod:`segbench.models.worker_process` runs this file by path with ``python -I``; segbench never
+imports it. Requests are lines of JSON on stdin, replies are lines of JSON on a private copy of
+stdout, arrays are ``.npy`` files in a scratch folder. When stdin closes, also in the middle of a
+step, segbench no longer runs: the worker removes the scratch folder and ends.
+
+Standard library and numpy only, syntax of Python 3.9.
 """
 
 from __future__ import annotations
@@ -20,19 +22,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from segbench.contract import Adapter
 
-TUPLE_FIELDS = ("voxel", "low", "high")
-SECONDS_TO_END = 5  # for what outlives this process, see closed_when_ended
+Call = Callable[[], Any]
+TUPLE_FIELDS = ("voxel", "low", "high")  # of a prompt; JSON has lists
+SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
 def expose_segbench() -> None:
-    """Make the package ``segbench`` importable, and nothing else of its site-packages."""
+    """Make the package ``segbench`` importable, and no other package of its site-packages."""
     package = Path(__file__).resolve().parents[1]
     spec = importlib.util.spec_from_file_location(
         "segbench", package / "__init__.py", submodule_search_locations=[str(package)]
@@ -45,7 +48,7 @@ def expose_segbench() -> None:
 
 
 def serve(adapter_file: str, folder: str, options: str) -> None:
-    """Answer requests until stdin closes."""
+    """Serve requests until the request ``close``."""
     request_stream, reply_stream = private_pipes()
     requests = read_requests(request_stream, Path(folder))
     expose_segbench()
@@ -60,7 +63,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
 
     try:
         adapter = load(Path(adapter_file), json.loads(options))
-    except Exception as error:  # the supervisor decides what a failed load means
+    except Exception as error:  # segbench decides what a failed load means
         reply(0, failure=format_error(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
@@ -72,15 +75,15 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
 
 @contextlib.contextmanager
 def closed_on_sigterm(adapter: Adapter, worker_pid: int) -> Iterator[None]:
-    """Close an adapter also when this process is ended, if it holds what would live on.
+    """Close an adapter also on SIGTERM, if it holds something that outlives this process.
 
-    Others are not: a signal that waits for Python would wait for their computation. The handler
-    only raises: what it interrupts may hold a lock that closing needs.
+    Other adapters are not closed: Python would run the handler only after their computation. The
+    handler only raises, because the interrupted code may hold a lock that ``close`` needs.
     """
 
     def on_sigterm(*_: object) -> None:
         exit_if_forked(worker_pid)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt close
         raise SystemExit(128 + signal.SIGTERM)
 
     outlives_worker = getattr(adapter, "outlives_worker", False)
@@ -97,7 +100,10 @@ def closed_on_sigterm(adapter: Adapter, worker_pid: int) -> Iterator[None]:
 
 
 def private_pipes() -> tuple[TextIO, TextIO]:
-    """Take stdin and stdout for ourselves: a model prints and reads what it likes elsewhere."""
+    """Return private copies of stdin and stdout.
+
+    After that, the model's stdin is empty and what it prints goes to stderr.
+    """
     request_stream = os.fdopen(os.dup(0), "r", encoding="utf-8")
     reply_stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     devnull = os.open(os.devnull, os.O_RDONLY)
@@ -108,19 +114,19 @@ def private_pipes() -> tuple[TextIO, TextIO]:
 
 
 def exit_if_forked(worker_pid: int) -> None:
-    """End a process that the model forked and that came back to us: there is one voice."""
+    """End a child that the model forked and that returned from ``predict``: only one may reply."""
     if os.getpid() != worker_pid:
         os._exit(0)
 
 
 def read_requests(request_stream: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
-    """Read requests in the background; end the process when there can be no more."""
+    """Read requests in a thread; end the process when stdin closes."""
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
         for line in request_stream:
             requests.put(json.loads(line))
-        shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
+        shutil.rmtree(scratch, ignore_errors=True)  # segbench no longer runs and cannot do it
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(SECONDS_TO_END)
         os._exit(0)
@@ -132,7 +138,7 @@ def read_requests(request_stream: TextIO, scratch: Path) -> queue.Queue[dict[str
 def serve_request(
     adapter: Adapter, request: dict[str, Any], scratch: Path, worker_pid: int
 ) -> dict[str, Any]:
-    """Do one request; report how long the adapter took, or how it failed."""
+    """Serve one request; return the seconds that the adapter took, or how it failed."""
     prepare = prepare_set_image if request["method"] == "set_image" else prepare_predict
     start = time.perf_counter()
     try:
@@ -143,7 +149,7 @@ def serve_request(
         exit_if_forked(worker_pid)
         if segmentation is not None:
             save_segmentation(segmentation, scratch / f"segmentation-{request['number']}.npy")
-    except Exception as error:  # whatever a model raises is that model's failure
+    except Exception as error:  # of any kind: it is a failure of the model
         return {
             "failure": format_error(error),
             "seconds": time.perf_counter() - start,
@@ -153,7 +159,7 @@ def serve_request(
 
 
 def save_segmentation(segmentation: Any, file: Path) -> None:
-    """Leave an answer: whole, under the number of its question, or not at all."""
+    """Write a segmentation completely or not at all."""
     import numpy as np
 
     partial = file.with_suffix(".partial.npy")
@@ -161,25 +167,22 @@ def save_segmentation(segmentation: Any, file: Path) -> None:
     partial.replace(file)
 
 
-def prepare_set_image(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
-    """Prepare the showing of a new image."""
+def prepare_set_image(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:
+    """Read a new image; return the call of ``set_image``."""
     import numpy as np
 
     from segbench.core import Image
 
-    # mapped copy-on-write: read at once by who reads it all, never changed for the harness
+    # mapped copy-on-write: the adapter may write to its array, the file does not change
     voxels = np.load(scratch / "image.npy", mmap_mode="c")
     image = Image(np.asarray(voxels), tuple(request["spacing"]))
     labels = tuple(request["labels"])
 
-    def call() -> None:
-        adapter.set_image(image, labels)
-
-    return call
+    return lambda: adapter.set_image(image, labels)
 
 
-def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
-    """Prepare one step."""
+def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:
+    """Read the prompts of a step; return the call of ``predict``."""
     import numpy as np
 
     from segbench.core import Box, Click, Interactions
@@ -197,7 +200,7 @@ def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) ->
 
 
 def format_error(error: BaseException) -> str:
-    """Return an exception as one line; the traceback of one that is a surprise goes to stderr."""
+    """Return an exception as one line; write the traceback of an unexpected one to stderr."""
     from segbench.errors import SegbenchError
 
     if isinstance(error, SegbenchError):
@@ -208,17 +211,17 @@ def format_error(error: BaseException) -> str:
 
 
 def peak_memory() -> dict[str, float]:
-    """Return the highest resident memory of this process, where the system tells."""
+    """Return the highest resident memory of this process so far; empty on Windows."""
     try:
         import resource
-    except ImportError:  # Windows
+    except ImportError:
         return {}
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return what the answers may depend on: interpreter, numpy, torch and its GPU if loaded."""
+    """Return what predictions may depend on: Python, numpy, torch and its GPU if loaded."""
     loaded = {name: sys.modules[name] for name in ("numpy", "torch") if name in sys.modules}
     packages = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
     cuda = getattr(loaded.get("torch"), "cuda", None)
@@ -227,7 +230,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve, then end at once: a thread still waits on stdin, and would abort a normal ending."""
+    """Serve, then end at once: a thread still reads stdin and would abort a normal exit."""
     status = 0
     try:
         serve(*sys.argv[1:])
