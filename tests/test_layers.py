@@ -27,7 +27,7 @@ ORDER = {
         *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
         *("mask_pairs", "scoring", "simulator", "interaction"),
     ],
-    "data": ["safe_pickle", "challenge_npz", "dataset"],
+    "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
     "models": [
         *("loading", "finite_image", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "download", "training"),
@@ -51,8 +51,8 @@ ADAPTERS_MAY = {
 }
 FOREIGN = {
     *("__init__", "core", "errors", "contract", "data.__init__", "data.challenge_npz"),
-    *("data.safe_pickle", "models.__init__", "models.finite_image", "models.loading"),
-    *("models.prompt_painting", "models.submission_npz", "models.worker"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.finite_image"),
+    *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 
 

@@ -28,7 +28,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from segbench.core import Box, Case, LabelMap
-from segbench.data.safe_pickle import MAX_BYTES, UnsafePickle, load_plain
+from segbench.data.pickled_numpy import UnsafePickle
+from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
 
 BOX_KEYS = (

@@ -1,56 +1,26 @@
-"""Plain data out of a pickle, without ever executing one.
+"""Read plain data from a pickle without executing it.
 
-numpy keeps object arrays (the challenge's boxes and clicks) as pickles. This reads them with a
-stack machine of its own that knows plain containers, numbers, strings and how numpy writes arrays,
-dtypes and scalars, and nothing else: a name is only compared with a short list, never imported,
-and numpy is only ever given dtypes spelt from that list's kinds and bytes of the right length.
+numpy stores object arrays (the challenge's boxes and clicks) as pickles. This module reads them
+with its own stack machine, which knows plain containers, numbers, strings, and the arrays, dtypes
+and scalars of numpy. It compares names with a short list and never imports them.
 
-Standard library and numpy only, syntax of Python 3.9; rank 0.
+Standard library and numpy only, syntax of Python 3.9.
 """
 
 from __future__ import annotations
 
 import pickletools
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-MAX_BYTES = 1 << 24  # of a pickle; the largest real one, thousands of clicks, is far below
-MAX_VALUES = 1_000_000  # after sharing is undone: a few bytes can share a list with itself often
+from segbench.data.pickled_numpy import ALLOWED, AllowedName, Pending, UnsafePickle, call
+
+MAX_BYTES = 1 << 24  # of a pickle; thousands of clicks, the largest real one, need far less
+MAX_VALUES = 1_000_000  # with every shared value counted again: few bytes can share a list often
 MAX_DEPTH = 20
-DTYPE_NAMES = re.compile(r"(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|O8?)\Z")
 PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-ALLOWED = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    **{
-        (f"{root}.multiarray", name): name
-        for root in ("numpy.core", "numpy._core")  # as numpy 1 and numpy 2 spell it
-        for name in ("_reconstruct", "scalar")
-    },
-}
-
-
-class UnsafePickle(ValueError):
-    """The pickle holds something else than plain data."""
-
-
-class AllowedName:
-    """An admitted name; calling it is a matter of the machine, not of Python."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class Pending:
-    """A dtype or an array whose state is still to come."""
-
-    def __init__(self, dtype_name: str | None) -> None:
-        self.dtype_name = dtype_name  # of a dtype; None: an array
-        self.value: Any = None
 
 
 def load_plain(data: bytes) -> Any:
@@ -58,9 +28,9 @@ def load_plain(data: bytes) -> Any:
 
     Raises
     ------
-    Refused
-        If it names or does anything beyond plain data, by name and before any of it happens; or
-        if it is damaged, or larger than any honest file.
+    UnsafePickle
+        If the pickle uses a name or an operation that plain data does not need, or is damaged or
+        too large. No code of the pickle runs before.
     """
     if len(data) > MAX_BYTES:
         raise UnsafePickle(f"is a pickle of {len(data)} bytes, expected at most {MAX_BYTES}")
@@ -78,7 +48,7 @@ def load_plain(data: bytes) -> Any:
 
 
 class PickleMachine:
-    """The few operations of a pickle that make plain data."""
+    """The operations of a pickle that plain data needs."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -86,7 +56,7 @@ class PickleMachine:
         self.memo: dict[int, Any] = {}
 
     def execute(self, opcode: str, argument: Any) -> None:
-        """Do one operation; refuse those that plain data does not need."""
+        """Execute one operation; refuse all others."""
         if opcode in CONSTANTS:
             self.stack.append(CONSTANTS[opcode])
         elif opcode in LITERALS:
@@ -97,14 +67,14 @@ class PickleMachine:
             raise UnsafePickle(f"uses the operation {opcode}, expected plain arrays and containers")
 
     def pop_mark(self) -> list[Any]:
-        """Return and remove what was pushed since the last mark."""
+        """Remove and return the values since the last mark."""
         mark = self.marks.pop()
         values = self.stack[mark:]
         del self.stack[mark:]
         return values
 
     def push_name(self, module: str, name: str) -> None:
-        """Push an admitted name; refuse any other."""
+        """Push an allowed name; refuse all others."""
         if (module, name) not in ALLOWED:
             raise UnsafePickle(
                 f"names {module}.{name}, expected plain numpy arrays and containers; "
@@ -113,17 +83,16 @@ class PickleMachine:
         self.stack.append(AllowedName(ALLOWED[module, name]))
 
     def reduce(self) -> None:
-        """Apply an admitted name to its arguments."""
+        """Replace an allowed name and its arguments by the result."""
         arguments, function = self.stack.pop(), self.stack.pop()
-        self.stack.append(CALLS[function.name](*arguments))
+        self.stack.append(call(function, arguments))
 
     def set_state(self) -> None:
-        """Give the pending value on top of the stack its state."""
+        """Set the state of the pending value on top of the stack."""
         state, pending = self.stack.pop(), self.stack[-1]
         if not isinstance(pending, Pending):
             raise UnsafePickle("sets the state of something that has none")
-        complete = _complete_array if pending.dtype_name is None else _complete_dtype
-        complete(pending, state)
+        pending.set_state(state)
 
     def append(self, values: list[Any]) -> None:
         """Extend the list on top of the stack."""
@@ -133,7 +102,7 @@ class PickleMachine:
         target.extend(values)
 
     def set_items(self, pairs: list[Any]) -> None:
-        """Update the dictionary on top of the stack with keys and values in turn."""
+        """Add alternating keys and values to the dictionary on top of the stack."""
         target = self.stack[-1]
         if type(target) is not dict or not all(_is_key(key) for key in pairs[::2]):
             raise UnsafePickle("sets items of something that is no plain dictionary")
@@ -141,7 +110,7 @@ class PickleMachine:
             target[key] = value
 
     def make_tuple(self, size: int) -> None:
-        """Make a tuple of the topmost values."""
+        """Replace the topmost values by a tuple of them."""
         values = tuple(self.stack[-size:])
         del self.stack[-size:]
         self.stack.append(values)
@@ -149,64 +118,6 @@ class PickleMachine:
 
 def _is_key(key: Any) -> bool:
     return isinstance(key, (str, int, float, bytes, bool, type(None)))
-
-
-# ---- what numpy writes -----------------------------------------------------------------------
-
-
-def _dtype(dtype_name: str, *_: Any) -> Pending:
-    if not DTYPE_NAMES.match(dtype_name):
-        raise UnsafePickle(f"holds a dtype {dtype_name!r}, expected numbers, strings or objects")
-    return Pending(dtype_name)
-
-
-def _complete_dtype(pending: Pending, state: tuple[Any, ...]) -> None:
-    order, *structure = state[1:5]
-    if order not in ("<", ">", "|", "=") or structure != [None, None, None]:
-        raise UnsafePickle("holds a structured dtype, expected numbers, strings or objects")
-    pending.value = np.dtype(f"{order}{pending.dtype_name}")
-
-
-def _reconstruct(kind: Any, *_: Any) -> Pending:
-    if not isinstance(kind, AllowedName) or kind.name != "ndarray":
-        raise UnsafePickle("rebuilds something that is no array")
-    return Pending(None)
-
-
-def _complete_array(pending: Pending, state: tuple[Any, ...]) -> None:
-    _, shape, dtype, in_fortran_order, data = state
-    kind = _finished_dtype(dtype)
-    order = "F" if in_fortran_order else "C"
-    if kind.hasobject:
-        array = np.empty(len(data), object)
-        for index, value in enumerate(data):  # one by one: a list must stay a list
-            array[index] = value
-    else:
-        array = np.frombuffer(bytes(data), kind).copy()
-    pending.value = array.reshape(shape, order=order)  # type: ignore[call-overload]
-
-
-def _scalar(dtype: Any, data: bytes = b"") -> Any:
-    kind = _finished_dtype(dtype)
-    if kind.hasobject or len(data) != kind.itemsize:
-        raise UnsafePickle(f"holds a scalar of {kind} in {len(data)} bytes")
-    return np.frombuffer(bytes(data), kind)[0].item()
-
-
-def _finished_dtype(dtype: Any) -> np.dtype[Any]:
-    if not isinstance(dtype, Pending) or not isinstance(dtype.value, np.dtype):
-        raise UnsafePickle("holds an array without a dtype")
-    return dtype.value
-
-
-CALLS: dict[str, Callable[..., Any]] = {
-    "dtype": _dtype,
-    "_reconstruct": _reconstruct,
-    "scalar": _scalar,
-}
-
-
-# ---- the operations --------------------------------------------------------------------------
 
 
 def _memoize(machine: PickleMachine, index: int) -> None:
@@ -249,13 +160,13 @@ OPERATIONS: dict[str, Callable[[PickleMachine, Any], Any]] = {
 
 
 class Resolver:
-    """Puts finished arrays in the place of pending ones, and undoes sharing within bounds."""
+    """Replaces pending arrays by finished ones; limits the number and the depth of values."""
 
     def __init__(self) -> None:
         self._remaining = MAX_VALUES
 
     def resolve(self, value: Any, depth: int = 0) -> Any:
-        """Return a value with everything in it finished."""
+        """Return a value with all pending arrays in it finished."""
         self._remaining -= 1
         if self._remaining < 0 or depth > MAX_DEPTH:
             raise UnsafePickle(f"unfolds to more than {MAX_VALUES} values, {MAX_DEPTH} deep")
