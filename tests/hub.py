@@ -1,4 +1,4 @@
-"""A server on this machine that speaks the part of the hub's protocol that a download needs."""
+"""A server on this machine with the part of the hub's protocol that a download needs."""
 
 import hashlib
 import threading
@@ -15,7 +15,7 @@ class Hub:
         self.repo, self.files = repo, dict(zip(COMMITS, (old, new), strict=True))
         self.requests: list[tuple[str, str]] = []
         self.url = ""
-        self.truncates_responses = False  # end every answer in the middle
+        self.truncates_responses = False  # end every response in the middle
 
     def lookup(self, path: str) -> tuple[str, bytes] | None:
         """Return commit and content of /REPO/resolve/REVISION/FILE."""

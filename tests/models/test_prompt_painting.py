@@ -1,4 +1,4 @@
-"""The floors' painting, by hand."""
+"""Painted prompts, checked by hand."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def test_a_ball_of_radius_four_has_257_voxels():
     assert mask.sum() == 257
 
 
-def test_a_ball_at_the_border_is_cut():
+def test_a_ball_at_the_border_is_cropped():
     roi, mask = ball((31, 31, 31), (0, 15, 30), 4.0)
     assert mask.shape == (5, 9, 5)
     assert (roi[0].start, roi[2].stop) == (0, 31)
@@ -42,15 +42,15 @@ def test_a_negative_click_erases_its_own_label_only():
     assert (segmentation[5:] == 2).all()
 
 
-def test_without_a_box_there_are_only_balls():
+def test_without_a_box_only_balls_are_painted():
     segmentation = paint(interactions_of((), (Click(3, (5, 10, 15), True),)), whole)
     assert (segmentation == 3).sum() == 257
 
 
-def test_a_box_that_sticks_out_is_cut():
+def test_a_box_that_exceeds_the_volume_is_cropped():
     segmentation = paint(interactions_of((Box(1, (8, 18, 29), (20, 30, 40), 9),)), whole)
     assert segmentation.sum() == 2 * 2 * 2
 
 
-def test_large_labels_need_a_wider_map():
+def test_labels_above_255_need_a_wider_dtype():
     assert paint(interactions_of((Box(300, (0, 0, 0), (2, 2, 2), 0),)), whole).max() == 300
