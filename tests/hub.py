@@ -41,10 +41,10 @@ def serve_hub(hub: Hub):
 
         def respond(self, *, with_content: bool):
             hub.requests.append((self.command, self.path))
-            found = hub.lookup(self.path)
-            commit, content = found or (COMMITS[1], b"")
-            self.send_response(200 if found else 404)
-            if not found:
+            result = hub.lookup(self.path)
+            commit, content = result or (COMMITS[1], b"")
+            self.send_response(200 if result else 404)
+            if not result:
                 self.send_header("X-Error-Code", "EntryNotFound")
             self.send_header("X-Repo-Commit", commit)
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')

@@ -105,7 +105,7 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     count = math.prod(shape)
     # checked before memory is allocated: the file must hold the header and the array
     if not 0 <= count * dtype.itemsize <= size:
-        raise ValueError(f"the header promises {count} x {dtype}, the file holds {size} bytes")
+        raise ValueError(f"the header declares {count} x {dtype}, the file holds {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
     return flat.reshape(shape, order="F" if fortran_order else "C")
 

@@ -102,14 +102,12 @@ def fetch(
     revision = repository.commit(weights.files[0].path, pinned)
     say(f"revision {revision}" + ("" if pinned else ": not pinned, recorded now"))
     expected = expected_sha256(weights, revision, pins, read_record(target))
-    files_record: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[str, Any]] = {}
     for path in (item.path for item in weights.files):
-        file = repository.download(path, revision)
-        digest = verify_sha256(file, expected.get(path))
-        files_record[path] = {"sha256": digest, "bytes": file.stat().st_size}
+        files[path] = repository.download(path, revision, expected.get(path))
         status = "as expected" if path in expected else "not known before, recorded now"
-        say(f"{path}: sha256 {digest}, {status}")
-    write_record(target, {"repo": weights.repo, "revision": revision, "files": files_record})
+        say(f"{path}: sha256 {files[path]['sha256']}, {status}")
+    write_record(target, {"repo": weights.repo, "revision": revision, "files": files})
     return entry.weights_path(weights, folder)
 
 
@@ -170,9 +168,10 @@ class HubRepository:
             raise AdapterError(f"{self.repo}: expected revision {pinned}, found {commit}")
         return commit
 
-    def download(self, path: str, revision: str) -> Path:
-        """Download one file unless it is already in the folder; return its path."""
-        return Path(self._hub_download(path, revision))
+    def download(self, path: str, revision: str, sha256: str | None) -> dict[str, Any]:
+        """Download one file unless it is in the folder, and check it; return its record."""
+        file = Path(self._hub_download(path, revision))
+        return {"sha256": verify_sha256(file, sha256), "bytes": file.stat().st_size}
 
     def _hub_download(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
         try:

@@ -22,7 +22,7 @@ def train(name: str, arguments: Sequence[str]) -> None:
     """
     file = find(name)
     if wants_own_environment(file):
-        raise AdapterError(f"{name}: runs in an environment of its own, which train does not enter")
+        raise AdapterError(f"{name}: cannot be trained, because it has an environment of its own")
     entry = f"{import_file(file).__name__}.training"
     try:
         training = importlib.import_module(entry)

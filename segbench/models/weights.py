@@ -164,7 +164,7 @@ def state_of(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     missing = [item.path for item in weights.files if not (target / item.path).is_file()]
     if missing:
         return "not there" if len(missing) == len(weights.files) else f"lacks {missing[0]}"
-    sizes = {path: facts["bytes"] for path, facts in read_record(target).get("files", {}).items()}
+    sizes = {path: item["bytes"] for path, item in read_record(target).get("files", {}).items()}
     for path in (item.path for item in weights.files if item.path in sizes):
         if (target / path).stat().st_size != sizes[path]:
             return f"damaged: {path}"
@@ -181,8 +181,8 @@ def read_record(target: Path) -> Mapping[str, Any]:
         return {
             "revision": str(record["revision"]),
             "files": {
-                path: {"sha256": str(facts["sha256"]), "bytes": int(facts["bytes"])}
-                for path, facts in record["files"].items()
+                path: {"sha256": str(item["sha256"]), "bytes": int(item["bytes"])}
+                for path, item in record["files"].items()
             },
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

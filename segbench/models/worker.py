@@ -64,7 +64,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     try:
         adapter = load(Path(adapter_file), json.loads(options))
     except Exception as error:  # segbench decides what a failed load means
-        reply(0, failure=format_error(error))
+        reply(0, failure=describe_failure(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
         reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
@@ -151,7 +151,7 @@ def serve_request(
             save_segmentation(segmentation, scratch / f"segmentation-{request['number']}.npy")
     except Exception as error:  # of any kind: it is a failure of the model
         return {
-            "failure": format_error(error),
+            "failure": describe_failure(error),
             "seconds": time.perf_counter() - start,
             **peak_memory(),
         }
@@ -199,7 +199,7 @@ def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) ->
     return lambda: np.asarray(adapter.predict(interactions))
 
 
-def format_error(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Return an exception as one line; write the traceback of an unexpected one to stderr."""
     from segbench.errors import SegbenchError
 

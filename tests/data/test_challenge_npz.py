@@ -223,7 +223,7 @@ def test_a_header_with_a_larger_shape_than_the_file_allocates_no_memory(tmp_path
     header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6, 10)}
     np.lib.format.write_array_header_1_0(stream, header)
     file = npz(tmp_path / "a.npz", imgs=stream.getvalue())
-    with pytest.raises(CaseError, match="promises 10000000000000 x uint8"):
+    with pytest.raises(CaseError, match="declares 10000000000000 x uint8"):
         read(file, "imgs")
 
 
