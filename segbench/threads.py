@@ -52,5 +52,5 @@ def processors() -> int:
     """Return how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux has it
+    except AttributeError:  # not on every system
         return os.cpu_count() or 1
