@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def process_runs(pid: int) -> bool:
-    """Whether a process of this machine is alive; one that is dead but not buried is not."""
+    """Whether a process of this machine runs; a zombie does not."""
     with contextlib.suppress(OSError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

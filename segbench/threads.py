@@ -1,8 +1,8 @@
-"""Who may use how many processors: the one rule for jobs, models and numerical libraries.
+"""Number of threads of segbench, of models and of the numerical libraries.
 
-Cases run side by side in processes (``--jobs``), and the models of these share the processors out
-between them. segbench itself computes on one thread a case: cc3d and edt hold the interpreter, and
-a step is too short to be divided (docs/performance.md).
+Cases run in parallel processes (``--jobs``), whose models share the processors equally. segbench
+itself uses one thread per case: cc3d and edt hold the interpreter lock, and a step is too short to
+gain from more threads (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -20,26 +20,31 @@ VARIABLES = (
 
 
 def of_each_model(jobs: int, wanted: int | None = None) -> int:
-    """Return the threads of each model: as wanted, or its share; less if the environment says so.
+    """Return the number of threads of each model.
 
-    What the environment says is said without a thought of jobs, and must not give more than there
-    are processors.
+    Parameters
+    ----------
+    jobs : int
+        Number of models that run at the same time.
+    wanted : int, optional
+        The result, if given. Without it, the result is the model's share of the processors, or the
+        value of the first environment variable that is set, if that is smaller.
     """
     share = max(1, processors() // jobs)
-    return wanted or min(_said() or share, share)
+    return wanted or min(_environment_limit() or share, share)
 
 
-def _said() -> int | None:
-    """Return what the first of the variables that is set says."""
+def _environment_limit() -> int | None:
+    """Return the value of the first variable that is set to a positive number."""
     for name in VARIABLES:
-        first = os.environ.get(name, "").split(",")[0]  # OpenMP has a number for each level
+        first = os.environ.get(name, "").split(",")[0]  # OpenMP allows one number per nesting level
         if first.isdigit() and int(first) > 0:
             return int(first)
     return None
 
 
 def variables(threads: int) -> dict[str, str]:
-    """Return the environment variables that numerical libraries, torch's too, take this from."""
+    """Return the environment variables that set this number in numerical libraries and torch."""
     return dict.fromkeys(VARIABLES, str(threads))
 
 

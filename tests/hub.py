@@ -1,4 +1,4 @@
-"""A server on this machine that speaks the part of the hub's protocol that a download needs."""
+"""A server on this machine with the part of the hub's protocol that a download needs."""
 
 import hashlib
 import threading
@@ -15,9 +15,9 @@ class Hub:
         self.repo, self.files = repo, dict(zip(COMMITS, (old, new), strict=True))
         self.requests: list[tuple[str, str]] = []
         self.url = ""
-        self.cut_off = False  # end every answer in the middle
+        self.truncates_responses = False  # end every response in the middle
 
-    def found(self, path: str) -> tuple[str, bytes] | None:
+    def lookup(self, path: str) -> tuple[str, bytes] | None:
         """Return commit and content of /REPO/resolve/REVISION/FILE."""
         repo, _, rest = path.lstrip("/").partition("/resolve/")
         revision, _, name = rest.partition("/")
@@ -27,32 +27,34 @@ class Hub:
 
 
 @contextmanager
-def serving(hub: Hub):
+def serve_hub(hub: Hub):
     """Serve a hub on a free port of this machine while the block runs."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self):
-            self.answer(with_content=False)
+            self.respond(with_content=False)
 
         def do_GET(self):
-            self.answer(with_content=True)
+            self.respond(with_content=True)
 
-        def answer(self, *, with_content: bool):
+        def respond(self, *, with_content: bool):
             hub.requests.append((self.command, self.path))
-            found = hub.found(self.path)
-            commit, content = found or (COMMITS[1], b"")
-            self.send_response(200 if found else 404)
-            if not found:
+            result = hub.lookup(self.path)
+            commit, content = result or (COMMITS[1], b"")
+            self.send_response(200 if result else 404)
+            if not result:
                 self.send_header("X-Error-Code", "EntryNotFound")
             self.send_header("X-Repo-Commit", commit)
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if with_content:
-                self.wfile.write(content[: len(content) // 2] if hub.cut_off else content)
-                self.close_connection = hub.cut_off
+                self.wfile.write(
+                    content[: len(content) // 2] if hub.truncates_responses else content
+                )
+                self.close_connection = hub.truncates_responses
 
         def log_message(self, *_):
             pass

@@ -27,11 +27,11 @@ ORDER = {
         *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
         *("mask_pairs", "scoring", "simulator", "interaction"),
     ],
-    "data": ["safe_pickle", "challenge_npz", "dataset"],
+    "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
     "models": [
         *("loading", "finite_image", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "download", "training"),
-        *("worker_process", "supervisor", "in_process"),
+        *("scratch", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress", "config"),
@@ -55,8 +55,8 @@ ADAPTERS_MAY = {
 }
 FOREIGN = {
     *("__init__", "core", "errors", "contract", "data.__init__", "data.challenge_npz"),
-    *("data.safe_pickle", "models.__init__", "models.finite_image", "models.loading"),
-    *("models.prompt_painting", "models.submission_npz", "models.worker"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.finite_image"),
+    *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Threads: one number for each model, independent of the limits of its job."""
+"""Threads: the number for each model, which does not depend on the limit of its job."""
 
 import pytest
 
@@ -6,14 +6,14 @@ import segbench
 from segbench import threads
 from segbench.threads import VARIABLES, of_each_model, processors
 
-TELLING = """
+ADAPTER = """
 import os
 from pathlib import Path
 import numpy as np
 from segbench.core import AdapterInfo
 
-class Telling:
-    info = AdapterInfo("telling")
+class ThreadRecorder:
+    info = AdapterInfo("thread_recorder")
 
     def __init__(self, notes):
         self._notes = Path(notes)
@@ -29,13 +29,13 @@ class Telling:
     def close(self):
         pass
 
-make_adapter = Telling
+make_adapter = ThreadRecorder
 """
 
 
 @pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    """Begin with an environment that says nothing of threads."""
+def no_thread_variables(monkeypatch):
+    """Start without any of the variables."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -47,7 +47,7 @@ def test_models_never_have_more_threads_than_there_are_processors(monkeypatch):
     assert of_each_model(100) == 1
 
 
-def test_what_the_user_says_wins_and_the_environment_may_ask_for_less(monkeypatch):
+def test_the_users_number_takes_precedence_and_the_environment_may_lower_it(monkeypatch):
     monkeypatch.setattr(threads, "processors", lambda: 8)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
     assert of_each_model(1) == 3
@@ -61,14 +61,14 @@ def test_what_the_user_says_wins_and_the_environment_may_ask_for_less(monkeypatc
     assert of_each_model(2) == 4
 
 
-def test_there_is_a_processor():
+def test_there_is_at_least_one_processor():
     assert processors() >= 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_model_has_its_threads_whatever_its_job_has(jobs, data, tmp_path):
-    adapter, notes = tmp_path / "telling.py", tmp_path / "notes"
-    adapter.write_text(TELLING.replace("VARIABLES", repr(VARIABLES)))
+def test_a_model_has_its_own_number_of_threads(jobs, data, tmp_path):
+    adapter, notes = tmp_path / "thread_recorder.py", tmp_path / "notes"
+    adapter.write_text(ADAPTER.replace("VARIABLES", repr(VARIABLES)))
     notes.mkdir()
     outcome = segbench.evaluate(
         str(adapter), data, out=tmp_path / "run", jobs=jobs, threads=3, option={"notes": str(notes)}

@@ -1,4 +1,4 @@
 """Cases on disk.
 
-Empty but for this text: foreign environments import it.
+Without code, because foreign environments import it.
 """

@@ -1,8 +1,8 @@
-"""The challenge's ``.npz`` files, both directions, without ever executing a pickle.
+"""Read and write the challenge's ``.npz`` files, without executing a pickle.
 
-The official files keep ``boxes``, ``clicks`` and ``clicks_order`` as pickled object arrays. They
-are read by :mod:`segbench.data.safe_pickle`, which builds plain data and nothing else: any other
-name is refused before anything of it runs. Arrays are read one key at a time.
+In the official files ``boxes``, ``clicks`` and ``clicks_order`` are pickled object arrays.
+:mod:`segbench.data.safe_pickle` reads them: it builds plain data and refuses all other names before
+their code runs. Arrays are read one key at a time.
 
 Keys: ``imgs``, ``gts``, ``spacing``, ``boxes``, ``prev_pred``, ``clicks``, ``clicks_order`` in a
 case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6). Bounds of boxes are inclusive in the
@@ -28,7 +28,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from segbench.core import Box, Case, LabelMap
-from segbench.data.safe_pickle import MOST_BYTES, Refused, load_plain
+from segbench.data.pickled_numpy import UnsafePickle
+from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
 
 BOX_KEYS = (
@@ -40,7 +41,7 @@ BOX_KEYS = (
     "z_mid_x_max",
     "z_mid_y_max",
 )
-BROKEN = (
+READ_ERRORS = (
     *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
@@ -50,20 +51,20 @@ BROKEN = (
 
 
 class ChallengeFile:
-    """An open ``.npz``: its keys, and its arrays one at a time.
+    """An open ``.npz`` file: its keys, and its arrays one at a time.
 
     Raises
     ------
     CaseError
         On opening, if the file is not a complete zip archive; on reading, if the key is missing,
-        truncated, or holds anything that would have to be executed.
+        truncated, or has a pickle of other than plain data.
     """
 
     def __init__(self, file: Path) -> None:
         self.name = file.name
         try:
             self._zip = zipfile.ZipFile(file)
-        except BROKEN as error:
+        except READ_ERRORS as error:
             raise CaseError(f"{self.name}: expected an .npz (zip) archive: {error}") from None
         stored = self._zip.namelist()
         self.keys = tuple(name[:-4] for name in stored if name.endswith(".npy"))
@@ -77,7 +78,7 @@ class ChallengeFile:
         self._zip.close()
 
     def size(self, key: str) -> int:
-        """Return the bytes an array takes once it is loaded, without loading it."""
+        """Return the bytes of an array in memory, without loading it."""
         return self._zip.getinfo(f"{key}.npy").file_size if key in self.keys else 0
 
     def read(self, key: str) -> NDArray[Any]:
@@ -87,9 +88,9 @@ class ChallengeFile:
         try:
             with self._zip.open(f"{key}.npy") as stream:
                 return _read_array(stream, self.size(key))
-        except Refused as error:
+        except UnsafePickle as error:
             raise CaseError(f"{self.name}: {key} {error}") from None
-        except BROKEN as error:
+        except READ_ERRORS as error:
             raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
 
 
@@ -98,40 +99,40 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(stream)
+    shape, fortran_order, dtype = header(stream)
     if dtype.hasobject:
-        return _read_objects(stream.read(MOST_BYTES + 1))
+        return _read_objects(stream.read(MAX_BYTES + 1))
     count = math.prod(shape)
-    # an honest file holds its header and the array; checked before any memory is taken
+    # checked before memory is allocated: the file must hold the header and the array
     if not 0 <= count * dtype.itemsize <= size:
-        raise ValueError(f"the header promises {count} x {dtype}, the file holds {size} bytes")
+        raise ValueError(f"the header declares {count} x {dtype}, the file holds {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
     data = bytearray(size)
-    view, done = memoryview(data), 0
-    while done < size:
-        got = stream.readinto(view[done : done + (1 << 24)])  # type: ignore[attr-defined]
-        if not got:
-            raise ValueError(f"expected {size} bytes, found {done}")
-        done += got
+    view, end = memoryview(data), 0
+    while end < size:
+        n_read = stream.readinto(view[end : end + (1 << 24)])  # type: ignore[attr-defined]
+        if not n_read:
+            raise ValueError(f"expected {size} bytes, found {end}")
+        end += n_read
     return data
 
 
 def _read_objects(data: bytes) -> NDArray[Any]:
-    found = load_plain(data)
-    if not isinstance(found, np.ndarray):
-        raise Refused(f"holds a {type(found).__name__}, expected an array")
-    return found
+    value = load_plain(data)
+    if not isinstance(value, np.ndarray):
+        raise UnsafePickle(f"holds a {type(value).__name__}, expected an array")
+    return value
 
 
 # ---- boxes -----------------------------------------------------------------------------------
 
 
 def box_from_raw(label: int, raw: Any) -> Box:
-    """Translate one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
+    """Return the box of one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def box_to_raw(box: Box) -> dict[str, int]:
-    """Return the challenge's dictionary of a box, its bounds inclusive."""
+    """Return the challenge's dictionary of a box, with inclusive bounds."""
     (z0, y0, x0), (z1, y1, x1) = box.low, box.high
     values = (z0, z1 - 1, box.mid_slice, x0, y0, x1 - 1, y1 - 1)
     return dict(zip(BOX_KEYS, (int(value) for value in values)))
@@ -181,7 +182,7 @@ def raw_boxes(boxes: Sequence[Box]) -> NDArray[Any]:
 
 
 def write_case(file: Path, case: Case) -> None:
-    """Write a case in the challenge's format: whole, or not at all."""
+    """Write a case in the challenge's format, completely or not at all."""
     arrays = {
         "imgs": case.image.voxels,
         "gts": case.reference,
@@ -192,21 +193,26 @@ def write_case(file: Path, case: Case) -> None:
     write_arrays(file, arrays)
 
 
-def write_prediction(file: Path, all_labels: Sequence[LabelMap]) -> None:
-    """Write label maps, one a step, as ``segs`` (the last) and ``all_segs`` (all of them)."""
-    stack = np.stack(all_labels)
+def write_prediction(file: Path, segmentations: Sequence[LabelMap]) -> None:
+    """Write one label map per step as ``all_segs``, and the last one as ``segs``."""
+    stack = np.stack(segmentations)
     write_arrays(file, {"segs": stack[-1], "all_segs": stack}, level=1)
 
 
 def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6) -> None:
-    """Write an ``.npz`` whole or not at all; equal arrays give equal bytes.
+    """Write an ``.npz`` completely or not at all; equal arrays give equal bytes.
 
-    Object arrays are pickled by numpy: only write what segbench made itself. Level 0 stores.
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Object arrays are pickled by numpy, and must come from segbench itself.
+    level : int
+        Of the compression; 0 stores the arrays uncompressed.
     """
-    how = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
+    compression = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    # an entry opened by name is dated 1980: no clock in the bytes
-    with zipfile.ZipFile(partial, "w", how, compresslevel=level) as archive:
+    # an entry opened by name has the date 1980, so that the bytes do not depend on the clock
+    with zipfile.ZipFile(partial, "w", compression, compresslevel=level) as archive:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 npy.write_array(stream, np.asanyarray(array), allow_pickle=True)

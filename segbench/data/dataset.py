@@ -1,8 +1,8 @@
-"""Find, read and check cases: what leaves this module is valid under the protocol.
+"""Find, read and check cases: a case that `read_case` returns is valid under the protocol.
 
-A case is one ``.npz`` of the challenge; its reference may lie in a folder of its own. Everything
-the protocol cannot score is refused here, before any model runs, with the file, the expectation
-and the finding (PROTOCOL 9).
+A case is one ``.npz`` of the challenge; its reference may be in a folder of its own. Cases that the
+protocol cannot score are refused before any model runs, with the file, the expected value and the
+value found (PROTOCOL 9).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from segbench.protocol.validation import checked_label_map, checked_spacing
 
 @dataclass(frozen=True)
 class CaseMetadata:
-    """What is known of a case beside its arrays; empty where it is not known."""
+    """What is known of a case apart from its arrays; empty strings if it is not known."""
 
     modality: str = ""
     patient: str = ""
@@ -35,10 +35,10 @@ class CaseMetadata:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """Where a case lies, and what is known of it without reading an array."""
+    """The files of a case, and what is known of it without reading an array."""
 
     file: Path
-    reference_file: Path | None = None  # None: ``gts`` lies in the case itself
+    reference_file: Path | None = None  # None: ``gts`` is in the file of the case
     about: CaseMetadata = CaseMetadata()
 
     @property
@@ -69,7 +69,7 @@ def find_cases(folder: Path, *, references: Path | None = None) -> list[CaseFile
         raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
     index = _read_index(folder / "index.csv")
     return [
-        CaseFile(file, references and references / file.name, _about(file.stem, index))
+        CaseFile(file, references and references / file.name, _metadata(file.stem, index))
         for file in files
     ]
 
@@ -108,7 +108,7 @@ def _read_index(file: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows}
 
 
-def _about(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
+def _metadata(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
     row, parts = index.get(name, {}), name.split("_")
     return CaseMetadata(
         modality=row.get("modality") or parts[0],
@@ -118,19 +118,20 @@ def _about(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
 
 
 def read_case(source: CaseFile) -> Case:
-    """Read and check one case; arrays are loaded one at a time.
+    """Read and check one case, one array at a time.
 
     Raises
     ------
     CaseError
-        If the file is damaged, would have to be executed, or is not valid under the protocol.
+        If the file is damaged, has a pickle of other than plain data, or is not valid under the
+        protocol.
     """
     with ChallengeFile(source.file) as file:
-        reference = _checked_reference(_read_reference(source, file), source.file.name)
+        reference = _check_reference(_read_reference(source, file), source.file.name)
         labels = labels_of(reference)
         spacing = checked_spacing(file.read("spacing"), source.file.name)
-        boxes = _boxes(file, labels)
-        voxels = _checked_image(file.read("imgs"), reference, source.file.name)
+        boxes = _read_boxes(file, labels)
+        voxels = _check_image(file.read("imgs"), reference, source.file.name)
     return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
 
 
@@ -152,7 +153,7 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
         return references.read("gts")
 
 
-def _checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
+def _check_reference(raw: NDArray[Any], name: str) -> LabelMap:
     reference = checked_label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
@@ -165,12 +166,12 @@ def _checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
 def labels_of(reference: LabelMap) -> tuple[int, ...]:
     """Return the foreground labels of a reference, ascending."""
     flat, count = reference.ravel(order="K"), np.zeros(MAX_LABEL + 1, np.int64)
-    for start in range(0, flat.size, 1 << 20):  # bincount copies what it counts to int64
+    for start in range(0, flat.size, 1 << 20):  # in parts, because bincount copies them to int64
         count += np.bincount(flat[start : start + (1 << 20)], minlength=count.size)
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 
 
-def _boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
     if "boxes" not in file.keys:
         return ()
     raw = file.read("boxes")
@@ -183,7 +184,7 @@ def _boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
         raise CaseError(f"{file.name}: boxes: {error}") from None
 
 
-def _checked_image(voxels: NDArray[Any], reference: LabelMap, name: str) -> NDArray[Any]:
+def _check_image(voxels: NDArray[Any], reference: LabelMap, name: str) -> NDArray[Any]:
     if voxels.dtype.kind not in "buif":
         raise CaseError(f"{name}: imgs: expected numbers, found {voxels.dtype}")
     if voxels.shape != reference.shape:

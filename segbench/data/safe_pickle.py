@@ -1,56 +1,26 @@
-"""Plain data out of a pickle, without ever executing one.
+"""Read plain data from a pickle without executing it.
 
-numpy keeps object arrays (the challenge's boxes and clicks) as pickles. This reads them with a
-stack machine of its own that knows plain containers, numbers, strings and how numpy writes arrays,
-dtypes and scalars, and nothing else: a name is only compared with a short list, never imported,
-and numpy is only ever given dtypes spelt from that list's kinds and bytes of the right length.
+numpy stores object arrays (the challenge's boxes and clicks) as pickles. This module reads them
+with its own stack machine, which knows plain containers, numbers, strings, and the arrays, dtypes
+and scalars of numpy. It compares names with a short list and never imports them.
 
-Standard library and numpy only, syntax of Python 3.9; rank 0.
+Standard library and numpy only, syntax of Python 3.9.
 """
 
 from __future__ import annotations
 
 import pickletools
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-MOST_BYTES = 1 << 24  # of a pickle; the largest real one, thousands of clicks, is far below
-MOST_VALUES = 1_000_000  # after sharing is undone: a few bytes can share a list with itself often
-DEEPEST = 20
-KINDS = re.compile(r"(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|O8?)\Z")
-FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+from segbench.data.pickled_numpy import ALLOWED, AllowedName, Pending, UnsafePickle, call
 
-ADMITTED = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    **{
-        (f"{root}.multiarray", name): name
-        for root in ("numpy.core", "numpy._core")  # as numpy 1 and numpy 2 spell it
-        for name in ("_reconstruct", "scalar")
-    },
-}
-
-
-class Refused(ValueError):
-    """The pickle holds something else than plain data."""
-
-
-class Name:
-    """An admitted name; calling it is a matter of the machine, not of Python."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class Pending:
-    """A dtype or an array whose state is still to come."""
-
-    def __init__(self, spelt: str | None) -> None:
-        self.spelt = spelt  # of a dtype; None: an array
-        self.value: Any = None
+MAX_BYTES = 1 << 24  # of a pickle; thousands of clicks, the largest real one, need far less
+MAX_VALUES = 1_000_000  # with every shared value counted again: few bytes can share a list often
+MAX_DEPTH = 20
+PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def load_plain(data: bytes) -> Any:
@@ -58,90 +28,89 @@ def load_plain(data: bytes) -> Any:
 
     Raises
     ------
-    Refused
-        If it names or does anything beyond plain data, by name and before any of it happens; or
-        if it is damaged, or larger than any honest file.
+    UnsafePickle
+        If the pickle uses a name or an operation that plain data does not need, or is damaged or
+        too large. No code of the pickle runs before.
     """
-    if len(data) > MOST_BYTES:
-        raise Refused(f"is a pickle of {len(data)} bytes, expected at most {MOST_BYTES}")
-    machine = Machine()
+    if len(data) > MAX_BYTES:
+        raise UnsafePickle(f"is a pickle of {len(data)} bytes, expected at most {MAX_BYTES}")
+    machine = PickleMachine()
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":
                 return Resolver().resolve(machine.stack.pop())
-            machine.do(opcode.name, argument)
-    except Refused:
+            machine.execute(opcode.name, argument)
+    except UnsafePickle:
         raise
-    except FAULTS as error:
-        raise Refused(f"is not a plain pickled array: {error}") from None
-    raise Refused("is not a plain pickled array: it has no end")
+    except PARSE_ERRORS as error:
+        raise UnsafePickle(f"is not a plain pickled array: {error}") from None
+    raise UnsafePickle("is not a plain pickled array: it has no end")
 
 
-class Machine:
-    """The few operations of a pickle that make plain data."""
+class PickleMachine:
+    """The operations of a pickle that plain data needs."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
-    def do(self, opcode: str, argument: Any) -> None:
-        """Do one operation; refuse those that plain data does not need."""
+    def execute(self, opcode: str, argument: Any) -> None:
+        """Execute one operation; refuse all others."""
         if opcode in CONSTANTS:
             self.stack.append(CONSTANTS[opcode])
         elif opcode in LITERALS:
             self.stack.append(argument)
         elif opcode in OPERATIONS:
             OPERATIONS[opcode](self, argument)
-        elif opcode not in IDLE:
-            raise Refused(f"uses the operation {opcode}, expected plain arrays and containers")
+        elif opcode not in IGNORED:
+            raise UnsafePickle(f"uses the operation {opcode}, expected plain arrays and containers")
 
-    def since_mark(self) -> list[Any]:
-        """Return and remove what was pushed since the last mark."""
+    def pop_mark(self) -> list[Any]:
+        """Remove and return the values since the last mark."""
         mark = self.marks.pop()
         values = self.stack[mark:]
         del self.stack[mark:]
         return values
 
-    def name(self, module: str, name: str) -> None:
-        """Push an admitted name; refuse any other."""
-        if (module, name) not in ADMITTED:
-            raise Refused(
+    def push_name(self, module: str, name: str) -> None:
+        """Push an allowed name; refuse all others."""
+        if (module, name) not in ALLOWED:
+            raise UnsafePickle(
                 f"names {module}.{name}, expected plain numpy arrays and containers; "
                 "refused, nothing of it was run"
             )
-        self.stack.append(Name(ADMITTED[module, name]))
+        self.stack.append(AllowedName(ALLOWED[module, name]))
 
-    def call(self) -> None:
-        """Apply an admitted name to its arguments."""
+    def reduce(self) -> None:
+        """Replace an allowed name and its arguments by the result."""
         arguments, function = self.stack.pop(), self.stack.pop()
-        self.stack.append(CALLS[function.name](*arguments))
+        self.stack.append(call(function, arguments))
 
-    def build(self) -> None:
-        """Give the pending value on top of the stack its state."""
+    def set_state(self) -> None:
+        """Set the state of the pending value on top of the stack."""
         state, pending = self.stack.pop(), self.stack[-1]
         if not isinstance(pending, Pending):
-            raise Refused("sets the state of something that has none")
-        complete = _complete_array if pending.spelt is None else _complete_dtype
-        complete(pending, state)
+            raise UnsafePickle("sets the state of something that has none")
+        pending.set_state(state)
 
     def append(self, values: list[Any]) -> None:
         """Extend the list on top of the stack."""
         target = self.stack[-1]
         if type(target) is not list:
-            raise Refused("appends to something that is no list")
+            raise UnsafePickle("appends to something that is no list")
         target.extend(values)
 
     def set_items(self, pairs: list[Any]) -> None:
-        """Update the dictionary on top of the stack with keys and values in turn."""
+        """Add alternating keys and values to the dictionary on top of the stack."""
         target = self.stack[-1]
         if type(target) is not dict or not all(_is_key(key) for key in pairs[::2]):
-            raise Refused("sets items of something that is no plain dictionary")
+            raise UnsafePickle("sets items of something that is no plain dictionary")
         for key, value in zip(*[iter(pairs)] * 2):
             target[key] = value
 
-    def tuple(self, size: int) -> None:
-        """Make a tuple of the topmost values."""
+    def make_tuple(self, size: int) -> None:
+        """Replace the topmost values by a tuple of them."""
         values = tuple(self.stack[-size:])
         del self.stack[-size:]
         self.stack.append(values)
@@ -151,131 +120,73 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, (str, int, float, bytes, bool, type(None)))
 
 
-# ---- what numpy writes -----------------------------------------------------------------------
-
-
-def _dtype(spelt: str, *_: Any) -> Pending:
-    if not KINDS.match(spelt):
-        raise Refused(f"holds a dtype {spelt!r}, expected numbers, strings or objects")
-    return Pending(spelt)
-
-
-def _complete_dtype(pending: Pending, state: tuple[Any, ...]) -> None:
-    order, *structure = state[1:5]
-    if order not in ("<", ">", "|", "=") or structure != [None, None, None]:
-        raise Refused("holds a structured dtype, expected numbers, strings or objects")
-    pending.value = np.dtype(f"{order}{pending.spelt}")
-
-
-def _reconstruct(kind: Any, *_: Any) -> Pending:
-    if not isinstance(kind, Name) or kind.name != "ndarray":
-        raise Refused("rebuilds something that is no array")
-    return Pending(None)
-
-
-def _complete_array(pending: Pending, state: tuple[Any, ...]) -> None:
-    _, shape, dtype, in_fortran_order, data = state
-    kind = _known_dtype(dtype)
-    order = "F" if in_fortran_order else "C"
-    if kind.hasobject:
-        array = np.empty(len(data), object)
-        for place, value in enumerate(data):  # one by one: a list must stay a list
-            array[place] = value
-    else:
-        array = np.frombuffer(bytes(data), kind).copy()
-    pending.value = array.reshape(shape, order=order)  # type: ignore[call-overload]
-
-
-def _scalar(dtype: Any, data: bytes = b"") -> Any:
-    kind = _known_dtype(dtype)
-    if kind.hasobject or len(data) != kind.itemsize:
-        raise Refused(f"holds a scalar of {kind} in {len(data)} bytes")
-    return np.frombuffer(bytes(data), kind)[0].item()
-
-
-def _known_dtype(dtype: Any) -> np.dtype[Any]:
-    if not isinstance(dtype, Pending) or not isinstance(dtype.value, np.dtype):
-        raise Refused("holds an array without a dtype")
-    return dtype.value
-
-
-CALLS: dict[str, Callable[..., Any]] = {
-    "dtype": _dtype,
-    "_reconstruct": _reconstruct,
-    "scalar": _scalar,
-}
-
-
-# ---- the operations --------------------------------------------------------------------------
-
-
-def _put(machine: Machine, at: int) -> None:
-    machine.memo[at] = machine.stack[-1]
+def _memoize(machine: PickleMachine, index: int) -> None:
+    machine.memo[index] = machine.stack[-1]
 
 
 CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-IDLE = {"PROTO", "FRAME"}
+IGNORED = {"PROTO", "FRAME"}
 LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG", "BINFLOAT", "FLOAT"),
     *("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"),
     *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
 }
-OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
+OPERATIONS: dict[str, Callable[[PickleMachine, Any], Any]] = {
     "MARK": lambda m, _: m.marks.append(len(m.stack)),
     "POP": lambda m, _: m.stack.pop(),
-    "GLOBAL": lambda m, arg: m.name(*arg.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m.name(*reversed([m.stack.pop(), m.stack.pop()])),
-    "REDUCE": lambda m, _: m.call(),
-    "BUILD": lambda m, _: m.build(),
+    "GLOBAL": lambda m, arg: m.push_name(*arg.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.push_name(*reversed([m.stack.pop(), m.stack.pop()])),
+    "REDUCE": lambda m, _: m.reduce(),
+    "BUILD": lambda m, _: m.set_state(),
     "EMPTY_LIST": lambda m, _: m.stack.append([]),
     "EMPTY_DICT": lambda m, _: m.stack.append({}),
-    "LIST": lambda m, _: m.stack.append(m.since_mark()),
-    "TUPLE": lambda m, _: m.stack.append(tuple(m.since_mark())),
-    "TUPLE1": lambda m, _: m.tuple(1),
-    "TUPLE2": lambda m, _: m.tuple(2),
-    "TUPLE3": lambda m, _: m.tuple(3),
+    "LIST": lambda m, _: m.stack.append(m.pop_mark()),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m.pop_mark())),
+    "TUPLE1": lambda m, _: m.make_tuple(1),
+    "TUPLE2": lambda m, _: m.make_tuple(2),
+    "TUPLE3": lambda m, _: m.make_tuple(3),
     "APPEND": lambda m, _: m.append([m.stack.pop()]),
-    "APPENDS": lambda m, _: m.append(m.since_mark()),
+    "APPENDS": lambda m, _: m.append(m.pop_mark()),
     "SETITEM": lambda m, _: m.set_items([m.stack.pop() for _ in range(2)][::-1]),
-    "SETITEMS": lambda m, _: m.set_items(m.since_mark()),
-    "PUT": _put,
-    "BINPUT": _put,
-    "LONG_BINPUT": _put,
-    "MEMOIZE": lambda m, _: _put(m, len(m.memo)),
-    "GET": lambda m, at: m.stack.append(m.memo[at]),
-    "BINGET": lambda m, at: m.stack.append(m.memo[at]),
-    "LONG_BINGET": lambda m, at: m.stack.append(m.memo[at]),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_mark()),
+    "PUT": _memoize,
+    "BINPUT": _memoize,
+    "LONG_BINPUT": _memoize,
+    "MEMOIZE": lambda m, _: _memoize(m, len(m.memo)),
+    "GET": lambda m, index: m.stack.append(m.memo[index]),
+    "BINGET": lambda m, index: m.stack.append(m.memo[index]),
+    "LONG_BINGET": lambda m, index: m.stack.append(m.memo[index]),
 }
 
 
 class Resolver:
-    """Puts finished arrays in the place of pending ones, and undoes sharing within bounds."""
+    """Replaces pending arrays by finished ones; limits the number and the depth of values."""
 
     def __init__(self) -> None:
-        self._left = MOST_VALUES
+        self._remaining = MAX_VALUES
 
     def resolve(self, value: Any, depth: int = 0) -> Any:
-        """Return a value with everything in it finished."""
-        self._left -= 1
-        if self._left < 0 or depth > DEEPEST:
-            raise Refused(f"unfolds to more than {MOST_VALUES} values, {DEEPEST} deep")
+        """Return a value with all pending arrays in it finished."""
+        self._remaining -= 1
+        if self._remaining < 0 or depth > MAX_DEPTH:
+            raise UnsafePickle(f"unfolds to more than {MAX_VALUES} values, {MAX_DEPTH} deep")
         if isinstance(value, (list, tuple)):
-            return type(value)(self.resolve(each, depth + 1) for each in value)
+            return type(value)(self.resolve(item, depth + 1) for item in value)
         if isinstance(value, dict):
-            return {key: self.resolve(each, depth + 1) for key, each in value.items()}
+            return {key: self.resolve(item, depth + 1) for key, item in value.items()}
         if isinstance(value, Pending):
-            return self._finished(value, depth)
-        if isinstance(value, Name):
-            raise Refused(f"holds the name {value.name}, expected plain values")
+            return self._resolve_array(value, depth)
+        if isinstance(value, AllowedName):
+            raise UnsafePickle(f"holds the name {value.name}, expected plain values")
         return value
 
-    def _finished(self, pending: Pending, depth: int) -> Any:
+    def _resolve_array(self, pending: Pending, depth: int) -> Any:
         array = pending.value
         if not isinstance(array, np.ndarray):
-            raise Refused("holds an array without content")
+            raise UnsafePickle("holds an array without content")
         if array.dtype != object:
             return array
         resolved = np.empty(array.shape, object)
-        for place in np.ndindex(array.shape):
-            resolved[place] = self.resolve(array[place], depth + 1)
+        for index in np.ndindex(array.shape):
+            resolved[index] = self.resolve(array[index], depth + 1)
         return resolved

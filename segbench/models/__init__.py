@@ -1,4 +1,4 @@
-"""How a model is found, served and supervised.
+"""Find models, serve them in worker processes, and supervise these.
 
-Empty but for this text: foreign environments import it.
+Without code, because foreign environments import it.
 """

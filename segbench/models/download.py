@@ -1,7 +1,7 @@
-"""Weights from the hub: a licence to accept, a pinned revision, a checksum, a record.
+"""Download weights from the Hugging Face hub at a pinned revision, with checksums and a record.
 
-A pin that is not known is never made up: the file is then taken as the server has it, and what it
-was is recorded, so that the next download must be the same.
+If the declaration has no revision or checksum, the first download accepts what the server sends and
+records it; later downloads must be identical.
 """
 
 from __future__ import annotations
@@ -15,101 +15,105 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
-from segbench.models.weights import RECORD, SHA256, Model, Weights, record_of
+from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class Pins:
-    """What a download must be, beyond what the declaration says."""
+    """The expected revision and checksums, which take precedence over the declaration."""
 
     revision: str | None = None
-    sha256: Mapping[str, str] = field(default_factory=dict)  # by path
+    sha256: Mapping[str, str] = field(default_factory=dict)  # path of a file -> its checksum
 
 
-def chosen(found: Model, name: str | None) -> Weights:
-    """Return a set of weights by name; without one, the first that can be fetched, else the first.
+def chosen(entry: ModelEntry, name: str | None) -> Weights:
+    """Return the weights of a name; without a name, the first that can be fetched, else the first.
 
     Raises
     ------
     AdapterError
         The adapter has no weights, or none of that name.
     """
-    if not found.weights:
-        raise AdapterError(f"{found.name}: needs no weights")
+    if not entry.weights:
+        raise AdapterError(f"{entry.name}: needs no weights")
     if name is None:
-        return next((each for each in found.weights if each.repo), found.weights[0])
-    by_name = {each.name: each for each in found.weights}
+        return next((item for item in entry.weights if item.repo), entry.weights[0])
+    by_name = {item.name: item for item in entry.weights}
     if name not in by_name:
-        raise AdapterError(f"{found.name}: no weights {name!r}; known: {', '.join(by_name)}")
+        raise AdapterError(f"{entry.name}: no weights {name!r}; known: {', '.join(by_name)}")
     return by_name[name]
 
 
-def notice(found: Model, weights: Weights, folder: Path) -> str:
-    """Return what a user should read before the download."""
+def notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
+    """Return what a user reads before the download: licence, source and destination."""
     lines = [
-        f"{found.name}, weights {weights.name!r}",
+        f"{entry.name}, weights {weights.name!r}",
         f"licence: {weights.licence}",
         f"from:    {weights.source}" + (f" ({weights.page})" if weights.page else ""),
-        f"to:      {found.folder(weights, folder)}",
+        f"to:      {entry.folder(weights, folder)}",
         *([weights.note] if weights.note else []),
     ]
     return "\n".join(lines)
 
 
 def fetch(
-    found: Model, weights: Weights, folder: Path, *, pins: Pins, endpoint: str | None, say: Say
+    entry: ModelEntry,
+    weights: Weights,
+    folder: Path,
+    *,
+    pins: Pins,
+    endpoint: str | None,
+    say: Report,
 ) -> Path:
-    """Download a set of weights, check it, record it; return the path that the adapter takes.
+    """Download a set of weights, check and record it; return the value of the adapter's option.
 
     Parameters
     ----------
     pins : Pins
-        Win over the declaration; what was recorded at an earlier download counts last.
+        Take precedence over the declaration, which takes precedence over the record.
     endpoint : str, optional
-        Another server that speaks the hub's protocol.
+        Another server with the hub's protocol.
     say : callable
-        Is told, line by line, what was found.
+        Called with each line of the report.
 
     Raises
     ------
     AdapterError
-        If the weights cannot be downloaded by program, if huggingface_hub is missing, if the
-        server cannot be reached or does not have a file, or if something is not what it must be;
-        a wrong file is removed.
+        If the weights have no repository, huggingface_hub is missing, the server cannot be reached
+        or does not have a file, or a revision or checksum is not the expected one; a file with
+        another checksum is removed.
     """
-    place = found.folder(weights, folder)
     if weights.bundled:
-        return found.usable(weights, folder)
+        return entry.weights_path(weights, folder)
+    target = entry.folder(weights, folder)
     if weights.repo is None:
-        files = ", ".join(each.path for each in weights.files)
         raise AdapterError(
-            f"{found.name}: {weights.name}: cannot be fetched by program; get {files} from "
-            f"{weights.page or 'its authors'} and put it into {place}"
+            f"{entry.name}: {weights.name}: cannot be fetched by program; "
+            f"get {', '.join(item.path for item in weights.files)} from "
+            f"{weights.page or 'its authors'} and put it into {target}"
         )
-    refuse_unknown(pins, weights)
-    place.mkdir(parents=True, exist_ok=True)
-    source = Source(weights.repo, place, endpoint)
-    wanted = pins.revision or weights.revision or record_of(place).get("revision")
-    revision = source.revision(weights.files[0].path, wanted)
-    say(f"revision {revision}" + ("" if wanted else ": not pinned, recorded now"))
-    expected = known_hashes(weights, revision, pins, record_of(place))
-    facts: dict[str, dict[str, Any]] = {}
-    for each in weights.files:
-        file, known = source.download(each.path, revision), expected.get(each.path)
-        digest = checked(file, known)
-        facts[each.path] = {"sha256": digest, "bytes": file.stat().st_size}
-        words = "as expected" if known else "not known before, recorded now"
-        say(f"{each.path}: sha256 {digest}, {words}")
-    write_record(place, {"repo": weights.repo, "revision": revision, "files": facts})
-    return found.usable(weights, folder)
+    check_pins(pins, weights)
+    target.mkdir(parents=True, exist_ok=True)
+    repository = HubRepository(weights.repo, target, endpoint)
+    pinned = pins.revision or weights.revision or read_record(target).get("revision")
+    revision = repository.commit(weights.files[0].path, pinned)
+    say(f"revision {revision}" + ("" if pinned else ": not pinned, recorded now"))
+    expected = expected_sha256(weights, revision, pins, read_record(target))
+    files: dict[str, dict[str, Any]] = {}
+    for path in (item.path for item in weights.files):
+        files[path] = repository.download(path, revision, expected.get(path))
+        status = "as expected" if path in expected else "not known before, recorded now"
+        say(f"{path}: sha256 {files[path]['sha256']}, {status}")
+    write_record(target, {"repo": weights.repo, "revision": revision, "files": files})
+    return entry.weights_path(weights, folder)
 
 
-def refuse_unknown(pins: Pins, weights: Weights) -> None:
-    """Refuse a checksum that would count for nothing: of an unknown file, or no checksum at all."""
-    known = [each.path for each in weights.files]
+def check_pins(pins: Pins, weights: Weights) -> None:
+    """Refuse checksums of unknown files and values that are not checksums."""
+    known = [item.path for item in weights.files]
     for path, digest in pins.sha256.items():
         if path not in known:
             raise AdapterError(f"sha256 of {path!r}: expected one of {', '.join(known)}")
@@ -117,30 +121,30 @@ def refuse_unknown(pins: Pins, weights: Weights) -> None:
             raise AdapterError(f"sha256 of {path!r}: expected 64 hexadecimal digits: {digest!r}")
 
 
-def write_record(place: Path, record: Mapping[str, Any]) -> None:
-    """Write what was downloaded beside it, whole or not at all."""
-    unfinished = place / f".{RECORD}.partial"
-    unfinished.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(place / RECORD)
+def write_record(target: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a download next to its files, completely or not at all."""
+    partial = target / f".{RECORD_FILE}.partial"
+    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(target / RECORD_FILE)
 
 
-def known_hashes(
+def expected_sha256(
     weights: Weights, revision: str, pins: Pins, record: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the sha256 that each file must have, as far as it is known.
+    """Return the expected sha256 of each file, as far as it is known.
 
-    What the declaration or the record says belongs to its revision and counts for no other.
+    The checksums of the declaration and of the record apply to their own revision only.
     """
     known: dict[str, str] = {}
     if record.get("revision") == revision:
-        known |= {path: facts["sha256"] for path, facts in record["files"].items()}
+        known |= {path: item["sha256"] for path, item in record["files"].items()}
     if weights.revision in (None, revision):
-        known |= {each.path: each.sha256 for each in weights.files if each.sha256}
+        known |= {item.path: item.sha256 for item in weights.files if item.sha256}
     return {path: digest.lower() for path, digest in (known | dict(pins.sha256)).items()}
 
 
-def checked(file: Path, expected: str | None) -> str:
-    """Return a file's sha256; remove the file if it should be another."""
+def verify_sha256(file: Path, expected: str | None) -> str:
+    """Return a file's sha256; remove the file if another one is expected."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if expected not in (None, digest):
@@ -150,25 +154,26 @@ def checked(file: Path, expected: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A repository on the hub, and the folder its files go to."""
+class HubRepository:
+    """A repository on the hub, and the local folder for its files."""
 
     repo: str
-    place: Path
+    target: Path
     endpoint: str | None = None
 
-    def revision(self, path: str, wanted: str | None) -> str:
-        """Return the commit that a revision stands for: the pinned one, or that of ``main``."""
-        commit = str(self._hub(path, wanted, dry_run=True).commit_hash)
-        if wanted and COMMIT.fullmatch(wanted) and commit != wanted:
-            raise AdapterError(f"{self.repo}: expected revision {wanted}, was given {commit}")
+    def commit(self, path: str, pinned: str | None) -> str:
+        """Return the commit of the pinned revision, or without one that of ``main``."""
+        commit = str(self._hub_download(path, pinned, dry_run=True).commit_hash)
+        if pinned and COMMIT.fullmatch(pinned) and commit != pinned:
+            raise AdapterError(f"{self.repo}: expected revision {pinned}, found {commit}")
         return commit
 
-    def download(self, path: str, revision: str) -> Path:
-        """Download one file, or find that it is already there."""
-        return Path(self._hub(path, revision))
+    def download(self, path: str, revision: str, sha256: str | None) -> dict[str, Any]:
+        """Download one file unless it is in the folder, and check it; return its record."""
+        file = Path(self._hub_download(path, revision))
+        return {"sha256": verify_sha256(file, sha256), "bytes": file.stat().st_size}
 
-    def _hub(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
+    def _hub_download(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
         try:
             from huggingface_hub import hf_hub_download
         except ImportError:
@@ -178,11 +183,11 @@ class Source:
                 self.repo,
                 path,
                 revision=revision,
-                local_dir=self.place,
+                local_dir=self.target,
                 endpoint=self.endpoint,
                 dry_run=dry_run,
                 library_name="segbench",
             )
-        except Exception as error:  # its own, and those of whichever HTTP client it uses
-            words = " ".join(str(error).split()) or type(error).__name__
-            raise AdapterError(f"{self.repo}: {path}: {words}") from error
+        except Exception as error:  # its own errors, and those of its HTTP client
+            message = " ".join(str(error).split()) or type(error).__name__
+            raise AdapterError(f"{self.repo}: {path}: {message}") from error

@@ -1,4 +1,4 @@
-"""The interpreter an adapter runs with: segbench's, a named one, or one that uv builds for it."""
+"""The interpreter of an adapter: that of segbench, a given one, or one that uv builds."""
 
 from __future__ import annotations
 
@@ -21,28 +21,36 @@ HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULT
 
 
 def interpreter_of(file: Path, python: Path | None) -> Path:
-    """Return the interpreter an adapter runs with: the named one, its own, or segbench's.
+    """Return the interpreter of an adapter, and build its environment if necessary.
+
+    Parameters
+    ----------
+    file : Path
+        The adapter; the PEP 723 header declares its environment.
+    python : Path, optional
+        An interpreter that takes precedence. Without it, and without a header, the result is the
+        interpreter of segbench.
 
     Raises
     ------
     AdapterError
-        If its PEP 723 environment cannot be built, with uv's words.
+        If the environment cannot be built, with the message of uv.
     """
     if python is not None:
         return python
-    return _own_interpreter(file) if wants_own_environment(file) else Path(sys.executable)
+    return _environment_interpreter(file) if wants_own_environment(file) else Path(sys.executable)
 
 
 def readiness(file: Path, needs: Sequence[str] = ()) -> str:
-    """Return "ready", or what is still missing before the adapter can be loaded.
+    """Return "ready", or what is missing before the adapter can be loaded.
 
     Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
-    PEP 723 header imports beyond what segbench brings.
+    PEP 723 header imports in addition to the dependencies of segbench.
     """
     if not wants_own_environment(file):
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs {', '.join(missing)}" if missing else "ready"
-    uv = _uv()
+    uv = _find_uv()
     if uv is None:
         return "needs uv, or --python"
     if lock_of(file).exists():
@@ -52,58 +60,58 @@ def readiness(file: Path, needs: Sequence[str] = ()) -> str:
     return "ready" if built else "not built, the first run does it"
 
 
-def _uv() -> str | None:
+def _find_uv() -> str | None:
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
-def _own_interpreter(file: Path) -> Path:
-    uv = _uv()
+def _environment_interpreter(file: Path) -> Path:
+    uv = _find_uv()
     if uv is None:
         raise AdapterError(
             f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
             "pip install uv, or name an interpreter that has them with --python"
         )
     if lock_of(file).exists():
-        return _built_as_locked(file, uv)
+        return _build_locked(file, uv)
     _run([uv, "sync", "--quiet", "--script", str(file)], file)
     return Path(_run([uv, "python", "find", "--script", str(file)], file).strip())
 
 
-# ---- environments with a lock beside the adapter ---------------------------------------------
+# ---- environments with a lock ----------------------------------------------------------------
 
 
 def lock_of(file: Path) -> Path:
-    """Return where the versions of everything in an adapter's environment would stand.
+    """Return the file of an adapter's locked versions, whether it exists or not.
 
-    Requirements, not uv's own format: versions without addresses and hashes, so that one file
-    serves pip and uv, and the build of torch for the machine at hand.
+    A file of requirements, not uv's own format: versions without URLs and hashes, so that it works
+    with pip and uv, and with every build of torch.
     """
     return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
 
 
-def _built_as_locked(file: Path, uv: str) -> Path:
-    """Build what the header asks for, in the versions of the lock, unless it is there."""
-    folder = _folder_of(file)
+def _build_locked(file: Path, uv: str) -> Path:
+    """Build the environment of the header in the versions of the lock, unless it exists."""
+    folder = _environment_folder(file)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not _is_built(file):
-        pythons = tomllib.loads(_header(file)).get("requires-python", "")
-        version = ["--python", pythons] if pythons else []
+        requires_python = tomllib.loads(_header(file)).get("requires-python", "")
+        version = ["--python", requires_python] if requires_python else []
         _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
-        asked = ["--requirements", str(file), "--constraints", str(lock_of(file))]
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), *asked], file)
+        requirements = ["--requirements", str(file), "--constraints", str(lock_of(file))]
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *requirements], file)
         (folder / "built").touch()
     return python
 
 
 def _is_built(file: Path) -> bool:
-    return (_folder_of(file) / "built").exists()
+    return (_environment_folder(file) / "built").exists()
 
 
-def _folder_of(file: Path) -> Path:
-    """Return where the environment lies: another one for another header or another lock."""
+def _environment_folder(file: Path) -> Path:
+    """Return the folder of the environment: another header or lock has another folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    asked = _header(file).encode() + lock_of(file).read_bytes()
-    digest = hashlib.sha256(asked).hexdigest()[:16]
+    requirements = _header(file).encode() + lock_of(file).read_bytes()
+    digest = hashlib.sha256(requirements).hexdigest()[:16]
     return cache / "segbench" / "environments" / f"{adapter_name(file)}-{digest}"
 
 
@@ -113,16 +121,18 @@ def _header(file: Path) -> str:
     Raises
     ------
     AdapterError
-        If the header does not end.
+        If the header has no end.
     """
-    found = HEADER.search(file.read_text(encoding="utf-8"))
-    if found is None:
+    match = HEADER.search(file.read_text(encoding="utf-8"))
+    if match is None:
         raise AdapterError(f"{file.name}: expected its PEP 723 header to end with '# ///'")
-    return re.sub("^# ?", "", found["toml"], flags=re.MULTILINE)
+    return re.sub("^# ?", "", match["toml"], flags=re.MULTILINE)
 
 
 def _run(command: list[str], file: Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise AdapterError(f"{file.name}: its environment cannot be built: {done.stderr.strip()}")
-    return done.stdout
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise AdapterError(
+            f"{file.name}: its environment cannot be built: {process.stderr.strip()}"
+        )
+    return process.stdout

@@ -1,7 +1,7 @@
-"""One rule for voxels that no network can take: NaN, infinities, and values out of all proportion.
+"""Replace voxels that no network can use: NaN, infinities and extreme values.
 
-The harness hands images on as they are stored and notes what is in them; what becomes of such
-voxels is for the model to decide. All adapters that come with segbench use this rule.
+The benchmark passes images to models as they are stored and counts such voxels; a model decides
+how to replace them. All adapters that come with segbench use this rule.
 
 Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (0.5, 99.5)
-REACH = 10.0  # times the range between the percentiles that a voxel may lie outside of it
-LARGEST = 1e15  # whose square, summed over a volume, is still far from overflow in float32
-SAMPLE = 1_000_000  # voxels that the percentiles are taken of, evenly spread
+MARGIN_FACTOR = 10.0  # allowed distance from the percentiles, times their range
+MAX_MAGNITUDE = 1e15  # the sum of its squares over a volume does not overflow float32
+SAMPLE_SIZE = 1_000_000  # voxels for the percentiles, evenly spaced
 
 
 def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return an image whose voxels are all finite and of one order of magnitude.
+    """Return an image without NaN, infinities and extreme values.
 
-    NaN and -inf become the smallest finite value, +inf the largest; then values farther from the
-    range between the 0.5th and 99.5th percentile than ten times that range are clipped. An image
-    of at most 16-bit integers, or one in which nothing is replaced or clipped, comes back as it is.
+    NaN and -inf become the smallest finite value, +inf the largest. Then values are clipped to the
+    range between the 0.5th and 99.5th percentile, widened on both sides by ten times its length.
+    An image of at most 16-bit integers, or one that needs no change, is returned itself.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     array of the same shape and dtype
-        0 throughout if no voxel is finite.
+        All 0 if no voxel is finite.
     """
     if voxels.dtype.kind in "bui" and voxels.dtype.itemsize <= 2:
         return voxels
@@ -43,7 +43,7 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
         return np.zeros_like(voxels)
     values = voxels[finite]
     smallest, largest = float(values.min()), float(values.max())
-    low, high = _limits(values, smallest, largest)
+    low, high = _clip_limits(values, smallest, largest)
     if finite.all() and low <= smallest and largest <= high:
         return voxels
     replaced = np.where(np.isposinf(voxels), largest, np.where(finite, voxels, smallest))
@@ -58,14 +58,18 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
     return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
-def _limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:
-    """Return the smallest and the largest value that an image may keep."""
-    sample = values[:: max(values.size // SAMPLE, 1)].astype(np.float64)
+def _clip_limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:
+    """Return the limits to which values are clipped."""
+    sample = values[:: max(values.size // SAMPLE_SIZE, 1)].astype(np.float64)
     low, high = np.percentile(sample, PERCENTILES)
-    if low == high:  # nearly all is background: the rest alone says what is usual
-        rest = sample[sample != low]
-        low, high = np.percentile(np.append(rest, low), PERCENTILES) if len(rest) else (low, high)
+    if low == high:  # nearly all voxels are background: use the others
+        foreground = sample[sample != low]
+        low, high = (
+            np.percentile(np.append(foreground, low), PERCENTILES)
+            if len(foreground)
+            else (low, high)
+        )
     if low == high:
         low, high = smallest, largest
-    reach = REACH * (high - low)
-    return max(low - reach, -LARGEST), min(high + reach, LARGEST)
+    margin = MARGIN_FACTOR * (high - low)
+    return max(low - margin, -MAX_MAGNITUDE), min(high + margin, MAX_MAGNITUDE)

@@ -14,31 +14,30 @@ from segbench.models.loading import close, load
 
 
 class InProcessModel:
-    """An adapter in this process, for debugging: a crash or a hang of the model is ours, too."""
+    """An adapter in this process: a crash or a hang of the model is one of segbench."""
 
     def __init__(self, file: Path, options: Mapping[str, str]) -> None:
         self._adapter = load(file, options)
         self.info = self._adapter.info
         self.surroundings: dict[str, Any] = {"versions": {"numpy": np.__version__}}
-        self._shown: tuple[Image, tuple[int, ...]] | None = None
+        self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember what to show; the first question shows it."""
-        self._shown = (image, labels)
+        """Keep the image; the first `predict` sets it."""
+        self._pending_image = (image, labels)
 
     def predict(self, interactions: Interactions) -> StepOutput:
-        """Ask the adapter; what it raises becomes a failure."""
-        began = time.perf_counter()
+        """Run one step; an exception of the adapter is a failed step."""
+        start = time.perf_counter()
         try:
-            if self._shown is not None:
-                self._adapter.set_image(*self._shown)
-                self._shown = None
-            labels = np.array(
-                self._adapter.predict(interactions)
-            )  # a copy: the adapter may reuse its own
-        except Exception as error:  # whatever a model raises is that model's failure
-            return StepOutput(None, time.perf_counter() - began, f"raised {format_error(error)}")
-        return StepOutput(labels, time.perf_counter() - began)
+            if self._pending_image is not None:
+                self._adapter.set_image(*self._pending_image)
+                self._pending_image = None
+            # a copy, because the adapter may use its own array again
+            segmentation = np.array(self._adapter.predict(interactions))
+        except Exception as error:  # of any kind: it is a failure of the model
+            return StepOutput(None, time.perf_counter() - start, f"raised {format_error(error)}")
+        return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:
         """Close the adapter."""
@@ -46,5 +45,5 @@ class InProcessModel:
 
 
 def format_error(error: BaseException) -> str:
-    """Return an exception as one line: its kind and its words."""
+    """Return the type and the message of an exception."""
     return f"{type(error).__name__}: {error}".strip()

@@ -1,6 +1,6 @@
-"""From an adapter's file to an adapter in this process.
+"""Import an adapter's file and make its adapter, in this process.
 
-Standard library and numpy only, syntax of Python 3.9: this runs in the worker.
+Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segbench.errors import AdapterError
 
 
 def adapter_name(file: Path) -> str:
-    """Return the name of an adapter by its file."""
+    """Return the name of an adapter: of its file, or of the folder of its ``__init__.py``."""
     return (file.parent if file.name == "__init__.py" else file).stem
 
 
@@ -27,41 +27,45 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
     Raises
     ------
     AdapterError
-        If it defines no ``make_adapter`` or does not take the options.
+        If the file defines no ``make_adapter``, or that does not accept the options.
     """
     module = import_file(file)
-    make = getattr(module, "make_adapter", None)
-    if make is None:
+    make_adapter = getattr(module, "make_adapter", None)
+    if make_adapter is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
     try:
-        adapter: Adapter = make(**options)
+        adapter: Adapter = make_adapter(**options)
     except TypeError as error:
-        given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
-        raise AdapterError(f"{adapter_name(file)}: options given: {given}; {error}") from error
+        options_text = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
+        raise AdapterError(
+            f"{adapter_name(file)}: options given: {options_text}; {error}"
+        ) from error
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import an adapter's file in this process under the name that belongs to it.
+    """Import an adapter's file as the module ``segbench_adapter_NAME``.
 
-    A single file is a package too, of its folder: ``from ._shared import ...`` finds a module that
-    lies beside it, and each adapter has its own.
+    The module is also a package: ``from ._shared import ...`` finds a file next to the adapter, and
+    each adapter gets its own copy of that module.
     """
     name = f"segbench_adapter_{adapter_name(file)}"
-    places = [str(file.parent)]
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+    search_locations = [str(file.parent)]
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=search_locations
+    )
     assert spec is not None  # the suffix is .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and relative imports look it up
+    sys.modules[name] = module  # dataclasses and relative imports need it there
     spec.loader.exec_module(module)
     return module
 
 
 def close(adapter: Adapter) -> None:
-    """Close an adapter, if it has something to close."""
+    """Close an adapter if it has a method ``close``."""
     method = getattr(adapter, "close", None)
     if method is not None:
         method()

@@ -1,6 +1,6 @@
-"""Prompts painted into a label map: all that the floors do, and they need no model for it.
+"""Paint prompts into a label map: the baselines without a network do only this.
 
-numpy only, syntax of Python 3.9: the floor adapters import this.
+numpy only, syntax of Python 3.9: adapters import this.
 """
 
 from __future__ import annotations
@@ -12,51 +12,58 @@ import numpy as np
 from segbench.core import Click, Interactions, LabelMap, Mask, Voxel
 
 BALL_RADIUS = 4.0  # voxels, as the paper's click channels (PAPER 2.2)
-Window = tuple[slice, slice, slice]
+Roi = tuple[slice, slice, slice]
 
 
 def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
-    """Return the label map that the prompts alone make, later ones over earlier ones.
+    """Return a label map of the prompts alone, later ones over earlier ones.
 
     Parameters
     ----------
-    said : Interactions
+    interactions : Interactions
         Boxes are filled with ``fill``; a positive click paints a ball of its label, a negative
         one erases its label from a ball.
     fill : callable
-        From the size of a box, voxels (z, y, x), to the mask of what is painted into it.
+        Takes the size of a box in voxels (z, y, x), returns the bool mask to fill in the box.
+
+    Returns
+    -------
+    uint8 or uint16 array, shape of the previous segmentation
+        uint16 if a label is above 255.
     """
     prompts = [prompt for prompts in interactions.rounds for prompt in prompts]
-    wide = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
-    labels = np.zeros(interactions.previous_segmentation.shape, np.uint16 if wide else np.uint8)
+    needs_uint16 = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
+    segmentation = np.zeros(
+        interactions.previous_segmentation.shape, np.uint16 if needs_uint16 else np.uint8
+    )
     for box in interactions.boxes:
-        window = tuple(slice(a, b) for a, b in zip(box.low, box.high))
-        size = labels[window].shape  # a box may stick out of the volume
+        roi = tuple(slice(a, b) for a, b in zip(box.low, box.high))
+        size = segmentation[roi].shape  # smaller than the box where that exceeds the volume
         z, y, x = size
-        labels[window][fill((z, y, x))] = box.label
+        segmentation[roi][fill((z, y, x))] = box.label
     for click in interactions.clicks:
-        _paint_click(labels, click)
-    return labels
+        _paint_click(segmentation, click)
+    return segmentation
 
 
-def _paint_click(labels: LabelMap, click: Click) -> None:
-    window, inside = ball(labels.shape, click.voxel, BALL_RADIUS)
-    part = labels[window]
+def _paint_click(segmentation: LabelMap, click: Click) -> None:
+    roi, mask = ball(segmentation.shape, click.voxel, BALL_RADIUS)
+    crop = segmentation[roi]
     if click.positive:
-        part[inside] = click.label
+        crop[mask] = click.label
     else:
-        part[inside & (part == click.label)] = 0
+        crop[mask & (crop == click.label)] = 0
 
 
-def ball(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Window, Mask]:
-    """Return the window of a ball cut to the volume, and the ball's mask in that window.
+def ball(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Roi, Mask]:
+    """Return the region of interest of a ball, cropped to the volume, and its mask in there.
 
     A voxel is inside if its distance to ``center`` is at most ``radius``, both in voxels.
     """
-    reach = int(radius)
-    lows = [max(c - reach, 0) for c in center]
-    highs = [min(c + reach + 1, n) for c, n in zip(center, shape)]
+    half_width = int(radius)
+    lows = [max(c - half_width, 0) for c in center]
+    highs = [min(c + half_width + 1, n) for c, n in zip(center, shape)]
     z, y, x = (np.arange(a, b) - c for a, b, c in zip(lows, highs, center))
     squares = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2
-    window = (slice(lows[0], highs[0]), slice(lows[1], highs[1]), slice(lows[2], highs[2]))
-    return window, squares <= radius**2
+    roi = (slice(lows[0], highs[0]), slice(lows[1], highs[1]), slice(lows[2], highs[2]))
+    return roi, squares <= radius**2

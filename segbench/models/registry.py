@@ -1,8 +1,8 @@
-"""How a name becomes the file of an adapter, and which sources an adapter consists of.
+"""Find the file of an adapter by name, and its source files.
 
 An adapter is one file, or one folder with an ``__init__.py``, that defines
 ``make_adapter(**options)``; options are strings. A file without a PEP 723 header runs with
-segbench's interpreter, one with a header in the environment the header declares.
+the interpreter of segbench, a file with one in the environment that the header declares.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from segbench.errors import AdapterNotFound
 from segbench.models.loading import adapter_name
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # a checkout, then a wheel
-SCHEMES = {"container": "image", "command": "command"}  # of --model -> an option of container
+SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
+SCHEMES = {
+    "container": "image",
+    "command": "command",
+}  # of --model -> the option of the adapter container
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
@@ -32,12 +35,12 @@ def _adapter_files(folder: Path) -> list[Path]:
 
 
 def find(name: str) -> Path:
-    """Return the file of an adapter: by name (hyphen = underscore), or by path to it.
+    """Return the file of an adapter, by name or by path; a hyphen counts as an underscore.
 
     Raises
     ------
     AdapterNotFound
-        With the nearest of the known names.
+        With the most similar known name.
     """
     known = {
         adapter_name(file): file for folder in SEARCH_PATH[::-1] for file in _adapter_files(folder)
@@ -48,8 +51,8 @@ def find(name: str) -> Path:
     for path in (Path(name), Path(name) / "__init__.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise AdapterNotFound(
         f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
         "or give a path to a .py file or to a folder with an __init__.py"
@@ -57,13 +60,13 @@ def find(name: str) -> Path:
 
 
 def resolve_model(model: str) -> tuple[Path, dict[str, str]]:
-    """Return the file of what ``--model`` names, and the options that its scheme stands for.
+    """Return the adapter file for a value of ``--model``, and the options that the value implies.
 
-    ``container:IMAGE`` and ``command:TEMPLATE`` are served by the adapter ``container``.
+    ``container:IMAGE`` and ``command:TEMPLATE`` are options of the adapter ``container``.
     """
-    scheme, colon, rest = model.partition(":")
+    scheme, colon, value = model.partition(":")
     if colon and scheme in SCHEMES:
-        return find("container"), {SCHEMES[scheme]: rest}
+        return find("container"), {SCHEMES[scheme]: value}
     return find(model), {}
 
 
@@ -82,27 +85,27 @@ def source_sha256(file: Path) -> str:
 
 
 def sources_of(file: Path) -> list[Path]:
-    """Return all files of an adapter's folder; or its file and what it imports from beside it."""
+    """Return the Python files of an adapter's folder; or its file and its relative imports."""
     if file.name == "__init__.py":
         return sorted(file.parent.rglob("*.py"))
-    found: set[Path] = set()
-    left = [file]
-    while left:
-        source = left.pop()
-        if source not in found:
-            found.add(source)
-            left += _imported_from_beside(source)
-    return sorted(found)
+    sources: set[Path] = set()
+    pending = [file]
+    while pending:
+        source = pending.pop()
+        if source not in sources:
+            sources.add(source)
+            pending += _relative_imports(source)
+    return sorted(sources)
 
 
-def _imported_from_beside(file: Path) -> list[Path]:
+def _relative_imports(file: Path) -> list[Path]:
     try:
         tree = ast.parse(file.read_bytes())
-    except SyntaxError:  # loading it will say so
+    except SyntaxError:  # importing the adapter reports it
         return []
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names += [node.module] if node.module else [alias.name for alias in node.names]
-    beside = (file.with_name(f"{name}.py") for name in names)
-    return [source for source in beside if source.is_file()]
+    candidates = (file.with_name(f"{name}.py") for name in names)
+    return [source for source in candidates if source.is_file()]

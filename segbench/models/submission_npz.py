@@ -1,9 +1,9 @@
-"""The challenge's container contract, both ends: what a submission finds, and what it leaves.
+"""Input and output files of the challenge's container contract, both written and read.
 
-A submission is called once a step. It finds ``inputs/CASE.npz`` and leaves ``outputs/CASE.npz``
-with ``segs`` (PROTOCOL 3.6). ``clicks`` holds one ``{"fg": [[z, y, x], ...], "bg": [...]}`` a
-label, in ascending label order, all clicks so far; ``clicks_order`` one list a label of "fg",
-"bg" or None (no error in that step). Object arrays are pickled, as participants expect.
+A submission is called once per step. It reads ``inputs/CASE.npz`` and writes ``outputs/CASE.npz``
+with ``segs`` (PROTOCOL 3.6). ``clicks`` has one ``{"fg": [[z, y, x], ...], "bg": [...]}`` per
+label, in ascending label order, with all clicks so far; ``clicks_order`` has one list per label of
+"fg", "bg" or None (no error in that step). Object arrays are pickled, as participants expect.
 
 Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
@@ -21,10 +21,10 @@ from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, 
 from segbench.data.challenge_npz import ChallengeFile, box_from_raw, raw_boxes, write_arrays
 from segbench.errors import CaseError
 
-KINDS = {True: "fg", False: "bg"}
+CLICK_KINDS = {True: "fg", False: "bg"}
 
 
-# ---- what a submission finds -----------------------------------------------------------------
+# ---- the benchmark's side --------------------------------------------------------------------
 
 
 def write_input(
@@ -41,108 +41,108 @@ def write_input(
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
         arrays["prev_pred"] = interactions.previous_segmentation
-    write_arrays(file, arrays, level=0)  # the step's time runs
+    write_arrays(file, arrays, level=0)  # not compressed: this is part of the step's time
 
 
 def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
-    """Return all clicks so far as the challenge's files hold them."""
+    """Return all clicks so far as the object array of the challenge's files."""
     raw = np.empty(len(labels), object)
     raw[:] = [
-        {kind: _places(interactions, label, kind) for kind in ("fg", "bg")} for label in labels
+        {kind: _voxels(interactions, label, kind) for kind in ("fg", "bg")} for label in labels
     ]
     return raw
 
 
-def _places(interactions: Interactions, label: int, kind: str) -> list[list[int]]:
+def _voxels(interactions: Interactions, label: int, kind: str) -> list[list[int]]:
     clicks = (click for click in interactions.clicks if click.label == label)
-    return [list(click.voxel) for click in clicks if KINDS[click.positive] == kind]
+    return [list(click.voxel) for click in clicks if CLICK_KINDS[click.positive] == kind]
 
 
 def raw_clicks_order(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
-    """Return which kind of click each label got in each step; None where it had no error."""
+    """Return the kind of each label's click in each step; None where the label had no error."""
     order = [[_kind(prompts, label) for prompts in interactions.rounds[1:]] for label in labels]
     missing = any(kind is None for kinds in order for kind in kinds)
     return np.array(order, object if missing else None)
 
 
 def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
-    found = (p for p in prompts if isinstance(p, Click) and p.label == label)
-    return next((KINDS[click.positive] for click in found), None)
+    clicks = (p for p in prompts if isinstance(p, Click) and p.label == label)
+    return next((CLICK_KINDS[click.positive] for click in clicks), None)
 
 
 def read_answer(file: Path) -> LabelMap:
-    """Return what a submission left.
+    """Return the ``segs`` of a submission.
 
-    Some submissions write floats, which the official script takes (PROTOCOL 3.4): whole numbers in
-    the range of label maps become integers. Everything else comes as it was written.
+    Some submissions write floats, which the official script accepts (PROTOCOL 3.4): whole numbers
+    in the range of label maps become integers. All other arrays are returned as they are.
     """
-    with ChallengeFile(file) as left:
-        labels: LabelMap = left.read("segs")
-    if labels.dtype.kind != "f" or not labels.size:
-        return labels
-    low, high = labels.min(), labels.max()
-    if not (low >= 0 and high <= MAX_LABEL and (labels == np.floor(labels)).all()):
-        return labels
-    return labels.astype(np.min_scalar_type(int(high)))
+    with ChallengeFile(file) as npz:
+        segmentation: LabelMap = npz.read("segs")
+    if segmentation.dtype.kind != "f" or not segmentation.size:
+        return segmentation
+    low, high = segmentation.min(), segmentation.max()
+    if not (low >= 0 and high <= MAX_LABEL and (segmentation == np.floor(segmentation)).all()):
+        return segmentation
+    return segmentation.astype(np.min_scalar_type(int(high)))
 
 
-# ---- the other end: being a submission -------------------------------------------------------
+# ---- the submission's side -------------------------------------------------------------------
 
 
 def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
-    """Return image, labels and all that was said, from an input file.
+    """Return the image, the labels and all prompts so far of an input file.
 
-    A label is its place in ``boxes`` and ``clicks``, counted from 1, as in the official files.
+    A label is its position in ``boxes`` and ``clicks``, counted from 1, as in the official files.
 
     Raises
     ------
     CaseError
-        If the file is damaged or its prompts do not fit together.
+        If the file is damaged or its prompts contradict each other.
     """
-    with ChallengeFile(file) as found:
-        image = _read_image(found)
+    with ChallengeFile(file) as npz:
+        image = _read_image(npz)
         shape = image.voxels.shape
-        boxes = _read_boxes(found)
-        rounds = _read_rounds(found, shape)
-        n_labels = max(len(boxes), len(found.read("clicks")) if "clicks" in found.keys else 0)
-        known = "prev_pred" in found.keys
-        previous = found.read("prev_pred") if known else np.zeros(shape, np.uint8)
+        boxes = _read_boxes(npz)
+        rounds = _read_rounds(npz, shape)
+        n_labels = max(len(boxes), len(npz.read("clicks")) if "clicks" in npz.keys else 0)
+        known = "prev_pred" in npz.keys
+        previous = npz.read("prev_pred") if known else np.zeros(shape, np.uint8)
         if previous.shape != shape:
-            raise CaseError(f"{found.name}: prev_pred {previous.shape} and imgs {shape}")
+            raise CaseError(f"{npz.name}: prev_pred {previous.shape} and imgs {shape}")
     labels = tuple(range(1, n_labels + 1))
     return image, labels, Interactions((boxes, *rounds), previous)
 
 
-def _read_image(found: ChallengeFile) -> Image:
-    voxels, spacing = found.read("imgs"), np.asarray(found.read("spacing"))
+def _read_image(npz: ChallengeFile) -> Image:
+    voxels, spacing = npz.read("imgs"), np.asarray(npz.read("spacing"))
     if voxels.ndim != 3:
-        raise CaseError(f"{found.name}: imgs: expected three axes, found {voxels.shape}")
+        raise CaseError(f"{npz.name}: imgs: expected three axes, found {voxels.shape}")
     is_number = spacing.shape == (3,) and spacing.dtype.kind in "fiu"
     if not (is_number and np.isfinite(spacing).all() and (spacing > 0).all()):
-        raise CaseError(f"{found.name}: spacing: expected three positive mm, found {spacing}")
+        raise CaseError(f"{npz.name}: spacing: expected three positive mm, found {spacing}")
     z, y, x = (float(mm) for mm in spacing)
     return Image(voxels, (z, y, x))
 
 
-def _read_boxes(found: ChallengeFile) -> tuple[Box, ...]:
-    raw = found.read("boxes") if "boxes" in found.keys else ()
+def _read_boxes(npz: ChallengeFile) -> tuple[Box, ...]:
+    raw = npz.read("boxes") if "boxes" in npz.keys else ()
     try:
-        return tuple(box_from_raw(label, each) for label, each in enumerate(raw, start=1))
+        return tuple(box_from_raw(label, raw_box) for label, raw_box in enumerate(raw, start=1))
     except (ValueError, TypeError) as error:
-        raise CaseError(f"{found.name}: boxes: {error}") from None
+        raise CaseError(f"{npz.name}: boxes: {error}") from None
 
 
-def _read_rounds(found: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click, ...]]:
-    if "clicks" not in found.keys:
+def _read_rounds(npz: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click, ...]]:
+    if "clicks" not in npz.keys:
         return []
     try:
-        rounds = _rounds(found.read("clicks").tolist(), found.read("clicks_order").tolist())
+        rounds = _rounds(npz.read("clicks").tolist(), npz.read("clicks_order").tolist())
         for click in (click for clicks in rounds for click in clicks):
-            if not all(0 <= at < size for at, size in zip(click.voxel, shape)):
+            if not all(0 <= index < size for index, size in zip(click.voxel, shape)):
                 raise ValueError(f"click {click.voxel} outside the image of {tuple(shape)}")
         return rounds
     except (LookupError, StopIteration, TypeError, ValueError) as error:
-        raise CaseError(f"{found.name}: clicks and clicks_order do not fit: {error!r}") from None
+        raise CaseError(f"{npz.name}: clicks and clicks_order do not fit: {error!r}") from None
 
 
 def _rounds(
@@ -151,17 +151,17 @@ def _rounds(
     if len(clicks) != len(order):
         raise ValueError(f"{len(clicks)} labels have clicks and {len(order)} an order")
     rounds: list[list[Click]] = [[] for _ in range(max(map(len, order), default=0))]
-    for label, (places, kinds) in enumerate(zip(clicks, order), start=1):
-        left = {kind: iter(places[kind]) for kind in ("fg", "bg")}
-        for said, kind in zip(rounds, kinds):
+    for label, (voxels, kinds) in enumerate(zip(clicks, order), start=1):
+        remaining = {kind: iter(voxels[kind]) for kind in ("fg", "bg")}
+        for round_clicks, kind in zip(rounds, kinds):
             if kind is not None:
-                z, y, x = (int(c) for c in next(left[str(kind)]))
-                said.append(Click(label, (z, y, x), positive=kind == "fg"))
-        if any(True for rest in left.values() for _ in rest):
+                z, y, x = (int(c) for c in next(remaining[str(kind)]))
+                round_clicks.append(Click(label, (z, y, x), positive=kind == "fg"))
+        if any(True for rest in remaining.values() for _ in rest):
             raise ValueError(f"label {label} has clicks that its order does not name")
-    return [tuple(said) for said in rounds]
+    return [tuple(round_clicks) for round_clicks in rounds]
 
 
-def write_answer(file: Path, labels: LabelMap) -> None:
-    """Write the answer of a step as participants do."""
-    write_arrays(file, {"segs": labels}, level=1)
+def write_answer(file: Path, segmentation: LabelMap) -> None:
+    """Write the output file of a step as participants do."""
+    write_arrays(file, {"segs": segmentation}, level=1)

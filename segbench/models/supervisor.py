@@ -1,7 +1,7 @@
-"""A seat whose adapter runs in a supervised worker process.
+"""A model whose adapter runs in a supervised worker process.
 
-Whatever happens to the worker (an exception, an exit, a hang, a kill) becomes a failed answer with
-its reason and the last lines of its stderr; the next question finds a fresh worker.
+An exception, an exit, a hang or a kill of the worker becomes a failed step, with the reason and the
+last lines of stderr. The next step starts a new worker if the last one has ended.
 """
 
 from __future__ import annotations
@@ -16,51 +16,53 @@ from segbench.errors import AdapterError
 from segbench.models.loading import adapter_name
 from segbench.models.worker_process import WorkerConfig, WorkerError, WorkerProcess
 
-STARTS_PER_CASE = 2  # a model that cannot take an image is not asked to for every click
+SET_IMAGE_ATTEMPTS = 2  # per image; after that, its clicks fail at once
 
 
 class WorkerModel:
-    """Fulfils :class:`segbench.contract.Seat` by asking a worker process."""
+    """A :class:`segbench.contract.ModelHandle` that sends its calls to a worker process."""
 
-    def __init__(self, file: Path, options: Mapping[str, str], environment: WorkerConfig) -> None:
-        self.file, self.options, self._environment = file, dict(options), environment
+    def __init__(self, file: Path, options: Mapping[str, str], config: WorkerConfig) -> None:
+        self.file, self.options, self._config = file, dict(options), config
         self._worker: WorkerProcess | None = None
-        self._shown: tuple[Image, tuple[int, ...]] | None = None
-        self._starts_left = 0
-        self.info, self.surroundings = self._introduce()
+        self._image_and_labels: tuple[Image, tuple[int, ...]] | None = None
+        self._attempts_left = 0
+        self.info, self.surroundings = self._load()
 
-    def _introduce(self) -> tuple[AdapterInfo, dict[str, Any]]:
+    def _load(self) -> tuple[AdapterInfo, dict[str, Any]]:
         try:
-            hello = self._alive().hello
-        except WorkerError as fault:
-            raise AdapterError(f"{adapter_name(self.file)}: cannot be loaded: {fault}") from None
-        info = hello["info"]
-        surroundings = {key: hello[key] for key in ("versions", "device")}
+            load_reply = self._running_worker().load_reply
+        except WorkerError as error:
+            raise AdapterError(f"{adapter_name(self.file)}: cannot be loaded: {error}") from None
+        info = load_reply["info"]
+        surroundings = {key: load_reply[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember what to show; the first question shows it, and so does one after a crash."""
-        self._shown, self._starts_left = (image, labels), STARTS_PER_CASE
+        """Keep the image; the first `predict`, and the first one after a crash, sets it."""
+        self._image_and_labels, self._attempts_left = (image, labels), SET_IMAGE_ATTEMPTS
         if self._worker is not None:
-            self._worker.knows_image = False
+            self._worker.has_image = False
 
     def predict(self, interactions: Interactions) -> StepOutput:
-        """Ask the worker; any fault of it becomes a failure.
+        """Run one step in the worker; an error of the worker is a failed step.
 
         Raises
         ------
         OSError
-            If the harness cannot write what it has to say: no fault of the model.
+            If segbench cannot write an array: no failure of the model.
         """
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            worker, starting = self._shown_to()
-            labels, reply = worker.predict(interactions)
-        except WorkerError as fault:
+            worker, set_image_seconds = self._worker_with_image()
+            segmentation, reply = worker.predict(interactions)
+        except WorkerError as error:
             if self._worker is not None:
-                self._worker.knows_image = False  # its state is anybody's guess
-            return StepOutput(None, time.perf_counter() - began, str(fault))
-        return StepOutput(labels, starting + reply["seconds"], None, reply.get("peak_mb"))
+                self._worker.has_image = False  # its state is unknown
+            return StepOutput(None, time.perf_counter() - start, str(error))
+        return StepOutput(
+            segmentation, set_image_seconds + reply["seconds"], None, reply.get("peak_mb")
+        )
 
     def close(self) -> None:
         """End the worker and delete its files."""
@@ -68,20 +70,20 @@ class WorkerModel:
             self._worker.close()
             self._worker = None
 
-    def _alive(self) -> WorkerProcess:
+    def _running_worker(self) -> WorkerProcess:
         if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = WorkerProcess(self.file, self.options, self._environment)
+            self._worker = WorkerProcess(self.file, self.options, self._config)
         return self._worker
 
-    def _shown_to(self) -> tuple[WorkerProcess, float]:
-        """Return the worker that knows the image, and the seconds that showing it now took."""
-        if self._worker is not None and self._worker.is_alive() and self._worker.knows_image:
+    def _worker_with_image(self) -> tuple[WorkerProcess, float]:
+        """Return a worker that has the image, and the seconds that setting it took in this call."""
+        if self._worker is not None and self._worker.is_alive() and self._worker.has_image:
             return self._worker, 0.0
-        if self._shown is None or self._starts_left == 0:
-            raise WorkerError(f"could not start this image in {STARTS_PER_CASE} attempts")
-        self._starts_left -= 1
-        worker = self._alive()
-        seconds = worker.set_image(*self._shown)
-        self._starts_left = STARTS_PER_CASE
+        if self._image_and_labels is None or self._attempts_left == 0:
+            raise WorkerError(f"could not start this image in {SET_IMAGE_ATTEMPTS} attempts")
+        self._attempts_left -= 1
+        worker = self._running_worker()
+        seconds = worker.set_image(*self._image_and_labels)
+        self._attempts_left = SET_IMAGE_ATTEMPTS
         return worker, seconds

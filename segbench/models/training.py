@@ -1,4 +1,4 @@
-"""The training entry of an adapter, found as the adapter itself is."""
+"""Run the training program of an adapter."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from segbench.models.registry import find, wants_own_environment
 
 
 def train(name: str, arguments: Sequence[str]) -> None:
-    """Hand ``arguments`` to the function ``main`` of the adapter's sub-package ``training``.
+    """Call ``main(arguments, program)`` of the adapter's sub-package ``training``.
 
     Raises
     ------
-    AdapterNotFound, AdapterError
-        There is no such adapter, or it cannot be trained from here.
+    AdapterNotFound
+        There is no such adapter.
+    AdapterError
+        It has no training program, or an environment of its own.
     """
     file = find(name)
     if wants_own_environment(file):
-        raise AdapterError(f"{name}: runs in an environment of its own, which train does not enter")
+        raise AdapterError(f"{name}: cannot be trained, because it has an environment of its own")
     entry = f"{import_file(file).__name__}.training"
     try:
         training = importlib.import_module(entry)

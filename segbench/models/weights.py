@@ -1,8 +1,9 @@
-"""What is installed: each adapter's environment, its licence, and where its weights come from.
+"""List adapters: the environment, the licence and the weights of each.
 
-An adapter says so in a file beside it, read without importing it, for its environment may not be
-there: ``NAME.toml`` beside ``NAME.py``, or ``model.toml`` in its folder (docs/models.md). An
-adapter without one has no weights; its licence is what stands in its ``AdapterInfo``.
+This is declared in a file next to the adapter: ``NAME.toml`` next to ``NAME.py``, or ``model.toml``
+in its folder (docs/models.md). The adapter is not imported, because its environment may not be
+installed. An adapter without a declaration has no weights; its licence is the one in its
+``AdapterInfo``.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from segbench.models.environments import readiness
 from segbench.models.loading import adapter_name
 from segbench.models.registry import find, names
 
-RECORD = "fetched.json"  # what was downloaded from where, beside the files
+RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 SHA256 = re.compile(r"[0-9a-f]{64}")
 HEADINGS = ("MODEL", "ENVIRONMENT", "CODE", "WEIGHTS", "LICENCE OF THE WEIGHTS", "FROM", "STATE")
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file of a model's weights; ``sha256`` is None where it is not known."""
+    """One file of a model's weights; ``sha256`` is None if it is not known."""
 
-    path: str  # in the repository, and in the weights' folder here
+    path: str  # in the repository and in the folder of the weights
     sha256: str | None = None
 
 
@@ -42,17 +43,17 @@ class Weights:
     name: str
     licence: str
     files: tuple[WeightFile, ...]
-    option: str = "weights"  # of the adapter: takes the path
-    use: str = ""  # the path that the option takes, within the folder; "" is the only file
-    repo: str | None = None  # on the hub
-    revision: str | None = None  # a commit there; None where it is not known
-    page: str | None = None  # for a reader; the only source where there is no repo
-    bundled: bool = False  # lies beside the adapter
+    option: str = "weights"  # of the adapter, whose value is the path
+    use: str = ""  # the value of the option, a path in the folder; "" is the only file
+    repo: str | None = None  # on the Hugging Face hub
+    revision: str | None = None  # a commit; None if it is not known
+    page: str | None = None  # a web page; the only source if there is no repo
+    bundled: bool = False  # is next to the adapter
     note: str = ""
 
     @property
     def source(self) -> str:
-        """Where they come from, in a few words."""
+        """Where the weights come from, as a short text."""
         if self.bundled:
             return "comes with segbench"
         if self.repo is None:
@@ -61,8 +62,8 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Model:
-    """One adapter as it can be known without importing it."""
+class ModelEntry:
+    """What is known of one adapter without importing it."""
 
     name: str
     file: Path
@@ -71,17 +72,17 @@ class Model:
     weights: tuple[Weights, ...]
 
     def folder(self, weights: Weights, folder: Path) -> Path:
-        """Return where a set of weights lies, or would lie."""
+        """Return the folder of a set of weights, whether it exists or not."""
         return self.file.parent if weights.bundled else folder / self.name / weights.name
 
-    def usable(self, weights: Weights, folder: Path) -> Path:
-        """Return the path that the adapter's option takes."""
+    def weights_path(self, weights: Weights, folder: Path) -> Path:
+        """Return the path that is the value of the adapter's option."""
         only = weights.files[0].path if len(weights.files) == 1 else ""
         return self.folder(weights, folder) / (weights.use or only)
 
 
 def default_folder() -> Path:
-    """Return where downloaded weights go when nobody says."""
+    """Return the default folder for downloaded weights."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "segbench" / "models"
 
@@ -89,53 +90,55 @@ def default_folder() -> Path:
 # ---- the declaration -------------------------------------------------------------------------
 
 
-def model(name: str) -> Model:
-    """Return what is known of an adapter, by name or path.
+def model(name: str) -> ModelEntry:
+    """Return the entry of an adapter, by name or path.
 
     Raises
     ------
-    AdapterNotFound, AdapterError
-        There is none, or what stands beside it cannot be understood.
+    AdapterNotFound
+        There is no such adapter.
+    AdapterError
+        Its declaration is not valid.
     """
     file = find(name)
-    if declaration_of(file).is_file():
-        return declared(file)
-    return Model(adapter_name(file), file, stated_licence(file), (), ())
+    if declaration_file(file).is_file():
+        return read_declaration(file)
+    return ModelEntry(adapter_name(file), file, licence_in_source(file), (), ())
 
 
-def declared(file: Path) -> Model:
-    """Return what stands beside an adapter's file; nobody looks whether that one is there."""
-    declaration = declaration_of(file)
+def read_declaration(file: Path) -> ModelEntry:
+    """Return the entry that an adapter's declaration describes; the adapter may be missing."""
+    declaration = declaration_file(file)
     try:
-        said = tomllib.loads(declaration.read_text(encoding="utf-8"))
-        weights = tuple(_weights(each) for each in said.pop("weights", []))
-        found = Model(
-            adapter_name(file), file, said.pop("licence"), tuple(said.pop("needs", ())), weights
+        table = tomllib.loads(declaration.read_text(encoding="utf-8"))
+        weights = tuple(_parse_weights(item) for item in table.pop("weights", []))
+        entry = ModelEntry(
+            adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{declaration}: {type(error).__name__}: {error}") from None
-    if said:
-        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(said))}")
-    return found
+    if table:
+        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(table))}")
+    return entry
 
 
-def declaration_of(file: Path) -> Path:
-    """Return where an adapter's declaration would lie."""
+def declaration_file(file: Path) -> Path:
+    """Return the file of an adapter's declaration, whether it exists or not."""
     return file.with_name("model.toml" if file.name == "__init__.py" else f"{file.stem}.toml")
 
 
-def _weights(said: dict[str, Any]) -> Weights:
-    files = tuple(WeightFile(each["path"], each.get("sha256")) for each in said.pop("files"))
-    for each in files:
-        if each.sha256 is not None and not SHA256.fullmatch(each.sha256):
-            raise ValueError(f"{each.path}: expected a sha256 in hexadecimal: {each.sha256!r}")
+def _parse_weights(table: dict[str, Any]) -> Weights:
+    files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
+    for item in files:
+        if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
+            raise ValueError(f"{item.path}: expected a sha256 in hexadecimal: {item.sha256!r}")
     if not files:
-        raise ValueError(f"{said['name']}: names no files")
-    return Weights(files=files, **said)
+        raise ValueError(f"{table['name']}: names no files")
+    return Weights(files=files, **table)
 
 
-def stated_licence(file: Path) -> str:
-    """Return the licence in the file's AdapterInfo, if it stands there as a plain text."""
+def licence_in_source(file: Path) -> str:
+    """Return the licence in the file's AdapterInfo, if it is a string literal there."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
             for keyword in node.keywords:
@@ -144,42 +147,42 @@ def stated_licence(file: Path) -> str:
     return "not stated"
 
 
-# ---- what is there ---------------------------------------------------------------------------
+# ---- the list ---------------------------------------------------------------------------------
 
 
-def models() -> list[Model]:
-    """Return every adapter that can be found."""
+def models() -> list[ModelEntry]:
+    """Return the entry of every adapter that can be found."""
     return [model(name) for name in names()]
 
 
-def state_of(found: Model, weights: Weights, folder: Path) -> str:
-    """Return whether a set of weights is in place; sizes are compared, contents are not.
+def state_of(entry: ModelEntry, weights: Weights, folder: Path) -> str:
+    """Return whether a set of weights is complete.
 
-    A file is taken for damaged if it is not as large as when it was fetched.
+    A file is damaged if its size differs from the recorded one; its contents are not read.
     """
-    place = found.folder(weights, folder)
-    missing = [each.path for each in weights.files if not (place / each.path).is_file()]
+    target = entry.folder(weights, folder)
+    missing = [item.path for item in weights.files if not (target / item.path).is_file()]
     if missing:
         return "not there" if len(missing) == len(weights.files) else f"lacks {missing[0]}"
-    sizes = {path: facts["bytes"] for path, facts in record_of(place).get("files", {}).items()}
-    for each in weights.files:
-        if (place / each.path).stat().st_size != sizes.get(each.path, -1) and each.path in sizes:
-            return f"damaged: {each.path}"
+    sizes = {path: item["bytes"] for path, item in read_record(target).get("files", {}).items()}
+    for path in (item.path for item in weights.files if item.path in sizes):
+        if (target / path).stat().st_size != sizes[path]:
+            return f"damaged: {path}"
     return "in place" if sizes or weights.bundled else "in place, put there by hand"
 
 
-def record_of(place: Path) -> Mapping[str, Any]:
-    """Return what is recorded of a download; empty if nothing is, or nothing that can be read.
+def read_record(target: Path) -> Mapping[str, Any]:
+    """Return the record of a download; empty if there is none or it cannot be read.
 
-    The files are then looked at as if somebody had put them there by hand.
+    The weights are then treated like weights that a user has copied there.
     """
     try:
-        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((target / RECORD_FILE).read_text(encoding="utf-8"))
         return {
             "revision": str(record["revision"]),
             "files": {
-                path: {"sha256": str(facts["sha256"]), "bytes": int(facts["bytes"])}
-                for path, facts in record["files"].items()
+                path: {"sha256": str(item["sha256"]), "bytes": int(item["bytes"])}
+                for path, item in record["files"].items()
             },
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -187,21 +190,21 @@ def record_of(place: Path) -> Mapping[str, Any]:
 
 
 def listing(folder: Path) -> str:
-    """Return the table of all adapters, one line for each set of weights, and where those go."""
+    """Return the table of all adapters, one line for each set of weights, and their folder."""
     rows = [HEADINGS]
-    for found in models():
-        start = (found.name, readiness(found.file, found.needs), found.licence)
-        for weights in found.weights:
-            state = state_of(found, weights, folder)
-            rows.append((*start, weights.name, weights.licence, weights.source, state))
-            start = ("", "", "")
-        if not found.weights:
-            rows.append((*start, "none", "", "", ""))
-    return f"{aligned(rows)}\n\nweights go to {folder}"
+    for entry in models():
+        first_cells = (entry.name, readiness(entry.file, entry.needs), entry.licence)
+        for weights in entry.weights:
+            state = state_of(entry, weights, folder)
+            rows.append((*first_cells, weights.name, weights.licence, weights.source, state))
+            first_cells = ("", "", "")
+        if not entry.weights:
+            rows.append((*first_cells, "none", "", "", ""))
+    return f"{align_columns(rows)}\n\nweights go to {folder}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text in columns."""
+def align_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -1,9 +1,11 @@
-"""The far end of :mod:`segbench.models.supervisor`: serve one adapter inside its own environment.
+"""The worker: serve one adapter inside its own environment.
 
-Run by path with ``python -I``, never imported by segbench. One JSON object per line on stdin and
-on a private copy of stdout; arrays travel as ``.npy`` files in a scratch folder. When stdin closes,
-also in the middle of a step, the supervisor is gone: the scratch folder is removed and the process
-ends. Standard library and numpy only, syntax of Python 3.9.
+:mod:`segbench.models.worker_process` runs this file by path with ``python -I``; segbench never
+imports it. Requests are lines of JSON on stdin, replies are lines of JSON on a private copy of
+stdout, arrays are ``.npy`` files in a scratch folder. When stdin closes, also in the middle of a
+step, segbench no longer runs: the worker removes the scratch folder and ends.
+
+Standard library and numpy only, syntax of Python 3.9.
 """
 
 from __future__ import annotations
@@ -20,19 +22,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from segbench.contract import Adapter
 
-VOXELS = ("voxel", "low", "high")
-SECONDS_TO_END = 5  # for what outlives this process, see closed_when_ended
+Call = Callable[[], Any]
+TUPLE_FIELDS = ("voxel", "low", "high")  # of a prompt; JSON has lists
+SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
 def expose_segbench() -> None:
-    """Make the package ``segbench`` importable, and nothing else of its site-packages."""
+    """Make the package ``segbench`` importable, and no other package of its site-packages."""
     package = Path(__file__).resolve().parents[1]
     spec = importlib.util.spec_from_file_location(
         "segbench", package / "__init__.py", submodule_search_locations=[str(package)]
@@ -45,51 +48,51 @@ def expose_segbench() -> None:
 
 
 def serve(adapter_file: str, folder: str, options: str) -> None:
-    """Answer requests until stdin closes."""
-    source, pipe = private_pipes()
-    requests = listen(source, Path(folder))
+    """Serve requests until the request ``close``."""
+    request_stream, reply_stream = private_pipes()
+    requests = read_requests(request_stream, Path(folder))
     expose_segbench()
     from segbench.models.loading import close, load
 
-    owner = os.getpid()
+    worker_pid = os.getpid()
 
-    def reply(number: int, **facts: Any) -> None:
-        end_if_forked(owner)
-        pipe.write(json.dumps({"number": number, **facts}) + "\n")
-        pipe.flush()
+    def reply(number: int, **fields: Any) -> None:
+        exit_if_forked(worker_pid)
+        reply_stream.write(json.dumps({"number": number, **fields}) + "\n")
+        reply_stream.flush()
 
     try:
         adapter = load(Path(adapter_file), json.loads(options))
-    except Exception as error:  # the supervisor decides what a failed load means
-        reply(0, failure=told(error))
+    except Exception as error:  # segbench decides what a failed load means
+        reply(0, failure=describe_failure(error))
         return
-    with closed_when_ended(adapter, owner):
-        reply(0, info=dataclasses.asdict(adapter.info), **surroundings())
-        while (request := requests.get())["do"] != "close":
-            reply(request["number"], **attend(adapter, request, Path(folder), owner))
+    with closed_on_sigterm(adapter, worker_pid):
+        reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
+        while (request := requests.get())["method"] != "close":
+            reply(request["number"], **serve_request(adapter, request, Path(folder), worker_pid))
         close(adapter)
 
 
 @contextlib.contextmanager
-def closed_when_ended(adapter: Adapter, owner: int) -> Iterator[None]:
-    """Close an adapter also when this process is ended, if it holds what would live on.
+def closed_on_sigterm(adapter: Adapter, worker_pid: int) -> Iterator[None]:
+    """Close an adapter also on SIGTERM, if it holds something that outlives this process.
 
-    Others are not: a signal that waits for Python would wait for their computation. The handler
-    only raises: what it interrupts may hold a lock that closing needs.
+    Other adapters are not closed: Python would run the handler only after their computation. The
+    handler only raises, because the interrupted code may hold a lock that ``close`` needs.
     """
 
-    def end(*_: object) -> None:
-        end_if_forked(owner)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    def on_sigterm(*_: object) -> None:
+        exit_if_forked(worker_pid)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt close
         raise SystemExit(128 + signal.SIGTERM)
 
-    outlives = getattr(adapter, "outlives_worker", False)
-    if outlives:
-        signal.signal(signal.SIGTERM, end)
+    outlives_worker = getattr(adapter, "outlives_worker", False)
+    if outlives_worker:
+        signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield
     except SystemExit:
-        if outlives:
+        if outlives_worker:
             from segbench.models.loading import close
 
             close(adapter)
@@ -97,30 +100,33 @@ def closed_when_ended(adapter: Adapter, owner: int) -> Iterator[None]:
 
 
 def private_pipes() -> tuple[TextIO, TextIO]:
-    """Take stdin and stdout for ourselves: a model prints and reads what it likes elsewhere."""
-    source = os.fdopen(os.dup(0), "r", encoding="utf-8")
-    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    """Return private copies of stdin and stdout.
+
+    After that, the model's stdin is empty and what it prints goes to stderr.
+    """
+    request_stream = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    reply_stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    os.close(devnull)
     os.dup2(2, 1)
-    return source, pipe
+    return request_stream, reply_stream
 
 
-def end_if_forked(owner: int) -> None:
-    """End a process that the model forked and that came back to us: there is one voice."""
-    if os.getpid() != owner:
+def exit_if_forked(worker_pid: int) -> None:
+    """End a child that the model forked and that returned from ``predict``: only one may reply."""
+    if os.getpid() != worker_pid:
         os._exit(0)
 
 
-def listen(source: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
-    """Read requests in the background; end the process when there can be no more."""
+def read_requests(request_stream: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
+    """Read requests in a thread; end the process when stdin closes."""
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
-        for line in source:
+        for line in request_stream:
             requests.put(json.loads(line))
-        shutil.rmtree(scratch, ignore_errors=True)  # nobody else is left to do it
+        shutil.rmtree(scratch, ignore_errors=True)  # segbench no longer runs and cannot do it
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(SECONDS_TO_END)
         os._exit(0)
@@ -129,58 +135,61 @@ def listen(source: TextIO, scratch: Path) -> queue.Queue[dict[str, Any]]:
     return requests
 
 
-def attend(adapter: Adapter, request: dict[str, Any], scratch: Path, owner: int) -> dict[str, Any]:
-    """Do one request; report how long the adapter took, or how it failed."""
-    prepare = show if request["do"] == "start" else ask
-    began = time.perf_counter()
+def serve_request(
+    adapter: Adapter, request: dict[str, Any], scratch: Path, worker_pid: int
+) -> dict[str, Any]:
+    """Serve one request; return the seconds that the adapter took, or how it failed."""
+    prepare = prepare_set_image if request["method"] == "set_image" else prepare_predict
+    start = time.perf_counter()
     try:
-        act = prepare(adapter, request, scratch)
-        began = time.perf_counter()  # reading arrays is not the model's time
-        labels = act()
-        seconds = time.perf_counter() - began
-        end_if_forked(owner)
-        if labels is not None:
-            leave(labels, scratch / f"labels-{request['number']}.npy")
-    except Exception as error:  # whatever a model raises is that model's failure
-        return {"failure": told(error), "seconds": time.perf_counter() - began, **memory()}
-    return {"seconds": seconds, **memory()}
+        call = prepare(adapter, request, scratch)
+        start = time.perf_counter()  # reading arrays is not the model's time
+        segmentation = call()
+        seconds = time.perf_counter() - start
+        exit_if_forked(worker_pid)
+        if segmentation is not None:
+            save_segmentation(segmentation, scratch / f"segmentation-{request['number']}.npy")
+    except Exception as error:  # of any kind: it is a failure of the model
+        return {
+            "failure": describe_failure(error),
+            "seconds": time.perf_counter() - start,
+            **peak_memory(),
+        }
+    return {"seconds": seconds, **peak_memory()}
 
 
-def leave(labels: Any, file: Path) -> None:
-    """Leave an answer: whole, under the number of its question, or not at all."""
+def save_segmentation(segmentation: Any, file: Path) -> None:
+    """Write a segmentation completely or not at all."""
     import numpy as np
 
-    draft = file.with_suffix(".draft.npy")
-    np.save(draft, labels, allow_pickle=False)
-    draft.replace(file)
+    partial = file.with_suffix(".partial.npy")
+    np.save(partial, segmentation, allow_pickle=False)
+    partial.replace(file)
 
 
-def show(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
-    """Prepare the showing of a new image."""
+def prepare_set_image(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:
+    """Read a new image; return the call of ``set_image``."""
     import numpy as np
 
     from segbench.core import Image
 
-    # mapped copy-on-write: read at once by who reads it all, never changed for the harness
+    # mapped copy-on-write: the adapter may write to its array, the file does not change
     voxels = np.load(scratch / "image.npy", mmap_mode="c")
     image = Image(np.asarray(voxels), tuple(request["spacing"]))
     labels = tuple(request["labels"])
 
-    def act() -> None:
-        adapter.set_image(image, labels)
-
-    return act
+    return lambda: adapter.set_image(image, labels)
 
 
-def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
-    """Prepare one step."""
+def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:
+    """Read the prompts of a step; return the call of ``predict``."""
     import numpy as np
 
     from segbench.core import Box, Click, Interactions
 
     def prompt(raw: dict[str, Any]) -> Any:
         fields: dict[str, Any] = {
-            key: tuple(value) if key in VOXELS else value for key, value in raw.items()
+            key: tuple(value) if key in TUPLE_FIELDS else value for key, value in raw.items()
         }
         return Click(**fields) if "voxel" in fields else Box(**fields)
 
@@ -190,8 +199,8 @@ def ask(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Any:
     return lambda: np.asarray(adapter.predict(interactions))
 
 
-def told(error: BaseException) -> str:
-    """Return an exception as one line; the traceback of one that is a surprise goes to stderr."""
+def describe_failure(error: BaseException) -> str:
+    """Return an exception as one line; write the traceback of an unexpected one to stderr."""
     from segbench.errors import SegbenchError
 
     if isinstance(error, SegbenchError):
@@ -201,18 +210,18 @@ def told(error: BaseException) -> str:
     return f"raised {type(error).__name__}: {error}".strip()
 
 
-def memory() -> dict[str, float]:
-    """Return the highest resident memory of this process, where the system tells."""
+def peak_memory() -> dict[str, float]:
+    """Return the highest resident memory of this process so far; empty on Windows."""
     try:
         import resource
-    except ImportError:  # Windows
+    except ImportError:
         return {}
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)}
 
 
-def surroundings() -> dict[str, Any]:
-    """Return what the answers may depend on: interpreter, numpy, torch and its GPU if loaded."""
+def describe_environment() -> dict[str, Any]:
+    """Return what predictions may depend on: Python, numpy, torch and its GPU if loaded."""
     loaded = {name: sys.modules[name] for name in ("numpy", "torch") if name in sys.modules}
     packages = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
     cuda = getattr(loaded.get("torch"), "cuda", None)
@@ -221,12 +230,12 @@ def surroundings() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve, then end at once: a thread still waits on stdin, and would abort a normal ending."""
+    """Serve, then end at once: a thread still reads stdin and would abort a normal exit."""
     status = 0
     try:
         serve(*sys.argv[1:])
-    except SystemExit as wish:  # a model that calls sys.exit
-        status = wish.code if isinstance(wish.code, int) else 1
+    except SystemExit as error:  # a model that calls sys.exit
+        status = error.code if isinstance(error.code, int) else 1
     except BaseException as error:
         traceback.print_exception(type(error), error, error.__traceback__)
         status = 1

@@ -1,8 +1,8 @@
-"""The near end of the pipe to a worker: one process, its limits, its scratch folder.
+"""One worker process: its start, its limits and its end, seen from segbench.
 
-Questions are lines of JSON with a number, the answer's line carries the same number and its array
-lies in a file of that number: an answer is never taken for that of another question. Everything
-that goes wrong on the other side is a `WorkerFault`; what goes wrong here stays an OSError.
+A request is a line of JSON with a number. The reply has the same number, and the file of its array
+has it in its name, so that the output of another request is never taken for this one. An error of
+the worker is a `WorkerError`; an error of segbench stays an OSError.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,58 +21,54 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from segbench import threads
 from segbench.core import Image, Interactions
-from segbench.processes import process_runs
+from segbench.models.scratch import ScratchFolder
 
 WORKER = Path(__file__).with_name("worker.py")
-SHARED_MEMORY = Path("/dev/shm")
-ROOM_FOR_ARRAYS = 2 * 2**30
 STDERR_LINES, STDERR_BYTES = 12, 8192
-LONGEST_REASON, LONGEST_REPLY = 2000, 1 << 22  # characters, bytes
-SECONDS_TO_CLOSE = 10
-SECONDS_TO_END = 5  # after SIGTERM, which most models die of at once
+MAX_REASON_CHARACTERS, MAX_REPLY_BYTES = 2000, 1 << 22
+CLOSE_TIMEOUT = 10  # seconds
+TERMINATE_TIMEOUT = 5  # seconds after SIGTERM, which ends most models at once
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Where and within which limits a worker runs."""
+    """The interpreter of a worker and its limits."""
 
     python: Path = field(default_factory=lambda: Path(sys.executable))
-    step_timeout: float = 900.0  # seconds, for loading, for starting an image and for each step
-    threads: int | None = None  # of the numerical libraries; None leaves them alone
+    step_timeout: float = 900.0  # seconds, separately for loading, set_image and each step
+    threads: int | None = None  # of the numerical libraries; None sets no limit
 
 
 class WorkerError(Exception):
-    """The worker did not do what it was asked; becomes a failed answer."""
+    """The worker did not complete a request; the step fails for this reason."""
 
 
 class WorkerProcess:
-    """One process that serves one adapter, and the scratch folder shared with it."""
+    """One process that serves one adapter, and the scratch folder that both sides use."""
 
-    def __init__(self, file: Path, options: Mapping[str, str], environment: WorkerConfig) -> None:
-        self.knows_image = False
-        self.scratch = _new_scratch()
-        self._timeout, self._number, self._waiting = environment.step_timeout, 0, True
-        self._answer: NDArray[Any] | None = None  # what the last answer's file holds
-        self._previous: NDArray[Any] | None = None  # what previous.npy holds
+    def __init__(self, file: Path, options: Mapping[str, str], config: WorkerConfig) -> None:
+        self.has_image = False
+        self._timeout, self._number, self._busy = config.step_timeout, 0, True
+        self._folder = ScratchFolder()
+        self.scratch = self._folder.path
         try:
-            self._process = _spawn(file, self.scratch, options, environment)
+            self._process = _start_process(file, self.scratch, options, config)
         except OSError as error:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            raise WorkerError(f"{environment.python} cannot be run: {error.strerror}") from None
-        self._replies: queue.Queue[bytes] = queue.Queue()
+            self._folder.remove()
+            raise WorkerError(f"{config.python} cannot be run: {error.strerror}") from None
+        self._chunks: queue.Queue[bytes] = queue.Queue()
         self._stderr = Tail()
         self._readers = (
-            _drain(self._process.stdout, self._replies.put),
-            _drain(self._process.stderr, self._stderr.add),
+            _read_in_background(self._process.stdout, self._chunks.put),
+            _read_in_background(self._process.stderr, self._stderr.add),
         )
-        self._unread = b""
+        self._buffer = b""
         try:
-            self.hello = self._await("loading the adapter")
+            self.load_reply = self._receive("loading the adapter")
         except WorkerError:
             self.close()
             raise
@@ -84,152 +78,135 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> float:
-        """Show a new image; return the seconds the adapter took."""
-        (self.scratch / "image.npy").unlink(missing_ok=True)  # the worker may still have it mapped
-        np.save(self.scratch / "image.npy", image.voxels)
-        reply = self._request(
-            "starting the image", do="start", spacing=image.spacing, labels=labels
-        )
-        self.knows_image = True
+        """Set a new image; return the seconds that the adapter took."""
+        self._folder.write_image(image.voxels)
+        request = {"method": "set_image", "spacing": image.spacing, "labels": labels}
+        reply = self._request("starting the image", request)
+        self.has_image = True
         return float(reply["seconds"])
 
     def predict(self, interactions: Interactions) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Ask one step; return the answer as it is, and what the worker says of it."""
-        self._hand_over(interactions.previous_segmentation)
+        """Run one step; return the adapter's array, unchecked, and the worker's reply."""
+        self._folder.write_previous(interactions.previous_segmentation)
         rounds = [[asdict(prompt) for prompt in prompts] for prompts in interactions.rounds]
-        doing = f"step {interactions.step}"
-        reply = self._request(doing, do="step", rounds=rounds)
+        action = f"step {interactions.step}"
+        reply = self._request(action, {"method": "predict", "rounds": rounds})
         try:
-            # mapped, not read: the worker never writes to an answer again
-            answer = np.load(self._answer_file, mmap_mode="r", allow_pickle=False)
+            return self._folder.read_output(self._number), reply
         except (OSError, ValueError, EOFError) as error:
-            raise WorkerError(f"{doing} left no answer that can be read: {error}") from None
-        self._answer = np.asarray(answer)
-        return self._answer, reply
+            raise WorkerError(f"{action} left no answer that can be read: {error}") from None
 
-    @property
-    def _answer_file(self) -> Path:
-        return self.scratch / f"labels-{self._number}.npy"
-
-    def _hand_over(self, previous: NDArray[Any]) -> None:
-        """See that previous.npy holds the label map.
-
-        Mostly it is the worker's own last answer, whose file only needs another name.
-        """
-        previous_file = self.scratch / "previous.npy"
-        if previous is self._answer and self._answer_file.exists():
-            self._answer_file.replace(previous_file)
-        elif previous is not self._previous:
-            previous_file.unlink(missing_ok=True)  # the worker may still have it mapped
-            np.save(previous_file, previous)
-        self._answer_file.unlink(missing_ok=True)
-        self._answer, self._previous = None, previous
-
-    def _request(self, doing: str, **request: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
+    def _request(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self._number += 1
-        line = json.dumps({"number": self._number, **request}) + "\n"
         try:
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
+            self._send({"number": self._number, **request})
         except OSError:
-            raise WorkerError(self._post_mortem(doing)) from None
-        return self._await(doing)
+            raise WorkerError(self._describe_exit(action)) from None
+        return self._receive(action)
 
-    def _await(self, doing: str) -> dict[str, Any]:
-        self._waiting = True
-        line = self._next_line(doing)
-        self._waiting = False
-        reply = _parsed(line)
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write((json.dumps(request) + "\n").encode())
+        self._process.stdin.flush()
+
+    def _receive(self, action: str) -> dict[str, Any]:
+        """Return the reply to the last request."""
+        self._busy = True
+        line = self._read_line(action)
+        self._busy = False
+        reply = _parse_reply(line)
         if reply.get("number") != self._number:
-            self._kill()
-            raise WorkerError(f"{doing} wrote into the private pipe{self._last_words()}")
+            self._stop()
+            raise WorkerError(f"{action} wrote into the private pipe{self._stderr_tail()}")
         if "failure" in reply:
-            time.sleep(0.05)  # the traceback is on its way through the other pipe
-            raise WorkerError(f"{doing} {clean(reply['failure'])}{self._last_words()}")
+            time.sleep(0.05)  # the traceback may arrive after the reply, through stderr
+            raise WorkerError(f"{action} {bounded_text(reply['failure'])}{self._stderr_tail()}")
         return reply
 
-    def _next_line(self, doing: str) -> bytes:
-        """Return the next line of the private pipe; end a worker that gives none in time."""
+    def _read_line(self, action: str) -> bytes:
+        """Return the next line of the private pipe; stop a worker that writes none in time."""
         deadline = time.monotonic() + self._timeout
-        while b"\n" not in self._unread and len(self._unread) < LONGEST_REPLY:
+        while b"\n" not in self._buffer and len(self._buffer) < MAX_REPLY_BYTES:
             try:
-                chunk = self._replies.get(timeout=max(deadline - time.monotonic(), 0.001))
+                chunk = self._chunks.get(timeout=max(deadline - time.monotonic(), 0.001))
             except queue.Empty:
-                self._kill()
+                self._stop()
                 raise WorkerError(
-                    f"timed out: {doing} took more than {self._timeout:g} s{self._last_words()}"
+                    f"timed out: {action} took more than {self._timeout:g} s{self._stderr_tail()}"
                 ) from None
             if not chunk:
-                raise WorkerError(self._post_mortem(doing))
-            self._unread += chunk
-        line, _, self._unread = self._unread.partition(b"\n")
+                raise WorkerError(self._describe_exit(action))
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _post_mortem(self, doing: str) -> str:
-        """Say how the process ended; end one that has only closed its pipe."""
+    def _describe_exit(self, action: str) -> str:
+        """Return how the process ended; stop a process that has only closed its pipe."""
         try:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
-            self._kill()
-            return f"crashed: {doing} closed the private pipe{self._last_words()}"
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            self._stop()
+            return f"crashed: {action} closed the private pipe{self._stderr_tail()}"
+        ending = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         self._readers[1].join(timeout=1)
-        return f"crashed: {doing} ended with {how}{self._last_words()}"
+        return f"crashed: {action} ended with {ending}{self._stderr_tail()}"
 
-    def _last_words(self) -> str:
+    def _stderr_tail(self) -> str:
         lines = self._stderr.text()
         return f"\nlast lines of stderr:\n{lines}" if lines else ""
 
-    def _kill(self) -> None:
-        """End the process and its children; an adapter with more than that is told first."""
+    def _stop(self) -> None:
+        """Terminate the process, then kill it and its children.
+
+        An adapter that holds more than that, such as a container, can close it on SIGTERM.
+        """
         if self.is_alive():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.terminate()
-                self._process.wait(SECONDS_TO_END)
+                self._process.wait(TERMINATE_TIMEOUT)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """End the process, gently unless it is in the middle of something; delete its files."""
+        """End the process, after closing the adapter unless a request is running; delete files."""
         assert self._process.stdin is not None
-        if not self._waiting:
+        if not self._busy:
             with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-                self._process.stdin.write(b'{"do": "close"}\n')
-                self._process.stdin.flush()
-                self._process.wait(SECONDS_TO_CLOSE)
-        self._kill()
+                self._send({"method": "close"})
+                self._process.wait(CLOSE_TIMEOUT)
+        self._stop()
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.close()
         for reader in self._readers:
             reader.join(timeout=1)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._folder.remove()
 
 
 class Tail:
-    """The last of what a process wrote to stderr, in lines and in bytes."""
+    """The end of what a process writes to stderr, limited in lines and in bytes."""
 
     def __init__(self) -> None:
         self._bytes = b""
 
     def add(self, chunk: bytes) -> None:
-        """Take what was written."""
+        """Append a chunk."""
         self._bytes = (self._bytes + chunk)[-STDERR_BYTES:]
 
     def text(self) -> str:
-        """Return the last lines, as text that can be written anywhere."""
+        """Return the last lines, as text that UTF-8 can encode."""
         text = self._bytes.decode(errors="backslashreplace")
         return "\n".join(text.rstrip().splitlines()[-STDERR_LINES:])
 
 
-def clean(text: str) -> str:
-    """Return a model's words as text of bounded length that can be written anywhere."""
-    short = text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + " ..."
-    return short.encode("utf-8", "backslashreplace").decode()
+def bounded_text(text: str) -> str:
+    """Return a model's message as text of bounded length that UTF-8 can encode."""
+    if len(text) > MAX_REASON_CHARACTERS:
+        text = text[:MAX_REASON_CHARACTERS] + " ..."
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parse_reply(line: bytes) -> dict[str, Any]:
     try:
         reply = json.loads(line)
     except ValueError:
@@ -237,59 +214,36 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
-def _drain(stream: IO[bytes] | None, take: Callable[[bytes], None]) -> threading.Thread:
-    """Read a pipe in the background, so that it never fills up; an empty chunk is its end."""
+def _read_in_background(
+    stream: IO[bytes] | None, consume: Callable[[bytes], None]
+) -> threading.Thread:
+    """Read a pipe in a thread, so that it never fills up; an empty chunk is its end."""
     assert stream is not None
     handle = stream.fileno()
 
-    def drain() -> None:
+    def read() -> None:
         while True:
             chunk = os.read(handle, 1 << 16)
-            take(chunk)
+            consume(chunk)
             if not chunk:
-                stream.close()  # here: a child of the model may keep it open for long
+                stream.close()  # in this thread: a child of the model may keep the pipe open
                 return
 
-    reader = threading.Thread(target=drain, daemon=True)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     return reader
 
 
-def _spawn(
-    file: Path, scratch: Path, options: Mapping[str, str], environment: WorkerConfig
+def _start_process(
+    file: Path, scratch: Path, options: Mapping[str, str], config: WorkerConfig
 ) -> subprocess.Popen[bytes]:
+    # the job that starts the worker may have other values: these are for the model
+    limits = {} if config.threads is None else threads.variables(config.threads)
     return subprocess.Popen(
-        [environment.python, "-I", WORKER, file, scratch, json.dumps(dict(options))],
+        [config.python, "-I", WORKER, file, scratch, json.dumps(dict(options))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_variables(environment),
-        start_new_session=True,  # so that its own children can be ended with it
+        env=os.environ | limits,
+        start_new_session=True,  # so that its children can be killed with it
     )
-
-
-def _new_scratch() -> Path:
-    """Make a folder for arrays; remove those whose owner died too suddenly to do it."""
-    place = _scratch_place()
-    for old in place.glob("segbench-*-*"):
-        owner = old.name.split("-")[1]
-        if owner.isdigit() and not process_runs(int(owner)):
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"segbench-{os.getpid()}-", dir=place))
-
-
-def _scratch_place() -> Path:
-    """Memory, where there is room for arrays in it (containers often have 64 MB); else the disk."""
-    with contextlib.suppress(OSError):
-        roomy = shutil.disk_usage(SHARED_MEMORY).free > ROOM_FOR_ARRAYS
-        if roomy and os.access(SHARED_MEMORY, os.W_OK):
-            return SHARED_MEMORY
-    return Path(tempfile.gettempdir())
-
-
-def _variables(environment: WorkerConfig) -> dict[str, str]:
-    variables = dict(os.environ)
-    if environment.threads is not None:
-        # the job that asks may have variables of its own: these are for the model
-        variables |= threads.variables(environment.threads)
-    return variables

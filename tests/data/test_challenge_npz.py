@@ -22,7 +22,7 @@ from segbench.data.challenge_npz import (
 from segbench.errors import CaseError
 
 
-class Malice:
+class Malicious:
     """Pickles into a call of os.system."""
 
     def __init__(self, command: str) -> None:
@@ -33,7 +33,7 @@ class Malice:
 
 
 def object_member(payload: bytes) -> bytes:
-    """Return an .npy of one object, as numpy writes it, with a pickle of our own."""
+    """Return the bytes of an .npy of one object, as numpy writes it, with the given pickle."""
     stream = io.BytesIO()
     header = {"descr": "|O", "fortran_order": False, "shape": (1,)}
     np.lib.format.write_array_header_1_0(stream, header)
@@ -52,7 +52,7 @@ def read(file: Path, key: str):
         return opened.read(key)
 
 
-def test_a_case_comes_back_as_it_was_written(tmp_path, make_case):
+def test_a_case_is_read_as_it_was_written(tmp_path, make_case):
     case = make_case("CT_Toy_001")
     write_case(tmp_path / "a.npz", case)
     with ChallengeFile(tmp_path / "a.npz") as file:
@@ -82,7 +82,7 @@ def test_we_read_what_numpy_writes(tmp_path):
 @pytest.mark.parametrize("protocol", [3, 4])
 @pytest.mark.parametrize("root", ["numpy.core", "numpy._core"])
 def test_pickles_of_numpy_1_and_2_load(tmp_path, protocol, root):
-    """The two differ in one name, which stands in the pickle as text (numpy writes 3 or 4)."""
+    """The two differ in one name, which is text in the pickle (numpy writes protocol 3 or 4)."""
     if protocol == 2:
         pytest.skip(
             "bytes are pickled through a codec in protocol 2; numpy never wrote it to files"
@@ -90,8 +90,10 @@ def test_pickles_of_numpy_1_and_2_load(tmp_path, protocol, root):
     inner = {"z_min": np.int64(3), "values": np.arange(4.0), "name": "liver", "none": None}
     array = np.empty(1, object)
     array[0] = inner
-    found = b"numpy._core" if b"numpy._core" in pickle.dumps(array, protocol) else b"numpy.core"
-    payload = _rename(pickle.dumps(array, protocol), found, root.encode())
+    root_written = (
+        b"numpy._core" if b"numpy._core" in pickle.dumps(array, protocol) else b"numpy.core"
+    )
+    payload = _rename(pickle.dumps(array, protocol), root_written, root.encode())
     file = npz(tmp_path / "a.npz", boxes=object_member(payload))
     raw = read(file, "boxes")[0]
     assert raw["z_min"] == 3
@@ -104,7 +106,7 @@ def _rename(payload: bytes, old: bytes, new: bytes) -> bytes:
         was, now = old + tail, new + tail
         payload = payload.replace(b"c" + was + b"\n", b"c" + now + b"\n")
         payload = payload.replace(bytes([len(was)]) + was, bytes([len(now)]) + now)
-    # protocol 4 and 5 wrap opcodes in frames that know their length: drop the frames
+    # protocol 4 and 5 put opcodes in frames with a length: remove the frames
     while (at := payload.find(b"\x95")) >= 0 and payload[at + 3 : at + 9] == bytes(6):
         payload = payload[:at] + payload[at + 9 :]
     return payload
@@ -113,7 +115,7 @@ def _rename(payload: bytes, old: bytes, new: bytes) -> bytes:
 @pytest.mark.parametrize("key", ["boxes", "clicks", "spacing"])
 def test_a_malicious_pickle_is_refused_by_name_and_never_runs(tmp_path, key):
     victim = tmp_path / "victim"
-    payload = pickle.dumps(Malice(f"touch {victim}"))
+    payload = pickle.dumps(Malicious(f"touch {victim}"))
     file = npz(tmp_path / "a.npz", **{key: object_member(payload)})
     with pytest.raises(CaseError, match=r"a\.npz: \w+ names (posix|nt)\.system, expected plain"):
         read(file, key)
@@ -132,7 +134,7 @@ def test_a_malicious_pickle_is_refused_by_name_and_never_runs(tmp_path, key):
         ("pickle", "loads"),
     ],
 )
-def test_only_rebuilding_functions_may_be_named(tmp_path, module, name):
+def test_all_names_but_those_of_numpy_arrays_are_refused(tmp_path, module, name):
     payload = f"c{module}\n{name}\n.".encode()
     file = npz(tmp_path / "a.npz", boxes=object_member(payload))
     with pytest.raises(CaseError, match=f"names {module}.{name}"):
@@ -140,7 +142,7 @@ def test_only_rebuilding_functions_may_be_named(tmp_path, module, name):
 
 
 def dtype_with_state(name, state):
-    """Return the opcodes of a dtype whose state is not what numpy would write."""
+    """Return the opcodes of a dtype with a given state."""
     spelt = pickle.dumps((name, False, True), 3)[2:-1]
     return b"cnumpy\ndtype\n" + spelt + b"R" + pickle.dumps(state, 3)[2:-1] + b"b"
 
@@ -173,7 +175,7 @@ def test_a_pickle_that_would_mislead_numpy_is_refused(tmp_path, payload, message
         read(file, "boxes")
 
 
-def test_a_few_bytes_that_unfold_to_very_much_are_refused(tmp_path):
+def test_few_bytes_that_expand_to_many_values_are_refused(tmp_path):
     bomb = b"]q\x00]q\x01h\x00a" + b"".join(
         b"]q%c(h%ch%ce" % (2 + n % 200, 1 + n % 200, 1 + n % 200) for n in range(23)
     )
@@ -184,7 +186,7 @@ def test_a_few_bytes_that_unfold_to_very_much_are_refused(tmp_path):
             read(file, "boxes")
 
 
-def test_an_object_member_that_is_larger_than_any_honest_one_is_refused(tmp_path):
+def test_a_pickle_above_the_size_limit_is_refused(tmp_path):
     payload = pickle.dumps(b"x" * (1 << 25))
     file = npz(tmp_path / "a.npz", boxes=object_member(payload))
     with pytest.raises(CaseError, match="expected at most 16777216"):
@@ -198,7 +200,7 @@ def test_a_damaged_pickle_is_a_case_error(tmp_path, payload):
         read(file, "boxes")
 
 
-def test_a_truncated_archive_says_so(tmp_path, make_case):
+def test_a_truncated_archive_is_a_case_error(tmp_path, make_case):
     file = tmp_path / "a.npz"
     write_case(file, make_case("CT_Toy_001"))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -206,7 +208,7 @@ def test_a_truncated_archive_says_so(tmp_path, make_case):
         ChallengeFile(file)
 
 
-def test_a_flipped_byte_is_found(tmp_path, make_case):
+def test_a_flipped_byte_is_detected(tmp_path, make_case):
     file = tmp_path / "a.npz"
     write_case(file, make_case("CT_Toy_001"))
     data = bytearray(file.read_bytes())
@@ -216,31 +218,31 @@ def test_a_flipped_byte_is_found(tmp_path, make_case):
         read(file, "imgs")
 
 
-def test_a_header_that_promises_more_than_the_file_takes_no_memory(tmp_path):
+def test_a_header_with_a_larger_shape_than_the_file_allocates_no_memory(tmp_path):
     stream = io.BytesIO()
     header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6, 10)}
     np.lib.format.write_array_header_1_0(stream, header)
     file = npz(tmp_path / "a.npz", imgs=stream.getvalue())
-    with pytest.raises(CaseError, match="promises 10000000000000 x uint8"):
+    with pytest.raises(CaseError, match="declares 10000000000000 x uint8"):
         read(file, "imgs")
 
 
-def test_a_missing_key_names_the_ones_there_are(tmp_path):
+def test_the_error_of_a_missing_key_names_the_existing_ones(tmp_path):
     write_arrays(tmp_path / "a.npz", {"imgs": np.zeros(3)})
     with pytest.raises(CaseError, match="expected a key 'gts', found imgs"):
         read(tmp_path / "a.npz", "gts")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_memory_order_survives(tmp_path, order):
+def test_memory_order_is_kept(tmp_path, order):
     array = np.asarray(np.arange(24).reshape(2, 3, 4), order=order)
     write_arrays(tmp_path / "a.npz", {"gts": array})
-    found = read(tmp_path / "a.npz", "gts")
-    np.testing.assert_array_equal(found, array)
-    assert found.flags.f_contiguous == (order == "F")
+    array_read = read(tmp_path / "a.npz", "gts")
+    np.testing.assert_array_equal(array_read, array)
+    assert array_read.flags.f_contiguous == (order == "F")
 
 
-def test_equal_arrays_make_equal_bytes(tmp_path, make_case):
+def test_equal_arrays_give_equal_bytes(tmp_path, make_case):
     for name in "ab":
         write_case(tmp_path / f"{name}.npz", make_case("CT_Toy_001"))
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -271,7 +273,7 @@ def test_box_bounds_are_inclusive_in_the_file_and_half_open_here():
         ({"z_min": 1.5}, "int"),
     ],
 )
-def test_a_box_that_is_none_is_refused(change, message):
+def test_an_empty_or_negative_box_is_refused(change, message):
     raw = dict(zip(BOX_KEYS, (1, 5, 3, 10, 20, 11, 22), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         box_from_raw(1, raw)

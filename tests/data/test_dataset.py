@@ -1,4 +1,4 @@
-"""Finding, reading and refusing cases."""
+"""Find, read and refuse cases."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from segbench.errors import CaseError
 
 
 @pytest.fixture
-def broken(tmp_path, make_case):
+def write_changed(tmp_path, make_case):
     """Return a function that writes a case with some arrays changed (None: left out)."""
 
     def write(**changes):
@@ -28,12 +28,12 @@ def broken(tmp_path, make_case):
 
 
 def reference(dtype, value=1):
-    labels = np.zeros((10, 20, 31), dtype)
-    labels[2:5, 2:5, 2:5] = value
-    return labels
+    label_map = np.zeros((10, 20, 31), dtype)
+    label_map[2:5, 2:5, 2:5] = value
+    return label_map
 
 
-def test_a_case_is_read_whole(data):
+def test_all_fields_of_a_case_are_read(data):
     case = read_case(find_cases(data)[0])
     assert (case.name, case.modality, case.dataset) == ("CT_Toy_001", "CT", "Toy")
     assert case.labels == (1, 3)
@@ -45,7 +45,7 @@ def test_a_case_without_the_key_boxes_has_none(data):
     assert read_case(find_cases(data)[1]).boxes == ()
 
 
-def test_cases_come_in_name_order_and_can_be_chosen(data):
+def test_cases_are_in_name_order_and_can_be_selected(data):
     assert [case.name for case in find_cases(data)] == ["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]
     assert [case.name for case in select_cases(find_cases(data), patterns=["*_00[13]"])] == [
         "CT_Toy_001",
@@ -54,18 +54,18 @@ def test_cases_come_in_name_order_and_can_be_chosen(data):
     assert len(select_cases(find_cases(data), limit=2)) == 2
 
 
-def test_an_index_wins_over_the_file_name(data):
+def test_an_index_takes_precedence_over_the_file_name(data):
     (data / "index.csv").write_text("name,modality,patient\nCT_Toy_001,PET,p7\n")
     about = find_cases(data)[0].about
     assert (about.modality, about.patient, about.dataset) == ("PET", "p7", "Toy")
 
 
 def test_hidden_files_are_no_cases(data):
-    (data / "._CT_Toy_001.npz").write_bytes(b"what macOS leaves beside a copy")
+    (data / "._CT_Toy_001.npz").write_bytes(b"macOS creates such files next to copies")
     assert len(find_cases(data)) == 3
 
 
-def test_an_index_of_a_spreadsheet_is_read_and_one_of_no_text_is_refused(data):
+def test_an_index_from_a_spreadsheet_is_read_and_one_that_is_not_utf_8_is_refused(data):
     (data / "index.csv").write_bytes(b"\xef\xbb\xbfname,modality\r\nCT_Toy_001,US\r\n")
     assert find_cases(data)[0].about.modality == "US"
     (data / "index.csv").write_bytes(b"name,modality\nCT_Toy_001,Sch\xe4del\n")
@@ -73,7 +73,7 @@ def test_an_index_of_a_spreadsheet_is_read_and_one_of_no_text_is_refused(data):
         find_cases(data)
 
 
-def test_references_may_lie_in_a_folder_of_their_own(data, tmp_path, make_case):
+def test_references_may_be_in_a_folder_of_their_own(data, tmp_path, make_case):
     references = tmp_path / "references"
     references.mkdir()
     write_arrays(references / "CT_Toy_001.npz", {"gts": reference(np.uint8, 5)})
@@ -109,35 +109,35 @@ def test_references_may_lie_in_a_folder_of_their_own(data, tmp_path, make_case):
         ({"imgs": np.full((10, 20, 31), "a")}, "imgs: expected numbers"),
     ],
 )
-def test_what_the_protocol_cannot_score_is_refused(broken, changes, message):
+def test_what_the_protocol_cannot_score_is_refused(write_changed, changes, message):
     with pytest.raises(CaseError, match=message) as refusal:
-        read_case(broken(**changes))
+        read_case(write_changed(**changes))
     assert str(refusal.value).startswith("CT_Toy_001.npz: ")
 
 
-def test_labels_above_255_are_kept_as_they_are(broken):
-    case = read_case(broken(gts=reference(np.int32, 300), boxes=None))
+def test_labels_above_255_are_kept_as_they_are(write_changed):
+    case = read_case(write_changed(gts=reference(np.int32, 300), boxes=None))
     assert case.labels == (300,)
     assert case.reference.dtype == np.uint16
 
 
-def test_float32_spacing_is_used_as_it_is_stored(broken):
-    spacing = read_case(broken(spacing=np.array([0.8, 1, 1], np.float32))).image.spacing
+def test_float32_spacing_is_used_as_it_is_stored(write_changed):
+    spacing = read_case(write_changed(spacing=np.array([0.8, 1, 1], np.float32))).image.spacing
     assert spacing[0] == float(np.float32(0.8)) != 0.8
 
 
-def test_fortran_order_reaches_the_case(broken):
-    case = read_case(broken(gts=np.asfortranarray(reference(np.uint16)), boxes=None))
+def test_fortran_order_is_kept(write_changed):
+    case = read_case(write_changed(gts=np.asfortranarray(reference(np.uint16)), boxes=None))
     assert case.reference.flags.f_contiguous
 
 
-def test_labels_are_counted_in_pieces():
-    labels = np.zeros((3, 1000, 1000), np.uint8)
-    labels[0, 0, 0], labels[-1, -1, -1] = 7, 2
-    assert labels_of(labels) == (2, 7)
+def test_labels_are_counted_in_parts():
+    label_map = np.zeros((3, 1000, 1000), np.uint8)
+    label_map[0, 0, 0], label_map[-1, -1, -1] = 7, 2
+    assert labels_of(label_map) == (2, 7)
 
 
-def test_an_empty_folder_and_a_pattern_without_match_say_so(data, tmp_path):
+def test_an_empty_folder_and_a_pattern_without_match_are_errors(data, tmp_path):
     with pytest.raises(CaseError, match=r"expected a folder with \.npz cases, found none"):
         find_cases(tmp_path / "nowhere")
     with pytest.raises(CaseError, match=r"none of its 3 cases matches US_\*"):

@@ -1,4 +1,4 @@
-"""Environments of adapters with a lock: what is asked of uv, and what stands in a lock."""
+"""Environments of adapters with a lock: the calls of uv, and the content of the locks."""
 
 import re
 import subprocess
@@ -38,52 +38,52 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def recorded(tmp_path, monkeypatch):
-    """Put a program in uv's place that writes down what it is asked, and return that."""
+def fake_uv(tmp_path, monkeypatch):
+    """Return a function that replaces uv by a program that logs its calls."""
 
     def install(status=0):
         (tmp_path / "uv").write_text(UV.format(log=tmp_path / "log", status=status))
         (tmp_path / "uv").chmod(0o755)
-        monkeypatch.setattr("segbench.models.environments._uv", lambda: str(tmp_path / "uv"))
+        monkeypatch.setattr("segbench.models.environments._find_uv", lambda: str(tmp_path / "uv"))
         return lambda: (tmp_path / "log").read_text().splitlines()
 
     return install
 
 
-def normal(name):
+def normalised(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.parametrize("name", LOCKED)
-def test_a_lock_pins_all_that_the_header_asks_for_and_names_no_place(name):
+def test_a_lock_pins_all_requirements_of_the_header_and_has_no_urls(name):
     header = HEADER.search(find(name).read_text())["toml"]
-    asked = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
+    requirements = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
     lines = [line for line in lock_of(find(name)).read_text().splitlines() if line[0] != "#"]
     pins = [PIN.match(line) for line in lines]
     assert all(pins), [line for line in lines if not PIN.match(line)]
-    locked = {normal(pin["name"]): pin["version"] for pin in pins}
+    locked = {normalised(pin["name"]): pin["version"] for pin in pins}
     assert {
-        normal(pin.split("==")[0]): pin.split("==")[1] for pin in asked
+        normalised(pin.split("==")[0]): pin.split("==")[1] for pin in requirements
     }.items() <= locked.items()
 
 
-def test_uv_is_asked_for_the_header_within_the_lock_once(mine, recorded):
-    said = recorded()
+def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv):
+    calls = fake_uv()
     assert readiness(mine) == "not built, the first run does it"
     python = interpreter_of(mine, None)
-    folder, asked = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
-    assert said() == [
+    folder, requirements = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
+    assert calls() == [
         f"venv --quiet --allow-existing --python >=3.11 {folder}",
-        f"pip install --quiet --python {python} {asked}",
+        f"pip install --quiet --python {python} {requirements}",
     ]
     assert folder.parent == mine.parent / "cache" / "segbench" / "environments"
     assert readiness(mine) == "ready"
     assert interpreter_of(mine, None) == python
-    assert len(said()) == 2
+    assert len(calls()) == 2
 
 
-def test_another_lock_or_header_is_another_environment(mine, recorded):
-    recorded()
+def test_another_lock_or_header_is_another_environment(mine, fake_uv):
+    fake_uv()
     first = interpreter_of(mine, None)
     mine.write_text(ADAPTER + "VERSION = 2\n")
     assert interpreter_of(mine, None) == first
@@ -93,15 +93,15 @@ def test_another_lock_or_header_is_another_environment(mine, recorded):
     assert len({first, second, interpreter_of(mine, None)}) == 3
 
 
-def test_what_could_not_be_built_is_not_taken_for_built(mine, recorded):
-    recorded(status=1)
+def test_an_environment_whose_build_failed_is_not_ready(mine, fake_uv):
+    fake_uv(status=1)
     with pytest.raises(AdapterError, match=r"mine\.py: its environment cannot be built"):
         interpreter_of(mine, None)
     assert readiness(mine) == "not built, the first run does it"
 
 
-def test_a_header_without_an_end_is_refused(mine, recorded):
-    recorded()
+def test_a_header_without_an_end_is_refused(mine, fake_uv):
+    fake_uv()
     mine.write_text("# /// script\n# dependencies = []\n")
     with pytest.raises(AdapterError, match="expected its PEP 723 header to end"):
         interpreter_of(mine, None)
@@ -110,12 +110,12 @@ def test_a_header_without_an_end_is_refused(mine, recorded):
 def test_uv_itself_builds_it(mine):
     pytest.importorskip("uv", reason="needs the extra environments")
     python = interpreter_of(mine, None)
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
     )
-    assert Path(done.stdout.strip()) == python.parents[1]
+    assert Path(process.stdout.strip()) == python.parents[1]
 
 
-def test_the_lock_of_a_folder_lies_in_it(tmp_path):
+def test_the_lock_of_a_folder_is_in_it(tmp_path):
     assert lock_of(tmp_path / "__init__.py") == tmp_path / "model.lock"
     assert registry.adapter_name(tmp_path / "__init__.py") == tmp_path.name

@@ -1,4 +1,4 @@
-"""Voxels that no model can take: one rule for them, and what it saves."""
+"""Voxels that no model can use: how they are replaced, and the effect on predictions."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import segbench
 from segbench.core import Image, mean_scores
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
-from segbench.models.finite_image import LARGEST, finite_image, non_finite_voxels
+from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find
 from segbench.phantoms import phantom
@@ -30,13 +30,13 @@ def with_voxel(value, dtype="float64"):
     ("value", "becomes"), [(np.nan, 0.0), (-np.inf, 0.0), (np.inf, 100.0)], ids=str
 )
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
-def test_what_is_not_finite_becomes_the_smallest_or_largest_value(value, becomes, dtype):
-    given = with_voxel(value, dtype)
-    found = finite_image(given)
-    assert found.dtype == given.dtype
-    assert found[3, 4, 5] == becomes
-    assert np.array_equal(np.delete(found.ravel(), 3 * 56 + 37), np.delete(given.ravel(), 205))
-    assert not np.isfinite(given[3, 4, 5])
+def test_non_finite_voxels_become_the_smallest_or_largest_value(value, becomes, dtype):
+    image = with_voxel(value, dtype)
+    result = finite_image(image)
+    assert result.dtype == image.dtype
+    assert result[3, 4, 5] == becomes
+    assert np.array_equal(np.delete(result.ravel(), 3 * 56 + 37), np.delete(image.ravel(), 205))
+    assert not np.isfinite(image[3, 4, 5])
 
 
 def test_extremes_are_clipped_to_ten_times_the_range_of_the_percentiles():
@@ -59,11 +59,11 @@ def test_extremes_are_clipped_to_ten_times_the_range_of_the_percentiles():
     ],
     ids=lambda image: f"{image.dtype} {image.max():g}",
 )
-def test_an_ordinary_image_comes_back_as_it_is(image):
+def test_an_ordinary_image_is_returned_itself(image):
     assert finite_image(image) is image
 
 
-def test_an_object_of_few_voxels_on_an_empty_background_stays():
+def test_an_object_of_few_voxels_on_an_empty_background_is_not_clipped():
     image = np.zeros((20, 30, 40), np.float32)
     image[3, 4, 5:8] = 1000.0
     assert finite_image(image) is image
@@ -81,13 +81,13 @@ def test_an_image_without_a_finite_voxel_is_zero():
 
 
 @pytest.mark.parametrize("scale", [1e30, 1e300])
-def test_nothing_that_comes_out_overflows_when_squared(scale):
-    found = finite_image(ramp("float64") * scale).astype(np.float32)
-    assert np.isfinite(found**2).all()
-    assert found.max() == np.float32(LARGEST)
+def test_no_returned_value_overflows_when_squared(scale):
+    result = finite_image(ramp("float64") * scale).astype(np.float32)
+    assert np.isfinite(result**2).all()
+    assert result.max() == np.float32(MAX_MAGNITUDE)
 
 
-def test_voxels_that_are_not_finite_are_counted():
+def test_non_finite_voxels_are_counted():
     image = ramp()
     image[0, 0, :3] = np.nan, np.inf, -np.inf
     assert non_finite_voxels(image) == 3
@@ -96,13 +96,13 @@ def test_voxels_that_are_not_finite_are_counted():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
 @pytest.mark.parametrize("model", ["random_walker", "ours"])
-def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
+def test_one_bad_voxel_hardly_changes_a_prediction(model, value):
     case = phantom("CT", np.random.default_rng(3), name="CT_a")
-    seat = InProcessModel(find(model), {})
+    handle = InProcessModel(find(model), {})
 
     def first_dsc(voxels):
-        shown = replace(case, image=Image(voxels, case.image.spacing))
-        return mean_scores(next(interact(shown, seat)).scores)[0]
+        changed = replace(case, image=Image(voxels, case.image.spacing))
+        return mean_scores(next(interact(changed, handle)).scores)[0]
 
     clean = case.image.voxels.astype(np.float64)
     broken = clean.copy()
@@ -112,7 +112,7 @@ def test_one_bad_voxel_costs_a_model_next_to_nothing(model, value):
     assert first_dsc(broken) == pytest.approx(first_dsc(clean), abs=0.03)
 
 
-def test_a_run_notes_such_voxels_and_hands_the_image_on_unchanged(tmp_path):
+def test_a_run_records_such_voxels_and_passes_the_image_unchanged(tmp_path):
     case = phantom("PET", np.random.default_rng(1), name="PET_a")
     voxels = case.image.voxels.astype(np.float32)
     voxels[0, 0, :2] = np.nan, np.inf

@@ -1,4 +1,4 @@
-"""The floors' painting, by hand."""
+"""Painted prompts, checked by hand."""
 
 import numpy as np
 
@@ -15,42 +15,42 @@ def whole(size):
 
 
 def test_a_ball_of_radius_four_has_257_voxels():
-    _, inside = ball((31, 31, 31), (15, 15, 15), 4.0)
-    assert inside.shape == (9, 9, 9)
-    assert inside.sum() == 257
+    _, mask = ball((31, 31, 31), (15, 15, 15), 4.0)
+    assert mask.shape == (9, 9, 9)
+    assert mask.sum() == 257
 
 
-def test_a_ball_at_the_border_is_cut():
-    window, inside = ball((31, 31, 31), (0, 15, 30), 4.0)
-    assert inside.shape == (5, 9, 5)
-    assert (window[0].start, window[2].stop) == (0, 31)
+def test_a_ball_at_the_border_is_cropped():
+    roi, mask = ball((31, 31, 31), (0, 15, 30), 4.0)
+    assert mask.shape == (5, 9, 5)
+    assert (roi[0].start, roi[2].stop) == (0, 31)
 
 
 def test_later_prompts_paint_over_earlier_ones():
     boxes = (Box(1, (0, 0, 0), (5, 5, 5), 2), Box(2, (3, 3, 3), (8, 8, 8), 5))
-    labels = paint(interactions_of(boxes), whole)
-    assert labels[4, 4, 4] == 2
-    assert labels[2, 2, 2] == 1
-    labels = paint(interactions_of(boxes, (Click(1, (5, 5, 5), True),)), whole)
-    assert labels[5, 5, 5] == 1
+    segmentation = paint(interactions_of(boxes), whole)
+    assert segmentation[4, 4, 4] == 2
+    assert segmentation[2, 2, 2] == 1
+    segmentation = paint(interactions_of(boxes, (Click(1, (5, 5, 5), True),)), whole)
+    assert segmentation[5, 5, 5] == 1
 
 
 def test_a_negative_click_erases_its_own_label_only():
     boxes = (Box(1, (0, 0, 0), (5, 20, 31), 2), Box(2, (5, 0, 0), (10, 20, 31), 7))
-    labels = paint(interactions_of(boxes, (Click(1, (4, 10, 15), False),)), whole)
-    assert labels[4, 10, 15] == 0
-    assert (labels[5:] == 2).all()
+    segmentation = paint(interactions_of(boxes, (Click(1, (4, 10, 15), False),)), whole)
+    assert segmentation[4, 10, 15] == 0
+    assert (segmentation[5:] == 2).all()
 
 
-def test_without_a_box_there_are_only_balls():
-    labels = paint(interactions_of((), (Click(3, (5, 10, 15), True),)), whole)
-    assert (labels == 3).sum() == 257
+def test_without_a_box_only_balls_are_painted():
+    segmentation = paint(interactions_of((), (Click(3, (5, 10, 15), True),)), whole)
+    assert (segmentation == 3).sum() == 257
 
 
-def test_a_box_that_sticks_out_is_cut():
-    labels = paint(interactions_of((Box(1, (8, 18, 29), (20, 30, 40), 9),)), whole)
-    assert labels.sum() == 2 * 2 * 2
+def test_a_box_that_exceeds_the_volume_is_cropped():
+    segmentation = paint(interactions_of((Box(1, (8, 18, 29), (20, 30, 40), 9),)), whole)
+    assert segmentation.sum() == 2 * 2 * 2
 
 
-def test_large_labels_need_a_wider_map():
+def test_labels_above_255_need_a_wider_dtype():
     assert paint(interactions_of((Box(300, (0, 0, 0), (2, 2, 2), 0),)), whole).max() == 300

@@ -1,4 +1,4 @@
-"""The container contract, both ends: through files, programs and the engines' command lines."""
+"""The container contract, both sides: through files, programs and container engines."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ PROGRAM = Path(__file__).parents[1] / "submissions" / "boxes.py"
 TEMPLATE = f"command:{sys.executable} {PROGRAM} {{inputs}} {{outputs}}"
 IMAGE = Image(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), (3.0, 1.0, 1.0))
 PREVIOUS = np.ones((2, 3, 4), np.uint8)
-SAID = Interactions(
+INTERACTIONS = Interactions(
     (
         (Box(1, (0, 0, 0), (1, 2, 3), 0), Box(2, (1, 1, 1), (2, 3, 4), 1)),
         (Click(1, (0, 1, 2), True), Click(2, (1, 1, 1), False)),
@@ -41,8 +41,8 @@ def no_model_is_left():
     close_models()
 
 
-def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+def test_an_input_file_equals_that_of_the_official_script(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), INTERACTIONS)
     with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
         keys = {"imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred"}
         assert set(raw.files) == keys
@@ -54,22 +54,24 @@ def test_a_participant_finds_what_the_script_would_have_written(tmp_path):
         assert raw["boxes"][0]["z_mid_x_max"] == 2
 
 
-def test_no_time_of_a_step_goes_into_compression(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), SAID)
+def test_an_input_file_is_not_compressed(tmp_path):
+    write_input(tmp_path / "case.npz", IMAGE, (1, 2), INTERACTIONS)
     with zipfile.ZipFile(tmp_path / "case.npz") as archive:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
 def test_the_first_step_has_neither_clicks_nor_a_previous_prediction(tmp_path):
-    write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(SAID.rounds[:1], PREVIOUS))
+    write_input(
+        tmp_path / "case.npz", IMAGE, (1, 2), Interactions(INTERACTIONS.rounds[:1], PREVIOUS)
+    )
     with np.load(tmp_path / "case.npz", allow_pickle=True) as raw:
         assert set(raw.files) == {"imgs", "spacing", "boxes"}
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("boxes", [True, False])
-def test_what_was_said_survives_the_file(tmp_path, steps, boxes):
-    rounds = (SAID.rounds[0] if boxes else (), *SAID.rounds[1:])[:steps]
+def test_prompts_are_read_as_they_were_written(tmp_path, steps, boxes):
+    rounds = (INTERACTIONS.rounds[0] if boxes else (), *INTERACTIONS.rounds[1:])[:steps]
     write_input(tmp_path / "case.npz", IMAGE, (1, 2), Interactions(rounds, PREVIOUS))
     image, labels, interactions = read_input(tmp_path / "case.npz")
     assert image.spacing == IMAGE.spacing
@@ -78,7 +80,7 @@ def test_what_was_said_survives_the_file(tmp_path, steps, boxes):
     assert labels == ((1, 2) if boxes or steps > 1 else ())
 
 
-def test_clicks_that_do_not_fit_their_order_are_refused(tmp_path):
+def test_clicks_that_contradict_their_order_are_refused(tmp_path):
     clicks = np.empty(1, object)
     clicks[:] = [{"fg": [], "bg": []}]
     arrays = {"imgs": IMAGE.voxels, "spacing": np.ones(3), "clicks": clicks}
@@ -109,7 +111,7 @@ FITTING = {
         ({"clicks": [{"fg": [[0, 3, 2]], "bg": []}]}, r"click \(0, 3, 2\) outside the image"),
     ],
 )
-def test_an_input_whose_parts_do_not_fit_is_refused_by_name(tmp_path, changes, message):
+def test_an_inconsistent_input_is_refused_by_name(tmp_path, changes, message):
     arrays = {key: as_stored(key, value) for key, value in (FITTING | changes).items()}
     write_arrays(tmp_path / "case.npz", arrays)
     with pytest.raises(CaseError, match=rf"case\.npz: .*{message}"):
@@ -125,7 +127,7 @@ def as_stored(key, value):
     return clicks
 
 
-def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
+def test_a_program_is_evaluated_like_any_model(contiguous, tmp_path):
     outcome = segbench.evaluate(TEMPLATE, contiguous, out=tmp_path / "run")
     assert outcome.all_ok, outcome.case_results[0].reason
     assert outcome.case_results[0].summary().dsc == (1.0,) * 6  # its objects are boxes
@@ -143,7 +145,7 @@ def test_a_program_is_benchmarked_like_any_model(contiguous, tmp_path):
         ("silent", "step 2 failed: expected outputs/case.npz from the submission, it left nothing"),
     ],
 )
-def test_a_stale_or_missing_answer_is_never_scored(contiguous, tmp_path, mode, reason):
+def test_an_old_or_missing_output_file_is_never_scored(contiguous, tmp_path, mode, reason):
     outcome = segbench.evaluate(f"{TEMPLATE} {mode}", contiguous, out=tmp_path / "run")
     steps = outcome.case_results[0].steps
     assert [step.failure is None for step in steps] == [True, True, False, True, True, True]
@@ -152,19 +154,19 @@ def test_a_stale_or_missing_answer_is_never_scored(contiguous, tmp_path, mode, r
         assert "out of memory, says the model" in steps[2].failure
 
 
-def test_predict_and_command_are_two_ends_of_one_contract(contiguous, tmp_path):
+def test_predict_and_command_are_the_two_sides_of_one_contract(contiguous, tmp_path):
     words = f"{sys.executable} -m segbench predict --model boxfill"
-    through = f"command:{words} --inputs {{inputs}} --outputs {{outputs}}"
-    segbench.evaluate(through, contiguous, out=tmp_path / "through")
+    template = f"command:{words} --inputs {{inputs}} --outputs {{outputs}}"
+    segbench.evaluate(template, contiguous, out=tmp_path / "through")
     segbench.evaluate("boxfill", contiguous, out=tmp_path / "direct", in_process=True)
-    facts = []
+    case_files = []
     for run in ("through", "direct"):
         (file,) = (tmp_path / run / "cases").iterdir()
-        facts.append(json.loads(file.read_text()) | {"cost": None})
-    assert facts[0] == facts[1]
+        case_files.append(json.loads(file.read_text()) | {"cost": None})
+    assert case_files[0] == case_files[1]
 
 
-def test_predict_says_what_is_wrong(tmp_path):
+def test_predict_without_inputs_is_an_error(tmp_path):
     (tmp_path / "inputs").mkdir()
     words = ["predict", "--model", "boxfill", "--inputs", str(tmp_path / "inputs")]
     result = CliRunner().invoke(cli, [*words, "--outputs", str(tmp_path / "outputs")])
@@ -172,7 +174,7 @@ def test_predict_says_what_is_wrong(tmp_path):
     assert "expected .npz inputs, found none" in result.output
 
 
-def test_an_engine_that_does_not_answer_is_passed_over(monkeypatch, tmp_path):
+def test_an_engine_that_does_not_respond_is_not_used(monkeypatch, tmp_path):
     for name, status in (("docker", 1), ("podman", 0)):
         (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
         (tmp_path / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""A worker that fails in every way it can: a reason each time, and a fresh worker after it."""
+"""Every way in which a worker can fail: each failure has a reason, and a new worker follows."""
 
 import os
 import signal
@@ -18,38 +18,38 @@ BOX = Box(1, (0, 0, 0), (2, 2, 2), 0)
 
 
 def interactions_of(step):
-    """Return a box and as many rounds of one click."""
+    """Return a box, then one click per step."""
     clicks = tuple((Click(1, (3, 3, min(i, 5)), True),) for i in range(step))
     return Interactions(((BOX,), *clicks), np.zeros((4, 5, 6), np.uint8))
 
 
 @pytest.fixture
-def seat(scripted):
-    """Return a function that opens a supervised, scripted adapter; it is closed in the end."""
+def open_model(scripted):
+    """Return a function that opens the scripted adapter in a worker, and closes it later."""
     opened = []
 
     def open_(step_timeout=20.0, file=scripted, **options):
-        environment = WorkerConfig(step_timeout=step_timeout, threads=1)
-        opened.append(WorkerModel(Path(file), options, environment))
+        config = WorkerConfig(step_timeout=step_timeout, threads=1)
+        opened.append(WorkerModel(Path(file), options, config))
         opened[-1].set_image(IMAGE, (1,))
         return opened[-1]
 
     yield open_
-    for each in opened:
-        each.close()
+    for model in opened:
+        model.close()
 
 
-def test_an_answer_comes_with_its_time_and_memory(seat):
-    answer = seat().predict(interactions_of(0))
-    assert answer.failure is None
-    assert answer.segmentation[:2, :2, :2].all()
-    assert 0 <= answer.seconds < 5
-    assert answer.peak_mb is None or answer.peak_mb > 5
+def test_an_output_has_its_time_and_memory(open_model):
+    output = open_model().predict(interactions_of(0))
+    assert output.failure is None
+    assert output.segmentation[:2, :2, :2].all()
+    assert 0 <= output.seconds < 5
+    assert output.peak_mb is None or output.peak_mb > 5
 
 
-def test_what_the_model_prints_does_not_enter_the_pipe(seat):
-    """The scripted adapter prints when it is started."""
-    assert seat().predict(interactions_of(1)).failure is None
+def test_what_the_model_prints_does_not_enter_the_pipe(open_model):
+    """The scripted adapter prints in `set_image`."""
+    assert open_model().predict(interactions_of(1)).failure is None
 
 
 @pytest.mark.parametrize(
@@ -61,50 +61,50 @@ def test_what_the_model_prints_does_not_enter_the_pipe(seat):
         ("none", "step 2 raised ValueError: Object arrays cannot be saved"),
     ],
 )
-def test_a_failed_step_has_its_reason_and_the_next_one_works(seat, fail, reason):
-    model = seat(fail=fail)
+def test_a_failed_step_has_its_reason_and_the_next_one_works(open_model, fail, reason):
+    model = open_model(fail=fail)
     assert model.predict(interactions_of(1)).failure is None
-    answer = model.predict(interactions_of(2))
-    assert answer.segmentation is None
-    assert answer.failure.startswith(reason)
+    output = model.predict(interactions_of(2))
+    assert output.segmentation is None
+    assert output.failure.startswith(reason)
     assert model.predict(interactions_of(3)).segmentation is not None
 
 
-def test_a_crash_is_recorded_with_the_last_lines_of_stderr(seat):
-    model = seat(fail="exit")
+def test_a_crash_is_recorded_with_the_last_lines_of_stderr(open_model):
+    model = open_model(fail="exit")
     assert "last lines of stderr:" in (failure := model.predict(interactions_of(2)).failure)
     assert failure.endswith("last words")
 
 
-def test_a_hang_is_ended_and_recorded(seat):
-    model = seat(
+def test_a_worker_that_hangs_is_stopped_and_recorded(open_model):
+    model = open_model(
         fail="hang", step_timeout=4.0
     )  # on a busy machine the worker takes seconds to load
-    answer = model.predict(interactions_of(2))
-    assert answer.failure.startswith("timed out: step 2 took more than 4 s")
-    assert 4 <= answer.seconds < 30
+    output = model.predict(interactions_of(2))
+    assert output.failure.startswith("timed out: step 2 took more than 4 s")
+    assert 4 <= output.seconds < 30
     assert model.predict(interactions_of(3)).failure is None
 
 
-def test_a_killed_worker_is_named_by_its_signal(seat):
-    model = seat()
+def test_a_killed_worker_is_named_by_its_signal(open_model):
+    model = open_model()
     os.kill(model._worker._process.pid, signal.SIGKILL)
     model._worker._process.wait()
-    model._worker.is_alive = lambda: True  # it dies between the look and the question
+    model._worker.is_alive = lambda: True  # it ends between this check and the request
     assert "crashed" in model.predict(interactions_of(1)).failure
     del model._worker.is_alive
     assert model.predict(interactions_of(2)).failure is None
 
 
-def test_an_image_that_cannot_be_started_is_not_tried_for_every_click(seat):
-    model = seat(fail="start")
+def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
+    model = open_model(fail="start")
     failures = [
         model.predict(interactions_of(step)).failure.partition("\n")[0] for step in range(4)
     ]
     assert failures[:2] == ["starting the image raised RuntimeError: no memory for this image"] * 2
     assert failures[2:] == ["could not start this image in 2 attempts"] * 2
     model.set_image(IMAGE, (1,))
-    assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is a new chance
+    assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is tried again
 
 
 def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
@@ -119,60 +119,60 @@ def test_an_unknown_option_names_the_options_given(scripted):
         WorkerModel(Path(scripted), {"colour": "red"}, WorkerConfig(step_timeout=20))
 
 
-def test_a_model_that_forks_and_comes_back_twice_has_one_voice(seat):
-    """Else every later question would get the answer of the one before."""
-    model = seat(fail="fork")
-    answers = [model.predict(interactions_of(step)) for step in range(5)]
+def test_a_model_that_forks_and_returns_twice_has_one_reply(open_model):
+    """Otherwise each later request would get the reply to the one before."""
+    model = open_model(fail="fork")
+    outputs = [model.predict(interactions_of(step)) for step in range(5)]
     time.sleep(0.5)
-    answers.append(model.predict(interactions_of(5)))
-    assert [answer.failure for answer in answers] == [None] * 6
-    assert [int((answer.segmentation > 0).sum()) for answer in answers] == sorted(
-        int((answer.segmentation > 0).sum()) for answer in answers
+    outputs.append(model.predict(interactions_of(5)))
+    assert [output.failure for output in outputs] == [None] * 6
+    assert [int((output.segmentation > 0).sum()) for output in outputs] == sorted(
+        int((output.segmentation > 0).sum()) for output in outputs
     )
 
 
-def test_noise_in_the_private_pipe_is_that_steps_failure_and_no_others(seat):
-    model = seat(fail="babble")
+def test_output_in_the_private_pipe_fails_only_that_step(open_model):
+    model = open_model(fail="babble")
     failures = [model.predict(interactions_of(step)).failure for step in range(5)]
     assert failures[2].startswith("step 2 wrote into the private pipe")
     assert [failure is None for failure in failures] == [True, True, False, True, True]
 
 
-def test_a_child_that_outlives_its_model_holds_nothing_up(seat):
-    model = seat(fail="child")
-    began = time.monotonic()
+def test_a_child_that_outlives_its_model_delays_nothing(open_model):
+    model = open_model(fail="child")
+    start = time.monotonic()
     assert "exit status 5" in model.predict(interactions_of(2)).failure
     assert model.predict(interactions_of(3)).failure is None
-    assert time.monotonic() - began < 7
+    assert time.monotonic() - start < 7
 
 
-def test_a_model_that_reads_stdin_finds_nothing(seat):
-    model = seat(fail="stdin", step_timeout=10.0)
+def test_a_model_that_reads_stdin_reads_nothing(open_model):
+    model = open_model(fail="stdin", step_timeout=10.0)
     assert model.predict(interactions_of(2)).segmentation[:2, :2, :2].all()
     assert model.predict(interactions_of(3)).failure is None
 
 
-def test_a_failed_answer_does_not_spoil_the_next_steps(seat):
-    """Through the session's own arrays: the last answer is handed on as the previous label map."""
-    model, previous, failures = seat(fail="none"), np.zeros((4, 5, 6), np.uint8), []
+def test_a_failed_step_does_not_affect_the_next_ones(open_model):
+    """As in a real run, the last output is the previous segmentation of the next step."""
+    model, previous, failures = open_model(fail="none"), np.zeros((4, 5, 6), np.uint8), []
     for step in range(5):
-        answer = model.predict(Interactions(interactions_of(step).rounds, previous))
-        previous = previous if answer.segmentation is None else answer.segmentation
-        failures.append(answer.failure)
+        output = model.predict(Interactions(interactions_of(step).rounds, previous))
+        previous = previous if output.segmentation is None else output.segmentation
+        failures.append(output.failure)
     assert [failure is None for failure in failures] == [True, True, False, True, True]
 
 
-def test_the_reason_of_a_failure_is_bounded_text(seat):
-    failure = seat(fail="flood").predict(interactions_of(2)).failure
+def test_the_reason_of_a_failure_is_bounded_text(open_model):
+    failure = open_model(fail="flood").predict(interactions_of(2)).failure
     assert len(failure) < 20_000
     failure.encode("utf-8")
 
 
-def test_a_full_disk_of_the_harness_is_no_failure_of_the_model(seat, monkeypatch):
+def test_a_full_disk_is_no_failure_of_the_model(open_model, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    model = seat()
+    model = open_model()
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
         model.predict(interactions_of(1))
@@ -183,22 +183,22 @@ def test_an_interpreter_that_cannot_be_run_is_one_clear_error(scripted, tmp_path
         WorkerModel(Path(scripted), {}, WorkerConfig(python=tmp_path))
 
 
-def test_nothing_is_left_behind(seat):
-    model = seat()
+def test_close_ends_the_process_and_deletes_the_folder(open_model):
+    model = open_model()
     worker = model._worker
     model.close()
     assert not worker.scratch.exists()
     assert not worker.is_alive()
 
 
-def test_the_worker_ends_when_its_supervisor_is_gone(seat):
-    worker = seat()._worker
+def test_the_worker_ends_when_segbench_has_ended(open_model):
+    worker = open_model()._worker
     worker._process.stdin.close()
     assert worker._process.wait(10) == -signal.SIGTERM
     assert not worker.scratch.exists()
 
 
-def test_the_worker_is_isolated_from_where_it_is_started(tmp_path, seat, monkeypatch):
+def test_the_worker_does_not_import_from_the_working_directory(tmp_path, open_model, monkeypatch):
     file = tmp_path / "curious.py"
     file.write_text(
         "import sys\n"
@@ -212,5 +212,5 @@ def test_the_worker_is_isolated_from_where_it_is_started(tmp_path, seat, monkeyp
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stray"))
     monkeypatch.chdir(tmp_path)
-    seen = seat(file=file).info.note.split(";")
-    assert not {"", str(tmp_path), str(tmp_path / "stray")} & set(seen)
+    search_path = open_model(file=file).info.note.split(";")
+    assert not {"", str(tmp_path), str(tmp_path / "stray")} & set(search_path)

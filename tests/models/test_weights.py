@@ -1,4 +1,4 @@
-"""What is installed, and downloads: against a hub on this machine, never the network."""
+"""The list of models, and downloads from a hub on this machine, without a network."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from segbench.errors import AdapterError
 from segbench.models import weights as weights_module
 from segbench.models.environments import readiness
 from segbench.models.registry import names
-from tests.hub import COMMITS, Hub, serving
+from tests.hub import COMMITS, Hub, serve_hub
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
 DECLARATIONS = sorted(ADAPTERS.rglob("*.toml"))
@@ -24,7 +24,7 @@ raise ImportError("the environment of this adapter is not here")
 """
 DECLARATION = """
 licence = "MIT"
-needs = ["torch_of_another_world"]
+needs = ["some_missing_torch"]
 
 [[weights]]
 name = "base"
@@ -59,7 +59,7 @@ def adapter(tmp_path) -> Path:
 def hub(monkeypatch):
     """Return a hub whose ``main`` holds the weights and whose first commit holds others."""
     pytest.importorskip("huggingface_hub", reason="needs the extra models")
-    with serving(Hub("lab/net", dict.fromkeys(WEIGHTS, b"old"), dict(WEIGHTS))) as served:
+    with serve_hub(Hub("lab/net", dict.fromkeys(WEIGHTS, b"old"), dict(WEIGHTS))) as served:
         yield served
 
 
@@ -68,15 +68,15 @@ def fetch(adapter, hub, tmp_path):
     """Return the command that fetches the adapter's weights."""
 
     def command(*words: str, accept: str | None = "--accept-licence", keys: str = ""):
-        given = ["models", "--folder", str(tmp_path / "models"), "fetch", str(adapter)]
-        given += ["--endpoint", hub.url, *words, *([accept] if accept else [])]
-        return CliRunner().invoke(cli, given, input=keys)
+        arguments = ["models", "--folder", str(tmp_path / "models"), "fetch", str(adapter)]
+        arguments += ["--endpoint", hub.url, *words, *([accept] if accept else [])]
+        return CliRunner().invoke(cli, arguments, input=keys)
 
     return command
 
 
 def pin(adapter: Path, **pins: str) -> None:
-    """Write pins into the declaration: of the revision, or of net.pth."""
+    """Write pins into the declaration: a revision, or the sha256 of net.pth."""
     text = adapter.with_suffix(".toml").read_text()
     if "revision" in pins:
         text = text.replace(
@@ -87,39 +87,39 @@ def pin(adapter: Path, **pins: str) -> None:
     adapter.with_suffix(".toml").write_text(text)
 
 
-# ---- what is declared ------------------------------------------------------------------------
+# ---- declarations ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_adapter_says_its_licence_without_being_imported(name):
-    found = weights_module.model(name)
-    assert found.licence != "not stated"
-    assert all(weights.licence for weights in found.weights)
+def test_the_licence_of_every_adapter_is_known_without_importing_it(name):
+    entry = weights_module.model(name)
+    assert entry.licence != "not stated"
+    assert all(weights.licence for weights in entry.weights)
 
 
 @pytest.mark.parametrize("file", DECLARATIONS, ids=lambda file: str(file.relative_to(ADAPTERS)))
 def test_every_declaration_can_be_read(file):
     adapter = file.with_name("__init__.py") if file.stem == "model" else file.with_suffix(".py")
-    assert weights_module.declared(adapter).weights
+    assert weights_module.read_declaration(adapter).weights
 
 
-def test_the_licence_of_the_bundled_weights_is_what_they_say_themselves():
+def test_the_licence_of_the_bundled_weights_equals_that_in_their_metadata():
     from safetensors import safe_open
 
-    found = weights_module.model("ours")
-    (weights,) = found.weights
-    assert weights_module.state_of(found, weights, Path("nowhere")) == "in place"
-    with safe_open(found.usable(weights, Path("nowhere")), framework="np") as file:
+    entry = weights_module.model("ours")
+    (weights,) = entry.weights
+    assert weights_module.state_of(entry, weights, Path("nowhere")) == "in place"
+    with safe_open(entry.weights_path(weights, Path("nowhere")), framework="np") as file:
         assert file.metadata()["licence"] == weights.licence
 
 
 def test_an_adapter_that_cannot_be_imported_is_listed(adapter, tmp_path):
-    found = weights_module.model(str(adapter))
-    assert readiness(found.file, found.needs) == "needs torch_of_another_world"
-    base, challenge = found.weights
+    entry = weights_module.model(str(adapter))
+    assert readiness(entry.file, entry.needs) == "needs some_missing_torch"
+    base, challenge = entry.weights
     assert (base.source, challenge.source) == ("lab/net@not pinned", challenge.page)
-    assert found.usable(base, tmp_path) == tmp_path / "net" / "base" / "net"
-    assert found.usable(challenge, tmp_path) == tmp_path / "net" / "challenge" / "final.pth"
+    assert entry.weights_path(base, tmp_path) == tmp_path / "net" / "base" / "net"
+    assert entry.weights_path(challenge, tmp_path) == tmp_path / "net" / "challenge" / "final.pth"
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
     monkeypatch.setattr(weights_module, "readiness", lambda *_: "ready")
     result = CliRunner().invoke(cli, ["models", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    table, place = result.output.split("\n\n")
-    assert place == f"weights go to {tmp_path}\n"
+    table, target = result.output.split("\n\n")
+    assert target == f"weights go to {tmp_path}\n"
     listed = {line.split()[0] for line in table.splitlines() if line[0] != " "}
     assert listed == {"MODEL", *names()}
 
@@ -168,20 +168,20 @@ def test_an_environment_is_ready_once_uv_has_built_it(tmp_path, monkeypatch):
 # ---- fetching --------------------------------------------------------------------------------
 
 
-def test_weights_are_fetched_recorded_and_found_again(fetch, adapter, hub, tmp_path):
-    found = weights_module.model(str(adapter))
-    assert weights_module.state_of(found, found.weights[0], tmp_path / "models") == "not there"
+def test_weights_are_fetched_and_recorded_once(fetch, adapter, hub, tmp_path):
+    entry = weights_module.model(str(adapter))
+    assert weights_module.state_of(entry, entry.weights[0], tmp_path / "models") == "not there"
     result = fetch()
     assert result.exit_code == 0, result.output
     assert f"revision {COMMITS[1]}: not pinned, recorded now" in result.output
     digest = sha256(WEIGHTS["net/net.pth"])
     assert f"net/net.pth: sha256 {digest}, not known before, recorded now" in result.output
-    place = tmp_path / "models" / "net" / "base"
-    assert result.output.endswith(f"--option model={place / 'net'}\n")
-    assert {path: (place / path).read_bytes() for path in WEIGHTS} == WEIGHTS
-    record = json.loads((place / weights_module.RECORD).read_text())
+    target = tmp_path / "models" / "net" / "base"
+    assert result.output.endswith(f"--option model={target / 'net'}\n")
+    assert {path: (target / path).read_bytes() for path in WEIGHTS} == WEIGHTS
+    record = json.loads((target / weights_module.RECORD_FILE).read_text())
     assert (record["revision"], record["files"]["net/net.pth"]["sha256"]) == (COMMITS[1], digest)
-    assert weights_module.state_of(found, found.weights[0], tmp_path / "models") == "in place"
+    assert weights_module.state_of(entry, entry.weights[0], tmp_path / "models") == "in place"
 
     hub.requests.clear()
     again = fetch()
@@ -189,7 +189,7 @@ def test_weights_are_fetched_recorded_and_found_again(fetch, adapter, hub, tmp_p
     assert [path for verb, path in hub.requests if verb == "GET"] == []
 
 
-def test_the_licence_is_shown_and_asked_for(fetch, hub, tmp_path):
+def test_the_licence_is_shown_and_must_be_accepted(fetch, hub, tmp_path):
     refused = fetch(accept=None, keys="n\n")
     assert refused.exit_code == 1
     assert "licence: for looking at only" in refused.output
@@ -198,7 +198,7 @@ def test_the_licence_is_shown_and_asked_for(fetch, hub, tmp_path):
     assert fetch(accept=None, keys="y\n").exit_code == 0
 
 
-def test_a_pinned_revision_is_the_one_that_comes(fetch, adapter, tmp_path):
+def test_a_pinned_revision_is_downloaded(fetch, adapter, tmp_path):
     pin(adapter, revision=COMMITS[0])
     result = fetch()
     assert result.exit_code == 0, result.output
@@ -210,7 +210,8 @@ def test_a_pinned_revision_is_the_one_that_comes(fetch, adapter, tmp_path):
 
 def test_a_recorded_revision_stays_when_main_moves(fetch, hub):
     assert fetch().exit_code == 0
-    hub.found = lambda path, found=hub.found: None if "/main/" in path else found(path)
+    lookup = hub.lookup
+    hub.lookup = lambda path: None if "/main/" in path else lookup(path)
     result = fetch()
     assert result.exit_code == 0, result.output
     assert f"revision {COMMITS[1]}\n" in result.output
@@ -223,14 +224,14 @@ def test_a_file_with_another_checksum_is_refused_and_removed(fetch, adapter, tmp
         pin(adapter, sha256=wrong)
     result = fetch(*([] if declared else ["--sha256", f"net/net.pth={wrong}"]))
     assert result.exit_code == 2
-    found = sha256(WEIGHTS["net/net.pth"])
-    assert f"net.pth: expected sha256 {wrong}, found {found}; removed it" in result.output
-    place = tmp_path / "models" / "net" / "base"
-    assert not (place / "net" / "net.pth").exists()
-    assert not (place / weights_module.RECORD).exists()
+    digest = sha256(WEIGHTS["net/net.pth"])
+    assert f"net.pth: expected sha256 {wrong}, found {digest}; removed it" in result.output
+    target = tmp_path / "models" / "net" / "base"
+    assert not (target / "net" / "net.pth").exists()
+    assert not (target / weights_module.RECORD_FILE).exists()
 
 
-def test_a_checksum_may_be_written_in_capitals(fetch):
+def test_a_checksum_may_be_in_upper_case(fetch):
     digest = sha256(WEIGHTS["net/net.pth"]).upper()
     result = fetch("--sha256", f"net/net.pth={digest}")
     assert result.exit_code == 0, result.output
@@ -244,35 +245,35 @@ def test_a_checksum_may_be_written_in_capitals(fetch):
         ("net/net.pth=beef", "sha256 of 'net/net.pth': expected 64 hexadecimal digits: 'beef'"),
     ],
 )
-def test_a_checksum_that_would_count_for_nothing_is_refused(fetch, hub, pair, message):
+def test_a_checksum_of_an_unknown_file_or_of_a_wrong_length_is_refused(fetch, hub, pair, message):
     result = fetch("--sha256", pair)
     assert result.exit_code == 2
     assert message in result.output
     assert hub.requests == []
 
 
-def test_a_download_that_is_cut_off_is_one_line(fetch, hub):
-    hub.cut_off = True
+def test_an_incomplete_download_is_an_error_of_one_line(fetch, hub):
+    hub.truncates_responses = True
     result = fetch()
     assert result.exit_code == 2
     assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
 
 
 @pytest.mark.parametrize("url", ["nowhere:1", "http://127.0.0.1:1"])
-def test_a_server_that_cannot_be_reached_is_one_line(fetch, url):
+def test_an_unreachable_server_is_an_error_of_one_line(fetch, url):
     result = fetch("--endpoint", url)
     assert result.exit_code == 2
     assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"revision": 1}', '{"revision": "a", "files": 1}'])
-def test_a_damaged_record_counts_for_nothing(fetch, adapter, tmp_path, content):
+def test_a_damaged_record_is_ignored(fetch, adapter, tmp_path, content):
     assert fetch().exit_code == 0
-    found, folder = weights_module.model(str(adapter)), tmp_path / "models"
-    (folder / "net" / "base" / weights_module.RECORD).write_text(content)
-    assert weights_module.state_of(found, found.weights[0], folder) == "in place, put there by hand"
+    entry, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    (folder / "net" / "base" / weights_module.RECORD_FILE).write_text(content)
+    assert weights_module.state_of(entry, entry.weights[0], folder) == "in place, put there by hand"
     assert fetch().exit_code == 0
-    assert weights_module.state_of(found, found.weights[0], folder) == "in place"
+    assert weights_module.state_of(entry, entry.weights[0], folder) == "in place"
 
 
 def test_a_file_that_changes_under_a_recorded_revision_is_refused(fetch, hub, tmp_path):
@@ -284,39 +285,39 @@ def test_a_file_that_changes_under_a_recorded_revision_is_refused(fetch, hub, tm
     assert "expected sha256" in result.output
 
 
-def test_a_damaged_file_is_seen(fetch, adapter, tmp_path):
+def test_a_damaged_file_is_detected(fetch, adapter, tmp_path):
     assert fetch().exit_code == 0
-    found, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    entry, folder = weights_module.model(str(adapter)), tmp_path / "models"
     file = folder / "net" / "base" / "net" / "net.pth"
     file.write_bytes(file.read_bytes()[:-1])
-    assert weights_module.state_of(found, found.weights[0], folder) == "damaged: net/net.pth"
+    assert weights_module.state_of(entry, entry.weights[0], folder) == "damaged: net/net.pth"
     file.unlink()
-    assert weights_module.state_of(found, found.weights[0], folder) == "lacks net/net.pth"
+    assert weights_module.state_of(entry, entry.weights[0], folder) == "lacks net/net.pth"
 
 
-def test_what_the_hub_does_not_have_is_one_line(fetch, hub):
+def test_a_missing_file_on_the_hub_is_an_error_of_one_line(fetch, hub):
     del hub.files[COMMITS[1]]["net/net.pth"]
     result = fetch()
     assert result.exit_code == 2
     assert result.output.splitlines()[-1].startswith("segbench: ")
 
 
-def test_weights_that_must_be_got_by_hand_say_from_where_to_where(fetch, adapter, tmp_path):
+def test_for_a_manual_download_source_and_destination_are_shown(fetch, adapter, tmp_path):
     result = fetch("--weights", "challenge")
-    place = tmp_path / "models" / "net" / "challenge"
+    target = tmp_path / "models" / "net" / "challenge"
     assert result.exit_code == 2
-    assert f"get final.pth from https://drive.example.org/file and put it into {place}" in (
+    assert f"get final.pth from https://drive.example.org/file and put it into {target}" in (
         result.output
     )
-    place.mkdir(parents=True)
-    (place / "final.pth").write_bytes(b"by hand")
-    found = weights_module.model(str(adapter))
-    state = weights_module.state_of(found, found.weights[1], tmp_path / "models")
+    target.mkdir(parents=True)
+    (target / "final.pth").write_bytes(b"by hand")
+    entry = weights_module.model(str(adapter))
+    state = weights_module.state_of(entry, entry.weights[1], tmp_path / "models")
     assert state == "in place, put there by hand"
     assert "no weights 'other'; known: base, challenge" in fetch("--weights", "other").output
 
 
-def test_without_the_hubs_client_the_extra_is_named(fetch, monkeypatch):
+def test_without_huggingface_hub_the_extra_is_named(fetch, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     result = fetch()
     assert result.exit_code == 2
