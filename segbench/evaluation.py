@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.core import CaseResult, Failures, Settings
+from segbench.core import Settings
+from segbench.results import CaseResult, Failures
 from segbench.runs.config import Boxes, Predictions, RunConfig, default_out
 from segbench.runs.run_case import CrashedCase
 from segbench.runs.runner import run

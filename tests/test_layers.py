@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
 # floors of DESIGN 2, the lowest first: a package imports only from floors below its own
 FLOORS = [
-    ["errors", "core", "threads", "processes", "contract"],
+    ["errors", "core", "results", "threads", "processes", "contract"],
     ["protocol"],
     ["data"],
     ["models"],
@@ -22,7 +22,7 @@ FLOORS = [
 ]
 # inside a package imports point one way, too: a module imports only from those before it
 ORDER = {
-    "": ["errors", "core", "threads", "processes", "contract"],
+    "": ["errors", "core", "results", "threads", "processes", "contract"],
     "protocol": [
         *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
         *("mask_pairs", "scoring", "simulator", "interaction"),

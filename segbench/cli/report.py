@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from segbench.cli.options import EXISTING_FOLDER, FOLDER, command_line, policy_options
-from segbench.core import Failures, Policy
+from segbench.results import Failures, Policy
 
 
 @click.command()

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segbench.core import CaseResult, CaseSummary, Policy
 from segbench.errors import RunError
 from segbench.report.modalities import modality_code
+from segbench.results import CaseResult, CaseSummary, Policy
 from segbench.runs.run_folder import Run, read_run
 
 CaseKey = tuple[str, str, str | None]

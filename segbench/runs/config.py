@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from segbench.core import Failures, Policy, Settings
+from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.models.loading import adapter_name
 from segbench.models.registry import SCHEMES, find
+from segbench.results import Failures, Policy
 
 Boxes = Literal["given", "none"]
 Predictions = Literal["all", "final", "none"]

@@ -7,7 +7,8 @@ import io
 import math
 from collections.abc import Iterable
 
-from segbench.core import CaseResult, CaseSummary, Policy, Settings, sum_in_order
+from segbench.core import Settings, sum_in_order
+from segbench.results import CaseResult, CaseSummary, Policy
 
 
 def columns(n_clicks: int) -> list[str]:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from segbench.core import CaseResult, sum_in_order
+from segbench.core import sum_in_order
+from segbench.results import CaseResult
 
 ShowCase = Callable[[CaseResult], None]
 OpenProgress = Callable[[str, int, int], AbstractContextManager[ShowCase]]

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from segbench.core import Case, CaseResult, Prompt, StepResult, sum_in_order
+from segbench.core import Case, Prompt, sum_in_order
 from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
 from segbench.models.finite_image import non_finite_voxels
 from segbench.protocol.interaction import InteractionStep, interact, steps
+from segbench.results import CaseResult, StepResult
 from segbench.runs import run_folder
 from segbench.runs.case_locks import case_lock
 from segbench.runs.config import RunConfig

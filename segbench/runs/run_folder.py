@@ -16,16 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segbench.core import (
-    AdapterInfo,
-    CaseResult,
-    Settings,
-    StepResult,
-    StepScore,
-    prompt_from_json,
-    prompt_to_json,
-)
+from segbench.core import AdapterInfo, Settings, StepScore, prompt_from_json, prompt_to_json
 from segbench.errors import RunError
+from segbench.results import CaseResult, StepResult
 
 SCHEMA = 2
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.core import CaseResult, sum_in_order
+from segbench.core import sum_in_order
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, select_cases, sha256_of
 from segbench.errors import CaseError, RunError
+from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
 from segbench.runs.backends import open_backend
 from segbench.runs.backends.base import Backend

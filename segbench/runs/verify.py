@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.core import Case, CaseResult, LabelMap, Settings, StepResult
+from segbench.core import Case, LabelMap, Settings
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, read_case, sha256_of
 from segbench.errors import RunError
@@ -16,6 +16,7 @@ from segbench.protocol.mask_pairs import MaskPairs, PreparedReference, in_fortra
 from segbench.protocol.metrics import NsdSettings
 from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
+from segbench.results import CaseResult, StepResult
 from segbench.runs.prediction_store import segmentation_sha256
 from segbench.runs.run_folder import Run, prediction_file, read_run
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.core import Settings, area_under_clicks, mean_scores
+from segbench.core import Settings, mean_scores
 from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.metrics import NsdSettings
 from segbench.protocol.scoring import evaluated_labels, score_pairs
 from segbench.protocol.simulator import next_clicks
+from segbench.results import area_under_clicks
 
 FOLDER = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["cases"]

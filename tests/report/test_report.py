@@ -8,10 +8,11 @@ from importlib.resources import files
 
 import pytest
 
-from segbench.core import AdapterInfo, CaseResult, Policy, Settings, StepResult, StepScore
+from segbench.core import AdapterInfo, Settings, StepScore
 from segbench.errors import RunError
 from segbench.report import report_tables, terminal_table, write_report
 from segbench.report.methods import read_methods
+from segbench.results import CaseResult, Policy, StepResult
 from segbench.runs.run_folder import write_case_result, write_manifest
 
 FLAT = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)

@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.core import (
-    AdapterInfo,
-    Box,
-    CaseResult,
-    Click,
-    Policy,
-    Settings,
-    StepResult,
-    StepScore,
-)
+from segbench.core import AdapterInfo, Box, Click, Settings, StepScore
 from segbench.errors import RunError
+from segbench.results import CaseResult, Policy, StepResult
 from segbench.runs import metrics_csv, run_folder
 
 MANIFEST = {

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import segbench
-from segbench.core import Policy, Settings
+from segbench.core import Settings
 from segbench.data.challenge_npz import write_arrays, write_case
 from segbench.errors import AdapterError, AdapterNotFound, CaseError, RunError
 from segbench.protocol.mask_pairs import PreparedReference
+from segbench.results import Policy
 from segbench.runs import run_case, run_folder, runner
 from segbench.runs.case_locks import case_lock
 from segbench.runs.config import RunConfig

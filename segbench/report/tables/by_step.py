@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from segbench.core import CaseSummary
 from segbench.report.methods import Method, ScoredCase, cases_of_modality, modalities_of
 from segbench.report.modalities import LONG_NAMES
 from segbench.report.tables.means import mean, number_columns
 from segbench.report.tables.notes import common_notes
 from segbench.report.tables.table import Cell, Column, Row, Table
+from segbench.results import CaseSummary
 
 ALL_CASES = "All cases"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segbench.core import CaseResult
 from segbench.report.methods import Method
 from segbench.report.tables.table import Cell, Column, Row, Table, Value
+from segbench.results import CaseResult
 
 MAX_FAILURES = 20  # per method; the case files have all of them
 MAX_REASON_LENGTH = 160

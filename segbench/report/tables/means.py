@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import fmean
 
-from segbench.core import CaseSummary
 from segbench.report.methods import CaseKey, Method, ScoredCase
 from segbench.report.tables.table import Cell, Column, Row
+from segbench.results import CaseSummary
 
 Measure = Callable[[CaseSummary], float]
 Means = tuple[float | None, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segbench.core import Policy
 from segbench.report.methods import CaseKey, Method
+from segbench.results import Policy
 
 MAX_CASE_NAMES = 10  # names in a note before "+k more"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segbench.core import Policy
 from segbench.report.methods import Method
 from segbench.report.tables.means import MEASURES, mean_row, number_columns
 from segbench.report.tables.notes import case_difference_notes, coverage_notes
 from segbench.report.tables.table import Cell, Column, Row, Table
+from segbench.results import Policy
 
 
 def time_limit_table(methods: Sequence[Method]) -> Table | None:

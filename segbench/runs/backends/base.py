@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from segbench.core import CaseResult
+from segbench.results import CaseResult
 from segbench.runs.job import ModelDescription
 from segbench.runs.run_case import CrashedCase, PendingCase
 

@@ -1,0 +1,131 @@
+"""What is recorded of a case, and how the raw facts become numbers under a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from segbench.core import Prompt, StepScore, mean_scores, sum_in_order
+
+Failures = Literal["zero", "carry_forward"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How raw facts become scores; chosen by the reader of a run, never stored with a case.
+
+    ``failures``: a failed step scores 0 (``zero``), or the score of the last prediction
+    (``carry_forward``, the official script's number). ``time_limit``: seconds per label; a case
+    whose total time is above the limit times its number of labels scores 0 in all steps; None
+    applies no limit.
+    """
+
+    failures: Failures = "zero"
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The raw facts of one step; a failed step has a reason and no scores."""
+
+    step: int
+    scores: tuple[StepScore, ...]
+    failure: str | None = None
+    prediction_sha256: str | None = None
+    unknown_labels: tuple[int, ...] = ()  # predicted labels that the case does not have
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """The numbers of one case under one policy; tuples run over steps 0 to 5.
+
+    A case without boxes has 0 at step 0, as in the official table.
+    """
+
+    dsc: tuple[float, ...]
+    nsd: tuple[float, ...]
+    seconds: tuple[float, ...]
+    over_time: bool
+
+    @property
+    def dsc_auc(self) -> float:
+        """Area under DSC per click, without the box step; at most 4."""
+        return area_under_clicks(self.dsc[1:])
+
+    @property
+    def nsd_auc(self) -> float:
+        """Area under NSD per click, without the box step; at most 4."""
+        return area_under_clicks(self.nsd[1:])
+
+    @property
+    def dsc_final(self) -> float:
+        """DSC after the last click."""
+        return self.dsc[-1]
+
+    @property
+    def nsd_final(self) -> float:
+        """NSD after the last click."""
+        return self.nsd[-1]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """The raw facts of one finished case. ``status`` is ok, failed or invalid.
+
+    A failed case has at least one failed step; an invalid case was refused before any model ran.
+    ``seconds`` and ``peak_mb`` are the only fields in which two equal runs may differ.
+    """
+
+    case: str
+    status: str
+    reason: str | None = None
+    modality: str = ""
+    patient: str = ""
+    dataset: str = ""
+    shape: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
+    labels: tuple[int, ...] = ()
+    has_boxes: bool = False
+    non_finite_voxels: int = 0  # NaN or infinite in the image; the model gets them unchanged
+    rounds: tuple[tuple[Prompt, ...], ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    file_sha256: str = ""
+    reference_sha256: str | None = None  # only if the reference is in a file of its own
+    seconds: dict[int, float] = field(default_factory=dict)  # step -> seconds of the model
+    cost: dict[str, Any] = field(default_factory=dict)  # further times and memory
+
+    def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> CaseSummary | None:
+        """Return the case's numbers under ``policy``.
+
+        None for an invalid case and, with ``carry_forward``, for a case without any prediction: the
+        official script leaves it out of its table (PROTOCOL 7.2).
+        """
+        predicted = any(step.failure is None for step in self.steps)
+        if self.status == "invalid" or (policy.failures == "carry_forward" and not predicted):
+            return None
+        seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
+        limit = policy.time_limit
+        over_time = limit is not None and sum_in_order(seconds) > limit * len(self.labels)
+        pairs = [(0.0, 0.0)] * (n_clicks + 1) if over_time else self._curve(policy, n_clicks)
+        dsc, nsd = zip(*pairs, strict=True)
+        return CaseSummary(dsc, nsd, seconds, over_time)
+
+    def _curve(self, policy: Policy, n_clicks: int) -> list[tuple[float, float]]:
+        curve, last = [(0.0, 0.0)] * (n_clicks + 1), (0.0, 0.0)
+        for step in self.steps:
+            if step.failure is None:
+                last = mean_scores(step.scores)
+                curve[step.step] = last
+            elif policy.failures == "carry_forward":
+                curve[step.step] = last
+        return curve
+
+
+def area_under_clicks(values: Sequence[float]) -> float:
+    """Return the area under a score per click by the trapezoid rule, one unit a click.
+
+    Added from left to right, so that the result is the official one to the last bit
+    (PROTOCOL 7.1); five perfect clicks give 4.
+    """
+    return sum_in_order((left + right) / 2 for left, right in zip(values[:-1], values[1:], strict=True))
