@@ -128,4 +128,5 @@ def area_under_clicks(values: Sequence[float]) -> float:
     Added from left to right, so that the result is the official one to the last bit
     (PROTOCOL 7.1); five perfect clicks give 4.
     """
-    return sum_in_order((left + right) / 2 for left, right in zip(values[:-1], values[1:], strict=True))
+    pairs = zip(values[:-1], values[1:], strict=True)
+    return sum_in_order((left + right) / 2 for left, right in pairs)

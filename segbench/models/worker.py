@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from segbench.contract import Adapter
 
 Call = Callable[[], Any]
-TUPLE_FIELDS = ("voxel", "low", "high")  # of a prompt; JSON has lists
 SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
@@ -185,15 +184,9 @@ def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) ->
     """Read the prompts of a step; return the call of ``predict``."""
     import numpy as np
 
-    from segbench.core import Box, Click, Interactions
+    from segbench.core import Interactions, prompt_from_json
 
-    def prompt(raw: dict[str, Any]) -> Any:
-        fields: dict[str, Any] = {
-            key: tuple(value) if key in TUPLE_FIELDS else value for key, value in raw.items()
-        }
-        return Click(**fields) if "voxel" in fields else Box(**fields)
-
-    rounds = tuple(tuple(map(prompt, prompts)) for prompts in request["rounds"])
+    rounds = tuple(tuple(map(prompt_from_json, prompts)) for prompts in request["rounds"])
     previous = np.load(scratch / "previous.npy", mmap_mode="c")
     interactions = Interactions(rounds, np.asarray(previous))
     return lambda: np.asarray(adapter.predict(interactions))

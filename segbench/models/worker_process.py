@@ -17,14 +17,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from numpy.typing import NDArray
 
 from segbench import threads
-from segbench.core import Image, Interactions
+from segbench.core import Image, Interactions, prompt_to_json
 from segbench.models.scratch import ScratchFolder
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -88,13 +88,13 @@ class WorkerProcess:
     def predict(self, interactions: Interactions) -> tuple[NDArray[Any], dict[str, Any]]:
         """Run one step; return the adapter's array, unchecked, and the worker's reply."""
         self._folder.write_previous(interactions.previous_segmentation)
-        rounds = [[asdict(prompt) for prompt in prompts] for prompts in interactions.rounds]
+        rounds = [list(map(prompt_to_json, prompts)) for prompts in interactions.rounds]
         action = f"step {interactions.step}"
         reply = self._request(action, {"method": "predict", "rounds": rounds})
         try:
             return self._folder.read_output(self._number), reply
         except (OSError, ValueError, EOFError) as error:
-            raise WorkerError(f"{action} left no answer that can be read: {error}") from None
+            raise WorkerError(f"{action} returned no array that can be read: {error}") from None
 
     def _request(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self._number += 1
