@@ -59,6 +59,7 @@ class PreparedReference:
         self._label_map = np.ascontiguousarray(label_map)
         self._rois: dict[int, Roi] = {}
         self._expected: dict[int, PackedMask] = {}
+        self._fits_a_prediction = False
         self._fit_rois(label_rois(self._label_map))
 
     def compare(self, segmentation: LabelMap) -> MaskPairs:
@@ -73,12 +74,14 @@ class PreparedReference:
         refuse_other_shape(segmentation, self._label_map)
         voxels = np.ascontiguousarray(segmentation)
         unknown: tuple[int, ...] = ()
-        predicted = self._pack(voxels)
+        # the first prediction mostly leaves the regions around the reference: not tried
+        predicted = self._pack(voxels) if self._fits_a_prediction else {}
         n_packed = sum(mask.count for mask in predicted.values())
-        if n_packed != np.count_nonzero(voxels):
+        if not self._fits_a_prediction or n_packed != np.count_nonzero(voxels):
             # something is outside the region of its label, or has another label
             rois = label_rois(voxels)
             self._fit_rois(rois)
+            self._fits_a_prediction = bool(rois)
             predicted = self._pack(voxels)
             unknown = tuple(sorted(rois.keys() - set(self.labels)))
         for label in predicted.keys() - self._expected.keys():

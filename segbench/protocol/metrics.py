@@ -114,7 +114,7 @@ def surface_dice(
     settings = Settings(nsd_tolerance_mm=tolerance_mm)
     nsd = NsdSettings.of(spacing, settings, exact_sum=exact_sum)
     predicted, expected = (pack_mask(mask) for mask in as_masks(prediction, reference))
-    return surface_agreement(predicted.surface, expected.surface, nsd)
+    return surface_agreement(predicted.surface(), expected.surface(), nsd)
 
 
 def surface_agreement(prediction: Surface, reference: Surface, nsd: NsdSettings) -> float:

@@ -51,8 +51,12 @@ class PackedMask:
         return positions
 
     @cached_property
+    def kept_surface(self) -> Surface:
+        """The surface, kept in memory: that of the reference is needed in every step."""
+        return self.surface()
+
     def surface(self) -> Surface:
-        """The surface of the mask (PROTOCOL 6.3)."""
+        """Return the surface of the mask (PROTOCOL 6.3)."""
         corners = self._surface_corners()
         return Surface(corners, self.neighbour_codes(corners.positions))
 

@@ -55,7 +55,7 @@ def score_pairs(pairs: MaskPairs, step: int, nsd: NsdSettings) -> tuple[StepScor
 
 def _nsd(pairs: MaskPairs, label: int, nsd: NsdSettings) -> float:
     predicted, expected = pairs.predicted[label], pairs.expected[label]
-    return surface_agreement(predicted.surface, expected.surface, nsd)
+    return surface_agreement(predicted.surface(), expected.kept_surface, nsd)
 
 
 def score(

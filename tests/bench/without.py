@@ -39,7 +39,7 @@ def measuring_cores():
 
 
 def surfaces_of_the_reference():
-    PackedMask.surface = property(PackedMask.surface.func)
+    PackedMask.kept_surface = property(PackedMask.surface)
     Surface.dilated = lambda self, offsets: self.corners.dilate(offsets)
 
 

@@ -110,7 +110,7 @@ def test_the_tolerance_itself_counts_as_agreement():
 
 def test_a_mask_cut_by_the_border_has_a_surface_there():
     full = np.ones((2, 3, 4), bool)
-    surface = pack_mask(full).surface
+    surface = pack_mask(full).surface()
     assert len(surface.codes) == 3 * 4 * 5 - 1 * 2 * 3
     assert nsd(full, full) == 1
 
@@ -150,7 +150,7 @@ def test_each_of_the_eight_voxels_around_a_corner_has_its_own_code(voxel):
     mask = np.zeros((2, 2, 2), bool)
     mask[voxel] = True
     z, y, x = voxel
-    surface = pack_mask(mask).surface
+    surface = pack_mask(mask).surface()
     # bit (1, 1, 1) of the region is the corner in the middle, the upper corner of voxel (0, 0, 0)
     middle = np.ravel_multi_index((1, 1, 1), surface.corners.shape)
     assert surface.codes[surface.corners.positions == middle] == 2 ** (4 * z + 2 * y + x)

@@ -73,7 +73,7 @@ def test_a_surface_is_where_eight_voxels_are_not_alike(drawn):
         ]
         for z, y, x in np.ndindex(2, 2, 2)
     )
-    surface = packed.surface.corners
+    surface = packed.surface().corners
     expected = np.zeros(surface.shape, int)
     expected[tuple(slice(size + 1) for size in mask.shape)] = codes
     assert np.array_equal(surface.unpacked(), (expected != 0) & (expected != 255))
@@ -139,7 +139,9 @@ def test_a_label_too_large_for_the_label_map_is_not_in_it(dtype):
 
 def test_packed_masks_keep_their_place():
     packed = PackedMask(np.zeros((3, 3, 1), np.uint64), (4, 5, 6))
-    assert (packed ^ packed).low == (packed & packed).low == packed.surface.corners.low == (4, 5, 6)
+    assert (
+        (packed ^ packed).low == (packed & packed).low == packed.surface().corners.low == (4, 5, 6)
+    )
 
 
 @given(masks())
