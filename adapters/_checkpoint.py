@@ -16,8 +16,12 @@ from typing import Any
 
 from segbench.errors import AdapterError
 
-FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch then overrules a caller's weights_only=False
-FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite; torch refuses both at once
+FORCE_WEIGHTS_ONLY = (
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch then overrules a caller's weights_only=False
+)
+FORCE_NO_WEIGHTS_ONLY = (
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite; torch refuses both at once
+)
 
 
 @contextmanager
@@ -33,7 +37,7 @@ def loading_safely(file: Path) -> Iterator[None]:
     """
     import torch
 
-    with torch.serialization.safe_globals(harmless()), _environment():
+    with torch.serialization.safe_globals(numpy_safe_globals()), _force_weights_only():
         refuse_unsafe(file)
         try:
             yield
@@ -59,25 +63,30 @@ def refuse_unsafe(file: Path) -> None:
         )
 
 
-def harmless() -> list[Any]:
+def numpy_safe_globals() -> list[Any]:
     """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
     import numpy as np
 
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
-    makers = [multiarray.scalar, multiarray._reconstruct]
-    old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]
+    reconstructors = [multiarray.scalar, multiarray._reconstruct]
+    numpy1_names = [
+        (reconstructor, f"numpy.core.multiarray.{reconstructor.__name__}")
+        for reconstructor in reconstructors
+    ]
     dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
-    return [*makers, *old, np.ndarray, np.dtype, *dtypes]
+    return [*reconstructors, *numpy1_names, np.ndarray, np.dtype, *dtypes]
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
-    os.environ[FORCE] = "1"
+def _force_weights_only() -> Iterator[None]:
+    before = {
+        name: os.environ.pop(name, None) for name in (FORCE_WEIGHTS_ONLY, FORCE_NO_WEIGHTS_ONLY)
+    }
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
     try:
         yield
     finally:
-        del os.environ[FORCE]
+        del os.environ[FORCE_WEIGHTS_ONLY]
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 

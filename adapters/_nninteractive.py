@@ -28,8 +28,8 @@ from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
 from ._checkpoint import loading_safely, sha256_of
-from ._nninteractive_model import Model, read_model, refuse_foreign_parts
-from ._weights import device_of
+from ._nninteractive_model import TrainedModel, read_model, require_torch_modules
+from ._weights import select_device
 
 REVISION = "1"  # of this replay: raise it when answers may change
 OPTIONS = {
@@ -42,22 +42,24 @@ OPTIONS = {
     "seed": "0",
     "trust": "no",
 }
-PERFECT = ("again", "keep", "fail")
+PERFECT_CHOICES = ("again", "keep", "fail")
 SWITCHES = ("no", "yes")
 
 
 @dataclass(frozen=True)
-class System:
+class Release:
     """One of the systems called nnInteractive: a release, and how its session is made ready."""
 
     name: str
     packages: Mapping[str, str]  # distribution -> the version's beginning
-    described_by: tuple[str, ...]  # files that may describe the session; the first one there counts
+    session_files: tuple[
+        str, ...
+    ]  # files that may describe the session; the first one there counts
     session_options: Mapping[str, bool]
     prepare: Callable[[Any], None] | None = None  # a session whose model is loaded
 
 
-class Replay:
+class NnInteractive:
     """A session that is told everything anew at each step, label by label."""
 
     def __init__(self, session: Any, info: AdapterInfo, *, perfect: str, seed: int) -> None:
@@ -71,50 +73,52 @@ class Replay:
             raise AdapterError(f"{self.info.name}: an image of zeros cannot be normalised")
         self._labels, self._shape = labels, image.voxels.shape
         self._target = torch.zeros(self._shape, dtype=torch.uint8)
-        with quietly():
+        with stdout_suppressed():
             self._session.set_image(finite_image(image.voxels)[None].astype(np.float32))
             self._session.set_target_buffer(self._target)
             self._session._finish_preprocessing_and_initialize_interactions()
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Segment label by label; later labels overwrite earlier ones, as in the submission."""
-        answer = np.zeros(
+        segmentation = np.zeros(
             self._shape, np.uint8 if max(self._labels, default=0) < 256 else np.uint16
         )
         for label in self._labels:
-            answer[self._mask(label, interactions)] = label
-        return answer
+            segmentation[self._label_mask(label, interactions)] = label
+        return segmentation
 
     def close(self) -> None:
         """Let go of the image."""
-        with quietly():
+        with stdout_suppressed():
             self._session._reset_session()
 
-    def _mask(self, label: int, interactions: Interactions) -> Mask:
+    def _label_mask(self, label: int, interactions: Interactions) -> Mask:
         rounds = [
             [prompt for prompt in round_ if prompt.label == label] for round_ in interactions.rounds
         ]
-        silent = [step for step, prompts in enumerate(rounds) if step > 0 and not prompts]
-        if silent and self._perfect == "fail":
+        steps_without_click = [
+            step for step, prompts in enumerate(rounds) if step > 0 and not prompts
+        ]
+        if steps_without_click and self._perfect == "fail":
             raise AdapterError(
-                f"{self.info.name}: label {label} got no click in step {silent[0]}, "
+                f"{self.info.name}: label {label} got no click in step {steps_without_click[0]}, "
                 "on which the challenge's submission ends (perfect=fail)"
             )
         prompts = [prompt for round_ in rounds for prompt in round_]
         previous: Mask = interactions.previous_segmentation == label
-        content = self._perfect == "keep" and interactions.step in silent
-        return previous if content or not prompts else self._asked(previous, prompts)
+        keeps_mask = self._perfect == "keep" and interactions.step in steps_without_click
+        return previous if keeps_mask or not prompts else self._predict_mask(previous, prompts)
 
-    def _asked(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
+    def _predict_mask(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
         """Return the session's mask after a last mask and some prompts, told in this order."""
         session = self._session
-        with quietly(), seeded(self._seed):
+        with stdout_suppressed(), seeded(self._seed):
             session.new_interaction_centers, session.new_interaction_zoom_out_factors = [], []
             session.reset_interactions()
             if previous.any():
                 session.add_initial_seg_interaction(previous.astype(np.uint8), run_prediction=False)
             for prompt in prompts:
-                tell(session, prompt)
+                add_prompt(session, prompt)
             # 1.0.1 would ask the network once a prompt
             del session.new_interaction_centers[:-1]
             del session.new_interaction_zoom_out_factors[:-1]
@@ -122,11 +126,11 @@ class Replay:
         return self._target.numpy() > 0
 
 
-def tell(session: Any, prompt: Prompt) -> None:
+def add_prompt(session: Any, prompt: Prompt) -> None:
     """Add one prompt to a session, without asking it for an answer yet."""
     if isinstance(prompt, Box):
-        sides = [[low, high] for low, high in zip(prompt.low, prompt.high)]
-        session.add_bbox_interaction(sides, include_interaction=True, run_prediction=False)
+        bounds = [[low, high] for low, high in zip(prompt.low, prompt.high)]
+        session.add_bbox_interaction(bounds, include_interaction=True, run_prediction=False)
     else:
         session.add_point_interaction(
             prompt.voxel, include_interaction=prompt.positive, run_prediction=False
@@ -136,7 +140,7 @@ def tell(session: Any, prompt: Prompt) -> None:
 # ---- from options to an adapter --------------------------------------------------------------
 
 
-def open_adapter(system: System, options: Mapping[str, str]) -> Replay:
+def load_adapter(release: Release, options: Mapping[str, str]) -> NnInteractive:
     """Return the adapter of one system.
 
     Raises
@@ -145,22 +149,22 @@ def open_adapter(system: System, options: Mapping[str, str]) -> Replay:
         For an unknown option or value, a missing or malformed model folder, a checkpoint that would
         execute something, or another environment than the system's.
     """
-    chosen = checked_options(system.name, options)
-    model = read_model(system.name, chosen["model"], chosen["fold"], system.described_by)
-    versions = assert_packages(system)
-    session = open_session(system, model, chosen)
-    given = given_decay(system.name, chosen["decay"])
+    chosen = checked_options(release.name, options)
+    model = read_model(release.name, chosen["model"], chosen["fold"], release.session_files)
+    versions = check_packages(release)
+    session = load_session(release, model, chosen)
+    given = parse_decay(release.name, chosen["decay"])
     if given is not None:
         session.interaction_decay = given
     info = AdapterInfo(
-        name=system.name,
+        name=release.name,
         version=f"{REVISION} ({versions})",
         licence=f"Apache-2.0 (code); weights: {model.licence}",
         weights_sha256=sha256_of(model.checkpoint),
         deterministic=session.device.type == "cpu",
-        note=f"{described(session, model, given=given is not None)}, seed {chosen['seed']}",
+        note=f"{session_note(session, model, given=given is not None)}, seed {chosen['seed']}",
     )
-    return Replay(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
+    return NnInteractive(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
 
 
 def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -169,16 +173,16 @@ def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
     if unknown:
         raise AdapterError(f"{name}: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
     chosen = {**OPTIONS, **options}
-    for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT)):
+    for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT_CHOICES)):
         if chosen[key] not in known:
             raise AdapterError(f"{name}: {key} {chosen[key]!r}: expected one of {', '.join(known)}")
     if not chosen["seed"].isdecimal() or int(chosen["seed"]) >= 1 << 32:
         raise AdapterError(f"{name}: seed {chosen['seed']!r}: expected a number below 2**32")
-    given_decay(name, chosen["decay"])
+    parse_decay(name, chosen["decay"])
     return chosen
 
 
-def given_decay(name: str, text: str) -> float | None:
+def parse_decay(name: str, text: str) -> float | None:
     """Return the decay that the user wants; None for what the model or its package says."""
     try:
         decay = float(text) if text else 1.0
@@ -189,24 +193,24 @@ def given_decay(name: str, text: str) -> float | None:
     return decay if text else None
 
 
-def assert_packages(system: System) -> str:
+def check_packages(release: Release) -> str:
     """Return the versions of the packages that decide; another release is another system."""
     found = {}
-    for package, wanted in system.packages.items():
+    for package, wanted in release.packages.items():
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "none"
         if not f"{found[package]}.".startswith(f"{wanted}."):
             raise AdapterError(
-                f"{system.name}: expected {package} {wanted} in {sys.executable}, found "
+                f"{release.name}: expected {package} {wanted} in {sys.executable}, found "
                 f"{found[package]}; the head of the adapter's file declares its environment: "
                 "uv builds it (pip install uv), or --python names an interpreter that has it"
             )
     return ", ".join(f"{package} {version}" for package, version in found.items())
 
 
-def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any:
+def load_session(release: Release, model: TrainedModel, chosen: Mapping[str, str]) -> Any:
     """Return a session of the installed package with the model loaded."""
     import torch
 
@@ -214,27 +218,27 @@ def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any
     guard = contextlib.nullcontext() if trusted else loading_safely(model.checkpoint)
     with contextlib.redirect_stdout(sys.stderr), guard:
         if not trusted:
-            refuse_foreign_parts(system.name, model.plans)
+            require_torch_modules(release.name, model.plans)
         module = importlib.import_module("nnInteractive.inference.inference_session")
         session = module.nnInteractiveInferenceSession(
-            device=device_of(chosen["device"]),
+            device=select_device(chosen["device"]),
             torch_n_threads=torch.get_num_threads(),  # as they are: the session sets them
             do_autozoom=chosen["autozoom"] == "yes",
-            **system.session_options,
+            **release.session_options,
         )
         try:
             session.initialize_from_trained_model_folder(str(model.folder), use_fold=model.fold)
         except (KeyError, RuntimeError) as error:
             raise AdapterError(
-                f"{system.name}: {model.checkpoint} does not fit the folder's plans: "
+                f"{release.name}: {model.checkpoint} does not fit the folder's plans: "
                 f"{type(error).__name__}: {str(error)[:300]}"
             ) from error
-        if system.prepare is not None:
-            system.prepare(session)
+        if release.prepare is not None:
+            release.prepare(session)
     return session
 
 
-def described(session: Any, model: Model, *, given: bool) -> str:
+def session_note(session: Any, model: TrainedModel, *, given: bool) -> str:
     """Return what a reader of the results must know of the model and the session."""
     source = "given" if given else "recorded" if model.records_decay else "the package's default"
     patch = "x".join(map(str, session.configuration_manager.patch_size))
@@ -243,7 +247,7 @@ def described(session: Any, model: Model, *, given: bool) -> str:
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def stdout_suppressed() -> Iterator[None]:
     """Drop what the session prints: some lines for each prompt."""
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         yield

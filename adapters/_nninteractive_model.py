@@ -21,16 +21,18 @@ from typing import Any
 from segbench.errors import AdapterError
 
 CHECKPOINT = "checkpoint_final.pth"
-OFFICIAL = "Dataset225_nnInteractiveV2"  # what the plans of the authors' weights call their data
+OFFICIAL_DATASET = (
+    "Dataset225_nnInteractiveV2"  # what the plans of the authors' weights call their data
+)
 OFFICIAL_LICENCE = "CC BY-NC-SA 4.0"
-WHERE = (
+SOURCE = (
     "the authors publish theirs as MIC-DKFZ/nnInteractive on Hugging Face, folder "
     f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench brings none"
 )
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedModel:
     """What stands in a model's folder."""
 
     folder: Path
@@ -45,7 +47,7 @@ class Model:
         return self.folder / f"fold_{self.fold}" / CHECKPOINT
 
 
-def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -> Model:
+def read_model(name: str, folder: str, fold: str, session_files: Sequence[str]) -> TrainedModel:
     """Return what the folder holds; ``fold`` may be empty when there is only one.
 
     Raises
@@ -53,56 +55,56 @@ def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -
     AdapterError
         No folder is given, it is incomplete, or it leaves the fold open.
     """
-    place = Path(folder).expanduser()
-    problem = problem_of(place, described_by) if folder else "no model given"
+    path = Path(folder).expanduser()
+    problem = folder_problem(path, session_files) if folder else "no model given"
     if problem:
-        files = f"plans.json, dataset.json, {' or '.join(described_by)} and fold_0/{CHECKPOINT}"
+        files = f"plans.json, dataset.json, {' or '.join(session_files)} and fold_0/{CHECKPOINT}"
         raise AdapterError(
             f"{name}: {problem}; expected --option model=DIR, a trained model's folder with "
-            f"{files}; {WHERE}"
+            f"{files}; {SOURCE}"
         )
-    plans = read_json(place / "plans.json")
-    session = read_json(next(place / file for file in described_by if (place / file).is_file()))
-    return Model(
-        folder=place,
-        fold=the_fold(name, place, fold),
+    plans = read_json(path / "plans.json")
+    session = read_json(next(path / file for file in session_files if (path / file).is_file()))
+    return TrainedModel(
+        folder=path,
+        fold=choose_fold(name, path, fold),
         plans=plans,
-        licence=licence_of(place, plans),
+        licence=read_licence(path, plans),
         records_decay=isinstance(session, dict) and "interaction_decay" in session,
     )
 
 
-def problem_of(place: Path, described_by: Sequence[str]) -> str:
+def folder_problem(path: Path, session_files: Sequence[str]) -> str:
     """Return what is missing in the folder, or nothing."""
-    if not place.is_dir():
-        return f"no folder {place}"
-    missing = [file for file in ("plans.json", "dataset.json") if not (place / file).is_file()]
-    if not any((place / file).is_file() for file in described_by):
-        missing.append(" or ".join(described_by))
-    return f"{place} has no {missing[0]}" if missing else ""
+    if not path.is_dir():
+        return f"no folder {path}"
+    missing = [file for file in ("plans.json", "dataset.json") if not (path / file).is_file()]
+    if not any((path / file).is_file() for file in session_files):
+        missing.append(" or ".join(session_files))
+    return f"{path} has no {missing[0]}" if missing else ""
 
 
-def the_fold(name: str, place: Path, fold: str) -> str:
+def choose_fold(name: str, path: Path, fold: str) -> str:
     """Return the fold whose weights are meant."""
-    there = sorted(file.parent.name[5:] for file in place.glob(f"fold_*/{CHECKPOINT}"))
-    if fold in there or (not fold and len(there) == 1):
-        return fold or there[0]
-    found = ", ".join(there) or "none"
+    available = sorted(file.parent.name[5:] for file in path.glob(f"fold_*/{CHECKPOINT}"))
+    if fold in available or (not fold and len(available) == 1):
+        return fold or available[0]
+    found = ", ".join(available) or "none"
     wanted = f"fold {fold}" if fold else "--option fold, one of those there"
-    raise AdapterError(f"{name}: {place}: expected {wanted}; folds with a {CHECKPOINT}: {found}")
+    raise AdapterError(f"{name}: {path}: expected {wanted}; folds with a {CHECKPOINT}: {found}")
 
 
-def licence_of(place: Path, plans: Mapping[str, Any]) -> str:
+def read_licence(path: Path, plans: Mapping[str, Any]) -> str:
     """Return what the folder says of its licence: the first line of LICENSE, as the authors do.
 
     Folders of the authors' first release may lack the file: theirs are known by their plans.
     """
-    file = place / "LICENSE"
+    file = path / "LICENSE"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    said = next((line.strip() for line in lines if line.strip()), "")
-    if not said and plans.get("dataset_name") == OFFICIAL:
+    licence = next((line.strip() for line in lines if line.strip()), "")
+    if not licence and plans.get("dataset_name") == OFFICIAL_DATASET:
         return OFFICIAL_LICENCE
-    return said or "not stated in the model's folder"
+    return licence or "not stated in the model's folder"
 
 
 def read_json(file: Path) -> Any:
@@ -116,11 +118,11 @@ def read_json(file: Path) -> Any:
 # ---- what the plans would have built ---------------------------------------------------------
 
 
-def refuse_foreign_parts(name: str, plans: Mapping[str, Any]) -> None:
+def require_torch_modules(name: str, plans: Mapping[str, Any]) -> None:
     """Refuse plans that would call anything but torch modules: nnU-Net calls what they name."""
     import torch
 
-    for part in parts_of(plans):
+    for part in imported_names(plans):
         found = pydoc.locate(part)
         # a network class that has moved is looked for by nnU-Net in its own library
         if found is not None and not (
@@ -132,7 +134,7 @@ def refuse_foreign_parts(name: str, plans: Mapping[str, Any]) -> None:
             )
 
 
-def parts_of(plans: Mapping[str, Any]) -> Iterator[str]:
+def imported_names(plans: Mapping[str, Any]) -> Iterator[str]:
     """Yield every name in the plans that nnU-Net imports and calls."""
     for configuration in plans.get("configurations", {}).values():
         architecture = configuration.get("architecture", {})

@@ -20,7 +20,7 @@ DEVICES = ("auto", "cpu", "cuda")
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError)
 
 
-def one_of(option: str, given: str, known: Sequence[str]) -> str:
+def check_choice(option: str, given: str, known: Sequence[str]) -> str:
     """Return an option's value.
 
     Raises
@@ -33,7 +33,7 @@ def one_of(option: str, given: str, known: Sequence[str]) -> str:
     return given
 
 
-def weights_file(given: str, source: str) -> Path:
+def find_weights(given: str, source: str) -> Path:
     """Return the file with the weights.
 
     Raises
@@ -62,7 +62,7 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
         try:
             found = torch.load(file, map_location="cpu", weights_only=True)
         except UNREADABLE as error:
-            unsafe, words = _refused(file), str(error) or type(error).__name__
+            unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
             reason = f"it names {', '.join(unsafe)}" if unsafe else words.splitlines()[0]
             raise AdapterError(
                 f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
@@ -72,7 +72,7 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
     return found
 
 
-def _refused(file: Path) -> list[str]:
+def _unsafe_globals(file: Path) -> list[str]:
     import torch
 
     try:
@@ -81,7 +81,7 @@ def _refused(file: Path) -> list[str]:
         return []
 
 
-def fit(
+def load_strictly(
     network: torch.nn.Module,
     state: Mapping[str, Any],
     *,
@@ -110,7 +110,7 @@ def fit(
     network.load_state_dict(given)
 
 
-def device_of(wanted: str) -> torch.device:
+def select_device(wanted: str) -> torch.device:
     """Return the device to compute on.
 
     Raises
@@ -120,10 +120,10 @@ def device_of(wanted: str) -> torch.device:
     """
     import torch
 
-    there = torch.cuda.is_available()
+    available = torch.cuda.is_available()
     kind, colon, number = wanted.partition(":")
     if kind not in DEVICES or (colon and not (kind == "cuda" and number.isdigit())):
         raise AdapterError(f"device {wanted!r}: expected auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not there:
+    if kind == "cuda" and not available:
         raise AdapterError(f"device {wanted!r}: torch sees no CUDA device here")
-    return torch.device(("cuda" if there else "cpu") if kind == "auto" else wanted)
+    return torch.device(("cuda" if available else "cpu") if kind == "auto" else wanted)

@@ -8,7 +8,7 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxe
 from segbench.models.prompt_painting import paint
 
 
-def whole(size: Voxel) -> Mask:
+def filled_box(size: Voxel) -> Mask:
     """Return the mask of a filled box."""
     return np.ones(size, bool)
 
@@ -23,7 +23,7 @@ class BoxFill:
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Paint all prompts anew."""
-        return paint(interactions, whole)
+        return paint(interactions, filled_box)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -21,40 +21,41 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
 from segbench.models.submission_npz import read_answer, write_input
 
-from ._engines import container_words, ending_words, engine_here, identity_of
+from ._engines import container_command, find_engine, image_id, kill_command
 from ._programs import Program
 
-CASE = "case.npz"
+CASE_FILE = "case.npz"
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandTemplate:
     """How the program is called and ended, with places that each call fills in."""
 
-    words: Sequence[str]
-    ending: Sequence[str] = ()
+    template: Sequence[str]
+    kill_template: Sequence[str] = ()
 
-    def begin(self, folder: Folder, *, told: bool) -> Program:
+    def start(self, folder: CallFolder, *, persistent: bool) -> Program:
         """Start the program on a folder."""
-        places = {
+        values = {
             "{inputs}": str(folder.inputs),
             "{outputs}": str(folder.outputs),
             "{name}": f"segbench-{uuid.uuid4().hex[:12]}",
         }
-        words, ending = (
-            [fill(word, places) for word in each] for each in (self.words, self.ending)
+        command, kill = (
+            [fill_placeholders(word, values) for word in each]
+            for each in (self.template, self.kill_template)
         )
-        return Program(words, ending, told=told)
+        return Program(command, kill, persistent=persistent)
 
 
-def fill(word: str, places: dict[str, str]) -> str:
+def fill_placeholders(word: str, values: dict[str, str]) -> str:
     """Put a call's places into one word of the command."""
-    for place, value in places.items():
-        word = word.replace(place, value)
+    for placeholder, value in values.items():
+        word = word.replace(placeholder, value)
     return word
 
 
-class Folder:
+class CallFolder:
     """Inputs and outputs of a call; what cannot be removed when it ends is left to the system."""
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Folder:
         self.outputs.mkdir()
         self.outputs.chmod(0o777)  # for an image with a user of its own; nobody else gets this far
 
-    def empty(self) -> None:
+    def clear_outputs(self) -> None:
         """Remove what an earlier step has left."""
         for left in self.outputs.iterdir():
             try:
@@ -74,12 +75,12 @@ class Folder:
                     f"outputs/{left.name} of an earlier step cannot be removed: {error.strerror}"
                 ) from None
 
-    def answer(self) -> LabelMap:
+    def read_segmentation(self) -> LabelMap:
         """Return what the program left: a file, not a link to one that may be old."""
-        file = self.outputs / CASE
+        file = self.outputs / CASE_FILE
         if not file.is_file() or file.is_symlink():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
-            raise AdapterError(f"expected outputs/{CASE} from the submission, it left {left}")
+            raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
         return read_answer(file)
 
     def remove(self) -> None:
@@ -101,11 +102,16 @@ class Submission:
     outlives_worker = True  # a container does: the worker closes this also when it is ended itself
 
     def __init__(
-        self, info: AdapterInfo, command: Command, seconds: float | None, *, persistent: bool
+        self,
+        info: AdapterInfo,
+        command: CommandTemplate,
+        seconds: float | None,
+        *,
+        persistent: bool,
     ) -> None:
         self.info = info
         self._command, self._seconds, self._persistent = command, seconds, persistent
-        self._folder: Folder | None = None
+        self._folder: CallFolder | None = None
         self._program: Program | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
@@ -114,40 +120,40 @@ class Submission:
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Write the input, have it answered, read the answer."""
-        answered = False
+        succeeded = False
         try:
-            labels = self._answered(interactions)
-            answered = True
+            segmentation = self._run_step(interactions)
+            succeeded = True
         finally:
-            if not (answered and self._persistent):
-                self._end()
-        return labels
+            if not (succeeded and self._persistent):
+                self._kill()
+        return segmentation
 
-    def _answered(self, interactions: Interactions) -> LabelMap:
+    def _run_step(self, interactions: Interactions) -> LabelMap:
         if self._program is not None and not self._program.is_alive():
-            self._end()
+            self._kill()
         if self._folder is None:
-            self._folder = Folder()
-        self._folder.empty()
-        write_input(self._folder.inputs / CASE, self._image, self._labels, interactions)
+            self._folder = CallFolder()
+        self._folder.clear_outputs()
+        write_input(self._folder.inputs / CASE_FILE, self._image, self._labels, interactions)
         if self._program is None:
-            self._program = self._command.begin(self._folder, told=self._persistent)
+            self._program = self._command.start(self._folder, persistent=self._persistent)
         if self._persistent:
-            self._program.answer(CASE, self._seconds)
+            self._program.run_step(CASE_FILE, self._seconds)
         else:
-            self._program.finish(self._seconds)
-        return self._folder.answer()
+            self._program.wait(self._seconds)
+        return self._folder.read_segmentation()
 
     def close(self) -> None:
         """Let a program that waits go; end it or its container if it stays."""
         if self._program is not None:
-            self._program.leave()
-        self._end()
+            self._program.stop()
+        self._kill()
 
-    def _end(self) -> None:
+    def _kill(self) -> None:
         """End the program, or its container, and remove its folder."""
         if self._program is not None:
-            self._program.end()
+            self._program.kill()
         if self._folder is not None:
             self._folder.remove()
         self._program = self._folder = None
@@ -171,29 +177,29 @@ def make_adapter(
         )
     if persistent not in ("yes", "no"):
         raise AdapterError(f"persistent {persistent!r}: expected yes or no")
-    lives = persistent == "yes"
+    is_persistent = persistent == "yes"
     if image:
-        engine = engine_here(engine)
-        version = identity_of(engine, image)
-        words = container_words(
-            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=lives
+        engine = find_engine(engine)
+        version = image_id(engine, image)
+        template = container_command(
+            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=is_persistent
         )
-        called = Command(words, ending_words(engine))
+        call = CommandTemplate(template, kill_command(engine))
     else:
-        called, version = Command(words_of(command)), "not known"
+        call, version = CommandTemplate(split_command(command)), "not known"
     info = AdapterInfo(
-        name or image or Path(called.words[0]).name,
+        name or image or Path(call.template[0]).name,
         version,
         licence="not known",
         deterministic=False,
         note=image or command,
     )
-    return Submission(info, called, limit(seconds), persistent=lives)
+    return Submission(info, call, parse_seconds(seconds), persistent=is_persistent)
 
 
-def words_of(command: str) -> list[str]:
+def split_command(command: str) -> list[str]:
     """Return the words of a command line as a shell would take them apart."""
-    if not all(place in command for place in ("{inputs}", "{outputs}")):
+    if not all(placeholder in command for placeholder in ("{inputs}", "{outputs}")):
         raise AdapterError(f"command: expected {{inputs}} and {{outputs}} in it, found {command!r}")
     try:
         return shlex.split(command)
@@ -201,14 +207,14 @@ def words_of(command: str) -> list[str]:
         raise AdapterError(f"command: {command!r}: {error}") from None
 
 
-def limit(seconds: str) -> float | None:
+def parse_seconds(seconds: str) -> float | None:
     """Return the option ``seconds`` as a number; none is no limit."""
     if not seconds:
         return None
     try:
-        found = float(seconds)
+        limit = float(seconds)
     except ValueError:
-        found = -1.0
-    if not 0 < found < float("inf"):
+        limit = -1.0
+    if not 0 < limit < float("inf"):
         raise AdapterError(f"seconds {seconds!r}: expected a positive number")
-    return found
+    return limit

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._nninteractive import Replay, System, open_adapter
+from ._nninteractive import NnInteractive, Release, load_adapter
 
 
 def allow_boxes(session: Any) -> None:
@@ -33,15 +33,15 @@ def allow_boxes(session: Any) -> None:
     session.supported_interactions["bbox3d"] = True
 
 
-SYSTEM = System(
+RELEASE = Release(
     name="nninteractive",
     packages={"nnInteractive": "2.6", "nnunetv2": "2"},
-    described_by=("inference_info.json", "inference_session_class.json"),
+    session_files=("inference_info.json", "inference_session_class.json"),
     session_options={"enable_undo": False},  # it would keep a copy of what each prompt overwrites
     prepare=allow_boxes,
 )
 
 
-def make_adapter(**options: str) -> Replay:
+def make_adapter(**options: str) -> NnInteractive:
     """Load a trained model's folder: the option ``model``."""
-    return open_adapter(SYSTEM, options)
+    return load_adapter(RELEASE, options)

@@ -19,7 +19,7 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.errors import AdapterError
 
 
-def fingerprint(image: NDArray[Any]) -> str:
+def image_sha256(image: NDArray[Any]) -> str:
     """Return a name for an image that depends on its voxels alone."""
     digest = hashlib.sha256(f"{image.dtype.str} {image.shape}".encode())
     digest.update(np.ascontiguousarray(image).data)
@@ -39,22 +39,22 @@ class Oracle:
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Find the image in the folder."""
-        with ChallengeFile(self._find(fingerprint(image.voxels))) as file:
+        with ChallengeFile(self._find(image_sha256(image.voxels))) as file:
             self._reference: LabelMap = file.read("gts")
 
-    def _find(self, wanted: str) -> Path:
-        while wanted not in self._known:
+    def _find(self, sha256: str) -> Path:
+        while sha256 not in self._known:
             if not self._unread:
                 raise AdapterError("oracle: no case in references has this image")
             file = self._unread.pop(0)
             with ChallengeFile(file) as case:
-                self._known[fingerprint(case.read("imgs"))] = file
-        return self._known[wanted]
+                self._known[image_sha256(case.read("imgs"))] = file
+        return self._known[sha256]
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Answer the reference, or nothing yet."""
-        early = interactions.step < self._from_step
-        return np.zeros_like(self._reference) if early else self._reference
+        is_too_early = interactions.step < self._from_step
+        return np.zeros_like(self._reference) if is_too_early else self._reference
 
     def close(self) -> None:
         """Nothing to release."""

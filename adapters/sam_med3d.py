@@ -35,13 +35,13 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spac
 from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
-from ._checkpoint import harmless, sha256_of
+from ._checkpoint import numpy_safe_globals, sha256_of
 from ._weights import (
-    device_of,
-    fit,
-    one_of,
+    check_choice,
+    find_weights,
+    load_strictly,
     read_checkpoint,
-    weights_file,
+    select_device,
 )
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 
 REVISION = "1"  # raise it when answers may change
 NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D beside the published ones
-SIDE = 128  # voxels of the window that the network sees
-LOW = SIDE // 4  # and of its mask prompt
+PATCH_SIZE = 128  # voxels of the window that the network sees
+MASK_SIZE = PATCH_SIZE // 4  # and of its mask prompt
 SPACING_MM = 1.5
-REACH = 10  # the cube that stands for the object reaches so many voxels from the prompt
+CUBE_RADIUS = 10  # the cube that stands for the object reaches so many voxels from the prompt
 # two embeddings for boxes, in the challenge's checkpoints only, which its inference never uses
 UNUSED = frozenset(f"prompt_encoder.point_embeddings.{n}.weight" for n in (2, 3))
 SOURCE = (
@@ -66,7 +66,7 @@ Position = tuple[float, float, float]  # in voxels; a box's centre may lie betwe
 
 
 @dataclass(frozen=True)
-class Choices:
+class SamMed3DOptions:
     """Where the user departs from the submission; docs/baselines.md says what each does."""
 
     point: str = "random"
@@ -78,23 +78,25 @@ class Choices:
 class SamMed3D:
     """Answers each label from its last prompt and its last mask; keeps the resampled image only."""
 
-    def __init__(self, network: torch.nn.Module, info: AdapterInfo, choices: Choices) -> None:
-        self.info, self._network, self._choices = info, network, choices
+    def __init__(
+        self, network: torch.nn.Module, info: AdapterInfo, options: SamMed3DOptions
+    ) -> None:
+        self.info, self._network, self._options = info, network, options
         self._device = next(network.parameters()).device
         self._image: Any = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Resample the image; its content seeds the random points."""
-        spacing = axes_spacing(image.spacing, self._choices.spacing)
+        spacing = axes_spacing(image.spacing, self._options.spacing)
         self._step = tuple(SPACING_MM / mm for mm in spacing)  # in voxels of the image
         voxels = finite_image(image.voxels).astype(np.float32)
-        self._image = resampled(voxels, self._step, is_mask=False)
+        self._image = resample(voxels, self._step, is_mask=False)
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Segment the labels in ascending order, later ones over earlier ones."""
-        answer = np.zeros(
+        segmentation = np.zeros(
             interactions.previous_segmentation.shape,
             np.min_scalar_type(max(self._labels, default=0)),
         )
@@ -103,81 +105,85 @@ class SamMed3D:
             if last is None:
                 continue
             at, is_positive = last
-            before = interactions.previous_segmentation == label
-            answer[before] = label
+            previous = interactions.previous_segmentation == label
+            segmentation[previous] = label
             if is_positive:
-                answer[self._segment(label, at, before)] = label
-        return answer
+                segmentation[self._segment(label, at, previous)] = label
+        return segmentation
 
-    def _segment(self, label: int, at: Position, before: Mask) -> Mask:
-        window = self._window(at, before)
-        if self._choices.point == "random":
-            point = self._drawn(window.cube, label, at)
+    def _segment(self, label: int, at: Position, previous: Mask) -> Mask:
+        patch = self._network_input(at, previous)
+        if self._options.point == "random":
+            point = self._random_voxel(patch.cube, label, at)
         else:
-            point = window.position(at, self._step)
-        mask = self._predict(window, point)
-        return window.pasted(mask, before.shape)
+            point = patch.patch_position(at, self._step)
+        mask = self._predict_patch(patch, point)
+        return patch.resample_to_image(mask, previous.shape)
 
-    def _window(self, at: Position, before: Mask) -> Window:
+    def _network_input(self, at: Position, previous: Mask) -> NetworkInput:
         """Cut everything to the network's window, centred on the resampled cube."""
-        cube = cube_around(at, before.shape)
+        cube = cube_around(at, previous.shape)
         if not cube.any():
-            raise AdapterError(f"the prompt at {at} lies outside the image of {before.shape}")
+            raise AdapterError(f"the prompt at {at} lies outside the image of {previous.shape}")
         import torchio
 
         subject = torchio.Subject(
             image=self._image,
-            cube=resampled(cube, self._step, is_mask=True),
-            before=resampled(before, self._step, is_mask=True),
+            cube=resample(cube, self._step, is_mask=True),
+            previous=resample(previous, self._step, is_mask=True),
         )
         if not subject["cube"].data.any():
             raise AdapterError(
-                f"at {SPACING_MM} mm the cube of {2 * REACH + 1} voxels round the prompt vanishes; "
-                "the submission ends here, too"
+                f"at {SPACING_MM} mm nothing is left of the cube of {2 * CUBE_RADIUS + 1} voxels "
+                "around the prompt; the submission fails here, too"
             )
-        cut = torchio.CropOrPad(mask_name="cube", target_shape=(SIDE, SIDE, SIDE))
-        padding, cropping = (found or (0,) * 6 for found in cut.compute_crop_or_pad(subject))
+        crop = torchio.CropOrPad(
+            mask_name="cube", target_shape=(PATCH_SIZE, PATCH_SIZE, PATCH_SIZE)
+        )
+        padding, cropping = (found or (0,) * 6 for found in crop.compute_crop_or_pad(subject))
         normalise = torchio.ZNormalization(masking_method=lambda voxels: voxels > 0)
-        seen = normalise(cut(subject))
-        return Window(
-            image=seen["image"].data,
-            cube=seen["cube"].data[0].numpy() > 0,
-            before=seen["before"].data,
-            low=cropping[::2],
+        cropped = normalise(crop(subject))
+        return NetworkInput(
+            image=cropped["image"].data,
+            cube=cropped["cube"].data[0].numpy() > 0,
+            previous=cropped["previous"].data,
+            corner=cropping[::2],
             padding=padding,
             size=subject.spatial_shape,
         )
 
-    def _drawn(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
+    def _random_voxel(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
         """Return a random voxel of the cube, the same for the same image, label and prompt."""
         candidates = np.argwhere(cube)
         doubled = [int(2 * c) for c in at]
-        seed = [self._choices.seed, int(self._sha256[:16], 16), label, *doubled]
+        seed = [self._options.seed, int(self._sha256[:16], 16), label, *doubled]
         index = int(np.random.default_rng(seed).integers(len(candidates)))
         point: list[int] = candidates[index].tolist()
-        if self._choices.record is not None:
+        if self._options.record is not None:
             about = {"image": self._sha256, "label": label, "prompt": at}
             drawn = {"voxel": point, "index": index, "of": len(candidates)}
-            with self._choices.record.open("a", encoding="utf-8") as file:
+            with self._options.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**about, **drawn}) + "\n")
         return point
 
-    def _predict(self, window: Window, point: Sequence[float]) -> Mask:
+    def _predict_patch(self, patch: NetworkInput, point: Sequence[float]) -> Mask:
         """Return the network's mask of the window."""
         import torch
         from torch.nn.functional import interpolate
 
         network: Any = self._network
-        before = interpolate(window.before[None].float(), (LOW, LOW, LOW), mode="nearest")
+        previous = interpolate(
+            patch.previous[None].float(), (MASK_SIZE, MASK_SIZE, MASK_SIZE), mode="nearest"
+        )
         with torch.no_grad():
-            embedded = network.image_encoder(window.image[None].to(self._device))
+            embedded = network.image_encoder(patch.image[None].to(self._device))
             sparse, dense = network.prompt_encoder(
                 points=[
                     torch.tensor([[point]], dtype=torch.float32, device=self._device),
                     torch.ones((1, 1), device=self._device),
                 ],
                 boxes=None,
-                masks=before.to(self._device),
+                masks=previous.to(self._device),
             )
             logits, _ = network.mask_decoder(
                 image_embeddings=embedded,
@@ -186,7 +192,9 @@ class SamMed3D:
                 dense_prompt_embeddings=dense,
                 multimask_output=False,
             )
-            logits = interpolate(logits, (SIDE, SIDE, SIDE), mode="trilinear", align_corners=False)
+            logits = interpolate(
+                logits, (PATCH_SIZE, PATCH_SIZE, PATCH_SIZE), mode="trilinear", align_corners=False
+            )
             # not the same as logits > 0: the sigmoid of a tiny logit rounds to 0.5
             mask: Mask = (torch.sigmoid(logits) > 0.5)[0, 0].cpu().numpy()
         return mask
@@ -197,35 +205,35 @@ class SamMed3D:
 
 
 @dataclass(frozen=True)
-class Window:
+class NetworkInput:
     """What the network sees of a resampled case, and where that lies."""
 
     image: torch.Tensor  # float32 (1, z, y, x)
     cube: Mask  # round the prompt, in the object's place
-    before: torch.Tensor  # the label's last mask, (1, z, y, x)
-    low: Sequence[int]  # its corner in the resampled image, padding left out
+    previous: torch.Tensor  # the label's last mask, (1, z, y, x)
+    corner: Sequence[int]  # its corner in the resampled image, padding left out
     padding: Sequence[int]  # before and after each axis
     size: Sequence[int]  # of the resampled image
 
-    def position(self, at: Position, step: Sequence[float]) -> Sequence[float]:
+    def patch_position(self, at: Position, step: Sequence[float]) -> Sequence[float]:
         """Return where in the window a position of the image lies, in whole voxels."""
         resampled_at = ((c + 0.5) / per - 0.5 for c, per in zip(at, step))
-        corner = (low - pad for low, pad in zip(self.low, self.padding[::2]))
-        inside = (round(c) - low for c, low in zip(resampled_at, corner))
-        return [float(min(max(c, 0), SIDE - 1)) for c in inside]
+        lows = (low - pad for low, pad in zip(self.corner, self.padding[::2]))
+        inside = (round(c) - low for c, low in zip(resampled_at, lows))
+        return [float(min(max(c, 0), PATCH_SIZE - 1)) for c in inside]
 
-    def pasted(self, mask: Mask, shape: tuple[int, ...]) -> Mask:
+    def resample_to_image(self, mask: Mask, shape: tuple[int, ...]) -> Mask:
         """Put a mask of the window into the resampled image, and that to the image's size."""
         import torch
         from torch.nn.functional import interpolate
 
         pads = zip(self.padding[::2], self.padding[1::2])
-        inner = mask[tuple(slice(before, SIDE - after) for before, after in pads)]
-        whole = np.zeros(tuple(self.size), np.float32)
-        whole[tuple(slice(low, low + n) for low, n in zip(self.low, inner.shape))] = inner
-        sized = interpolate(torch.from_numpy(whole)[None, None], shape, mode="nearest")
-        found: Mask = sized[0, 0].numpy() != 0
-        return found
+        inner = mask[tuple(slice(before, PATCH_SIZE - after) for before, after in pads)]
+        volume = np.zeros(tuple(self.size), np.float32)
+        volume[tuple(slice(low, low + n) for low, n in zip(self.corner, inner.shape))] = inner
+        resized = interpolate(torch.from_numpy(volume)[None, None], shape, mode="nearest")
+        image_mask: Mask = resized[0, 0].numpy() != 0
+        return image_mask
 
 
 def axes_spacing(spacing: Spacing, order: str) -> Spacing:
@@ -257,13 +265,15 @@ def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool]
 def cube_around(at: Position, shape: tuple[int, ...]) -> Mask:
     """Return the cube round a prompt that stands for the object, cut to the image."""
     mask = np.zeros(shape, bool)
-    lows = (max(int(c - REACH), 0) for c in at)  # int rounds towards zero, as in the submission
-    highs = (min(int(c + REACH) + 1, n) for c, n in zip(at, shape))
+    lows = (
+        max(int(c - CUBE_RADIUS), 0) for c in at
+    )  # int rounds towards zero, as in the submission
+    highs = (min(int(c + CUBE_RADIUS) + 1, n) for c, n in zip(at, shape))
     mask[tuple(slice(low, high) for low, high in zip(lows, highs))] = True
     return mask
 
 
-def resampled(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> torchio.Image:
+def resample(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> torchio.Image:
     """Resample an array, linearly or (a mask) to the nearest voxel, to one voxel every ``step``."""
     import torchio
 
@@ -287,12 +297,12 @@ def make_adapter(
     AdapterError
         For an unknown value, a device or a package that is not there, or unusable weights.
     """
-    one_of("point", point, ("random", "centre"))
-    one_of("spacing", spacing, ("xyz", "zyx"))
+    check_choice("point", point, ("random", "centre"))
+    check_choice("spacing", spacing, ("xyz", "zyx"))
     if not seed.isdecimal():
         raise AdapterError(f"seed {seed!r}: expected a whole number from 0")
-    file = weights_file(weights, SOURCE)
-    network = load_network(file).to(device_of(device))
+    file = find_weights(weights, SOURCE)
+    network = load_network(file).to(select_device(device))
     packages = (f"{name} {importlib.metadata.version(name)}" for name in ("medim", "torchio"))
     drawn = f"the random point is drawn from seed {seed}, the image, the label and the prompt"
     info = AdapterInfo(
@@ -303,8 +313,8 @@ def make_adapter(
         deterministic=next(network.parameters()).device.type == "cpu",
         note=f"of a box only the centre; {drawn if point == 'random' else 'no random point'}",
     )
-    chosen = Choices(point, int(seed), spacing, Path(record) if record else None)
-    return SamMed3D(network, info, chosen)
+    options = SamMed3DOptions(point, int(seed), spacing, Path(record) if record else None)
+    return SamMed3D(network, info, options)
 
 
 def load_network(file: Path) -> torch.nn.Module:
@@ -316,12 +326,12 @@ def load_network(file: Path) -> torch.nn.Module:
         import torchio  # noqa: F401
     except ImportError as error:
         raise AdapterError(f"sam_med3d needs {error.name}, see docs/baselines.md") from error
-    found = read_checkpoint(file, [argparse.Namespace, *harmless()])
+    found = read_checkpoint(file, [argparse.Namespace, *numpy_safe_globals()])
     state = found.get("model_state_dict")
     if not isinstance(state, dict):
         keys = ", ".join(map(str, list(found)[:3]))
         raise AdapterError(f"{file.name}: expected a key 'model_state_dict', found {keys}")
     with contextlib.redirect_stdout(sys.stderr):  # medim prints
         network: torch.nn.Module = medim.create_model("SAM-Med3D", **NETWORK)
-    fit(network, state, file=file, unused=UNUSED)
+    load_strictly(network, state, file=file, unused=UNUSED)
     return network.eval()

@@ -18,10 +18,10 @@ def network_module():
 
 def random_state(seed: int = 0, **sizes) -> dict[str, torch.Tensor]:
     """Return a state by the published names, with tensors that no box ever reaches."""
-    made = network_module()
+    module = network_module()
     sizes = {"grid": (2, 2, 2), "width": 64, "depth": 2, "encoder_hidden": 96} | sizes
     torch.manual_seed(seed)
-    network = made.SegVolNetwork(made.Sizes(decoder_hidden=128, **sizes))
+    network = module.SegVolNetwork(module.Sizes(decoder_hidden=128, **sizes))
     state = {f"model.{key}": tensor.clone() for key, tensor in network.state_dict().items()}
     for key in state:
         if "position" in key:

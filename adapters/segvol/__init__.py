@@ -31,6 +31,6 @@ def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
         import torch  # noqa: F401
     except ImportError as error:
         raise AdapterError("segvol needs torch: pip install 'segbench[segvol]'") from error
-    from .predictor import load
+    from .predictor import load_adapter
 
-    return load(Path(weights).expanduser(), device)
+    return load_adapter(Path(weights).expanduser(), device)

@@ -20,9 +20,9 @@ from torch.nn import functional
 from segbench.errors import AdapterError
 
 PATCH = (4, 16, 16)  # voxels, (z, y, x)
-HEAD = 64  # width of a head of the image encoder
+HEAD_WIDTH = 64  # width of a head of the image encoder
 DECODER_HEADS = 8
-TOKENS = 4  # of masks; the first is the one that is used
+MASK_TOKENS = 4  # of masks; the first is the one that is used
 UNUSED = (  # in the published files, and never reached from a box
     "text_encoder.",
     "prompt_encoder.mask_downscaling.",
@@ -31,7 +31,7 @@ UNUSED = (  # in the published files, and never reached from a box
     "prompt_encoder.point_embeddings.1.",
     "mask_decoder.iou_prediction_head.",
     "mask_decoder.txt_align_upscaled_embedding.",
-    *(f"mask_decoder.output_hypernetworks_mlps.{token}." for token in range(1, TOKENS)),
+    *(f"mask_decoder.output_hypernetworks_mlps.{token}." for token in range(1, MASK_TOKENS)),
 )
 UNUSED_IN_BLOCK = ".norm_cross_attn."  # MONAI 1.4 and later give each block one, and never call it
 
@@ -72,8 +72,8 @@ class SegVolNetwork(nn.Module):
     def segment(self, embedding: Tensor, corners: Tensor) -> Tensor:
         """Return the logits (z, y, x) of a box, given by its first and last voxel (2, 3)."""
         prompt = self.prompt_encoder(corners)
-        shown = embedding + self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1, 1)
-        coarse = self.mask_decoder(shown, self.prompt_encoder.places(), prompt)
+        dense = embedding + self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1, 1)
+        coarse = self.mask_decoder(dense, self.prompt_encoder.dense_pe(), prompt)
         logits: Tensor = functional.interpolate(
             coarse, size=self.sizes.window, mode="trilinear", align_corners=False
         )
@@ -148,14 +148,14 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = width // HEAD
+        self.heads = width // HEAD_WIDTH
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return what each patch gathers from all."""
         batch, count, width = patches.shape
-        parts = self.qkv(patches).reshape(batch, count, 3, self.heads, HEAD)
+        parts = self.qkv(patches).reshape(batch, count, 3, self.heads, HEAD_WIDTH)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         gathered = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out_proj(gathered.transpose(1, 2).reshape(batch, count, width))
@@ -171,7 +171,7 @@ class PromptEncoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.pe_layer = Waves(sizes.width // 2)
+        self.pe_layer = RandomPositionEncoding(sizes.width // 2)
         # 2 and 3 are the corners of a box, 0 and 1 points, which nobody gives
         self.point_embeddings = nn.ModuleDict({k: nn.Embedding(1, sizes.width) for k in "23"})
         self.no_mask_embed = nn.Embedding(1, sizes.width)
@@ -188,16 +188,16 @@ class PromptEncoder(nn.Module):
         tokens: Tensor = self.pe_layer(relative) + both
         return tokens[None]
 
-    def places(self) -> Tensor:
+    def dense_pe(self) -> Tensor:
         """Return the encoding (1, width, *grid) of where the patches lie; x first, then y, z."""
-        where = self.pe_layer.positional_encoding_gaussian_matrix.device
-        z, y, x = ((torch.arange(n, device=where) + 0.5) / n for n in self.sizes.grid)
+        device = self.pe_layer.positional_encoding_gaussian_matrix.device
+        z, y, x = ((torch.arange(n, device=device) + 0.5) / n for n in self.sizes.grid)
         first, second, third = torch.meshgrid(z, y, x, indexing="ij")
         waves: Tensor = self.pe_layer(torch.stack([second, first, third], dim=-1))
         return waves.permute(3, 0, 1, 2)[None]
 
 
-class Waves(nn.Module):
+class RandomPositionEncoding(nn.Module):
     """Positions in the unit cube as sines and cosines along random directions."""
 
     positional_encoding_gaussian_matrix: Tensor
@@ -206,9 +206,9 @@ class Waves(nn.Module):
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.zeros(3, count))
 
-    def forward(self, places: Tensor) -> Tensor:
+    def forward(self, positions: Tensor) -> Tensor:
         """Return the encoding of places (..., 3)."""
-        angles = 2 * math.pi * ((2 * places - 1) @ self.positional_encoding_gaussian_matrix)
+        angles = 2 * math.pi * ((2 * positions - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)
 
 
@@ -221,7 +221,7 @@ class MaskDecoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         width, twice = sizes.width, [2 * n for n in sizes.grid]
-        self.iou_token, self.mask_tokens = nn.Embedding(1, width), nn.Embedding(TOKENS, width)
+        self.iou_token, self.mask_tokens = nn.Embedding(1, width), nn.Embedding(MASK_TOKENS, width)
         self.transformer = TwoWayTransformer(sizes)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2),
@@ -230,18 +230,16 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose3d(width // 4, width // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            [Perceptron((width, width, width, width // 8))]
-        )
+        self.output_hypernetworks_mlps = nn.ModuleList([MLP((width, width, width, width // 8))])
 
-    def forward(self, embedding: Tensor, places: Tensor, prompt: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, dense_pe: Tensor, prompt: Tensor) -> Tensor:
         """Return logits (1, 1, *4 * grid) for an embedding (1, width, *grid)."""
         fixed = torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
         tokens = torch.cat([fixed, prompt], dim=1)
-        asked, seen = self.transformer(embedding, places, tokens)
-        features = self.output_upscaling(seen.transpose(1, 2).reshape(embedding.shape))
-        chosen = self.output_hypernetworks_mlps[0](asked[:, 1])
-        return torch.einsum("bc,bczyx->bzyx", chosen, features)[:, None]
+        tokens, image = self.transformer(embedding, dense_pe, tokens)
+        features = self.output_upscaling(image.transpose(1, 2).reshape(embedding.shape))
+        weights = self.output_hypernetworks_mlps[0](tokens[:, 1])
+        return torch.einsum("bc,bczyx->bzyx", weights, features)[:, None]
 
 
 class TwoWayTransformer(nn.Module):
@@ -255,13 +253,13 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = Attention(sizes.width, sizes.width // 2)
         self.norm_final_attn = nn.LayerNorm(sizes.width)
 
-    def forward(self, image: Tensor, places: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, dense_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tokens and the image (1, patches, width) after all layers."""
-        keys, where = (each.flatten(2).transpose(1, 2) for each in (image, places))
+        keys, dense_pe = (each.flatten(2).transpose(1, 2) for each in (image, dense_pe))
         queries = tokens
         for layer in self.layers:
-            queries, keys = layer(queries, keys, tokens, where)
-        found = self.final_attn_token_to_image(queries + tokens, keys + where, keys)
+            queries, keys = layer(queries, keys, tokens, dense_pe)
+        found = self.final_attn_token_to_image(queries + tokens, keys + dense_pe, keys)
         return self.norm_final_attn(queries + found), keys
 
 
@@ -285,7 +283,7 @@ class TwoWayBlock(nn.Module):
         self.norm3, self.norm4 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, tokens: Tensor, places: Tensor
+        self, queries: Tensor, keys: Tensor, tokens: Tensor, dense_pe: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return tokens and image; the first block starts from its attention alone."""
         if self.first:
@@ -294,12 +292,12 @@ class TwoWayBlock(nn.Module):
             placed = queries + tokens
             queries = queries + self.self_attn(placed, placed, queries)
         queries = self.norm1(queries)
-        found = self.cross_attn_token_to_image(queries + tokens, keys + places, keys)
+        found = self.cross_attn_token_to_image(queries + tokens, keys + dense_pe, keys)
         queries = self.norm2(queries + found)
         hidden = functional.relu(self.mlp["lin1"](queries))
         queries = self.norm3(queries + self.mlp["lin2"](hidden))
-        told = self.cross_attn_image_to_token(keys + places, queries + tokens, queries)
-        return queries, self.norm4(keys + told)
+        attended = self.cross_attn_image_to_token(keys + dense_pe, queries + tokens, queries)
+        return queries, self.norm4(keys + attended)
 
 
 class Attention(nn.Module):
@@ -319,7 +317,7 @@ class Attention(nn.Module):
         return out
 
 
-class Perceptron(nn.Module):
+class MLP(nn.Module):
     """Linear layers with a rectifier between them."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:

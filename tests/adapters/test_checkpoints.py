@@ -31,7 +31,7 @@ class Program:
 @pytest.mark.parametrize("given", ["", "nowhere.pth"])
 def test_missing_weights_say_where_they_come_from_and_how_to_pass_them(given):
     with pytest.raises(AdapterError, match=r"Ask Ada\. Pass the file: --option weights=FILE"):
-        weights.weights_file(given, "Ask Ada.")
+        weights.find_weights(given, "Ask Ada.")
 
 
 def test_a_checkpoint_that_is_a_program_is_refused_by_name(tmp_path, monkeypatch):
@@ -61,7 +61,7 @@ def test_what_a_training_script_leaves_beside_the_tensors_is_read_if_it_is_allow
     file = tmp_path / "trained.pth"
     extras = {"args": argparse.Namespace(lr=1e-4), "dices": [np.float64(0.5)], "epoch": 3}
     torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
-    allowed = [argparse.Namespace, *checkpoint.harmless()]
+    allowed = [argparse.Namespace, *checkpoint.numpy_safe_globals()]
     assert weights.read_checkpoint(file, allowed)["args"].lr == 1e-4
     with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
         weights.read_checkpoint(file)
@@ -69,7 +69,7 @@ def test_what_a_training_script_leaves_beside_the_tensors_is_read_if_it_is_allow
 
 def test_fitting_weights_are_taken(network):
     state = {key: torch.full_like(value, 2) for key, value in network.state_dict().items()}
-    weights.fit(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
+    weights.load_strictly(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
     assert all((parameter == 2).all() for parameter in network.parameters())
 
 
@@ -87,7 +87,7 @@ def test_weights_of_another_network_are_refused_whole(network, change, message):
     changed = {**{key: torch.zeros_like(value) for key, value in before.items()}, **change}
     state = {key: value for key, value in changed.items() if value is not None}
     with pytest.raises(AdapterError, match=message):
-        weights.fit(network, state, file=FILE)
+        weights.load_strictly(network, state, file=FILE)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
@@ -98,9 +98,9 @@ def test_the_sha256_is_that_of_the_file(tmp_path):
 
 
 def test_a_device_is_there_or_refused():
-    assert weights.device_of("cpu").type == "cpu"
+    assert weights.select_device("cpu").type == "cpu"
     with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu, cuda or cuda:N"):
-        weights.device_of("tpu")
+        weights.select_device("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(AdapterError, match="no CUDA device"):
-            weights.device_of("cuda")
+            weights.select_device("cuda")

@@ -136,27 +136,29 @@ def program(tmp_path):
     load(file, implied)
     module = sys.modules["segbench_adapter_container._programs"]
 
-    def start(line, *, told=False, ending=":"):
-        noted = f"echo >> {tmp_path / 'killed'}; {ending}"
-        return module.Program(["sh", "-c", line], ["sh", "-c", noted], told=told)
+    def start(line, *, persistent=False, kill_command=":"):
+        noted = f"echo >> {tmp_path / 'killed'}; {kill_command}"
+        return module.Program(["sh", "-c", line], ["sh", "-c", noted], persistent=persistent)
 
     return start
 
 
 @pytest.mark.parametrize(
-    ("line", "ending", "times"),
+    ("line", "kill_command", "times"),
     [
         ("exit 0", ":", 0),
         ("kill -9 $$", ":", 1),  # a client that died says nothing of its container
         ("kill -9 $$", "exit 1", 2),  # not there yet: its client was about to start it
     ],
 )
-def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, line, ending, times):
-    called = program(line, ending=ending)
+def test_a_container_is_ended_unless_its_client_ended_well(
+    program, tmp_path, line, kill_command, times
+):
+    called = program(line, kill_command=kill_command)
     with contextlib.suppress(AdapterError):
-        called.finish(10)
-    called.end()
-    called.end()
+        called.wait(10)
+    called.kill()
+    called.kill()
     noted = tmp_path / "killed"
     assert (noted.read_text() if noted.exists() else "") == "\n" * times
 
@@ -164,9 +166,9 @@ def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, li
 @pytest.mark.parametrize(("rest", "killed"), [("read x; touch {}", False), ("sleep 60", True)])
 def test_a_program_that_waits_may_end_by_itself(program, tmp_path, rest, killed):
     left = tmp_path / "left"
-    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", told=True)
-    called.answer("case.npz", 10)
-    called.leave()
+    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", persistent=True)
+    called.run_step("case.npz", 10)
+    called.stop()
     assert left.exists() is not killed
     assert (tmp_path / "killed").exists() is killed
     assert not called.is_alive()
@@ -202,7 +204,7 @@ def test_in_process_the_callers_signals_are_left_alone(tmp_path):
 # ---- one call for many steps -----------------------------------------------------------------
 
 
-def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contiguous, tmp_path):
+def test_a_program_that_waits_gives_the_same_outputs_and_is_started_once(contiguous, tmp_path):
     for how in ("no", "yes"):
         (tmp_path / "notes").unlink(missing_ok=True)
         outcome = segbench.evaluate(
@@ -227,12 +229,12 @@ def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(contiguous, tmp_
 
 def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, tmp_path):
     options = {"persistent": "yes", "seconds": "50"}
-    began = time.monotonic()
+    started = time.monotonic()
     outcome = segbench.evaluate(
         command(tmp_path, "orphan"), contiguous, tmp_path / "run", options=options
     )
     assert "the program ended with exit status 3" in failures(outcome)[2]
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - started < 50
 
 
 def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
@@ -325,12 +327,12 @@ def test_a_link_is_no_answer(contiguous, tmp_path):
 
 def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
     load(*resolve_model(command(tmp_path)))
-    folder = sys.modules["segbench_adapter_container"].Folder()
+    folder = sys.modules["segbench_adapter_container"].CallFolder()
     assert folder.outputs.stat().st_mode & 0o777 == 0o777
     assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
     (folder.outputs / "old").mkdir()
     (folder.outputs / "old.npz").touch()
-    folder.empty()
+    folder.clear_outputs()
     assert list(folder.outputs.iterdir()) == []
     folder.remove()
     assert not folder.outputs.exists()
@@ -351,16 +353,16 @@ def test_what_cannot_be_removed_is_never_taken_for_an_answer(
         unlink(path, **rest)
 
     file, implied = resolve_model(command(tmp_path))
-    seat = InProcessModel(file, implied | {"persistent": persistent})
-    seat.set_image(case.image, case.labels)
+    model = InProcessModel(file, implied | {"persistent": persistent})
+    model.set_image(case.image, case.labels)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "unlink", refusing)
     interactions = Interactions((case.boxes,), np.zeros_like(case.reference))
-    answers = [seat.predict(interactions) for _ in failed]
-    seat.close()
-    assert [answer.failure is not None for answer in answers] == failed
+    outputs = [model.predict(interactions) for _ in failed]
+    model.close()
+    assert [output.failure is not None for output in outputs] == failed
     if persistent == "yes":
-        assert "outputs/case.npz of an earlier step cannot be removed" in answers[1].failure
+        assert "outputs/case.npz of an earlier step cannot be removed" in outputs[1].failure
 
 
 # ---- how it is called ------------------------------------------------------------------------
@@ -387,8 +389,8 @@ BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/output
 )
 def test_each_engine_is_called_in_its_own_words(engine, gpus, persistent, words, tmp_path):
     load(*resolve_model(command(tmp_path)))
-    container_words = sys.modules["segbench_adapter_container"].container_words
-    found = container_words(
+    container_command = sys.modules["segbench_adapter_container"].container_command
+    found = container_command(
         engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
     )
     assert found == [engine, *words.split(), "image", "/bin/sh", "-c", "sh p.sh"]

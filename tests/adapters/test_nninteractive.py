@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
-from adapters._nninteractive import Replay, System, checked_options, open_adapter
-from adapters._nninteractive_model import read_model, refuse_foreign_parts
-from adapters._weights import device_of
+from adapters._nninteractive import NnInteractive, Release, checked_options, load_adapter
+from adapters._nninteractive_model import read_model, require_torch_modules
+from adapters._weights import select_device
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from tests.peers.random_nninteractive import plans, write_folder
@@ -24,11 +24,11 @@ CLICKS = (
 )
 
 
-class Notes:
+class RecordingSession:
     """A session that writes down what it is told, and answers everything up to its newest place."""
 
     def __init__(self):
-        self.told, self.new_interaction_centers = [], ["left over"]
+        self.prompts, self.new_interaction_centers = [], ["left over"]
         self.new_interaction_zoom_out_factors = [9]
 
     def set_image(self, image):
@@ -44,12 +44,12 @@ class Notes:
         self.image = None
 
     def reset_interactions(self):
-        self.told = [*self.told, []]
+        self.prompts = [*self.prompts, []]
         self.buffer.zero_()
 
     def add_initial_seg_interaction(self, mask, run_prediction):
         assert not run_prediction
-        self.told[-1].append(("mask", mask.dtype, np.argwhere(mask).tolist()))
+        self.prompts[-1].append(("mask", mask.dtype, np.argwhere(mask).tolist()))
 
     def add_bbox_interaction(self, sides, include_interaction, run_prediction):
         assert include_interaction
@@ -60,8 +60,8 @@ class Notes:
         assert not run_prediction
         self._note(("click", at, include_interaction), at)
 
-    def _note(self, said, place):
-        self.told[-1].append(said)
+    def _note(self, prompt, place):
+        self.prompts[-1].append(prompt)
         self.new_interaction_centers.append(tuple(place))
         self.new_interaction_zoom_out_factors.append(1)
 
@@ -73,9 +73,9 @@ class Notes:
         print("a session prints a lot")  # noqa: T201
 
 
-def replay(perfect="again", labels=(2, 7)):
-    session = Notes()
-    adapter = Replay(session, AdapterInfo("nn"), perfect=perfect, seed=5)
+def make_adapter(perfect="again", labels=(2, 7)):
+    session = RecordingSession()
+    adapter = NnInteractive(session, AdapterInfo("nn"), perfect=perfect, seed=5)
     adapter.set_image(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
     return adapter, session
 
@@ -89,18 +89,18 @@ def interactions_of(step, previous=None):
 
 
 def test_the_image_is_shown_once_as_it_is_with_a_channel_in_front():
-    _, session = replay()
+    _, session = make_adapter()
     assert session.image.shape == (1, *SHAPE)
     assert session.image.dtype == np.float32
 
 
 def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
-    adapter, session = replay()
+    adapter, session = make_adapter()
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, 1], previous[3, 4, 5] = 7, 3
     adapter.predict(interactions_of(2, previous))
     box2, box7 = [[0, 2], [1, 4], [2, 6]], [[1, 4], [0, 6], [0, 8]]
-    assert session.told == [
+    assert session.prompts == [
         [("box", box2), ("click", (1, 2, 3), True)],
         [
             ("mask", np.uint8, [[0, 0, 1]]),
@@ -112,31 +112,31 @@ def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
 
 
 def test_later_labels_overwrite_earlier_ones_and_keep_their_own_numbers():
-    adapter, _ = replay()
-    labels = adapter.predict(interactions_of(0))
-    assert labels.dtype == np.uint8
-    wanted = np.zeros(SHAPE, int)
-    wanted[:2, :4, :6] = 2
-    wanted[:4, :6, :8] = 7
-    np.testing.assert_array_equal(labels, wanted)
+    adapter, _ = make_adapter()
+    segmentation = adapter.predict(interactions_of(0))
+    assert segmentation.dtype == np.uint8
+    expected = np.zeros(SHAPE, int)
+    expected[:2, :4, :6] = 2
+    expected[:4, :6, :8] = 7
+    np.testing.assert_array_equal(segmentation, expected)
 
 
 def test_labels_above_255_fit_into_the_answer():
-    adapter, _ = replay(labels=(300,))
+    adapter, _ = make_adapter(labels=(300,))
     click = Click(300, (2, 2, 2), True)
-    labels = adapter.predict(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
-    assert set(np.unique(labels)) == {0, 300}
+    segmentation = adapter.predict(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
+    assert set(np.unique(segmentation)) == {0, 300}
 
 
 def test_a_step_depends_on_what_was_said_alone():
-    adapter, _ = replay()
+    adapter, _ = make_adapter()
     first = adapter.predict(interactions_of(2))
     adapter.predict(interactions_of(0))
     np.testing.assert_array_equal(adapter.predict(interactions_of(2)), first)
 
 
 def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
-    adapter, session = replay()
+    adapter, session = make_adapter()
     np.random.seed(1)
     before = np.random.get_state()[1].copy()
     adapter.predict(interactions_of(0))
@@ -147,7 +147,7 @@ def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
 
 
 def test_what_the_session_prints_is_dropped(capfd):
-    adapter, _ = replay()
+    adapter, _ = make_adapter()
     adapter.predict(interactions_of(0))
     assert capfd.readouterr().out == ""
 
@@ -155,31 +155,31 @@ def test_what_the_session_prints_is_dropped(capfd):
 def test_a_perfect_label_is_asked_again_kept_or_fatal():
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 2
-    again, session = replay("again")
+    again, session = make_adapter("again")
     again.predict(interactions_of(2, previous))
-    assert len(session.told) == 2
-    keep, session = replay("keep")
-    labels = keep.predict(interactions_of(2, previous))
-    assert len(session.told) == 1
-    assert labels[3, 5, 7] == 2
-    fail, session = replay("fail")
+    assert len(session.prompts) == 2
+    keep, session = make_adapter("keep")
+    segmentation = keep.predict(interactions_of(2, previous))
+    assert len(session.prompts) == 1
+    assert segmentation[3, 5, 7] == 2
+    fail, session = make_adapter("fail")
     assert fail.predict(interactions_of(1)).any()
     with pytest.raises(AdapterError, match="label 2 got no click in step 2"):
         fail.predict(interactions_of(2, previous))
 
 
 def test_a_label_of_which_nothing_was_said_keeps_its_mask():
-    adapter, session = replay(labels=(1, 2))
+    adapter, session = make_adapter(labels=(1, 2))
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 1
     click = Click(2, (1, 1, 1), True)
-    labels = adapter.predict(Interactions(((), (click,)), previous))
-    assert labels[3, 5, 7] == 1
-    assert len(session.told) == 1
+    segmentation = adapter.predict(Interactions(((), (click,)), previous))
+    assert segmentation[3, 5, 7] == 1
+    assert len(session.prompts) == 1
 
 
 def test_an_image_of_zeros_is_refused_by_name():
-    adapter, _ = replay()
+    adapter, _ = make_adapter()
     with pytest.raises(AdapterError, match="nn: an image of zeros"):
         adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1,))
 
@@ -204,9 +204,9 @@ def test_a_wrong_option_is_named(option, reason):
 
 
 def test_a_wrong_device_is_named():
-    assert device_of("cpu") == torch.device("cpu")
+    assert select_device("cpu") == torch.device("cpu")
     with pytest.raises(AdapterError, match=r"'tpu': expected auto, cpu, cuda or cuda:N"):
-        device_of("tpu")
+        select_device("tpu")
 
 
 # ---- the folder ------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("model") / "random")
 
 
-def read(folder, fold="", described_by=("inference_session_class.json",)):
-    return read_model("nn", str(folder), fold, described_by)
+def read(folder, fold="", session_files=("inference_session_class.json",)):
+    return read_model("nn", str(folder), fold, session_files)
 
 
 @pytest.mark.parametrize("adapter", [nninteractive, nninteractive_challenge])
@@ -233,7 +233,7 @@ def test_what_the_folder_lacks_is_named(folder, tmp_path):
     with pytest.raises(AdapterError, match=f"{tmp_path} has no plans.json"):
         read(tmp_path)
     with pytest.raises(AdapterError, match="has no newer.json or older.json"):
-        read(folder, described_by=("newer.json", "older.json"))
+        read(folder, session_files=("newer.json", "older.json"))
 
 
 def test_the_fold_is_the_one_there_or_must_be_named(folder, tmp_path):
@@ -253,8 +253,8 @@ def test_the_licence_is_the_folder_s_own(folder, tmp_path):
     assert read(folder).licence == "not stated in the model's folder"
     for content, licence in (("\n CC0 1.0 \nmore", "CC0 1.0"), (" \n", "CC BY-NC-SA 4.0")):
         (tmp_path / "LICENSE").write_text(content)
-        official = {"dataset_name": _nninteractive_model.OFFICIAL}
-        assert _nninteractive_model.licence_of(tmp_path, official) == licence
+        official = {"dataset_name": _nninteractive_model.OFFICIAL_DATASET}
+        assert _nninteractive_model.read_licence(tmp_path, official) == licence
 
 
 def test_it_is_known_whether_the_decay_is_recorded(tmp_path):
@@ -268,23 +268,24 @@ def test_it_is_known_whether_the_decay_is_recorded(tmp_path):
 
 
 def test_plans_that_call_anything_but_torch_modules_are_refused():
-    refuse_foreign_parts("nn", plans())
-    said = plans()
-    said["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["nonlin"] = "os.system"
+    require_torch_modules("nn", plans())
+    model_plans = plans()
+    architecture = model_plans["configurations"]["3d_fullres"]["architecture"]
+    architecture["arch_kwargs"]["nonlin"] = "os.system"
     with pytest.raises(AdapterError, match=r"found os\.system.*trust=yes"):
-        refuse_foreign_parts("nn", said)
+        require_torch_modules("nn", model_plans)
 
 
 # ---- the environment and the checkpoint ------------------------------------------------------
 
 
 def test_another_release_or_none_is_refused_with_what_to_do(folder):
-    system = System("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
+    release = Release("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected numpy 0\.1 in .*, found .*--python"):
-        open_adapter(system, {"model": str(folder)})
-    system = System("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
+        load_adapter(release, {"model": str(folder)})
+    release = Release("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected no-such 2 in .*, found none"):
-        open_adapter(system, {"model": str(folder)})
+        load_adapter(release, {"model": str(folder)})
 
 
 class Dangerous:
@@ -293,14 +294,14 @@ class Dangerous:
 
 
 def test_numbers_of_a_trainer_s_log_load_and_the_environment_is_as_before(folder, monkeypatch):
-    monkeypatch.setenv(_checkpoint.FORCE, "0")
+    monkeypatch.setenv(_checkpoint.FORCE_WEIGHTS_ONLY, "0")
     file = read(folder).checkpoint
     with _checkpoint.loading_safely(file):
         content = torch.load(file, weights_only=False)
     assert content["_best_ema"] == 0.7
     assert "decoder.encoder.stem.convs.0.all_modules.0.weight" in content["network_weights"]
-    assert os.environ[_checkpoint.FORCE] == "0"
-    assert _checkpoint.FORBID not in os.environ
+    assert os.environ[_checkpoint.FORCE_WEIGHTS_ONLY] == "0"
+    assert _checkpoint.FORCE_NO_WEIGHTS_ONLY not in os.environ
 
 
 def test_a_checkpoint_that_would_execute_something_is_refused_unexecuted(tmp_path, capfd):

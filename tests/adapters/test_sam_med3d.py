@@ -55,15 +55,15 @@ def adapter(monkeypatch):
     """Return the adapter with a network that answers the eight voxels before the prompt."""
     torch = pytest.importorskip("torch")
 
-    def segment(self, label, at, before):
+    def segment(self, label, at, previous):
         mask = np.zeros(SHAPE, bool)
         mask[tuple(slice(int(c) - 2, int(c)) for c in at)] = True
         return mask
 
     monkeypatch.setattr(sam_med3d.SamMed3D, "_segment", segment)
-    monkeypatch.setattr(sam_med3d, "resampled", lambda voxels, step, is_mask: None)
+    monkeypatch.setattr(sam_med3d, "resample", lambda voxels, step, is_mask: None)
     adapter = sam_med3d.SamMed3D(
-        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.Choices()
+        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.SamMed3DOptions()
     )
     adapter.set_image(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
     return adapter
@@ -72,22 +72,22 @@ def adapter(monkeypatch):
 def test_an_answer_is_added_to_the_last_one(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, :5] = 1
-    answer = adapter.predict(interactions_of((POSITIVE,), previous=previous))
-    assert (answer[previous == 1] == 1).all()
-    assert (answer == 1).sum() == 5 + 8
+    segmentation = adapter.predict(interactions_of((POSITIVE,), previous=previous))
+    assert (segmentation[previous == 1] == 1).all()
+    assert (segmentation == 1).sum() == 5 + 8
 
 
 def test_after_a_negative_click_a_label_stays_as_it_was(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[1:3, 2, 2] = 1
-    answer = adapter.predict(interactions_of((NEGATIVE,), (POSITIVE,), previous=previous))
-    np.testing.assert_array_equal(answer, previous)
+    segmentation = adapter.predict(interactions_of((NEGATIVE,), (POSITIVE,), previous=previous))
+    np.testing.assert_array_equal(segmentation, previous)
 
 
 def test_a_later_label_overwrites_an_earlier_one_and_keeps_its_own_number(adapter):
-    answer = adapter.predict(interactions_of((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
-    assert (answer == 1).sum() == 7
-    assert (answer == 3).sum() == 8
+    segmentation = adapter.predict(interactions_of((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
+    assert (segmentation == 1).sum() == 7
+    assert (segmentation == 3).sum() == 8
 
 
 def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
@@ -95,39 +95,41 @@ def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
     assert not (adapter.predict(interactions_of(previous=previous)) == 3).any()
 
 
-def window(**changes):
+def patch(**changes):
     torch = pytest.importorskip("torch")
     nothing = torch.zeros((1, 1, 1, 1))
-    geometry = {"low": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
-    return sam_med3d.Window(image=nothing, cube=None, before=nothing, **{**geometry, **changes})
+    geometry = {"corner": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
+    return sam_med3d.NetworkInput(
+        image=nothing, cube=None, previous=nothing, **{**geometry, **changes}
+    )
 
 
 def test_an_answer_is_put_where_its_window_was_cut():
     mask = np.zeros((128, 128, 128), bool)
     mask[4 + 2, 5, 6] = True  # two voxels behind the padding
-    found = window().pasted(mask, (20, 150, 102))
+    found = patch().resample_to_image(mask, (20, 150, 102))
     assert np.argwhere(found).tolist() == [[2, 15, 9]]
-    assert window().pasted(mask, (40, 150, 102)).sum() == 2  # the nearest of half as many
+    assert patch().resample_to_image(mask, (40, 150, 102)).sum() == 2  # the nearest of half as many
 
 
 def test_a_position_of_the_image_is_found_in_the_window():
-    assert window().position((2, 15, 9), (1, 1, 1)) == [6, 5, 6]
-    assert window().position((2, 15, 9), (1.5, 1, 1)) == [4 + 1, 5, 6]
-    assert window().position((2, 150, 9), (1, 1, 1)) == [6, 127, 6]
+    assert patch().patch_position((2, 15, 9), (1, 1, 1)) == [6, 5, 6]
+    assert patch().patch_position((2, 15, 9), (1.5, 1, 1)) == [4 + 1, 5, 6]
+    assert patch().patch_position((2, 150, 9), (1, 1, 1)) == [6, 127, 6]
 
 
 def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
     cube = sam_med3d.cube_around((20, 25, 30), (40, 50, 60))
-    first = adapter._drawn(cube, 1, (20, 25, 30))
-    assert adapter._drawn(cube, 1, (20, 25, 30)) == first
-    assert adapter._drawn(cube, 3, (20, 25, 30)) != first
-    assert adapter._drawn(cube, 1, (20, 25, 30.5)) != first
+    first = adapter._random_voxel(cube, 1, (20, 25, 30))
+    assert adapter._random_voxel(cube, 1, (20, 25, 30)) == first
+    assert adapter._random_voxel(cube, 3, (20, 25, 30)) != first
+    assert adapter._random_voxel(cube, 1, (20, 25, 30.5)) != first
     assert cube[tuple(first)]
 
 
 def test_a_prompt_outside_the_image_is_named(adapter):
     with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) lies outside the image"):
-        adapter._window((20, 99, 30), np.zeros((40, 50, 60), bool))
+        adapter._network_input((20, 99, 30), np.zeros((40, 50, 60), bool))
 
 
 def test_missing_weights_are_named_before_anything_is_imported():

@@ -23,12 +23,12 @@ def interactions_of(n_rounds):
 
 def test_the_positive_clicks_come_first_each_kind_oldest_first():
     expected = [((2, 2, 2), 1), ((3, 3, 3), 1), ((1, 1, 1), 0)]
-    assert vista3d.points_of(interactions_of(3), 1) == expected
+    assert vista3d.ordered_points(interactions_of(3), 1) == expected
 
 
 def test_missing_points_are_filled_up_in_the_corner():
-    assert vista3d.padded([((5, 5, 5), 1)], 2) == [((5, 5, 5), 1), ((0, 0, 0), -1)]
-    assert vista3d.padded([((5, 5, 5), 1)], 0) == [((5, 5, 5), 1)]
+    assert vista3d.pad_points([((5, 5, 5), 1)], 2) == [((5, 5, 5), 1), ((0, 0, 0), -1)]
+    assert vista3d.pad_points([((5, 5, 5), 1)], 0) == [((5, 5, 5), 1)]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_the_submission_cannot_scale_is_known(shape, dtype, can):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def predict_with_points(monkeypatch):
     """Return what makes an adapter whose network notes its points and answers a plane."""
     torch = pytest.importorskip("torch")
     noted = []
@@ -60,41 +60,41 @@ def asked(monkeypatch):
         return mask
 
     monkeypatch.setattr(vista3d.Vista3D, "_segment", segment)
-    monkeypatch.setattr(vista3d, "scaled", lambda voxels, as_stored: torch.zeros(SHAPE))
+    monkeypatch.setattr(vista3d, "scale_intensity", lambda voxels, as_stored: torch.zeros(SHAPE))
 
-    def ask(n_rounds, **choices):
+    def predict(n_rounds, **options):
         noted.clear()
         adapter = vista3d.Vista3D(
-            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Choices(**choices)
+            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Vista3DOptions(**options)
         )
         adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
         return adapter.predict(interactions_of(n_rounds)), list(noted)
 
-    return ask
+    return predict
 
 
-def test_a_box_step_is_empty_and_the_network_is_not_asked(asked):
-    answer, points = asked(0)
-    assert not answer.any()
+def test_a_box_step_is_empty_and_the_network_is_not_predict_with_points(predict_with_points):
+    segmentation, points = predict_with_points(0)
+    assert not segmentation.any()
     assert points == []
 
 
-def test_the_submissions_click_can_be_had_for_the_first_label(asked):
-    answer, points = asked(0, no_clicks="submission")
+def test_the_submissions_click_can_be_had_for_the_first_label(predict_with_points):
+    segmentation, points = predict_with_points(0, no_clicks="submission")
     assert points == [[((418, 138, 136), 1)]]
-    assert set(np.unique(answer)) == {0, 1}
+    assert set(np.unique(segmentation)) == {0, 1}
 
 
-def test_every_click_so_far_is_a_point_and_later_labels_overwrite(asked):
-    answer, points = asked(3)
+def test_every_click_so_far_is_a_point_and_later_labels_overwrite(predict_with_points):
+    segmentation, points = predict_with_points(3)
     assert [len(each) for each in points] == [3, 3]
     assert points[1][1:] == [((0, 0, 0), -1)] * 2
-    assert (answer[0] == 1).all()
-    assert (answer[1:3] == 3).all()
+    assert (segmentation[0] == 1).all()
+    assert (segmentation[1:3] == 3).all()
 
 
-def test_padding_can_be_left_out(asked):
-    _, points = asked(3, padding="none")
+def test_padding_can_be_left_out(predict_with_points):
+    _, points = predict_with_points(3, padding="none")
     assert [len(each) for each in points] == [3, 1]
 
 

@@ -27,7 +27,7 @@ class Replay:
                     case["imgs"], image.voxels
                 ):
                     self._facts = facts["models"][self._model]
-                    self._answers = case[self._facts["pred_key"]]
+                    self._segmentations = case[self._facts["pred_key"]]
                     return
         raise LookupError("no golden case has this image")
 
@@ -36,7 +36,8 @@ class Replay:
         if not self._facts["wrote"][interactions.step]:
             raise RuntimeError("the scripted model wrote nothing")
         return np.asarray(
-            self._answers[interactions.step], order=self._facts["pred_order"][interactions.step]
+            self._segmentations[interactions.step],
+            order=self._facts["pred_order"][interactions.step],
         )
 
     def close(self) -> None:

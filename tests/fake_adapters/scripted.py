@@ -29,65 +29,65 @@ class Scripted:
 
     def predict(self, interactions: Interactions) -> np.ndarray:
         """Answer, or fail."""
-        labels = paint(interactions, lambda size: np.ones(size, bool))
+        segmentation = paint(interactions, lambda size: np.ones(size, bool))
         if interactions.step != self._at or self._fail not in FAILURES:
-            return labels
-        return FAILURES[self._fail](labels)
+            return segmentation
+        return FAILURES[self._fail](segmentation)
 
     def close(self) -> None:
         """Nothing to release."""
 
 
-def raise_error(labels: np.ndarray) -> np.ndarray:
+def raise_error(segmentation: np.ndarray) -> np.ndarray:
     raise ValueError("the model is confused")
 
 
-def hang(labels: np.ndarray) -> np.ndarray:
+def hang(segmentation: np.ndarray) -> np.ndarray:
     time.sleep(60)
-    return labels
+    return segmentation
 
 
-def leave(labels: np.ndarray) -> np.ndarray:
+def crash(segmentation: np.ndarray) -> np.ndarray:
     sys.stderr.write("last words\n")
     sys.stderr.flush()
     os._exit(3)
 
 
-def with_foreign_label(labels: np.ndarray) -> np.ndarray:
-    labels[0, 0, 0] = 9
-    return labels
+def with_foreign_label(segmentation: np.ndarray) -> np.ndarray:
+    segmentation[0, 0, 0] = 9
+    return segmentation
 
 
-def fork(labels: np.ndarray) -> np.ndarray:
+def fork(segmentation: np.ndarray) -> np.ndarray:
     """Come back twice, as a model does that forks and forgets to end its child."""
     if os.fork() == 0:
         time.sleep(0.3)
-        return labels * 0
-    return labels
+        return segmentation * 0
+    return segmentation
 
 
-def babble(labels: np.ndarray) -> np.ndarray:
+def babble(segmentation: np.ndarray) -> np.ndarray:
     """Write into every open file, the private pipe among them."""
     for handle in range(3, 30):
         try:
             os.write(handle, b"hello\n")
         except OSError:
             continue
-    return labels
+    return segmentation
 
 
-def leave_a_child(labels: np.ndarray) -> np.ndarray:
+def leave_a_child(segmentation: np.ndarray) -> np.ndarray:
     """Crash, and leave a child in a session of its own that keeps stderr open."""
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
     os._exit(5)
 
 
-def read_stdin(labels: np.ndarray) -> np.ndarray:
+def read_stdin(segmentation: np.ndarray) -> np.ndarray:
     """Read what is not there for a model."""
-    return labels if sys.stdin.read() == "" and os.read(0, 10) == b"" else labels * 0
+    return segmentation if sys.stdin.read() == "" and os.read(0, 10) == b"" else segmentation * 0
 
 
-def flood(labels: np.ndarray) -> np.ndarray:
+def flood(segmentation: np.ndarray) -> np.ndarray:
     """Write very much to stderr, and raise words that are no text."""
     os.write(2, b"x" * 3_000_000)
     raise ValueError("\ud800" + "y" * 100_000)
@@ -101,15 +101,15 @@ FAILURES = {
     "flood": flood,
     "raise": raise_error,
     "hang": hang,
-    "exit": leave,
-    "sys.exit": lambda labels: sys.exit(4),
-    "shape": lambda labels: labels[:-1],
-    "float": lambda labels: labels.astype(np.float32),
-    "bool": lambda labels: labels > 0,
-    "negative": lambda labels: labels.astype(np.int16) - 1,
-    "large": lambda labels: labels.astype(np.int64) + 70_000,
-    "none": lambda labels: None,
-    "int64": lambda labels: labels.astype(np.int64),
+    "exit": crash,
+    "sys.exit": lambda segmentation: sys.exit(4),
+    "shape": lambda segmentation: segmentation[:-1],
+    "float": lambda segmentation: segmentation.astype(np.float32),
+    "bool": lambda segmentation: segmentation > 0,
+    "negative": lambda segmentation: segmentation.astype(np.int16) - 1,
+    "large": lambda segmentation: segmentation.astype(np.int64) + 70_000,
+    "none": lambda segmentation: None,
+    "int64": lambda segmentation: segmentation.astype(np.int64),
     "foreign": with_foreign_label,
 }
 

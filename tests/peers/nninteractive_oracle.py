@@ -38,26 +38,28 @@ def main(place: str, model: str, inputs: str, outputs: str) -> None:
 
     def on_cpu(device, torch_n_threads, **options):
         threads = torch.get_num_threads()
-        made = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
-        ask = made._predict
+        created = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
+        run_network = created._predict
 
-        def ask_seeded():
+        def predict_seeded():
             np.random.seed(0)
-            return ask()
+            return run_network()
 
-        made._predict = ask_seeded
-        return made
+        created._predict = predict_seeded
+        return created
 
     predict.nnInteractiveInferenceSession = on_cpu
     for file in sorted(Path(inputs).glob("*.npz")):
         case = np.load(file, allow_pickle=True)
-        said = [case.get(key) for key in ("boxes", "clicks", "clicks_order", "prev_pred")]
+        interactions = [case.get(key) for key in ("boxes", "clicks", "clicks_order", "prev_pred")]
         try:
-            labels = predict.run_inference(case["imgs"], tuple(case["spacing"]), *said)
+            segmentation = predict.run_inference(
+                case["imgs"], tuple(case["spacing"]), *interactions
+            )
         except Exception as error:
             Path(outputs, f"{file.stem}.txt").write_text(f"{type(error).__name__}: {error}")
         else:
-            np.save(Path(outputs, f"{file.stem}.npy"), labels)
+            np.save(Path(outputs, f"{file.stem}.npy"), segmentation)
 
 
 if __name__ == "__main__":

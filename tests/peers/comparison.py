@@ -19,9 +19,9 @@ import numpy as np
 from segbench.core import Box, Case, Click, Image, Interactions, LabelMap
 from segbench.models.submission_npz import read_answer, write_input
 
-PLAN = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
-N_CLICKS = len(PLAN)
-Ask = Callable[[Interactions], LabelMap]
+CLICK_SIGNS = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
+N_CLICKS = len(CLICK_SIGNS)
+Predict = Callable[[Interactions], LabelMap]
 
 
 def cases(*names: str) -> list[Case]:
@@ -59,24 +59,24 @@ def _box(reference: LabelMap, label: int) -> Box:
     return Box(label, tuple(low), tuple(high), (low[0] + high[0]) // 2)
 
 
-def dialogue(case: Case, ask: Ask, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
+def interact(case: Case, predict: Predict, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
     """Say the boxes, then the clicks of `PLAN`, each in an error where there is one of its kind."""
     rng = np.random.default_rng(7)
     zeros = np.zeros(case.reference.shape, np.uint8)
     interactions = Interactions((case.boxes if boxes else (),), zeros)
-    answer = ask(interactions) if boxes else zeros
-    for signs in PLAN[:n_clicks]:
+    segmentation = predict(interactions) if boxes else zeros
+    for signs in CLICK_SIGNS[:n_clicks]:
         clicks = [
-            _click(answer, case.reference, label, positive=sign == "+", rng=rng)
+            _click(segmentation, case.reference, label, positive=sign == "+", rng=rng)
             for label, sign in zip(case.labels, signs, strict=False)
             if sign != " "
         ]
-        interactions = Interactions((*interactions.rounds, tuple(clicks)), answer)
-        answer = ask(interactions)
+        interactions = Interactions((*interactions.rounds, tuple(clicks)), segmentation)
+        segmentation = predict(interactions)
 
 
 def _click(
-    answer: LabelMap,
+    segmentation: LabelMap,
     reference: LabelMap,
     label: int,
     *,
@@ -84,14 +84,14 @@ def _click(
     rng: np.random.Generator,
 ) -> Click:
     right = (reference == label) == positive
-    wrong = right & ((answer == label) != positive)
+    wrong = right & ((segmentation == label) != positive)
     candidates = np.argwhere(wrong if wrong.any() else right)
-    at = tuple(candidates[rng.integers(len(candidates))].tolist())
-    return Click(label, at, positive=positive)
+    voxel = tuple(candidates[rng.integers(len(candidates))].tolist())
+    return Click(label, voxel, positive=positive)
 
 
 @contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def working_directory(folder: Path) -> Iterator[None]:
     """Make ``folder`` the working directory for a while."""
     before = Path.cwd()
     os.chdir(folder)
@@ -101,7 +101,9 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def ask_script(script: Path, folder: Path, case: Case, interactions: Interactions) -> LabelMap:
+def predict_with_script(
+    script: Path, folder: Path, case: Case, interactions: Interactions
+) -> LabelMap:
     """Ask a challenge submission's script, which reads inputs/ and writes outputs/."""
     inputs, outputs = folder / "inputs", folder / "outputs"
     for place in (inputs, outputs):
@@ -109,7 +111,7 @@ def ask_script(script: Path, folder: Path, case: Case, interactions: Interaction
         for file in place.iterdir():
             file.unlink()
     write_input(inputs / "case.npz", case.image, case.labels, interactions)
-    with working_in(folder), contextlib.redirect_stdout(sys.stderr):
+    with working_directory(folder), contextlib.redirect_stdout(sys.stderr):
         runpy.run_path(str(script), run_name="__main__")
     return read_answer(outputs / "case.npz")
 
