@@ -1,4 +1,4 @@
-"""The command lines of docker, podman and apptainer for one call of a submission."""
+"""Command lines of docker, podman and apptainer for one call of a submission."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TIMEOUT_SECONDS = 60
 def container_command(
     engine: str, image: str, *, memory: str, gpus: str, predict: str, persistent: bool = False
 ) -> list[str]:
-    """Return the engine's argument vector for one call, with places for the folders and a name.
+    """Return the engine's arguments for one call, with placeholders for folders and name.
 
-    No network, inputs read-only, a memory limit; the container is removed when it ends.
+    No network, read-only inputs, a memory limit; the container is removed when it exits.
     """
     command = _apptainer(memory, gpus) if engine == "apptainer" else _docker(engine, memory, gpus)
     if persistent:
@@ -53,17 +53,17 @@ def _apptainer(memory: str, gpus: str) -> list[str]:
 
 
 def kill_command(engine: str) -> list[str]:
-    """Return what ends a container that outlives its client; apptainer's is the client."""
+    """Return the command that kills a container; with apptainer the client is the container."""
     return [] if engine == "apptainer" else [engine, "kill", "{name}"]
 
 
 def image_id(engine: str, image: str) -> str:
-    """Return the id of an image: an image of the same name may be another one tomorrow.
+    """Return the id of an image; the name alone may later refer to another image.
 
     Raises
     ------
     AdapterError
-        If it is not there: nothing is fetched while a step's time runs.
+        The image is not available locally: it is never pulled during a timed step.
     """
     if engine == "apptainer":
         if not Path(image).is_file():
@@ -78,9 +78,9 @@ def image_id(engine: str, image: str) -> str:
 
 
 def find_engine(requested: str) -> str:
-    """Return the engine to use: of docker, podman, apptainer the first that answers.
+    """Return the engine to use: the first of docker, podman and apptainer that works.
 
-    A client may be there without the service that it speaks to.
+    A client may be installed while its service does not run.
     """
     candidates = ENGINES if requested == "auto" else (requested,)
     installed = [engine for engine in candidates if shutil.which(engine)]
@@ -98,13 +98,13 @@ def find_engine(requested: str) -> str:
 
 
 def is_available(engine: str) -> bool:
-    """Whether an engine can be spoken to."""
+    """Whether an engine works."""
     result = _run(status_command(engine))
     return result is not None and result.returncode == 0
 
 
 def status_command(engine: str) -> list[str]:
-    """Return the question that shows whether an engine works; apptainer has no service."""
+    """Return a command that fails if the engine does not work; apptainer has no service."""
     return [engine, "version" if engine == "apptainer" else "info"]
 
 

@@ -1,13 +1,13 @@
-"""What both nnInteractive adapters share: the options, the session, the replay of prompts.
+"""Shared by both nnInteractive adapters: the options, the session, the replay of prompts.
 
-nnInteractive (Isensee, Rokuss, Krämer et al., arXiv:2503.08373) is used through its own inference
-session. A session remembers: how strong a click is depends on how many came after it, and its
-mask is the one before other labels overwrote it. So nothing but the image is kept between steps:
-for each label the last label map is set and all prompts are replayed, oldest first, and the network
-is asked once, at the place of the newest, as in the authors' challenge submission.
+nnInteractive (Isensee, Rokuss, Krämer et al., arXiv:2503.08373) runs through its own inference
+session. A session has state: the strength of a click decays with every later one, and its mask
+is the one before other labels overwrote it. So only the image is kept between steps: for each
+label the previous segmentation is set, all prompts are replayed, oldest first, and the network
+runs once, at the newest prompt, as in the authors' challenge submission.
 
-Where patches of full resolution are needed, the session places those that its search leaves over at
-random, by numpy's global generator; it is seeded anew for each label of each step.
+The session places some of its full-resolution patches at random, with numpy's global generator.
+The generator is seeded for each label of each step.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ._checkpoint import loading_safely, sha256_of
 from ._nninteractive_model import TrainedModel, read_model, require_torch_modules
 from ._weights import select_device
 
-REVISION = "1"  # of this replay: raise it when answers may change
+REVISION = "1"  # of this replay: increase it when outputs may change
 OPTIONS = {
     "model": "",
     "fold": "",
@@ -48,25 +48,23 @@ SWITCHES = ("no", "yes")
 
 @dataclass(frozen=True)
 class Release:
-    """One of the systems called nnInteractive: a release, and how its session is made ready."""
+    """A release of nnInteractive, and how its session is set up."""
 
     name: str
-    packages: Mapping[str, str]  # distribution -> the version's beginning
-    session_files: tuple[
-        str, ...
-    ]  # files that may describe the session; the first one there counts
+    packages: Mapping[str, str]  # distribution -> prefix of its version
+    session_files: tuple[str, ...]  # of the model's folder; the first that exists is used
     session_options: Mapping[str, bool]
-    prepare: Callable[[Any], None] | None = None  # a session whose model is loaded
+    prepare: Callable[[Any], None] | None = None  # called after loading
 
 
 class NnInteractive:
-    """A session that is told everything anew at each step, label by label."""
+    """A session to which all prompts are added again at each step, label by label."""
 
     def __init__(self, session: Any, info: AdapterInfo, *, perfect: str, seed: int) -> None:
         self.info, self._session, self._perfect, self._seed = info, session, perfect, seed
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Take a new image; the session normalises it by its non-zero region."""
+        """Set a new image; the session normalises it by its non-zero region."""
         import torch
 
         if not image.voxels.any():
@@ -88,7 +86,7 @@ class NnInteractive:
         return segmentation
 
     def close(self) -> None:
-        """Let go of the image."""
+        """Release the image."""
         with stdout_suppressed():
             self._session._reset_session()
 
@@ -102,7 +100,7 @@ class NnInteractive:
         if steps_without_click and self._perfect == "fail":
             raise AdapterError(
                 f"{self.info.name}: label {label} got no click in step {steps_without_click[0]}, "
-                "on which the challenge's submission ends (perfect=fail)"
+                "on which the challenge submission fails (perfect=fail)"
             )
         prompts = [prompt for round_ in rounds for prompt in round_]
         previous: Mask = interactions.previous_segmentation == label
@@ -110,7 +108,7 @@ class NnInteractive:
         return previous if keeps_mask or not prompts else self._predict_mask(previous, prompts)
 
     def _predict_mask(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
-        """Return the session's mask after a last mask and some prompts, told in this order."""
+        """Return the session's mask after the previous mask and all prompts, in this order."""
         session = self._session
         with stdout_suppressed(), seeded(self._seed):
             session.new_interaction_centers, session.new_interaction_zoom_out_factors = [], []
@@ -119,7 +117,7 @@ class NnInteractive:
                 session.add_initial_seg_interaction(previous.astype(np.uint8), run_prediction=False)
             for prompt in prompts:
                 add_prompt(session, prompt)
-            # 1.0.1 would ask the network once a prompt
+            # 1.0.1 would run the network once per prompt
             del session.new_interaction_centers[:-1]
             del session.new_interaction_zoom_out_factors[:-1]
             session._predict()
@@ -127,7 +125,7 @@ class NnInteractive:
 
 
 def add_prompt(session: Any, prompt: Prompt) -> None:
-    """Add one prompt to a session, without asking it for an answer yet."""
+    """Add one prompt to a session without running the network."""
     if isinstance(prompt, Box):
         bounds = [[low, high] for low, high in zip(prompt.low, prompt.high)]
         session.add_bbox_interaction(bounds, include_interaction=True, run_prediction=False)
@@ -141,34 +139,35 @@ def add_prompt(session: Any, prompt: Prompt) -> None:
 
 
 def load_adapter(release: Release, options: Mapping[str, str]) -> NnInteractive:
-    """Return the adapter of one system.
+    """Return the adapter for one release.
 
     Raises
     ------
     AdapterError
-        For an unknown option or value, a missing or malformed model folder, a checkpoint that would
-        execute something, or another environment than the system's.
+        An unknown option or value, a missing or malformed model folder, a checkpoint that would
+        execute code, or an environment that is not the release's.
     """
     chosen = checked_options(release.name, options)
     model = read_model(release.name, chosen["model"], chosen["fold"], release.session_files)
     versions = check_packages(release)
     session = load_session(release, model, chosen)
-    given = parse_decay(release.name, chosen["decay"])
-    if given is not None:
-        session.interaction_decay = given
+    decay = parse_decay(release.name, chosen["decay"])
+    if decay is not None:
+        session.interaction_decay = decay
+    note = session_note(session, model, decay_given=decay is not None)
     info = AdapterInfo(
         name=release.name,
         version=f"{REVISION} ({versions})",
         licence=f"Apache-2.0 (code); weights: {model.licence}",
         weights_sha256=sha256_of(model.checkpoint),
         deterministic=session.device.type == "cpu",
-        note=f"{session_note(session, model, given=given is not None)}, seed {chosen['seed']}",
+        note=f"{note}, seed {chosen['seed']}",
     )
     return NnInteractive(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
 
 
 def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
-    """Return all options with their defaults; refuse what is not one."""
+    """Return all options with their defaults; refuse unknown ones."""
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise AdapterError(f"{name}: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
@@ -183,7 +182,7 @@ def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse_decay(name: str, text: str) -> float | None:
-    """Return the decay that the user wants; None for what the model or its package says."""
+    """Return the user's interaction decay; None means that of the model or the package."""
     try:
         decay = float(text) if text else 1.0
     except ValueError:
@@ -194,18 +193,18 @@ def parse_decay(name: str, text: str) -> float | None:
 
 
 def check_packages(release: Release) -> str:
-    """Return the versions of the packages that decide; another release is another system."""
+    """Return the package versions; refuse other releases, which behave differently."""
     found = {}
-    for package, wanted in release.packages.items():
+    for package, prefix in release.packages.items():
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "none"
-        if not f"{found[package]}.".startswith(f"{wanted}."):
+        if not f"{found[package]}.".startswith(f"{prefix}."):
             raise AdapterError(
-                f"{release.name}: expected {package} {wanted} in {sys.executable}, found "
-                f"{found[package]}; the head of the adapter's file declares its environment: "
-                "uv builds it (pip install uv), or --python names an interpreter that has it"
+                f"{release.name}: expected {package} {prefix} in {sys.executable}, found "
+                f"{found[package]}; the header of the adapter's file declares its environment: "
+                "install uv to build it (pip install uv), or pass --python INTERPRETER"
             )
     return ", ".join(f"{package} {version}" for package, version in found.items())
 
@@ -222,7 +221,7 @@ def load_session(release: Release, model: TrainedModel, chosen: Mapping[str, str
         module = importlib.import_module("nnInteractive.inference.inference_session")
         session = module.nnInteractiveInferenceSession(
             device=select_device(chosen["device"]),
-            torch_n_threads=torch.get_num_threads(),  # as they are: the session sets them
+            torch_n_threads=torch.get_num_threads(),  # the session sets the number
             do_autozoom=chosen["autozoom"] == "yes",
             **release.session_options,
         )
@@ -238,9 +237,11 @@ def load_session(release: Release, model: TrainedModel, chosen: Mapping[str, str
     return session
 
 
-def session_note(session: Any, model: TrainedModel, *, given: bool) -> str:
-    """Return what a reader of the results must know of the model and the session."""
-    source = "given" if given else "recorded" if model.records_decay else "the package's default"
+def session_note(session: Any, model: TrainedModel, *, decay_given: bool) -> str:
+    """Return the facts about model and session that a report must state."""
+    source = (
+        "given" if decay_given else "recorded" if model.records_decay else "the package's default"
+    )
     patch = "x".join(map(str, session.configuration_manager.patch_size))
     zoom = "" if session.do_autozoom else ", no autozoom"
     return f"fold {model.fold}, patch {patch}, decay {session.interaction_decay} ({source}){zoom}"
@@ -248,14 +249,14 @@ def session_note(session: Any, model: TrainedModel, *, given: bool) -> str:
 
 @contextlib.contextmanager
 def stdout_suppressed() -> Iterator[None]:
-    """Drop what the session prints: some lines for each prompt."""
+    """Drop what the session prints: several lines per prompt."""
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         yield
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which the session draws from, and put it back."""
+    """Seed numpy's global generator, which the session uses, and restore its state."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:

@@ -1,10 +1,10 @@
-"""A trained nnInteractive model: a folder in nnU-Net's format, looked at before it is loaded.
+"""A trained nnInteractive model: a folder in nnU-Net's format, checked before it is loaded.
 
 ::
 
     nnInteractive_v1.0/
-      plans.json  dataset.json      what the network is
-      inference_session_class.json  how its session works; inference_info.json in newer ones
+      plans.json  dataset.json      the network's architecture
+      inference_session_class.json  the session's settings; inference_info.json in newer folders
       LICENSE
       fold_0/checkpoint_final.pth   the weights
 """
@@ -21,19 +21,17 @@ from typing import Any
 from segbench.errors import AdapterError
 
 CHECKPOINT = "checkpoint_final.pth"
-OFFICIAL_DATASET = (
-    "Dataset225_nnInteractiveV2"  # what the plans of the authors' weights call their data
-)
+OFFICIAL_DATASET = "Dataset225_nnInteractiveV2"  # dataset_name in the authors' plans
 OFFICIAL_LICENCE = "CC BY-NC-SA 4.0"
 SOURCE = (
     "the authors publish theirs as MIC-DKFZ/nnInteractive on Hugging Face, folder "
-    f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench brings none"
+    f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench includes none"
 )
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What stands in a model's folder."""
+    """The content of a trained model's folder."""
 
     folder: Path
     fold: str
@@ -48,12 +46,12 @@ class TrainedModel:
 
 
 def read_model(name: str, folder: str, fold: str, session_files: Sequence[str]) -> TrainedModel:
-    """Return what the folder holds; ``fold`` may be empty when there is only one.
+    """Read the folder; ``fold`` may be empty if there is only one.
 
     Raises
     ------
     AdapterError
-        No folder is given, it is incomplete, or it leaves the fold open.
+        No folder is given, it is incomplete, or the fold is ambiguous.
     """
     path = Path(folder).expanduser()
     problem = folder_problem(path, session_files) if folder else "no model given"
@@ -75,7 +73,7 @@ def read_model(name: str, folder: str, fold: str, session_files: Sequence[str]) 
 
 
 def folder_problem(path: Path, session_files: Sequence[str]) -> str:
-    """Return what is missing in the folder, or nothing."""
+    """Return what is missing in the folder, or an empty string."""
     if not path.is_dir():
         return f"no folder {path}"
     missing = [file for file in ("plans.json", "dataset.json") if not (path / file).is_file()]
@@ -85,19 +83,19 @@ def folder_problem(path: Path, session_files: Sequence[str]) -> str:
 
 
 def choose_fold(name: str, path: Path, fold: str) -> str:
-    """Return the fold whose weights are meant."""
+    """Return the fold to load."""
     available = sorted(file.parent.name[5:] for file in path.glob(f"fold_*/{CHECKPOINT}"))
     if fold in available or (not fold and len(available) == 1):
         return fold or available[0]
     found = ", ".join(available) or "none"
-    wanted = f"fold {fold}" if fold else "--option fold, one of those there"
-    raise AdapterError(f"{name}: {path}: expected {wanted}; folds with a {CHECKPOINT}: {found}")
+    expected = f"fold {fold}" if fold else "--option fold, one of those available"
+    raise AdapterError(f"{name}: {path}: expected {expected}; folds with a {CHECKPOINT}: {found}")
 
 
 def read_licence(path: Path, plans: Mapping[str, Any]) -> str:
-    """Return what the folder says of its licence: the first line of LICENSE, as the authors do.
+    """Return the folder's licence: the first line of LICENSE, as the authors do.
 
-    Folders of the authors' first release may lack the file: theirs are known by their plans.
+    Folders of the authors' first release may lack the file: their plans identify them.
     """
     file = path / "LICENSE"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
@@ -108,29 +106,29 @@ def read_licence(path: Path, plans: Mapping[str, Any]) -> str:
 
 
 def read_json(file: Path) -> Any:
-    """Read a file of the folder."""
+    """Read a JSON file of the folder."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise AdapterError(f"{file}: expected JSON: {error}") from error
 
 
-# ---- what the plans would have built ---------------------------------------------------------
+# ---- classes named in the plans ---------------------------------------------------------------
 
 
 def require_torch_modules(name: str, plans: Mapping[str, Any]) -> None:
-    """Refuse plans that would call anything but torch modules: nnU-Net calls what they name."""
+    """Refuse plans that name anything but torch modules: nnU-Net calls what they name."""
     import torch
 
     for part in imported_names(plans):
         found = pydoc.locate(part)
-        # a network class that has moved is looked for by nnU-Net in its own library
+        # nnU-Net searches its own library for a network class that has moved
         if found is not None and not (
             isinstance(found, type) and issubclass(found, torch.nn.Module)
         ):
             raise AdapterError(
                 f"{name}: plans.json: expected torch modules in the network, found {part}; "
-                "to let it be called, if you trust its source: --option trust=yes"
+                "to allow the call, if you trust its source: --option trust=yes"
             )
 
 

@@ -1,4 +1,4 @@
-"""A program that is run for an answer: its last lines, its time limit, and its end for certain."""
+"""Run a submission's program: its last lines of output, its time limit, its termination."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import IO, Any
 
 from segbench.errors import AdapterError
 
-PERSISTENT = "SEGBENCH_PERSISTENT"  # set to 1 for a program that is to live through many steps
-DONE = "segbench: done"  # the line with which such a program says that its answer lies there
+PERSISTENT = "SEGBENCH_PERSISTENT"  # 1 for a program that serves many steps
+DONE = "segbench: done"  # the line such a program prints when a step's output is written
 KEPT_LINES, MAX_LINE_LENGTH = 12, 4096
-SECONDS_TO_EXIT = 2  # a worker that is ended itself has five for all
-SECONDS_TO_KILL = 30  # that an engine may take to end a container
+SECONDS_TO_EXIT = 2  # a terminated worker has five seconds in all
+SECONDS_TO_KILL = 30  # for an engine's kill command
 
 
 class Program:
-    """One run of a program, in a process group of its own, so that all of it can be ended.
+    """One run of a program, in its own process group so that its children can be killed, too.
 
     Parameters
     ----------
-    words : sequence of str
+    command : sequence of str
         The program and its arguments.
-    ending : sequence of str
-        What ends it if ending its processes is not enough: a container outlives its client.
-    told : bool
-        Whether it is told of steps by lines on its stdin; else that is empty.
+    kill_command : sequence of str
+        For containers: a container survives the death of its client.
+    persistent : bool
+        Whether steps are announced by lines on stdin; otherwise stdin is empty.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Program:
                 command,
                 stdin=subprocess.PIPE if persistent else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,  # apart: half a line of it must not hide the line of stdout
+                stderr=subprocess.PIPE,  # separate: a partial line must not hide one of stdout
                 text=True,
                 errors="replace",
                 env=environment(persistent=persistent),
@@ -61,7 +61,7 @@ class Program:
         self._exit_thread = start_thread(self._report_exit)
 
     def _read_stream(self, stream: IO[str]) -> None:
-        """Take what it prints, so that no pipe fills up; a line of any length comes in pieces."""
+        """Drain a stream, so that no pipe fills up; long lines are read in pieces."""
         with stream:
             for line in iter(lambda: stream.readline(MAX_LINE_LENGTH), ""):
                 self._last_lines.append(line.rstrip("\n"))
@@ -69,7 +69,7 @@ class Program:
                     self._events.put(DONE)
 
     def _report_exit(self) -> None:
-        """Notice its end, also if a child that it has left holds its pipes; None is that."""
+        """Queue None when the program exits, even if a child still holds its pipes."""
         self._process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -78,33 +78,33 @@ class Program:
         self._events.put(None)
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the program runs."""
         return self._process.poll() is None
 
     def wait(self, seconds: float | None) -> None:
-        """Wait for its end.
+        """Wait for the program's exit.
 
         Raises
         ------
         AdapterError
-            If it takes longer than it may, and is ended, or if its exit status is not 0.
+            It exceeds the time limit (and is killed), or its exit status is not 0.
         """
-        while self._next_event(seconds) is not None:  # what it says does not matter
+        while self._next_event(seconds) is not None:  # DONE lines are irrelevant here
             pass
         if self._process.returncode != 0:
             raise AdapterError(f"exit status {self._process.returncode}: {self._output_tail()}")
 
     def run_step(self, line: str, seconds: float | None) -> None:
-        """Tell it of a step and wait until it says that it is done.
+        """Announce a step to the program and wait for the line `DONE`.
 
         Raises
         ------
         AdapterError
-            If it takes longer than it may, and is ended, or if it ends.
+            It exceeds the time limit (and is killed), or it exits.
         """
         assert self._process.stdin is not None
         self._discard_old_events()
-        with contextlib.suppress(OSError):  # of one that has ended: its end is read below
+        with contextlib.suppress(OSError):  # the program has exited: its exit is read below
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
         if self._next_event(seconds) is None:
@@ -114,7 +114,7 @@ class Program:
             )
 
     def _discard_old_events(self) -> None:
-        """Drop what it said twice or too late: that is no answer to the next step."""
+        """Drop repeated and late `DONE` lines: they do not belong to the next step."""
         events = [self._events.get() for _ in range(self._events.qsize())]
         if None in events:
             self._events.put(None)
@@ -123,32 +123,30 @@ class Program:
         try:
             return self._events.get(timeout=seconds)
         except queue.Empty:
-            raise self._kill_late(seconds) from None
+            raise self._timed_out(seconds) from None
 
     def stop(self) -> None:
-        """Let one that waits for the next step end by itself, then end what is left of it."""
+        """Let a waiting program exit by itself, then kill what is left of it."""
         self._close_stdin()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_EXIT)
         self.kill()
 
     def kill(self) -> None:
-        """End it and all that it has started."""
-        may_still_run = (
-            self._process.poll() != 0
-        )  # a client that died says nothing of its container
+        """Kill the program, its container and its children."""
+        may_still_run = self._process.poll() != 0  # a dead client's container may still run
         container_ended = not may_still_run or self._kill_container()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if not container_ended:
-            self._kill_container()  # its client may have been about to start it
+            self._kill_container()  # the client may have been about to start it
         self._kill_command = ()
         self._exit_thread.join(timeout=3)
         self._close_stdin()
 
     def _kill_container(self) -> bool:
-        """End its container, if it is one; return whether that was found."""
+        """Kill the container, if there is one; return whether it was found."""
         if not self._kill_command:
             return True
         try:
@@ -161,25 +159,25 @@ class Program:
 
     def _close_stdin(self) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # of one that has ended
+            with contextlib.suppress(OSError):  # the program has exited
                 self._process.stdin.close()
 
-    def _kill_late(self, seconds: float | None) -> AdapterError:
+    def _timed_out(self, seconds: float | None) -> AdapterError:
         self.kill()
-        return AdapterError(f"no answer within {seconds:g} s, ended: {self._output_tail()}")
+        return AdapterError(f"no output within {seconds:g} s, killed: {self._output_tail()}")
 
     def _output_tail(self) -> str:
         return "\n".join([shlex.join(self._command), *self._last_lines])
 
 
 def environment(*, persistent: bool) -> dict[str, str]:
-    """Return its environment; segbench itself may run in a program that is told of steps."""
+    """Return the program's environment; segbench itself may run in a persistent program."""
     inherited = {key: value for key, value in os.environ.items() if key != PERSISTENT}
     return inherited | ({PERSISTENT: "1"} if persistent else {})
 
 
 def start_thread(function: Callable[..., None], *arguments: Any) -> threading.Thread:
-    """Run a function in a thread that holds nothing up."""
+    """Run a function in a daemon thread."""
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread

@@ -1,10 +1,10 @@
-"""Any challenge submission: an image, or any program that keeps the same contract.
+"""Any challenge submission: a container image, or any program with the same interface.
 
-``--model container:IMAGE`` runs ``sh predict.sh`` in docker, podman or apptainer, whichever is
-there; ``--model 'command:PROGRAM {inputs} {outputs}'`` runs any program. One call a step: it finds
-``inputs/CASE.npz`` and leaves ``outputs/CASE.npz`` with ``segs``. Each call has folders of its own,
-so that an old answer is never taken for a new one, and never sees the reference or the network.
-With ``persistent=yes`` one call lives through many steps (docs/adapters.md).
+``--model container:IMAGE`` runs ``sh predict.sh`` in docker, podman or apptainer, the first that
+works; ``--model 'command:PROGRAM {inputs} {outputs}'`` runs any program. Each call is one step:
+it reads ``inputs/CASE.npz`` and writes ``outputs/CASE.npz`` with ``segs``. Each call has its own
+folders, so that an old output is never taken for a new one; a container has no network.
+With ``persistent=yes`` one call serves many steps (docs/adapters.md).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CASE_FILE = "case.npz"
 
 @dataclass(frozen=True)
 class CommandTemplate:
-    """How the program is called and ended, with places that each call fills in."""
+    """The program's command and its kill command, with placeholders that each call fills."""
 
-    template: Sequence[str]
-    kill_template: Sequence[str] = ()
+    words: Sequence[str]
+    kill_words: Sequence[str] = ()
 
     def start(self, folder: CallFolder, *, persistent: bool) -> Program:
         """Start the program on a folder."""
@@ -41,42 +41,42 @@ class CommandTemplate:
             "{outputs}": str(folder.outputs),
             "{name}": f"segbench-{uuid.uuid4().hex[:12]}",
         }
-        command, kill = (
+        words, kill_words = (
             [fill_placeholders(word, values) for word in each]
-            for each in (self.template, self.kill_template)
+            for each in (self.words, self.kill_words)
         )
-        return Program(command, kill, persistent=persistent)
+        return Program(words, kill_words, persistent=persistent)
 
 
 def fill_placeholders(word: str, values: dict[str, str]) -> str:
-    """Put a call's places into one word of the command."""
+    """Replace the placeholders in one word of a command."""
     for placeholder, value in values.items():
         word = word.replace(placeholder, value)
     return word
 
 
 class CallFolder:
-    """Inputs and outputs of a call; what cannot be removed when it ends is left to the system."""
+    """Input and output folder of a call; files that cannot be removed stay."""
 
     def __init__(self) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="segbench-submission-"))
         self.inputs, self.outputs = (self._root / name for name in ("inputs", "outputs"))
         self.inputs.mkdir()
         self.outputs.mkdir()
-        self.outputs.chmod(0o777)  # for an image with a user of its own; nobody else gets this far
+        self.outputs.chmod(0o777)  # for a container's own user; the parent folder is private
 
     def clear_outputs(self) -> None:
-        """Remove what an earlier step has left."""
-        for left in self.outputs.iterdir():
+        """Remove the output of an earlier step."""
+        for old in self.outputs.iterdir():
             try:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
             except OSError as error:
                 raise AdapterError(
-                    f"outputs/{left.name} of an earlier step cannot be removed: {error.strerror}"
+                    f"outputs/{old.name} of an earlier step cannot be removed: {error.strerror}"
                 ) from None
 
     def read_segmentation(self) -> LabelMap:
-        """Return what the program left: a file, not a link to one that may be old."""
+        """Read the program's output: a file, not a link to one that may be old."""
         file = self.outputs / CASE_FILE
         if not file.is_file() or file.is_symlink():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
@@ -84,22 +84,22 @@ class CallFolder:
         return read_answer(file)
 
     def remove(self) -> None:
-        """Remove the folder; a container may leave what only its own user may remove."""
+        """Remove the folder; a container may leave files that only its own user can remove."""
         shutil.rmtree(self._root, ignore_errors=True)
 
 
 class Submission:
-    """Asks a program once a step; keeps nothing between steps but the image.
+    """Call a program once per step; only the image is kept between steps.
 
     Parameters
     ----------
     seconds : float, optional
-        How long an answer may take.
+        Time limit of a step.
     persistent : bool
-        Whether one call of the program answers many steps.
+        Whether one call of the program serves many steps.
     """
 
-    outlives_worker = True  # a container does: the worker closes this also when it is ended itself
+    outlives_worker = True  # the container: close it even if the worker is terminated
 
     def __init__(
         self,
@@ -115,11 +115,11 @@ class Submission:
         self._program: Program | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember the image."""
+        """Store the image."""
         self._image, self._labels = image, labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Write the input, have it answered, read the answer."""
+        """Write the input, run the program, read its output."""
         succeeded = False
         try:
             segmentation = self._run_step(interactions)
@@ -145,13 +145,13 @@ class Submission:
         return self._folder.read_segmentation()
 
     def close(self) -> None:
-        """Let a program that waits go; end it or its container if it stays."""
+        """Let a waiting program exit; kill it and its container if they do not."""
         if self._program is not None:
             self._program.stop()
         self._kill()
 
     def _kill(self) -> None:
-        """End the program, or its container, and remove its folder."""
+        """Kill the program and its container, and remove the folder."""
         if self._program is not None:
             self._program.kill()
         if self._folder is not None:
@@ -181,14 +181,14 @@ def make_adapter(
     if image:
         engine = find_engine(engine)
         version = image_id(engine, image)
-        template = container_command(
+        words = container_command(
             engine, image, memory=memory, gpus=gpus, predict=predict, persistent=is_persistent
         )
-        call = CommandTemplate(template, kill_command(engine))
+        call = CommandTemplate(words, kill_command(engine))
     else:
         call, version = CommandTemplate(split_command(command)), "not known"
     info = AdapterInfo(
-        name or image or Path(call.template[0]).name,
+        name or image or Path(call.words[0]).name,
         version,
         licence="not known",
         deterministic=False,
@@ -198,7 +198,7 @@ def make_adapter(
 
 
 def split_command(command: str) -> list[str]:
-    """Return the words of a command line as a shell would take them apart."""
+    """Split a command line as a shell does."""
     if not all(placeholder in command for placeholder in ("{inputs}", "{outputs}")):
         raise AdapterError(f"command: expected {{inputs}} and {{outputs}} in it, found {command!r}")
     try:
@@ -208,7 +208,7 @@ def split_command(command: str) -> list[str]:
 
 
 def parse_seconds(seconds: str) -> float | None:
-    """Return the option ``seconds`` as a number; none is no limit."""
+    """Return the option ``seconds`` as a number; None means no limit."""
     if not seconds:
         return None
     try:

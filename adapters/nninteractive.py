@@ -17,7 +17,7 @@
 # ///
 """nnInteractive, the current release: boxes and clicks through its own inference session.
 
-The release of the challenge behaves differently (docs/baselines.md) and is another adapter,
+The release of the challenge behaves differently (docs/baselines.md); it is the adapter
 ``nninteractive_challenge``. Options: docs/baselines.md.
 """
 
@@ -29,7 +29,7 @@ from ._nninteractive import NnInteractive, Release, load_adapter
 
 
 def allow_boxes(session: Any) -> None:
-    """Let the session take 3D boxes; it refuses them for models that were trained with 2D ones."""
+    """Allow 3D boxes in the session; it refuses them for models trained with 2D boxes."""
     session.supported_interactions["bbox3d"] = True
 
 
@@ -37,7 +37,7 @@ RELEASE = Release(
     name="nninteractive",
     packages={"nnInteractive": "2.6", "nnunetv2": "2"},
     session_files=("inference_info.json", "inference_session_class.json"),
-    session_options={"enable_undo": False},  # it would keep a copy of what each prompt overwrites
+    session_options={"enable_undo": False},  # undo would copy what each prompt overwrites
     prepare=allow_boxes,
 )
 

@@ -16,8 +16,8 @@
 # ///
 """nnInteractive as its authors ran it in the challenge: release 1.0.1 on nnU-Net 2.6.
 
-Prompts fade only by later ones of their own kind, the image is cropped to its non-zero region, and
-the refinement works otherwise than in later releases (docs/baselines.md). Options:
+Prompts decay only with later ones of their own kind, the image is cropped to its non-zero region,
+and the refinement differs from later releases (docs/baselines.md). Options:
 docs/baselines.md.
 """
 

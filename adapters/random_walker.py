@@ -1,20 +1,20 @@
-"""A classical opponent: a random walker with priors, led by box, clicks and grey values.
+"""A classical baseline: a random walker with priors from box, clicks and intensities.
 
 Grady, *Multilabel random walker image segmentation using prior models*, CVPR 2005: each voxel gets
 the probability p that minimises
 
     sum over voxels (p - prior)^2 + SMOOTHNESS * sum over neighbours w (p - p')^2 ,
 
-where w falls with the difference of the grey values, so that the answer bends along edges; the
-balls at the clicks are fixed. The prior of a voxel is the logistic function of the sum of three
-log-odds: the ellipsoid inscribed in the box; the grey values inside against those around, learned
-from the last estimate and learned again; and, for each click, a bell whose width follows from how
-far the click lay from the border of the answer that it corrects, since the simulated user clicks in
-the middle of an error. That answer is made again from the earlier prompts: nothing is remembered
-but what can be.
+where w decreases with the intensity difference, so that boundaries follow edges; balls at the
+clicks are fixed seeds. The prior of a voxel is the logistic function of the sum of three
+log-odds: the ellipsoid inscribed in the box; the intensity histograms inside and outside,
+re-estimated from the last probabilities in each iteration; and, for each click, a Gaussian. Its
+sigma follows from the click's distance to the border of the segmentation that it corrects, since
+the simulated user clicks in the middle of an error. That segmentation is computed from the earlier
+prompts; caches only save time.
 
-Works on a crop around the prompts of a label, at no more than VOXELS voxels. No weights; the
-constants were chosen on training scans. Needs scipy, which segbench brings.
+Works on a crop around the prompts of a label, on at most MAX_VOXELS voxels. No weights; the
+constants were chosen on training scans. Needs scipy, a dependency of segbench.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ FloatArray = NDArray[np.float32]
 Roi = tuple[slice, slice, slice]
 Rounds = tuple[tuple[Prompt, ...], ...]
 
-MAX_VOXELS = 100_000  # of the grid that a label is worked out on
-MARGIN = 0.4  # of the box's size, on each side of it
-ELLIPSOID_ODDS = 12.0  # log-odds at the box's centre; 0 on the ellipsoid, falls on outside
+MAX_VOXELS = 100_000  # of a label's grid
+MARGIN = 0.4  # fraction of the box's size, on each side
+ELLIPSOID_ODDS = 12.0  # log-odds at the box's centre; 0 on the ellipsoid, negative outside
 MIN_ELLIPSOID_ODDS = -5.0
-OUTSIDE_Z_ODDS = 3.0  # log-odds against what is above or below the box
-MAX_INTENSITY_ODDS = 0.5  # the most log-odds that grey values may have
+OUTSIDE_Z_ODDS = 3.0  # log-odds subtracted above and below the box
+MAX_INTENSITY_ODDS = 0.5  # limit of the intensities' log-odds
 HISTOGRAM_BINS = 48
 ITERATIONS = 3
-BLUR_SIGMA = 0.7  # voxels of the grid
-CLICK_ODDS = 3.0  # log-odds at a click, after it
-MIN_CLICK_CHANGE, MAX_CLICK_CHANGE = 1.0, 8.0  # that it adds
-SIGMA_PER_DISTANCE = 1.5  # of a click's bell, by its distance from the border of the answer
-MIN_SIGMA, MAX_SIGMA = 2.0, 6.0  # voxels of the image; the latter without a box
-MAX_SIGMA_IN_BOX = 0.2  # of the box's size, the max_sigma in it
-SEED_RADIUS = 0.8  # of the distance: radius of the ball that a click fixes
-DEFAULT_DISTANCE = 2.0  # voxels: the distance of a click that has no answer near it
-SEARCH_RADIUS = 24  # voxels within which a border is looked for
+BLUR_SIGMA = 0.7  # grid voxels
+CLICK_ODDS = 3.0  # log-odds wanted at a click
+MIN_CLICK_CHANGE, MAX_CLICK_CHANGE = 1.0, 8.0  # log-odds that a click adds
+SIGMA_PER_DISTANCE = 1.5  # of a click's Gaussian, per voxel of its distance
+MIN_SIGMA, MAX_SIGMA = 2.0, 6.0  # image voxels; the latter without a box
+MAX_SIGMA_IN_BOX = 0.2  # fraction of the box's size
+SEED_RADIUS = 0.8  # fraction of the click's distance
+DEFAULT_DISTANCE = 2.0  # image voxels, if no border is near
+SEARCH_RADIUS = 24  # image voxels, of the search for a border
 SMOOTHNESS = 20.0
-BETA = 2.0  # how much grey values separate neighbours
-NO_BOX_ODDS = -2.0  # log-odds of being object, where there is no box
+BETA = 2.0  # Grady's beta: sensitivity to intensity differences
+NO_BOX_ODDS = -2.0  # log-odds everywhere, for a label without a box
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A click as one label sees it: where, for or against, and how far it reaches in voxels."""
+    """A click as foreground or background of one label, and its distance in image voxels."""
 
     voxel: Voxel
     positive: bool
@@ -67,14 +67,14 @@ class Hint:
 
 @dataclass(frozen=True)
 class CoarseGrid:
-    """A window of the image, averaged over blocks of voxels."""
+    """A region of the image, averaged over blocks of voxels."""
 
     roi: Roi
-    factors: Voxel  # voxels of the image in one of the grid, by axis
+    factors: Voxel  # image voxels per grid voxel, by axis
     values: FloatArray
 
     def axes(self) -> list[FloatArray]:
-        """Return where the grid's voxels lie, in voxels of the image, ready to broadcast."""
+        """Return the grid voxels' centres in image voxels, ready to broadcast."""
         centres = [
             cut.start + factor * (np.arange(n) + 0.5) - 0.5
             for cut, factor, n in zip(self.roi, self.factors, self.values.shape)
@@ -87,23 +87,20 @@ class CoarseGrid:
 
 
 class RandomWalker:
-    """Segments each label on its own; the more probable of two labels gets the voxel."""
+    """Segment each label on its own; a voxel gets the most probable label."""
 
     info = AdapterInfo("random_walker", version="1", licence="Apache-2.0")
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember the image, its voxels finite."""
+        """Store the image with finite voxels."""
         self._image = Image(finite_image(image.voxels), image.spacing)
         self._hints_by_rounds: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
         self._probabilities: dict[int, tuple[object, Roi, FloatArray]] = {}
         self._last: tuple[Rounds | None, LabelMap] = (None, np.zeros(0, np.uint8))
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer the prompts, and first the earlier ones if their answers are not known."""
+        """Segment all rounds; earlier ones first if their segmentations are not cached."""
         return self._segmentation_after(interactions.rounds)
-
-    def close(self) -> None:
-        """Nothing to release."""
 
     def _segmentation_after(self, rounds: Rounds) -> LabelMap:
         if self._last[0] != rounds:
@@ -114,10 +111,8 @@ class RandomWalker:
         if len(rounds) == 1:
             return ()
         if rounds not in self._hints_by_rounds:
-            earlier, segmentation = (
-                self._hints_after(rounds[:-1]),
-                self._segmentation_after(rounds[:-1]),
-            )
+            earlier = self._hints_after(rounds[:-1])
+            segmentation = self._segmentation_after(rounds[:-1])
             clicks = [prompt for prompt in rounds[-1] if isinstance(prompt, Click)]
             new = [(click.label, make_hint(click, segmentation)) for click in clicks]
             self._hints_by_rounds[rounds] = (*earlier, *new)
@@ -148,27 +143,24 @@ class RandomWalker:
     ) -> tuple[Roi, FloatArray]:
         prompts = (box, hints)
         if label not in self._probabilities or self._probabilities[label][0] != prompts:
-            grid = crop_to_grid(self._image, label_roi(box, hints, self._image.voxels.shape))
+            grid = coarse_grid(self._image, label_roi(box, hints, self._image.voxels.shape))
             probability = upsample(random_walk(grid, self._image.spacing, box, hints), grid)
             self._probabilities[label] = (prompts, grid.roi, probability)
         return self._probabilities[label][1:]
 
 
 def make_hint(click: Click, segmentation: LabelMap) -> Hint:
-    """Return a click with its distance from the border of the answer it corrects."""
+    """Return a click with its distance to the border of the segmentation it corrects."""
     roi = tuple(slice(max(at - SEARCH_RADIUS, 0), at + SEARCH_RADIUS + 1) for at in click.voxel)
     other_side = (segmentation[roi] == click.label) == click.positive
     offsets = np.argwhere(other_side) + [cut.start for cut in roi] - np.array(click.voxel)
     squares = (offsets**2).sum(axis=1)
-    return Hint(
-        click.voxel,
-        click.positive,
-        float(np.sqrt(squares.min())) if len(squares) else DEFAULT_DISTANCE,
-    )
+    distance = float(np.sqrt(squares.min())) if len(squares) else DEFAULT_DISTANCE
+    return Hint(click.voxel, click.positive, distance)
 
 
 def hints_for(label: int, label_hints: tuple[tuple[int, Hint], ...]) -> tuple[Hint, ...]:
-    """Return what a label learns from all clicks: where another label is, it is not."""
+    """Return a label's hints: other labels' positive clicks are negative ones for it."""
     pairs = ((other == label, hint) for other, hint in label_hints)
     return tuple(
         hint if mine else Hint(hint.voxel, False, hint.distance)
@@ -177,11 +169,11 @@ def hints_for(label: int, label_hints: tuple[tuple[int, Hint], ...]) -> tuple[Hi
     )
 
 
-# ---- where to look ---------------------------------------------------------------------------
+# ---- crop and grid ---------------------------------------------------------------------------
 
 
 def label_roi(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) -> Roi:
-    """Return the box with its margin, widened to what positive clicks may change."""
+    """Return the box with its margin, extended to the reach of positive clicks."""
     lows, highs = [], []
     if box is not None:
         margins = [MARGIN * (b - a) + 2 for a, b in zip(box.low, box.high)]
@@ -199,7 +191,7 @@ def label_roi(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) 
 
 
 def click_sigma(hint: Hint, box: Box | None) -> float:
-    """Return the width of a click's bell in voxels of the image, small in a small box."""
+    """Return the sigma of a click's Gaussian in image voxels; smaller in a small box."""
     max_sigma = MAX_SIGMA
     if box is not None:
         z, y, x = (b - a for a, b in zip(box.low, box.high))
@@ -207,8 +199,8 @@ def click_sigma(hint: Hint, box: Box | None) -> float:
     return float(np.clip(SIGMA_PER_DISTANCE * hint.distance, MIN_SIGMA, max_sigma))
 
 
-def crop_to_grid(image: Image, roi: Roi) -> CoarseGrid:
-    """Return a window of the image on a grid of at most VOXELS voxels, coarse where it is fine."""
+def coarse_grid(image: Image, roi: Roi) -> CoarseGrid:
+    """Return a region on a grid of at most MAX_VOXELS voxels, coarser along fine axes."""
     sizes = [cut.stop - cut.start for cut in roi]
     factors = [1, 1, 1]
     while np.prod([-(-n // f) for n, f in zip(sizes, factors)]) > MAX_VOXELS:
@@ -223,7 +215,7 @@ def crop_to_grid(image: Image, roi: Roi) -> CoarseGrid:
 
 
 def upsample(probability: FloatArray, grid: CoarseGrid) -> FloatArray:
-    """Return a probability of the grid at the voxels of the image, linearly between its own."""
+    """Interpolate grid values linearly to the image voxels of the region."""
     for axis, (cut, factor) in enumerate(zip(grid.roi, grid.factors)):
         if factor > 1:
             at = (np.arange(cut.stop - cut.start) + 0.5) / factor - 0.5
@@ -237,26 +229,25 @@ def upsample(probability: FloatArray, grid: CoarseGrid) -> FloatArray:
     return probability
 
 
-# ---- the walk --------------------------------------------------------------------------------
+# ---- the random walk -------------------------------------------------------------------------
 
 
 def random_walk(
     grid: CoarseGrid, spacing: tuple[float, float, float], box: Box | None, hints: tuple[Hint, ...]
 ) -> FloatArray:
-    """Return each grid voxel's probability of being the object."""
+    """Return each grid voxel's foreground probability."""
     prior_odds = add_clicks(box_odds(grid, box), grid, box, hints)
     smoothed = ndimage.gaussian_filter(grid.values, BLUR_SIGMA)
-    laplacian = SMOOTHNESS * graph_laplacian(
-        smoothed, [mm * f for mm, f in zip(spacing, grid.factors)]
-    )
-    fixed, inside = seeds(grid, hints)
-    confidence = np.where(fixed, 1e3, 1.0).astype(np.float32).ravel()
+    grid_spacing = [mm * f for mm, f in zip(spacing, grid.factors)]
+    laplacian = SMOOTHNESS * graph_laplacian(smoothed, grid_spacing)
+    is_seed, is_foreground = seeds(grid, hints)
+    confidence = np.where(is_seed, 1e3, 1.0).astype(np.float32).ravel()
     system = laplacian + sparse.diags_array(confidence)
     bins = histogram_bins(smoothed)
     probability: FloatArray = expit(prior_odds)
     for _ in range(ITERATIONS):
         prior = expit(prior_odds + intensity_odds(bins, probability))
-        prior[fixed] = inside[fixed]
+        prior[is_seed] = is_foreground[is_seed]
         solution, _ = cg(
             system,
             confidence * prior.ravel(),
@@ -270,7 +261,7 @@ def random_walk(
 
 
 def box_odds(grid: CoarseGrid, box: Box | None) -> FloatArray:
-    """Return what the box alone says: its inscribed ellipsoid, and nothing above or below it."""
+    """Return the box's log-odds: its inscribed ellipsoid, lower above and below the box."""
     if box is None:
         return np.full(grid.values.shape, NO_BOX_ODDS, np.float32)
     squares = np.zeros(grid.values.shape, np.float32)
@@ -285,7 +276,7 @@ def box_odds(grid: CoarseGrid, box: Box | None) -> FloatArray:
 def add_clicks(
     odds: FloatArray, grid: CoarseGrid, box: Box | None, hints: tuple[Hint, ...]
 ) -> FloatArray:
-    """Return the odds with the clicks' bells on them, each as high as it takes to be believed."""
+    """Return the log-odds plus a Gaussian per click that aims at CLICK_ODDS at the click."""
     for hint in hints:
         squares = squared_distances(grid, hint.voxel)
         sign = 1 if hint.positive else -1
@@ -296,32 +287,32 @@ def add_clicks(
 
 
 def seeds(grid: CoarseGrid, hints: tuple[Hint, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which voxels the clicks fix, and to what; later clicks over earlier ones."""
-    fixed, inside = np.zeros((2, *grid.values.shape), bool)
+    """Return the masks of seeds and of foreground seeds; later clicks overwrite earlier ones."""
+    is_seed, is_foreground = np.zeros((2, *grid.values.shape), bool)
     for hint in hints:
         radius = max(SEED_RADIUS * hint.distance, 0.5 * max(grid.factors))
         ball = squared_distances(grid, hint.voxel) <= radius**2
-        fixed |= ball
-        inside[ball] = hint.positive
-    return fixed, inside
+        is_seed |= ball
+        is_foreground[ball] = hint.positive
+    return is_seed, is_foreground
 
 
 def squared_distances(grid: CoarseGrid, at: Voxel) -> FloatArray:
-    """Return the squared distance of the grid's voxels from one of the image's, in its voxels."""
+    """Return the squared distances of grid voxels to an image voxel, in image voxels."""
     z, y, x = (axis - c for axis, c in zip(grid.axes(), at))
     squares: FloatArray = z**2 + y**2 + x**2
     return squares
 
 
 def histogram_bins(values: FloatArray) -> NDArray[np.intp]:
-    """Return the bin of each voxel's grey value; bins hold about equally many voxels."""
+    """Return each voxel's intensity bin; bins contain about equally many voxels."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, HISTOGRAM_BINS + 1)[1:-1]))
     return np.searchsorted(edges, values)
 
 
 def intensity_odds(bins: NDArray[np.intp], probability: FloatArray) -> FloatArray:
-    """Return how much likelier each voxel's grey value is inside than around."""
-    inside, around = (
+    """Return the log-odds of each voxel's intensity: foreground against background histogram."""
+    foreground, background = (
         ndimage.gaussian_filter1d(
             np.bincount(bins.ravel(), weights.ravel(), minlength=HISTOGRAM_BINS),
             1.5,
@@ -330,15 +321,14 @@ def intensity_odds(bins: NDArray[np.intp], probability: FloatArray) -> FloatArra
         for weights in (probability, 1 - probability)
     )
     least = 0.1 / HISTOGRAM_BINS
-    odds = np.log((inside / inside.sum() + least) / (around / around.sum() + least))
-    log_odds: FloatArray = np.clip(odds, -MAX_INTENSITY_ODDS, MAX_INTENSITY_ODDS).astype(
-        np.float32
-    )[bins]
-    return log_odds
+    odds = np.log((foreground / foreground.sum() + least) / (background / background.sum() + least))
+    odds = np.clip(odds, -MAX_INTENSITY_ODDS, MAX_INTENSITY_ODDS)
+    voxel_odds: FloatArray = odds.astype(np.float32)[bins]
+    return voxel_odds
 
 
 def graph_laplacian(values: FloatArray, spacing: list[float]) -> sparse.csr_array:
-    """Return the graph Laplacian over the six neighbours; edges weigh less across a step."""
+    """Return the 6-neighbour graph Laplacian; weights decrease with intensity differences."""
     steps = [np.diff(values, axis=axis) for axis in range(3)]
     squares = sum(float((step**2).sum()) for step in steps)
     mean = squares / max(sum(step.size for step in steps), 1) + 1e-12

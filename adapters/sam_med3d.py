@@ -2,18 +2,18 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #   "numpy==2.4.6", "torch==2.13.0", "medim==0.1.2", "torchio==0.20.6", "simpleitk==2.5.7",
-#   "requests==2.34.2", # medim imports it without saying so
+#   "requests==2.34.2", # medim imports it without declaring it
 # ]
 # ///
-"""SAM-Med3D as it was entered into the challenge: only the last prompt of a label counts.
+"""SAM-Med3D as submitted to the challenge: only the last prompt of a label counts.
 
 Wang et al., *SAM-Med3D: Towards General-purpose Segmentation Models for Volumetric Medical
-Images*, arXiv:2310.15161. The network is that of the authors' package medim, resampling and
-cropping are torchio's, as in their submission; what is written here is which prompt they are
-given and where the answer goes, after the challenge's recipe. A label's prompts are the centre of
-its box, its positive clicks, its negative clicks. The last of them alone is used, and if that is a
-negative click the label stays as it was; a new answer is only ever added to the last one. Every
-option, and where the weights come from: docs/baselines.md.
+Images*, arXiv:2310.15161. The network is that of the authors' package medim; resampling and
+cropping are torchio's, as in their submission. This file selects the prompt and places the output,
+as the submission does. A label's prompts are, in this order, the centre of its box, its positive
+clicks, its negative clicks. Only the last one is used. If it is a negative click, the label stays
+unchanged; otherwise the new mask is added to the previous one. Options and sources of the weights:
+docs/baselines.md.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ if TYPE_CHECKING:
     import torch
     import torchio
 
-REVISION = "1"  # raise it when answers may change
-NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D beside the published ones
-PATCH_SIZE = 128  # voxels of the window that the network sees
-MASK_SIZE = PATCH_SIZE // 4  # and of its mask prompt
+REVISION = "1"  # increase it when outputs may change
+NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D that differ from the published ones
+PATCH_SIZE = 128  # voxels per axis of the network's input
+MASK_SIZE = PATCH_SIZE // 4  # voxels per axis of its mask prompt
 SPACING_MM = 1.5
-CUBE_RADIUS = 10  # the cube that stands for the object reaches so many voxels from the prompt
-# two embeddings for boxes, in the challenge's checkpoints only, which its inference never uses
+CUBE_RADIUS = 10  # voxels; a cube around the prompt replaces the object
+# two embeddings for boxes: only in the challenge's checkpoints, never used in its inference
 UNUSED = frozenset(f"prompt_encoder.point_embeddings.{n}.weight" for n in (2, 3))
 SOURCE = (
     "The authors publish sam_med3d_turbo_cvpr_coreset.pth and sam_med3d_turbo_cvpr_alldata.pth at "
-    "https://huggingface.co/blueyo0/SAM-Med3D; segbench brings none."
+    "https://huggingface.co/blueyo0/SAM-Med3D; segbench includes none."
 )
 LICENCE = "code Apache-2.0; weights Apache-2.0 as far as the authors' repository says"
 
-Position = tuple[float, float, float]  # in voxels; a box's centre may lie between two
+Position = tuple[float, float, float]  # in voxels; a box's centre may be between two
 
 
 @dataclass(frozen=True)
 class SamMed3DOptions:
-    """Where the user departs from the submission; docs/baselines.md says what each does."""
+    """Differences from the submission that the user chooses; docs/baselines.md describes them."""
 
     point: str = "random"
     seed: int = 0
@@ -76,7 +76,7 @@ class SamMed3DOptions:
 
 
 class SamMed3D:
-    """Answers each label from its last prompt and its last mask; keeps the resampled image only."""
+    """Segment each label from its last prompt and previous mask; only the image is kept."""
 
     def __init__(
         self, network: torch.nn.Module, info: AdapterInfo, options: SamMed3DOptions
@@ -88,14 +88,14 @@ class SamMed3D:
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Resample the image; its content seeds the random points."""
         spacing = axes_spacing(image.spacing, self._options.spacing)
-        self._step = tuple(SPACING_MM / mm for mm in spacing)  # in voxels of the image
+        self._step = tuple(SPACING_MM / mm for mm in spacing)  # in image voxels
         voxels = finite_image(image.voxels).astype(np.float32)
         self._image = resample(voxels, self._step, is_mask=False)
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Segment the labels in ascending order, later ones over earlier ones."""
+        """Segment the labels in ascending order; later ones overwrite earlier ones."""
         segmentation = np.zeros(
             interactions.previous_segmentation.shape,
             np.min_scalar_type(max(self._labels, default=0)),
@@ -121,10 +121,10 @@ class SamMed3D:
         return patch.resample_to_image(mask, previous.shape)
 
     def _network_input(self, at: Position, previous: Mask) -> NetworkInput:
-        """Cut everything to the network's window, centred on the resampled cube."""
+        """Crop everything to the network's patch, centred on the resampled cube."""
         cube = cube_around(at, previous.shape)
         if not cube.any():
-            raise AdapterError(f"the prompt at {at} lies outside the image of {previous.shape}")
+            raise AdapterError(f"the prompt at {at} is outside the image of {previous.shape}")
         import torchio
 
         subject = torchio.Subject(
@@ -153,7 +153,7 @@ class SamMed3D:
         )
 
     def _random_voxel(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
-        """Return a random voxel of the cube, the same for the same image, label and prompt."""
+        """Return a random voxel of the cube, determined by seed, image, label and prompt."""
         candidates = np.argwhere(cube)
         doubled = [int(2 * c) for c in at]
         seed = [self._options.seed, int(self._sha256[:16], 16), label, *doubled]
@@ -167,7 +167,7 @@ class SamMed3D:
         return point
 
     def _predict_patch(self, patch: NetworkInput, point: Sequence[float]) -> Mask:
-        """Return the network's mask of the window."""
+        """Return the network's mask of the patch."""
         import torch
         from torch.nn.functional import interpolate
 
@@ -200,30 +200,30 @@ class SamMed3D:
         return mask
 
     def close(self) -> None:
-        """Let the image go."""
+        """Release the image."""
         self._image = None
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What the network sees of a resampled case, and where that lies."""
+    """The network's input patch, and its place in the resampled image."""
 
     image: torch.Tensor  # float32 (1, z, y, x)
-    cube: Mask  # round the prompt, in the object's place
-    previous: torch.Tensor  # the label's last mask, (1, z, y, x)
-    corner: Sequence[int]  # its corner in the resampled image, padding left out
+    cube: Mask  # around the prompt, in place of the object
+    previous: torch.Tensor  # the label's previous mask, (1, z, y, x)
+    corner: Sequence[int]  # of the patch in the resampled image, without the padding
     padding: Sequence[int]  # before and after each axis
     size: Sequence[int]  # of the resampled image
 
     def patch_position(self, at: Position, step: Sequence[float]) -> Sequence[float]:
-        """Return where in the window a position of the image lies, in whole voxels."""
+        """Return a position of the image as a voxel of the patch."""
         resampled_at = ((c + 0.5) / per - 0.5 for c, per in zip(at, step))
         lows = (low - pad for low, pad in zip(self.corner, self.padding[::2]))
         inside = (round(c) - low for c, low in zip(resampled_at, lows))
         return [float(min(max(c, 0), PATCH_SIZE - 1)) for c in inside]
 
     def resample_to_image(self, mask: Mask, shape: tuple[int, ...]) -> Mask:
-        """Put a mask of the window into the resampled image, and that to the image's size."""
+        """Paste a mask of the patch into the resampled image and resample that to the image."""
         import torch
         from torch.nn.functional import interpolate
 
@@ -237,19 +237,19 @@ class NetworkInput:
 
 
 def axes_spacing(spacing: Spacing, order: str) -> Spacing:
-    """Return the spacing that is taken for the image's axes (z, y, x).
+    """Return the spacing used for the image's axes (z, y, x).
 
-    The submission takes the last of a file's three numbers for z: ``xyz``. segbench takes them
-    in the order of the axes: ``zyx``.
+    ``xyz``: the submission uses the last of a file's three numbers for z. ``zyx``: segbench uses
+    them in the order of the axes.
     """
     first, second, third = spacing
     return spacing if order == "zyx" else (third, first, second)
 
 
 def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool] | None:
-    """Return where a label's last prompt is and whether it is positive; None without any.
+    """Return a label's last prompt as position and sign; None without any.
 
-    Last in the submission's order: the box's centre, positive clicks, negative clicks.
+    The submission's order is: the box's centre, positive clicks, negative clicks.
     """
     own = [click for click in interactions.clicks if click.label == label]
     if own:
@@ -263,7 +263,7 @@ def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool]
 
 
 def cube_around(at: Position, shape: tuple[int, ...]) -> Mask:
-    """Return the cube round a prompt that stands for the object, cut to the image."""
+    """Return the mask of the cube around a prompt, cropped to the image."""
     mask = np.zeros(shape, bool)
     lows = (
         max(int(c - CUBE_RADIUS), 0) for c in at
@@ -274,7 +274,7 @@ def cube_around(at: Position, shape: tuple[int, ...]) -> Mask:
 
 
 def resample(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> torchio.Image:
-    """Resample an array, linearly or (a mask) to the nearest voxel, to one voxel every ``step``."""
+    """Resample an array to one voxel every ``step``: linearly, or a mask to the nearest voxel."""
     import torchio
 
     kind = torchio.LabelMap if is_mask else torchio.ScalarImage
@@ -295,7 +295,7 @@ def make_adapter(
     Raises
     ------
     AdapterError
-        For an unknown value, a device or a package that is not there, or unusable weights.
+        A value is unknown, a device or a package is missing, or the weights are unusable.
     """
     check_choice("point", point, ("random", "centre"))
     check_choice("spacing", spacing, ("xyz", "zyx"))
@@ -318,7 +318,7 @@ def make_adapter(
 
 
 def load_network(file: Path) -> torch.nn.Module:
-    """Return medim's network with the weights of a file: bare, or as the training saves them."""
+    """Return medim's network with a published or freshly trained checkpoint."""
     try:
         import argparse
 

@@ -2,13 +2,13 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6", "torch==2.13.0", "monai==1.6.1"]
 # ///
-"""VISTA3D as it was entered into the challenge: one window at each click, from MONAI.
+"""VISTA3D as submitted to the challenge: one window at each click, from MONAI.
 
 He et al., *VISTA3D: A Unified Segmentation Foundation Model For 3D Medical Imaging*,
 arXiv:2406.05285. Network and inference are MONAI's own `vista3d132` and
-`point_based_window_inferer`; what is written here is which clicks they are given, after the
-challenge's recipe. It reads neither boxes nor the last label map. Every option, and where the
-weights come from: docs/baselines.md.
+`point_based_window_inferer`; this file selects the points that they get, as the submission does.
+It uses neither boxes nor the previous segmentation. Options and sources of the weights:
+docs/baselines.md.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from ._weights import check_choice, find_weights, load_strictly, read_checkpoint
 if TYPE_CHECKING:
     import torch
 
-REVISION = "1"  # raise it when answers may change
-NETWORK: dict[str, int] = {}  # arguments of vista3d132 beside the published ones
+REVISION = "1"  # increase it when outputs may change
+NETWORK: dict[str, int] = {}  # arguments of vista3d132 that differ from the published ones
 ROI_SIZE = (128, 128, 128)
-PADDING_LABEL = -1  # the sign of a point that is none
-SUBMISSION_CLICK = ((418, 138, 136), 1)  # written into the submission for steps without clicks
+PADDING_LABEL = -1  # MONAI's point label for "no point"
+SUBMISSION_CLICK = ((418, 138, 136), 1)  # hard-coded in the submission for steps without clicks
 SOURCE = (
     "The challenge's fine-tuned checkpoint is linked from vista3d/cvpr_workshop/README.md of "
-    "github.com/Project-MONAI/VISTA; segbench brings none."
+    "github.com/Project-MONAI/VISTA; segbench includes none."
 )
 LICENCE = (
     "code Apache-2.0; weights contradictory: NVIDIA OneWay Noncommercial by the repository's "
-    "licence section, NVIDIA Open Model by its table of models, nothing beside the challenge's file"
+    "licence section, NVIDIA Open Model by its table of models, none next to the challenge's file"
 )
 NOTES = {
     "empty": "reads clicks only: empty until the first click, so at every box step",
     "submission": "reads clicks only; without any, the submission's click at (418, 138, 136)",
 }
-# what torch can subtract and numpy takes percentiles of; the rest fails in the submission
+# dtypes that torch can subtract and numpy can take percentiles of; others fail in the submission
 INTEGER_DTYPES = ("uint8", "int8", "int16", "int32", "int64")
-MAX_VOXELS_FOR_TORCH = 1_000_000  # voxels; above, MONAI takes percentiles with numpy, of any dtype
+MAX_VOXELS_FOR_TORCH = 1_000_000  # above, MONAI computes percentiles with numpy, for any dtype
 
 Point = tuple[tuple[int, int, int], int]  # (z, y, x) and 1 for positive, 0 for negative
 
 
 @dataclass(frozen=True)
 class Vista3DOptions:
-    """Where the user departs from the submission; docs/baselines.md says what each does."""
+    """Differences from the submission that the user chooses; docs/baselines.md describes them."""
 
     no_clicks: str = "empty"
     intensities: str = "stored"
@@ -65,7 +65,7 @@ class Vista3DOptions:
 
 
 class Vista3D:
-    """Answers each label from all of its clicks so far; keeps the normalised image only."""
+    """Segment each label from all of its clicks so far; only the normalised image is kept."""
 
     def __init__(
         self, network: torch.nn.Module, info: AdapterInfo, options: Vista3DOptions
@@ -82,7 +82,7 @@ class Vista3D:
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Segment the labels in ascending order, later ones over earlier ones."""
+        """Segment the labels in ascending order; later ones overwrite earlier ones."""
         points = [ordered_points(interactions, label) for label in self._labels]
         if not any(points) and self._options.no_clicks == "submission":
             points = [[SUBMISSION_CLICK], *([] for _ in self._labels[1:])]
@@ -92,7 +92,7 @@ class Vista3D:
             np.min_scalar_type(max(self._labels, default=0)),
         )
         for label, own in zip(self._labels, points):
-            if own:  # windows of padding alone are empty
+            if own:  # windows of padding points alone are empty
                 segmentation[self._segment(pad_points(own, longest))] = label
         return segmentation
 
@@ -112,26 +112,26 @@ class Vista3D:
                 center_only=True,
                 transpose=True,
             )
-        inside: Mask = (logits[0, 0] > 0).cpu().numpy()  # never visited is NaN, and so outside
+        inside: Mask = (logits[0, 0] > 0).cpu().numpy()  # NaN outside all windows, so background
         return inside
 
     def close(self) -> None:
-        """Let the image go."""
+        """Release the image."""
         self._image = None
 
 
 def ordered_points(interactions: Interactions, label: int) -> list[Point]:
-    """Return a label's clicks so far: the positive ones first, each kind oldest first."""
+    """Return a label's clicks so far: positive ones first, each kind oldest first."""
     own = [click for click in interactions.clicks if click.label == label]
     ordered = sorted(own, key=lambda click: not click.positive)  # stable
     return [(click.voxel, int(click.positive)) for click in ordered]
 
 
 def pad_points(points: Sequence[Point], length: int) -> list[Point]:
-    """Return points filled up to ``length`` as the submission does.
+    """Pad the points to ``length`` as the submission does.
 
-    A point of padding stands in the corner and gets a window, too: where no click is inside,
-    nothing can be segmented in it.
+    A padding point is in the corner and gets a window, too: where no click is inside it,
+    nothing can be segmented there.
     """
     return [*points, *([((0, 0, 0), PADDING_LABEL)] * (length - len(points)))]
 
@@ -143,9 +143,9 @@ def scale_intensity(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
     ----------
     voxels : array, shape (z, y, x)
     as_stored : bool
-        Compute in the stored dtype as the submission does: percentiles of an integer image are cut
-        to integers, and in an unsigned one what is darker than the first wraps round to bright.
-        Where the submission cannot, float32 all the same.
+        Compute in the stored dtype as the submission does: percentiles of an integer image are
+        truncated, and unsigned voxels below the 1st percentile wrap around to bright values.
+        float32 where the submission fails.
     """
     import torch
     from monai.transforms import ScaleIntensityRangePercentiles
@@ -158,7 +158,7 @@ def scale_intensity(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
 
 
 def submission_can_scale(voxels: NDArray[Any]) -> bool:
-    """Whether the submission's normalisation takes an image of this dtype and size."""
+    """Whether the submission's normalisation supports this dtype and size."""
     if not voxels.dtype.isnative:
         return False
     if voxels.dtype.name in ("float32", "float64"):
@@ -167,7 +167,7 @@ def submission_can_scale(voxels: NDArray[Any]) -> bool:
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """Return the tensors of a checkpoint: as published, or as the training script saves it."""
+    """Return a checkpoint's tensors, as published or as the training script saves them."""
     found = read_checkpoint(file)
     state = found.get("model", found)
     if not isinstance(state, dict):
@@ -187,7 +187,7 @@ def make_adapter(
     Raises
     ------
     AdapterError
-        For an unknown value, a device or a package that is not there, or unusable weights.
+        A value is unknown, a device or a package is missing, or the weights are unusable.
     """
     check_choice("no_clicks", no_clicks, tuple(NOTES))
     check_choice("intensities", intensities, ("stored", "float"))

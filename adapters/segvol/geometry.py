@@ -1,4 +1,4 @@
-"""Where SegVol looks: intensities, the foreground, boxes as it sees them, windows."""
+"""SegVol's preprocessing: intensities, foreground crop, box corners, sliding windows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Roi = tuple[slice, ...]
 
 
 def normalise(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Return the image between 0 and 1; None if it is the same everywhere.
+    """Scale the image to [0, 1]; None if it is constant.
 
-    Voxels brighter than the mean give the range, their 0.05th to 99.95th percentile.
+    The range is the 0.05th to 99.95th percentile of the voxels brighter than the mean.
     """
     image = voxels.astype(np.float32)
     bright = image[image > image.mean()]
@@ -33,7 +33,7 @@ def normalise(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
 
 
 def foreground_roi(image: NDArray[np.float32]) -> Roi:
-    """Return the smallest window that holds every voxel above 0."""
+    """Return the bounding box of the voxels above 0."""
     roi = []
     for axis in range(image.ndim):
         others = tuple(other for other in range(image.ndim) if other != axis)
@@ -43,15 +43,15 @@ def foreground_roi(image: NDArray[np.float32]) -> Roi:
 
 
 def resize_nearest(volume: Tensor, size: Size) -> Tensor:
-    """Return a volume (z, y, x) in another size, by its nearest voxels."""
+    """Resize a volume (z, y, x), nearest neighbour."""
     return functional.interpolate(volume[None, None], size=size, mode="nearest")[0, 0]
 
 
 def box_corners(mask: Tensor) -> Tensor:
-    """Return a mask's first and last voxel (2, 3) as a box prompt has them.
+    """Return a mask's first and last voxel (2, 3) as a box prompt.
 
-    z is that of the whole mask, y and x are those of its middle slice: of the slice in which the
-    middle one of all its voxels lies. All are -1 if the mask is empty.
+    z covers the whole mask; y and x cover its middle slice, the one that contains the middle of
+    all its voxels. All are -1 if the mask is empty.
     """
     voxels = torch.nonzero(mask)
     if len(voxels) == 0:
@@ -62,34 +62,34 @@ def box_corners(mask: Tensor) -> Tensor:
     return torch.stack([low, high]).float()
 
 
-def roi_around(found: Tensor, least: Size) -> Roi | None:
-    """Return the window of what was found, grown towards a size; None if nothing was.
+def roi_around(mask: Tensor, min_size: Size) -> Roi | None:
+    """Return a mask's bounding box, enlarged towards a size; None if the mask is empty.
 
-    Grown by half of what lacks on each side, rounded down, and cut at the borders: it may stay
-    smaller than that size.
+    Each side grows by half of the missing size, rounded down, and is cut at the borders: the
+    region may stay smaller than the size.
     """
-    voxels = torch.nonzero(found)
+    voxels = torch.nonzero(mask)
     if len(voxels) == 0:
         return None
     roi = []
-    sides = (voxels.amin(dim=0).tolist(), voxels.amax(dim=0).tolist(), least, found.shape)
+    sides = (voxels.amin(dim=0).tolist(), voxels.amax(dim=0).tolist(), min_size, mask.shape)
     for first, last, size, n in zip(*sides):
         half = max(0, size - (last - first + 1)) // 2
         roi.append(slice(max(0, first - half), min(n, last + half + 1)))
     return tuple(roi)
 
 
-def pad_widths(size: Size, least: Size) -> list[int]:
-    """Return what `torch.nn.functional.pad` adds so that a volume is at least of a size."""
+def pad_widths(size: Size, min_size: Size) -> list[int]:
+    """Return the widths for `torch.nn.functional.pad` to reach a minimum size."""
     pads: list[int] = []
-    for n, wanted in zip(size[::-1], least[::-1]):
-        lacks = max(wanted - n, 0)
-        pads += [lacks // 2, lacks - lacks // 2]
+    for n, minimum in zip(size[::-1], min_size[::-1]):
+        missing = max(minimum - n, 0)
+        pads += [missing // 2, missing - missing // 2]
     return pads
 
 
 def sliding_windows(size: Size, window: Size) -> list[Roi]:
-    """Return windows that cover a volume and overlap by half; the last ones end with it."""
+    """Return windows that cover a volume and overlap by half; the last ones end at its border."""
     starts = []
     for n, length in zip(size, window):
         step = max(length // 2, 1)

@@ -1,4 +1,4 @@
-"""SegVol as it was run in the challenge: zoomed out over the whole image, then in by windows."""
+"""SegVol's challenge inference: zoomed out over the whole image, then zoomed in by windows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTE = "uses boxes only: clicks change nothing, and a label without a box is emp
 
 
 class SegVol:
-    """Segments each box on its own; a later label overwrites an earlier one."""
+    """Segment each box on its own; a later label overwrites an earlier one."""
 
     def __init__(self, network: SegVolNetwork, device: torch.device, sha256: str | None) -> None:
         self.network, self.device = network.to(device), device
@@ -48,7 +48,7 @@ class SegVol:
         )
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Normalise the image, cut it to what is not background, and embed it as a whole."""
+        """Normalise the image, crop it to its foreground, and embed it as a whole."""
         self._shape = image.voxels.shape
         self._segmentations: dict[tuple[Box, ...], LabelMap] = {}
         values = normalise(finite_image(image.voxels))
@@ -61,13 +61,13 @@ class SegVol:
         self._global_embedding = self._embed(resized)
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer the boxes; what has been answered is not worked out again."""
+        """Segment the boxes; results are cached by boxes."""
         if interactions.boxes not in self._segmentations:
             self._segmentations[interactions.boxes] = self._segment(interactions.boxes)
         return self._segmentations[interactions.boxes]
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         del self.network
 
     def _segment(self, boxes: tuple[Box, ...]) -> LabelMap:
@@ -91,7 +91,7 @@ class SegVol:
         return logits
 
     def _box_mask(self, volume: Tensor, box: Box) -> Tensor:
-        """Return the box as a mask of the foreground; of its part inside the image."""
+        """Return the mask of the box's part inside the foreground crop."""
         box_mask = torch.zeros_like(volume)
         sides = zip(box.low, box.high, self._foreground)
         roi: Roi = tuple(
@@ -104,7 +104,7 @@ class SegVol:
     def _zoom_in(self, volume: Tensor, box_mask: Tensor, coarse_mask: Tensor) -> Tensor:
         """Return the mean of the windows' logits.
 
-        A single window is prompted by the user's box, several by what was found in each of them.
+        A single window is prompted by the user's box, several by their coarse masks.
         """
         size = self.network.sizes.window
         pads = pad_widths(tuple(volume.shape), size)
@@ -146,13 +146,13 @@ def load_adapter(weights: Path, device: str) -> SegVol:
     Raises
     ------
     AdapterError
-        If there is no such file, or it is no checkpoint of SegVol; nothing in it is executed.
+        The file does not exist or is not a checkpoint of SegVol; nothing in it is executed.
     """
     if not weights.is_file():
         problem = "no weights given" if weights == Path() else f"no weights at {weights}"
         raise AdapterError(
-            f"segvol: {problem}; segbench models says where they come from, "
-            "--option weights=FILE names them"
+            f"segvol: {problem}; `segbench models` lists their sources, "
+            "pass the file: --option weights=FILE"
         )
     state = read_state(weights)
     with weights.open("rb") as content:
@@ -161,14 +161,14 @@ def load_adapter(weights: Path, device: str) -> SegVol:
 
 
 def read_state(weights: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name, reading nothing else of it into memory.
+    """Return the tensors of a checkpoint by name without reading the rest into memory.
 
     Raises
     ------
     AdapterError
-        If it is none, or rebuilding it would call anything.
+        The file is not a checkpoint, or loading it needs any unsafe global.
     """
-    # mapped, not read: the file also holds the optimizer; torch's older format cannot be
+    # memory-mapped: the file also contains the optimizer; torch's older format does not support it
     mapped = zipfile.is_zipfile(weights)
     try:
         saved = torch.load(weights, map_location="cpu", weights_only=True, mmap=mapped)

@@ -82,7 +82,7 @@ def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_
     )
     late = failures(outcome)
     assert [failure is None for failure in late] == [True, True, False, True, True, True]
-    assert late[2].startswith("step 2 failed: no answer within 5 s, ended: ")
+    assert late[2].startswith("step 2 failed: no output within 5 s, killed: ")
     assert late[2].splitlines()[1] == "thinking"
     assert gone(int((tmp_path / "notes.child").read_text()))
 
@@ -92,7 +92,7 @@ def test_a_late_container_is_ended_by_its_name(contiguous, docker, tmp_path):
     outcome = segbench.evaluate(
         "container:team/model:v1", contiguous, tmp_path / "run", options={"seconds": "5"}
     )
-    assert "no answer within 5 s" in failures(outcome)[2]
+    assert "no output within 5 s" in failures(outcome)[2]
     log = [line.split() for line in (docker / "log").read_text().splitlines()]
     names = [words[words.index("--name") + 1] for words in log if words[0] == "run"]
     assert len(set(names)) == 6
@@ -250,7 +250,7 @@ def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
     [
         ("fail", "persistent=yes: expected the line 'segbench: done', the program ended with exit"),
         ("silent", "expected outputs/case.npz from the submission, it left nothing"),
-        ("hang", "no answer within 5 s, ended"),
+        ("hang", "no output within 5 s, killed"),
     ],
 )
 def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):

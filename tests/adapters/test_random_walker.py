@@ -86,7 +86,7 @@ def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(model
     fine = predict(model, (BOX,)) == 1
     for voxels in (20_000, 400):
         monkeypatch.setattr(module, "MAX_VOXELS", voxels)
-        grid = module.crop_to_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE))
+        grid = module.coarse_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE))
         assert voxels / 4 < grid.values.size <= voxels
     monkeypatch.setattr(module, "MAX_VOXELS", 20_000)
     model.set_image(image_and_mask()[0], (1,))

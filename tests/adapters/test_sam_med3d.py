@@ -128,7 +128,7 @@ def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
 
 
 def test_a_prompt_outside_the_image_is_named(adapter):
-    with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) lies outside the image"):
+    with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) is outside the image"):
         adapter._network_input((20, 99, 30), np.zeros((40, 50, 60), bool))
 
 

@@ -40,9 +40,6 @@ class Replay:
             order=self._facts["pred_order"][interactions.step],
         )
 
-    def close(self) -> None:
-        """Nothing to release."""
-
 
 def make_adapter(folder: str, model: str) -> Replay:
     """Make the adapter."""

@@ -34,9 +34,6 @@ class Scripted:
             return segmentation
         return FAILURES[self._fail](segmentation)
 
-    def close(self) -> None:
-        """Nothing to release."""
-
 
 def raise_error(segmentation: np.ndarray) -> np.ndarray:
     raise ValueError("the model is confused")
