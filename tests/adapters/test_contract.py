@@ -59,7 +59,7 @@ def references(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request, references, tmp_path_factory):
-    """Return a supervised adapter, once for all of its tests."""
+    """Return an adapter in a worker process, one for all of its tests."""
     folder = tmp_path_factory.mktemp(request.param)
     file, options, python = smallest(request.param, references, folder)
     environment = WorkerConfig(python=interpreter_of(file, python), step_timeout=300)
@@ -69,13 +69,13 @@ def model(request, references, tmp_path_factory):
 
 
 def segment(model, case, *args, **kwargs):
-    """Return a checked answer's label map; fail with the adapter's own reason."""
+    """Return a checked label map; fail with the adapter's own reason."""
     found = checked(model.predict(interactions_of(case, *args, **kwargs)), case.reference.shape)
     assert found.failure is None, found.failure
     return found.segmentation
 
 
-def test_it_says_who_it_is(model):
+def test_its_info_is_complete(model):
     assert model.info.name
     assert model.info.licence != AdapterInfo("x").licence
     assert set(model.info.prompts) <= {"box", "click"}
@@ -94,7 +94,7 @@ def test_it_works_without_boxes(model):
     assert segment(model, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
 
 
-def test_a_step_does_not_depend_on_which_were_asked_before(model):
+def test_a_step_does_not_depend_on_earlier_calls(model):
     case = CASES[0]
     model.set_image(case.image, case.labels)
     first = segment(model, case, 0)
@@ -104,7 +104,7 @@ def test_a_step_does_not_depend_on_which_were_asked_before(model):
     np.testing.assert_array_equal(segment(model, case, 1, first), second)
 
 
-def test_start_forgets_the_last_image(model):
+def test_set_image_resets_everything(model):
     model.set_image(CASES[0].image, CASES[0].labels)
     alone = segment(model, CASES[0], 1)
     model.set_image(CASES[1].image, CASES[1].labels)
@@ -114,28 +114,28 @@ def test_start_forgets_the_last_image(model):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
-def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(model, value):
+def test_all_adapters_treat_non_finite_voxels_alike(model, value):
     if model.info.sees_reference or not model.info.deterministic:
-        pytest.skip("finds the image by its voxels, or hands them on")
+        pytest.skip("finds the case by the voxels, or passes them on")
     voxels = CASES[0].image.voxels.astype(np.float64)
     voxels[tuple(size // 2 for size in voxels.shape)] = value
     segmentations = []
-    for shown in (voxels, finite_image(voxels)):
-        model.set_image(Image(shown, CASES[0].image.spacing), CASES[0].labels)
+    for image_voxels in (voxels, finite_image(voxels)):
+        model.set_image(Image(image_voxels, CASES[0].image.spacing), CASES[0].labels)
         segmentations.append(segment(model, CASES[0], 1))
     np.testing.assert_array_equal(*segmentations)
 
 
 def test_it_survives_a_replaced_worker(model):
     if not model.info.deterministic:
-        pytest.skip("says that it is not deterministic")
+        pytest.skip("is not deterministic")
     model.set_image(CASES[0].image, CASES[0].labels)
     before = segment(model, CASES[0], 2)
     model.close()
     np.testing.assert_array_equal(segment(model, CASES[0], 2), before)
 
 
-def test_it_does_not_change_what_it_is_given(references, tmp_path):
+def test_it_does_not_change_its_inputs(references, tmp_path):
     for name in NAMES:
         file, options = find(name), options_for(name, references, tmp_path)
         if why_not(name, options):
@@ -199,7 +199,7 @@ def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
     assert ellipsoid((1, 1, 1)).all()
 
 
-def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
+def test_a_name_may_have_hyphens_and_for_a_wrong_one_a_similar_one_is_suggested(tmp_path):
     assert find("boxfill").name == "boxfill.py"
     with pytest.raises(AdapterNotFound, match="did you mean 'ellipsoid'"):
         find("elipsoid")
@@ -208,19 +208,19 @@ def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
     assert find(str(file)) == file
 
 
-def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
+def test_the_source_hash_includes_every_file_of_a_folder(tmp_path):
     (tmp_path / "__init__.py").write_text("a")
     before = source_sha256(tmp_path / "__init__.py")
     (tmp_path / "network.py").write_text("b")
     assert source_sha256(tmp_path / "__init__.py") != before
 
 
-def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_path):
+def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tmp_path):
     shared, further = tmp_path / "_shared.py", tmp_path / "_further.py"
     further.write_text("VERSION = '1'\n")
     shared.write_text("from ._further import VERSION\n")
-    stranger = tmp_path / "_stranger.py"
-    stranger.write_text("")
+    unrelated = tmp_path / "_unrelated.py"
+    unrelated.write_text("")
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text(
             "from segbench.core import AdapterInfo\n"
@@ -233,19 +233,19 @@ def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_p
     assert [InProcessModel(file, {}).info.name for file in (one, two)] == ["one", "two"]
     assert sources_of(one) == [further, shared, one]
     before = source_sha256(one)
-    stranger.write_text("# changed")
+    unrelated.write_text("# changed")
     assert source_sha256(one) == before
     further.write_text("VERSION = '2'\n")
     assert source_sha256(one) != before
 
 
-def test_the_hash_of_a_file_that_is_no_python_is_taken_all_the_same(tmp_path):
+def test_a_file_that_is_not_valid_python_can_be_hashed(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def (\n")
     assert sources_of(file) == [file]
 
 
-def test_a_pep_723_header_is_seen(tmp_path):
+def test_a_pep_723_header_is_found(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("# /// script\n# dependencies = []\n# ///\n")
     assert wants_own_environment(file)

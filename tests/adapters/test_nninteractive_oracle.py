@@ -1,6 +1,6 @@
-"""The two nnInteractive adapters against their authors' own challenge script, on the same weights.
+"""The two nnInteractive adapters against the authors' challenge script, with the same weights.
 
-Needs interpreters with the packages (docs/baselines.md); each test says which is missing.
+Needs interpreters with the packages (docs/baselines.md); each skip names the missing one.
 """
 
 import os
@@ -26,7 +26,7 @@ SCRIPT = "SEGBENCH_TEST_NNINTERACTIVE_PREDICT"
 
 @dataclass
 class Peer:
-    """An adapter's name, the interpreter of its environment, the authors' script for it."""
+    """An adapter, the interpreter of its environment, the authors' script, a model folder."""
 
     name: str
     python: Path
@@ -40,7 +40,7 @@ class Peer:
         )
 
     def predict(self, folder: Path, case: Case, steps) -> list[np.ndarray | str]:
-        """Return what the authors' script answers to each question: labels, or an error's name."""
+        """Return the output of the authors' script at each step: a label map or an error."""
         (folder / "inputs").mkdir()
         (folder / "outputs").mkdir()
         for number, interactions in enumerate(steps):
@@ -58,14 +58,14 @@ class Peer:
 
 
 def read(stem: Path) -> np.ndarray | str:
-    """Return a label map, or why there is none."""
+    """Return a label map, or the error's text."""
     failed = stem.with_suffix(".txt")
     return failed.read_text() if failed.exists() else np.load(stem.with_suffix(".npy"))
 
 
 @pytest.fixture(scope="module", params=["nninteractive", "nninteractive_challenge"])
 def peer(request, tmp_path_factory) -> Peer:
-    """Return one of the two systems, with a random model of its own."""
+    """Return one of the two releases, with its own random model."""
     python = python_of(request.param)
     script = "-"
     if request.param == "nninteractive_challenge":
@@ -73,7 +73,7 @@ def peer(request, tmp_path_factory) -> Peer:
         if not script:
             pytest.skip(f"{SCRIPT} names no predict.py of the challenge (2025-05-12)")
     folder = tmp_path_factory.mktemp("model") / "random"
-    # the script takes the weights of fold "all", and boxes only where the model allows them
+    # the script loads fold "all", and accepts boxes only if the model allows them
     write_folder(folder, fold="all", boxes_in_3d=request.param == "nninteractive")
     return Peer(request.param, python, script, folder)
 
@@ -92,7 +92,7 @@ def volume(seed: int) -> Case:
 
 
 def interactions_by_step(case: Case, steps) -> list[Interactions]:
-    """Return what was said in each step of a session."""
+    """Return the interactions of each step."""
     interactions, rounds, previous = [], (case.boxes,), np.zeros(case.reference.shape, np.uint8)
     for step in steps:
         rounds = (*rounds, step.prompts) if step.step > 0 else rounds
@@ -112,7 +112,7 @@ def test_boxes_and_five_clicks_give_the_label_maps_of_the_authors_script(peer, s
         np.testing.assert_array_equal(step.segmentation, segmentation)
     assert all({1, 2} <= set(np.unique(segmentation)) for segmentation in expected[1:])
     changed = [(a != b).sum() for a, b in zip(expected, expected[1:], strict=False)]
-    assert min(changed) > 100  # every click made a difference
+    assert min(changed) > 100  # every click changed the segmentation
 
 
 def test_clicks_alone_give_the_label_maps_of_the_authors_script(peer, tmp_path):
@@ -125,8 +125,8 @@ def test_clicks_alone_give_the_label_maps_of_the_authors_script(peer, tmp_path):
         np.testing.assert_array_equal(step.segmentation, segmentation)
 
 
-def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
-    """Its authors' script takes None for a background click; without the None it does the same."""
+def test_a_label_without_a_click_fails_in_the_script_and_is_replayed_here(peer, tmp_path):
+    """The authors' script fails on a label without a click; without that round it agrees."""
     case = volume(0)
     clicks = (Click(1, (6, 10, 10), True), Click(2, (11, 16, 17), False))
     rounds = (case.boxes, clicks, (Click(1, (7, 20, 20), True),))
@@ -151,8 +151,8 @@ def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
     strict.close()
 
 
-def test_boxes_are_taken_by_a_model_that_does_not_announce_them(peer, tmp_path):
-    """The published weights do not; the authors' challenge submission used boxes all the same."""
+def test_boxes_work_for_a_model_that_does_not_declare_them(peer, tmp_path):
+    """The published weights do not; the authors' challenge submission used boxes nevertheless."""
     case, found = volume(1), []
     plain = write_folder(tmp_path / "plain", fold="all")
     for model_folder in (peer.model_folder, plain):

@@ -1,4 +1,4 @@
-"""The classical opponent: it looks at the image, obeys clicks, and stays within its grid."""
+"""The classical baseline: it uses the image, follows clicks, and respects its grid's limit."""
 
 import sys
 
@@ -14,7 +14,7 @@ BOX = Box(1, (4, 15, 20), (16, 45, 60), 10)
 
 
 def image_and_mask() -> tuple[Image, np.ndarray]:
-    """Return a bright bent object in noise, and its mask; the box is drawn around it."""
+    """Return a bright bent object in noise, and its mask; `BOX` is its box."""
     rng = np.random.default_rng(0)
     inside = np.zeros(SHAPE, bool)
     inside[4:16, 15:25, 20:60] = True
@@ -46,12 +46,12 @@ def ellipsoid():
     return predict(model, (BOX,)) == 1
 
 
-def test_it_looks_at_the_image(model):
+def test_it_uses_the_image(model):
     inside = image_and_mask()[1]
     assert dice(predict(model, (BOX,)) == 1, inside) > dice(ellipsoid(), inside) + 0.03
 
 
-def test_clicks_are_obeyed_and_bend_the_answer_around_them(model):
+def test_clicks_are_followed_and_improve_the_segmentation_around_them(model):
     first = predict(model, (BOX,))
     outside, within = (10, 20, 22), (10, 32, 36)
     assert not first[outside]
@@ -81,7 +81,7 @@ def test_a_click_on_one_label_is_a_click_against_the_other(model):
     assert (segmentation == 1).any()
 
 
-def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(model, monkeypatch):
+def test_the_grid_respects_its_limit_and_a_coarser_one_finds_the_same_object(model, monkeypatch):
     module = sys.modules["segbench_adapter_random_walker"]
     fine = predict(model, (BOX,)) == 1
     for voxels in (20_000, 400):
@@ -93,7 +93,7 @@ def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(model
     assert dice(predict(model, (BOX,)) == 1, fine) > 0.75
 
 
-def test_refining_lays_a_ramp_where_it_was(model):
+def test_upsampling_reproduces_a_ramp(model):
     module = sys.modules["segbench_adapter_random_walker"]
     ramp = np.broadcast_to(np.arange(70, dtype=np.uint8), SHAPE)
     roi = (slice(2, 19), slice(5, 36), slice(10, 61))
@@ -104,7 +104,7 @@ def test_refining_lays_a_ramp_where_it_was(model):
     np.testing.assert_allclose(fine[:, :, 3:-3], ramp[roi][:, :, 3:-3], atol=1e-4)
 
 
-def test_a_click_reaches_as_far_as_the_border_it_corrects():
+def test_a_clicks_distance_is_that_to_the_border_it_corrects():
     InProcessModel(find("random_walker"), {})
     module = sys.modules["segbench_adapter_random_walker"]
     before = np.zeros((30, 30, 30), np.uint8)
@@ -126,7 +126,7 @@ def test_a_click_reaches_as_far_as_the_border_it_corrects():
     ],
     ids=["no contrast", "one plane and a large label", "sticking out", "beyond"],
 )
-def test_odd_images_and_boxes_are_answered(model, voxels, box):
+def test_unusual_images_and_boxes_work(model, voxels, box):
     model.set_image(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
     segmentation = predict(model, (box,), (Click(box.label, (0, 1, 1), True),), shape=voxels.shape)
     assert segmentation.shape == voxels.shape

@@ -1,4 +1,4 @@
-"""SegVol: the published file format, where it looks, and its authors' own code where it is."""
+"""SegVol: the published file format, its geometry, and the authors' code if it is available."""
 
 import importlib
 import os
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 def volume(shape=(14, 60, 75), seed=0) -> Image:
-    """Return noise with a bright block, dark at its rim as many scans are."""
+    """Return noise with a bright block and a border of zeros, as in many scans."""
     rng = np.random.default_rng(seed)
     voxels = rng.integers(20, 80, shape)
     voxels[3:9, 15:40, 20:50] += 120
@@ -52,7 +52,7 @@ def interactions_of(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
 
 @pytest.fixture
 def adapter(checkpoint):
-    """Return the adapter as a run makes it."""
+    """Return the adapter as in a run."""
     return InProcessModel(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
 
 
@@ -67,7 +67,7 @@ def segment(model, *boxes, **given):
 # ---- the contract ----------------------------------------------------------------------------
 
 
-def test_a_box_is_answered_and_clicks_change_nothing(adapter):
+def test_a_box_is_segmented_and_clicks_have_no_effect(adapter):
     segmentation = segment(adapter, block())
     assert set(np.unique(segmentation)) == {0, 1}
     clicked = segment(adapter, block(), clicks=(Click(1, (0, 0, 0), True),))
@@ -75,7 +75,7 @@ def test_a_box_is_answered_and_clicks_change_nothing(adapter):
     assert adapter.info.prompts == ("box",)
 
 
-def test_without_a_box_nothing_is_answered(adapter):
+def test_without_a_box_the_segmentation_is_empty(adapter):
     assert not segment(adapter, clicks=(Click(1, (5, 30, 30), True),)).any()
 
 
@@ -87,14 +87,14 @@ def test_a_later_label_overwrites_an_earlier_one(adapter):
     assert (both == 1).any()
 
 
-def test_an_image_without_contrast_is_answered_empty(adapter):
+def test_the_segmentation_of_a_constant_image_is_empty(adapter):
     adapter.set_image(Image(np.full((5, 6, 7), 9, np.uint8), (1.0, 1.0, 1.0)), (1,))
     found = adapter.predict(interactions_of(block(1, (0, 0, 0), (4, 4, 4)), shape=(5, 6, 7)))
     assert found.failure is None
     assert not found.segmentation.any()
 
 
-def test_a_box_in_the_dark_rim_or_beyond_the_image_does_no_harm(adapter):
+def test_a_box_in_the_border_or_outside_the_image_is_no_error(adapter):
     segment(adapter, block(1, (2, 0, 30), (4, 3, 40)), block(2, (-3, 50, 60), (40, 70, 90)))
 
 
@@ -108,13 +108,13 @@ def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
     assert adapter.info.weights_sha256
 
 
-def test_a_flat_file_is_taken_too(tmp_path, adapter):
+def test_a_flat_file_is_loaded_too(tmp_path, adapter):
     torch.save(random_state(), tmp_path / "flat.bin")
     flat = InProcessModel(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
     np.testing.assert_array_equal(segment(flat, block()), segment(adapter, block()))
 
 
-def test_what_is_missing_unknown_or_misshapen_is_named(tmp_path):
+def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
     for change, match in [
         (lambda state: state.pop("model.mask_decoder.iou_token.weight"), "iou_token"),
         (lambda state: state.pop("model.image_encoder.norm.weight"), "image_encoder.norm.weight"),
@@ -167,7 +167,7 @@ def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, ad
     np.testing.assert_array_equal(segment(old, block()), segment(adapter, block()))
 
 
-# ---- where it looks --------------------------------------------------------------------------
+# ---- geometry --------------------------------------------------------------------------------
 
 
 def test_windows_cover_and_overlap_by_half(geometry):
@@ -178,7 +178,7 @@ def test_windows_cover_and_overlap_by_half(geometry):
     ]
 
 
-def test_a_region_is_grown_to_the_window_and_cut_at_the_border(geometry):
+def test_a_region_is_enlarged_to_the_window_and_cut_at_the_border(geometry):
     found = torch.zeros(20, 40, 40, dtype=torch.bool)
     found[10:12, 2:4, 20:22] = True
     z, y, x = geometry.roi_around(found, (8, 32, 32))
@@ -202,7 +202,7 @@ def test_the_corners_of_a_mask_are_those_of_its_middle_slice(geometry):
 
 @pytest.fixture(scope="module")
 def peer():
-    """Return the authors' modules; what they import and never call here may be missing."""
+    """Return the authors' modules; imports that are never called here may be missing."""
     folder = os.environ.get(PEER)
     if folder is None:
         pytest.skip(f"{PEER} names no checkout of the authors' code")
@@ -236,7 +236,7 @@ def peer():
         pytest.param((32, 256, 256), id="full size", marks=pytest.mark.slow),
     ],
 )
-def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeypatch):
+def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, monkeypatch):
     model = sys.modules["segvol.model_segvol_single"]
     torch.manual_seed(1)
     config = model.SegVolConfig()
@@ -253,7 +253,7 @@ def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeyp
         "sliding_windows",
         lambda *sizes: counts.append(len(sliding_windows(*sizes))) or sliding_windows(*sizes),
     )
-    full = window == (32, 256, 256)  # minutes a look
+    full = window == (32, 256, 256)  # minutes per forward pass
     for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)][: 1 if full else 2]):
         image, boxes = volume(shape, seed), (block(), block(2, (4, 20, 8), (9, 38, 30)))
         boxes = boxes[:1] if full else boxes

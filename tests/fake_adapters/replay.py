@@ -1,4 +1,4 @@
-"""An adapter that answers what a scripted model of the golden data answered, failures included."""
+"""An adapter that replays the outputs of a scripted model of the golden data, with its failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segbench.core import AdapterInfo, Image, Interactions
 
 
 class Replay:
-    """Knows its case by the image."""
+    """Replays a model; the image identifies the case."""
 
     info = AdapterInfo("replay", version="1", licence="Apache-2.0", sees_reference=True)
 
@@ -20,7 +20,7 @@ class Replay:
         self._expected = json.loads((folder / "expected.json").read_text())["cases"]
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Find the case and load the model's answers."""
+        """Find the case and load the model's outputs."""
         for name, facts in self._expected.items():
             with np.load(self._folder / f"{name}.npz") as case:
                 if tuple(facts["shape"]) == image.voxels.shape and np.array_equal(
@@ -32,7 +32,7 @@ class Replay:
         raise LookupError("no golden case has this image")
 
     def predict(self, interactions: Interactions) -> np.ndarray:
-        """Answer what was written in this step."""
+        """Return the output of this step."""
         if not self._facts["wrote"][interactions.step]:
             raise RuntimeError("the scripted model wrote nothing")
         return np.asarray(

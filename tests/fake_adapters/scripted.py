@@ -1,4 +1,4 @@
-"""An adapter that answers its boxes, or fails at one step in the way its options name."""
+"""An adapter that paints its prompts, or fails at one step as its options request."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from segbench.models.prompt_painting import paint
 
 
 class Scripted:
-    """Fails as asked at step ``at``, else fills its boxes and paints its clicks."""
+    """Fails at step ``at`` as requested; otherwise fills boxes and paints clicks."""
 
     def __init__(self, fail: str, at: int) -> None:
         self.info = AdapterInfo("scripted", version="1", licence="Apache-2.0")
         self._fail, self._at = fail, at
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Keep the shape; print, as models do."""
+        """Store the shape; print, as models do."""
         sys.stdout.write("a model prints what it likes\n")
         if self._fail == "start":
             raise RuntimeError("no memory for this image")
         self._shape = image.voxels.shape
 
     def predict(self, interactions: Interactions) -> np.ndarray:
-        """Answer, or fail."""
+        """Segment, or fail."""
         segmentation = paint(interactions, lambda size: np.ones(size, bool))
         if interactions.step != self._at or self._fail not in FAILURES:
             return segmentation
@@ -56,15 +56,15 @@ def with_foreign_label(segmentation: np.ndarray) -> np.ndarray:
 
 
 def fork(segmentation: np.ndarray) -> np.ndarray:
-    """Come back twice, as a model does that forks and forgets to end its child."""
+    """Return twice, like a model that forks and does not end its child."""
     if os.fork() == 0:
         time.sleep(0.3)
         return segmentation * 0
     return segmentation
 
 
-def babble(segmentation: np.ndarray) -> np.ndarray:
-    """Write into every open file, the private pipe among them."""
+def write_everywhere(segmentation: np.ndarray) -> np.ndarray:
+    """Write into every open file, including the private pipe."""
     for handle in range(3, 30):
         try:
             os.write(handle, b"hello\n")
@@ -80,19 +80,19 @@ def leave_a_child(segmentation: np.ndarray) -> np.ndarray:
 
 
 def read_stdin(segmentation: np.ndarray) -> np.ndarray:
-    """Read what is not there for a model."""
+    """Read stdin, which is empty for a model."""
     return segmentation if sys.stdin.read() == "" and os.read(0, 10) == b"" else segmentation * 0
 
 
 def flood(segmentation: np.ndarray) -> np.ndarray:
-    """Write very much to stderr, and raise words that are no text."""
+    """Write very much to stderr, and raise a message that is not valid text."""
     os.write(2, b"x" * 3_000_000)
     raise ValueError("\ud800" + "y" * 100_000)
 
 
 FAILURES = {
     "fork": fork,
-    "babble": babble,
+    "babble": write_everywhere,
     "child": leave_a_child,
     "stdin": read_stdin,
     "flood": flood,

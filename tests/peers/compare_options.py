@@ -1,6 +1,6 @@
-"""Ask the small version of an adapter one question under several options; a line of JSON each.
+"""Predict one step with the small version of an adapter under several options; a line of JSON each.
 
-    PYTHONPATH=. python tests/peers/departures.py sam_med3d|vista3d KEY=VALUE ...
+    PYTHONPATH=. python tests/peers/compare_options.py sam_med3d|vista3d KEY=VALUE ...
 
 In the environment of the adapter. The first line is without any option.
 """
@@ -26,7 +26,7 @@ CLICKS = (
 
 
 def main(name: str, *options: str) -> None:
-    """Print what each option answers."""
+    """Print the segmentation's hash for each option."""
     small_adapter = import_file(Path(__file__).with_name(f"{name}.py"))
     (case,) = cases("US_deep")
     image = Image(case.image.voxels, (0.8, 1.0, 1.6))
@@ -45,7 +45,7 @@ def main(name: str, *options: str) -> None:
 
 
 def report(option: str, segmentation: np.ndarray) -> None:
-    """Print one line about one answer."""
+    """Print one line about one segmentation."""
     voxels = np.bincount(segmentation.ravel(), minlength=3).tolist()
     digest = hashlib.sha256(segmentation.tobytes()).hexdigest()[:16]
     sys.stdout.write(json.dumps({"option": option, "voxels": voxels, "sha256": digest}) + "\n")

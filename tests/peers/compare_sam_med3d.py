@@ -1,10 +1,10 @@
-"""Ask the authors' medim_infer.py and the adapter the same questions; one line of JSON a step.
+"""Compare the authors' medim_infer.py and the adapter step by step; one line of JSON per step.
 
     PYTHONPATH=. python tests/peers/compare_sam_med3d.py CHECKOUT [small|published]
 
 In the environment of the adapter, from the root of the repository. CHECKOUT is a clone of
-github.com/uni-medical/SAM-Med3D on its branch CVPR25_3DFM; the script runs as it is, with its
-draws of a random voxel replaced by those that the adapter recorded.
+github.com/uni-medical/SAM-Med3D on its branch CVPR25_3DFM. The script runs unchanged, except that
+its random voxels are replaced by those that the adapter recorded.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from tests.peers.comparison import (
 )
 from tests.peers.sam_med3d import ROOT, SMALL, write_weights
 
-WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script looks for them
+WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script expects them
 
 
 def replay_draws(record: Path) -> Callable[[int], int]:
-    """Return what gives the recorded draws, one a call; each must be out of as many."""
+    """Return a randint that replays the recorded draws; each must be from the same range."""
     draws = [json.loads(line) for line in record.read_text().splitlines()]
 
     def randint(of: int) -> int:
@@ -48,7 +48,7 @@ def replay_draws(record: Path) -> Callable[[int], int]:
 
 
 def predict_with_both(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
-    """Return what asks both and reports."""
+    """Return a function that predicts with both, reports, and returns the script's output."""
     record = folder / "record.jsonl"
 
     def predict(interactions: Interactions) -> LabelMap:

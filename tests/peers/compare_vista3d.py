@@ -1,11 +1,11 @@
-"""Ask the authors' infer_cvpr.py and the adapter the same questions; one line of JSON a step.
+"""Compare the authors' infer_cvpr.py and the adapter step by step; one line of JSON per step.
 
     PYTHONPATH=. python tests/peers/compare_vista3d.py CHECKOUT [small|published]
 
 In the environment of the adapter, from the root of the repository. CHECKOUT is a clone of
 github.com/Project-MONAI/VISTA. A copy of the script runs with its device, "cuda", replaced by
-"cpu"; of the modules it imports and does not use for an answer (its training script, nibabel) it
-gets empty ones, with ROI_SIZE.
+"cpu"; modules that it imports but does not use for inference (its training script, nibabel) are
+replaced by empty ones, with ROI_SIZE.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.peers.vista3d import ROOT, SMALL, SMALL_ROI_SIZE, write_weights
 
 MODULES = {"train_cvpr": ModuleType("train_cvpr"), "nibabel": ModuleType("nibabel")}
 ARGUMENTS = ["infer.py", "--test_img_path", "inputs", "--save_path", "outputs", "--model"]
-OPTIONS = {"no_clicks": "submission"}  # the box step is the script's, too
+OPTIONS = {"no_clicks": "submission"}  # so that the box step is the script's, too
 
 
 def main(checkout: Path, size: str = "small") -> None:
@@ -66,7 +66,7 @@ def main(checkout: Path, size: str = "small") -> None:
                     return np.asarray(theirs, np.uint8)
 
                 n_clicks = N_CLICKS if size == "small" else 1
-                # the long one is for the click that the script makes up
+                # the long case is for the script's hard-coded click
                 interact(case, predict, n_clicks=0 if case.name == "CT_long" else n_clicks)
 
 

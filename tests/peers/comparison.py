@@ -1,6 +1,6 @@
-"""A dialogue with two models at once: the peer's own script, and its adapter here.
+"""The same interactions for two models: the authors' script, and the adapter.
 
-Runs in the peer's environment: numpy and segbench's core only.
+Runs in the adapter's environment: imports numpy and segbench's core only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def cases(*names: str) -> list[Case]:
 
 
 def only_first_label(case: Case) -> Case:
-    """Return a case with one label and its box: a large network takes its time."""
+    """Return a case with one label and its box, for a slow network."""
     reference = np.where(case.reference == 1, case.reference, 0)
     return replace(case, reference=reference, boxes=case.boxes[:1], labels=case.labels[:1])
 
@@ -47,7 +47,7 @@ def _case(name: str, shape: tuple[int, ...], spacing: tuple[float, ...], dtype: 
     z, y, x = (n // 8 for n in shape)
     reference[z : 4 * z, y : 4 * y, x : 4 * x] = 1
     reference[4 * z : 7 * z, 3 * y : 7 * y, 4 * x : 7 * x] = 2
-    voxels = 40 + reference * 60.0 + rng.normal(0, 12, shape)  # no zeros: nothing is background
+    voxels = 40 + reference * 60.0 + rng.normal(0, 12, shape)  # no zeros: no background
     boxes = tuple(_box(reference, label) for label in (1, 2))
     image = Image(voxels.clip(1, 255).astype(dtype), spacing)
     return Case(name, image, reference, boxes, (1, 2))
@@ -60,7 +60,7 @@ def _box(reference: LabelMap, label: int) -> Box:
 
 
 def interact(case: Case, predict: Predict, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
-    """Say the boxes, then the clicks of `PLAN`, each in an error where there is one of its kind."""
+    """Prompt with the boxes, then with clicks by `CLICK_SIGNS`, in errors if possible."""
     rng = np.random.default_rng(7)
     zeros = np.zeros(case.reference.shape, np.uint8)
     interactions = Interactions((case.boxes if boxes else (),), zeros)
@@ -92,7 +92,7 @@ def _click(
 
 @contextlib.contextmanager
 def working_directory(folder: Path) -> Iterator[None]:
-    """Make ``folder`` the working directory for a while."""
+    """Change the working directory temporarily."""
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -104,7 +104,7 @@ def working_directory(folder: Path) -> Iterator[None]:
 def predict_with_script(
     script: Path, folder: Path, case: Case, interactions: Interactions
 ) -> LabelMap:
-    """Ask a challenge submission's script, which reads inputs/ and writes outputs/."""
+    """Run a challenge submission's script, which reads inputs/ and writes outputs/."""
     inputs, outputs = folder / "inputs", folder / "outputs"
     for place in (inputs, outputs):
         place.mkdir(exist_ok=True)

@@ -1,12 +1,12 @@
-"""The authors' own challenge script over a folder of input files: what the adapter must equal.
+"""The authors' challenge script over a folder of input files, to compare the adapter with.
 
 Run by an interpreter that has nnInteractive, without segbench:
 
     python nninteractive_oracle.py PREDICT MODEL INPUTS OUTPUTS
 
-PREDICT is the script's file, or - for the one in the installed package. It is used as it is, but
-for the device, which is CUDA in it, the number of threads, and the seed of numpy's generator, from
-which the session draws. A case on which it ends with an exception leaves a text file instead of an
+PREDICT is the script's file, or - for the one in the installed package. It runs unchanged, except
+for the device (CUDA in the script), the number of threads, and the seed of numpy's generator, which
+the session uses. For a case that raises an exception, a text file is written instead of an
 array.
 """
 
@@ -31,7 +31,7 @@ def load(place: str):
 
 
 def main(place: str, model: str, inputs: str, outputs: str) -> None:
-    """Answer every file, each with a session of its own."""
+    """Segment every file, each with its own session."""
     predict = load(place)
     predict.CHECKPOINT_DIR = model
     session = predict.nnInteractiveInferenceSession

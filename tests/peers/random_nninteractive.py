@@ -2,10 +2,10 @@
 
     python -m tests.peers.random_nninteractive FOLDER
 
-Weights that are only random answer noise everywhere, at the border of every crop too, which
-sends a session zooming out and refining for minutes. So the first convolution is made to hear the
-prompts better than the image, and the last bias lets only the top of the logits through: what is
-answered lies about the prompts and depends on all of them. Nothing in it was trained.
+Purely random weights segment noise everywhere, also at the border of every crop, so that a session
+zooms out and refines for minutes. Therefore the first convolution weighs the prompts more than the
+image, and the last bias keeps only the highest logits: the segmentation is near the prompts and
+depends on all of them. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_st
 CONFIG = NetworkConfig((2, 4, 4, 4, 4, 4), (1, 1, 1, 1, 1, 1))
 PATCH = 64  # the session's refinement needs more than 48: two margins of 24
 NAME = f"3d_fullres_ps{PATCH}_bs24"
-GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, last answer, box, clicks of both kinds
-FOREGROUND_FRACTION = 0.01  # the share of a crop of noise with a box that is object
+GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, previous mask, box, clicks
+FOREGROUND_FRACTION = 0.01  # of a noise crop with a box
 
 
 def plans() -> dict[str, object]:
-    """Return plans as the published ones are laid out: the used configuration inherits."""
+    """Return plans with the published layout: the used configuration inherits."""
     stages = len(CONFIG.features)
     arguments = {
         "n_stages": stages,
@@ -88,7 +88,7 @@ def write_folder(
 ) -> Path:
     """Write the folder; ``more`` goes into the checkpoint. Return the folder.
 
-    With ``boxes_in_3d`` it has the newer description of a session besides, which allows them.
+    With ``boxes_in_3d`` it also has the newer description of a session, which allows them.
     """
     model_plans, fold_folder = plans(), folder / f"fold_{fold}"
     fold_folder.mkdir(parents=True)

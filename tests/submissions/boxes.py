@@ -1,8 +1,8 @@
-"""A participant's program: fills the boxes, marks the newest clicks; numpy alone, as they read.
+"""A participant's program: fills the boxes and marks the clicks; needs numpy only.
 
     boxes.py INPUTS OUTPUTS [MODE [NOTES]]
 
-MODE is what goes wrong at step 2; NOTES is a file that gets a line for each time it is started.
+MODE is the failure at step 2; NOTES is a file that gets a line at each start.
 """
 
 import os
