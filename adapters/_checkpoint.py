@@ -1,7 +1,7 @@
-"""Reading other people's checkpoints: nothing in a file is executed unless the user trusts it.
+"""Loading third-party checkpoints: nothing in a file is executed unless the user trusts it.
 
-A ``.pth`` file is a pickle, and a pickle is a program. Shared by adapters whose packages unpickle
-checkpoints themselves; torch is imported when it is needed.
+A ``.pth`` file is a pickle, and a pickle is a program. Used by adapters whose packages unpickle
+checkpoints themselves. torch is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import Any
 
 from segbench.errors import AdapterError
 
-FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch then overrules a caller's weights_only=False
-FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite; torch refuses both at once
+FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # overrules weights_only=False
+FORCE_NO_WEIGHTS_ONLY = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite
 
 
 @contextmanager
 def loading_safely(file: Path) -> Iterator[None]:
-    """Make every ``torch.load`` inside rebuild tensors, plain values and numpy numbers only.
+    """Restrict every ``torch.load`` inside to tensors, plain values and numpy numbers.
 
-    Also those calls in other packages that ask for ``weights_only=False``.
+    This includes calls of other packages with ``weights_only=False``.
 
     Raises
     ------
     AdapterError
-        ``file`` names anything else to rebuild, or is no checkpoint.
+        ``file`` needs any other global, or is not a checkpoint.
     """
     import torch
 
-    with torch.serialization.safe_globals(harmless()), _environment():
+    with torch.serialization.safe_globals(numpy_safe_globals()), _force_weights_only():
         refuse_unsafe(file)
         try:
             yield
@@ -42,7 +42,7 @@ def loading_safely(file: Path) -> Iterator[None]:
 
 
 def refuse_unsafe(file: Path) -> None:
-    """Refuse a checkpoint that names what no set of weights needs; nothing of it is executed."""
+    """Refuse a checkpoint that needs unsafe globals, without executing any of it."""
     import torch
 
     try:
@@ -50,38 +50,43 @@ def refuse_unsafe(file: Path) -> None:
     except (ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise AdapterError(
             f"{file.name}: not a checkpoint that can be examined ({str(error).splitlines()[0]}); "
-            "to load it all the same, which may execute what is in it: --option trust=yes"
+            "to load it all the same, which may execute code in it: --option trust=yes"
         ) from error
     if unsafe:
         raise AdapterError(
             f"{file.name}: loading it would call {', '.join(unsafe)}; "
-            "to let it, if you trust its source: --option trust=yes"
+            "to allow this, if you trust its source: --option trust=yes"
         )
 
 
-def harmless() -> list[Any]:
-    """Return what rebuilds numpy numbers and arrays, under numpy 2's names and numpy 1's."""
+def numpy_safe_globals() -> list[Any]:
+    """Return the globals that numpy numbers and arrays need, by their numpy 1 and 2 names."""
     import numpy as np
 
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
-    makers = [multiarray.scalar, multiarray._reconstruct]
-    old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]
+    reconstructors = [multiarray.scalar, multiarray._reconstruct]
+    numpy1_names = [
+        (reconstructor, f"numpy.core.multiarray.{reconstructor.__name__}")
+        for reconstructor in reconstructors
+    ]
     dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
-    return [*makers, *old, np.ndarray, np.dtype, *dtypes]
+    return [*reconstructors, *numpy1_names, np.ndarray, np.dtype, *dtypes]
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
-    os.environ[FORCE] = "1"
+def _force_weights_only() -> Iterator[None]:
+    before = {
+        name: os.environ.pop(name, None) for name in (FORCE_WEIGHTS_ONLY, FORCE_NO_WEIGHTS_ONLY)
+    }
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
     try:
         yield
     finally:
-        del os.environ[FORCE]
+        del os.environ[FORCE_WEIGHTS_ONLY]
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal, without reading it all at once."""
+    """Return the sha256 of a file, in hexadecimal, without reading it all into memory."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,13 +1,13 @@
-"""What both nnInteractive adapters share: the options, the session, the replay of prompts.
+"""Shared by both nnInteractive adapters: the options, the session, the replay of prompts.
 
-nnInteractive (Isensee, Rokuss, Krämer et al., arXiv:2503.08373) is used through its own inference
-session. A session remembers: how strong a click is depends on how many came after it, and its
-mask is the one before other labels overwrote it. So nothing but the image is kept between steps:
-for each label the last label map is set and all prompts are replayed, oldest first, and the network
-is asked once, at the place of the newest, as in the authors' challenge submission.
+nnInteractive (Isensee, Rokuss, Krämer et al., arXiv:2503.08373) runs through its own inference
+session. A session has state: the strength of a click decays with every later one, and its mask
+is the one before other labels overwrote it. So only the image is kept between steps: for each
+label the previous segmentation is set, all prompts are replayed, oldest first, and the network
+runs once, at the newest prompt, as in the authors' challenge submission.
 
-Where patches of full resolution are needed, the session places those that its search leaves over at
-random, by numpy's global generator; it is seeded anew for each label of each step.
+The session places some of its full-resolution patches at random, with numpy's global generator.
+The generator is seeded for each label of each step.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
 from ._checkpoint import loading_safely, sha256_of
-from ._nninteractive_model import Model, read_model, refuse_foreign_parts
-from ._weights import device_of
+from ._nninteractive_model import TrainedModel, read_model, require_torch_modules
+from ._weights import select_device
 
-REVISION = "1"  # of this replay: raise it when answers may change
+REVISION = "1"  # of this replay: increase it when outputs may change
 OPTIONS = {
     "model": "",
     "fold": "",
@@ -42,91 +42,93 @@ OPTIONS = {
     "seed": "0",
     "trust": "no",
 }
-PERFECT = ("again", "keep", "fail")
+PERFECT_CHOICES = ("again", "keep", "fail")
 SWITCHES = ("no", "yes")
 
 
 @dataclass(frozen=True)
-class System:
-    """One of the systems called nnInteractive: a release, and how its session is made ready."""
+class Release:
+    """A release of nnInteractive, and how its session is set up."""
 
     name: str
-    packages: Mapping[str, str]  # distribution -> the version's beginning
-    described_by: tuple[str, ...]  # files that may describe the session; the first one there counts
+    packages: Mapping[str, str]  # distribution -> prefix of its version
+    session_files: tuple[str, ...]  # of the model's folder; the first that exists is used
     session_options: Mapping[str, bool]
-    prepare: Callable[[Any], None] | None = None  # a session whose model is loaded
+    prepare: Callable[[Any], None] | None = None  # called after loading
 
 
-class Replay:
-    """A session that is told everything anew at each step, label by label."""
+class NnInteractive:
+    """A session to which all prompts are added again at each step, label by label."""
 
     def __init__(self, session: Any, info: AdapterInfo, *, perfect: str, seed: int) -> None:
         self.info, self._session, self._perfect, self._seed = info, session, perfect, seed
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Take a new image; the session normalises it by its non-zero region."""
+        """Set a new image; the session normalises it by its non-zero region."""
         import torch
 
         if not image.voxels.any():
             raise AdapterError(f"{self.info.name}: an image of zeros cannot be normalised")
         self._labels, self._shape = labels, image.voxels.shape
         self._target = torch.zeros(self._shape, dtype=torch.uint8)
-        with quietly():
+        with stdout_suppressed():
             self._session.set_image(finite_image(image.voxels)[None].astype(np.float32))
             self._session.set_target_buffer(self._target)
             self._session._finish_preprocessing_and_initialize_interactions()
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Segment label by label; later labels overwrite earlier ones, as in the submission."""
-        answer = np.zeros(
+        segmentation = np.zeros(
             self._shape, np.uint8 if max(self._labels, default=0) < 256 else np.uint16
         )
         for label in self._labels:
-            answer[self._mask(label, interactions)] = label
-        return answer
+            segmentation[self._label_mask(label, interactions)] = label
+        return segmentation
 
     def close(self) -> None:
-        """Let go of the image."""
-        with quietly():
+        """Release the image."""
+        with stdout_suppressed():
             self._session._reset_session()
 
-    def _mask(self, label: int, interactions: Interactions) -> Mask:
+    def _label_mask(self, label: int, interactions: Interactions) -> Mask:
         rounds = [
             [prompt for prompt in round_ if prompt.label == label] for round_ in interactions.rounds
         ]
-        silent = [step for step, prompts in enumerate(rounds) if step > 0 and not prompts]
-        if silent and self._perfect == "fail":
+        steps_without_click = [
+            step for step, prompts in enumerate(rounds) if step > 0 and not prompts
+        ]
+        if steps_without_click and self._perfect == "fail":
             raise AdapterError(
-                f"{self.info.name}: label {label} got no click in step {silent[0]}, "
-                "on which the challenge's submission ends (perfect=fail)"
+                f"{self.info.name}: label {label} got no click in step {steps_without_click[0]}, "
+                "on which the challenge submission fails (perfect=fail)"
             )
         prompts = [prompt for round_ in rounds for prompt in round_]
         previous: Mask = interactions.previous_segmentation == label
-        content = self._perfect == "keep" and interactions.step in silent
-        return previous if content or not prompts else self._asked(previous, prompts)
+        keeps_mask = self._perfect == "keep" and interactions.step in steps_without_click
+        return previous if keeps_mask or not prompts else self._predict_mask(previous, prompts)
 
-    def _asked(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
-        """Return the session's mask after a last mask and some prompts, told in this order."""
+    def _predict_mask(self, previous: Mask, prompts: Sequence[Prompt]) -> Mask:
+        """Return the session's mask after the previous mask and all prompts, in this order."""
         session = self._session
-        with quietly(), seeded(self._seed):
+        with stdout_suppressed(), seeded(self._seed):
             session.new_interaction_centers, session.new_interaction_zoom_out_factors = [], []
             session.reset_interactions()
             if previous.any():
                 session.add_initial_seg_interaction(previous.astype(np.uint8), run_prediction=False)
             for prompt in prompts:
-                tell(session, prompt)
-            # 1.0.1 would ask the network once a prompt
+                add_prompt(session, prompt)
+            # 1.0.1 would run the network once per prompt
             del session.new_interaction_centers[:-1]
             del session.new_interaction_zoom_out_factors[:-1]
             session._predict()
         return self._target.numpy() > 0
 
 
-def tell(session: Any, prompt: Prompt) -> None:
-    """Add one prompt to a session, without asking it for an answer yet."""
+def add_prompt(session: Any, prompt: Prompt) -> None:
+    """Add one prompt to a session without running the network."""
     if isinstance(prompt, Box):
-        sides = [[low, high] for low, high in zip(prompt.low, prompt.high)]
-        session.add_bbox_interaction(sides, include_interaction=True, run_prediction=False)
+        bounds = [[low, high] for low, high in zip(prompt.low, prompt.high)]
+        session.add_bbox_interaction(bounds, include_interaction=True, run_prediction=False)
     else:
         session.add_point_interaction(
             prompt.voxel, include_interaction=prompt.positive, run_prediction=False
@@ -136,50 +138,51 @@ def tell(session: Any, prompt: Prompt) -> None:
 # ---- from options to an adapter --------------------------------------------------------------
 
 
-def open_adapter(system: System, options: Mapping[str, str]) -> Replay:
-    """Return the adapter of one system.
+def load_adapter(release: Release, options: Mapping[str, str]) -> NnInteractive:
+    """Return the adapter for one release.
 
     Raises
     ------
     AdapterError
-        For an unknown option or value, a missing or malformed model folder, a checkpoint that would
-        execute something, or another environment than the system's.
+        An unknown option or value, a missing or malformed model folder, a checkpoint that would
+        execute code, or an environment that is not the release's.
     """
-    chosen = checked_options(system.name, options)
-    model = read_model(system.name, chosen["model"], chosen["fold"], system.described_by)
-    versions = assert_packages(system)
-    session = open_session(system, model, chosen)
-    given = given_decay(system.name, chosen["decay"])
-    if given is not None:
-        session.interaction_decay = given
+    chosen = checked_options(release.name, options)
+    model = read_model(release.name, chosen["model"], chosen["fold"], release.session_files)
+    versions = check_packages(release)
+    session = load_session(release, model, chosen)
+    decay = parse_decay(release.name, chosen["decay"])
+    if decay is not None:
+        session.interaction_decay = decay
+    note = session_note(session, model, decay_given=decay is not None)
     info = AdapterInfo(
-        name=system.name,
+        name=release.name,
         version=f"{REVISION} ({versions})",
         licence=f"Apache-2.0 (code); weights: {model.licence}",
         weights_sha256=sha256_of(model.checkpoint),
         deterministic=session.device.type == "cpu",
-        note=f"{described(session, model, given=given is not None)}, seed {chosen['seed']}",
+        note=f"{note}, seed {chosen['seed']}",
     )
-    return Replay(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
+    return NnInteractive(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
 
 
 def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
-    """Return all options with their defaults; refuse what is not one."""
+    """Return all options with their defaults; refuse unknown ones."""
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise AdapterError(f"{name}: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
     chosen = {**OPTIONS, **options}
-    for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT)):
+    for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT_CHOICES)):
         if chosen[key] not in known:
             raise AdapterError(f"{name}: {key} {chosen[key]!r}: expected one of {', '.join(known)}")
     if not chosen["seed"].isdecimal() or int(chosen["seed"]) >= 1 << 32:
         raise AdapterError(f"{name}: seed {chosen['seed']!r}: expected a number below 2**32")
-    given_decay(name, chosen["decay"])
+    parse_decay(name, chosen["decay"])
     return chosen
 
 
-def given_decay(name: str, text: str) -> float | None:
-    """Return the decay that the user wants; None for what the model or its package says."""
+def parse_decay(name: str, text: str) -> float | None:
+    """Return the user's interaction decay; None means that of the model or the package."""
     try:
         decay = float(text) if text else 1.0
     except ValueError:
@@ -189,24 +192,24 @@ def given_decay(name: str, text: str) -> float | None:
     return decay if text else None
 
 
-def assert_packages(system: System) -> str:
-    """Return the versions of the packages that decide; another release is another system."""
+def check_packages(release: Release) -> str:
+    """Return the package versions; refuse other releases, which behave differently."""
     found = {}
-    for package, wanted in system.packages.items():
+    for package, prefix in release.packages.items():
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "none"
-        if not f"{found[package]}.".startswith(f"{wanted}."):
+        if not f"{found[package]}.".startswith(f"{prefix}."):
             raise AdapterError(
-                f"{system.name}: expected {package} {wanted} in {sys.executable}, found "
-                f"{found[package]}; the head of the adapter's file declares its environment: "
-                "uv builds it (pip install uv), or --python names an interpreter that has it"
+                f"{release.name}: expected {package} {prefix} in {sys.executable}, found "
+                f"{found[package]}; the header of the adapter's file declares its environment: "
+                "install uv to build it (pip install uv), or pass --python INTERPRETER"
             )
     return ", ".join(f"{package} {version}" for package, version in found.items())
 
 
-def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any:
+def load_session(release: Release, model: TrainedModel, chosen: Mapping[str, str]) -> Any:
     """Return a session of the installed package with the model loaded."""
     import torch
 
@@ -214,44 +217,46 @@ def open_session(system: System, model: Model, chosen: Mapping[str, str]) -> Any
     guard = contextlib.nullcontext() if trusted else loading_safely(model.checkpoint)
     with contextlib.redirect_stdout(sys.stderr), guard:
         if not trusted:
-            refuse_foreign_parts(system.name, model.plans)
+            require_torch_modules(release.name, model.plans)
         module = importlib.import_module("nnInteractive.inference.inference_session")
         session = module.nnInteractiveInferenceSession(
-            device=device_of(chosen["device"]),
-            torch_n_threads=torch.get_num_threads(),  # as they are: the session sets them
+            device=select_device(chosen["device"]),
+            torch_n_threads=torch.get_num_threads(),  # the session sets the number
             do_autozoom=chosen["autozoom"] == "yes",
-            **system.session_options,
+            **release.session_options,
         )
         try:
             session.initialize_from_trained_model_folder(str(model.folder), use_fold=model.fold)
         except (KeyError, RuntimeError) as error:
             raise AdapterError(
-                f"{system.name}: {model.checkpoint} does not fit the folder's plans: "
+                f"{release.name}: {model.checkpoint} does not fit the folder's plans: "
                 f"{type(error).__name__}: {str(error)[:300]}"
             ) from error
-        if system.prepare is not None:
-            system.prepare(session)
+        if release.prepare is not None:
+            release.prepare(session)
     return session
 
 
-def described(session: Any, model: Model, *, given: bool) -> str:
-    """Return what a reader of the results must know of the model and the session."""
-    source = "given" if given else "recorded" if model.records_decay else "the package's default"
+def session_note(session: Any, model: TrainedModel, *, decay_given: bool) -> str:
+    """Return the facts about model and session that a report must state."""
+    source = (
+        "given" if decay_given else "recorded" if model.records_decay else "the package's default"
+    )
     patch = "x".join(map(str, session.configuration_manager.patch_size))
     zoom = "" if session.do_autozoom else ", no autozoom"
     return f"fold {model.fold}, patch {patch}, decay {session.interaction_decay} ({source}){zoom}"
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Drop what the session prints: some lines for each prompt."""
+def stdout_suppressed() -> Iterator[None]:
+    """Drop what the session prints: several lines per prompt."""
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         yield
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which the session draws from, and put it back."""
+    """Seed numpy's global generator, which the session uses, and restore its state."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:

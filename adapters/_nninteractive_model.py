@@ -1,10 +1,10 @@
-"""A trained nnInteractive model: a folder in nnU-Net's format, looked at before it is loaded.
+"""A trained nnInteractive model: a folder in nnU-Net's format, checked before it is loaded.
 
 ::
 
     nnInteractive_v1.0/
-      plans.json  dataset.json      what the network is
-      inference_session_class.json  how its session works; inference_info.json in newer ones
+      plans.json  dataset.json      the network's architecture
+      inference_session_class.json  the session's settings; inference_info.json in newer folders
       LICENSE
       fold_0/checkpoint_final.pth   the weights
 """
@@ -21,17 +21,17 @@ from typing import Any
 from segbench.errors import AdapterError
 
 CHECKPOINT = "checkpoint_final.pth"
-OFFICIAL = "Dataset225_nnInteractiveV2"  # what the plans of the authors' weights call their data
+OFFICIAL_DATASET = "Dataset225_nnInteractiveV2"  # dataset_name in the authors' plans
 OFFICIAL_LICENCE = "CC BY-NC-SA 4.0"
-WHERE = (
+SOURCE = (
     "the authors publish theirs as MIC-DKFZ/nnInteractive on Hugging Face, folder "
-    f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench brings none"
+    f"nnInteractive_v1.0, under {OFFICIAL_LICENCE} (non-commercial); segbench includes none"
 )
 
 
 @dataclass(frozen=True)
-class Model:
-    """What stands in a model's folder."""
+class TrainedModel:
+    """The content of a trained model's folder."""
 
     folder: Path
     fold: str
@@ -45,94 +45,94 @@ class Model:
         return self.folder / f"fold_{self.fold}" / CHECKPOINT
 
 
-def read_model(name: str, folder: str, fold: str, described_by: Sequence[str]) -> Model:
-    """Return what the folder holds; ``fold`` may be empty when there is only one.
+def read_model(name: str, folder: str, fold: str, session_files: Sequence[str]) -> TrainedModel:
+    """Read the folder; ``fold`` may be empty if there is only one.
 
     Raises
     ------
     AdapterError
-        No folder is given, it is incomplete, or it leaves the fold open.
+        No folder is given, it is incomplete, or the fold is ambiguous.
     """
-    place = Path(folder).expanduser()
-    problem = problem_of(place, described_by) if folder else "no model given"
+    path = Path(folder).expanduser()
+    problem = folder_problem(path, session_files) if folder else "no model given"
     if problem:
-        files = f"plans.json, dataset.json, {' or '.join(described_by)} and fold_0/{CHECKPOINT}"
+        files = f"plans.json, dataset.json, {' or '.join(session_files)} and fold_0/{CHECKPOINT}"
         raise AdapterError(
             f"{name}: {problem}; expected --option model=DIR, a trained model's folder with "
-            f"{files}; {WHERE}"
+            f"{files}; {SOURCE}"
         )
-    plans = read_json(place / "plans.json")
-    session = read_json(next(place / file for file in described_by if (place / file).is_file()))
-    return Model(
-        folder=place,
-        fold=the_fold(name, place, fold),
+    plans = read_json(path / "plans.json")
+    session = read_json(next(path / file for file in session_files if (path / file).is_file()))
+    return TrainedModel(
+        folder=path,
+        fold=choose_fold(name, path, fold),
         plans=plans,
-        licence=licence_of(place, plans),
+        licence=read_licence(path, plans),
         records_decay=isinstance(session, dict) and "interaction_decay" in session,
     )
 
 
-def problem_of(place: Path, described_by: Sequence[str]) -> str:
-    """Return what is missing in the folder, or nothing."""
-    if not place.is_dir():
-        return f"no folder {place}"
-    missing = [file for file in ("plans.json", "dataset.json") if not (place / file).is_file()]
-    if not any((place / file).is_file() for file in described_by):
-        missing.append(" or ".join(described_by))
-    return f"{place} has no {missing[0]}" if missing else ""
+def folder_problem(path: Path, session_files: Sequence[str]) -> str:
+    """Return what is missing in the folder, or an empty string."""
+    if not path.is_dir():
+        return f"no folder {path}"
+    missing = [file for file in ("plans.json", "dataset.json") if not (path / file).is_file()]
+    if not any((path / file).is_file() for file in session_files):
+        missing.append(" or ".join(session_files))
+    return f"{path} has no {missing[0]}" if missing else ""
 
 
-def the_fold(name: str, place: Path, fold: str) -> str:
-    """Return the fold whose weights are meant."""
-    there = sorted(file.parent.name[5:] for file in place.glob(f"fold_*/{CHECKPOINT}"))
-    if fold in there or (not fold and len(there) == 1):
-        return fold or there[0]
-    found = ", ".join(there) or "none"
-    wanted = f"fold {fold}" if fold else "--option fold, one of those there"
-    raise AdapterError(f"{name}: {place}: expected {wanted}; folds with a {CHECKPOINT}: {found}")
+def choose_fold(name: str, path: Path, fold: str) -> str:
+    """Return the fold to load."""
+    available = sorted(file.parent.name[5:] for file in path.glob(f"fold_*/{CHECKPOINT}"))
+    if fold in available or (not fold and len(available) == 1):
+        return fold or available[0]
+    found = ", ".join(available) or "none"
+    expected = f"fold {fold}" if fold else "--option fold, one of those available"
+    raise AdapterError(f"{name}: {path}: expected {expected}; folds with a {CHECKPOINT}: {found}")
 
 
-def licence_of(place: Path, plans: Mapping[str, Any]) -> str:
-    """Return what the folder says of its licence: the first line of LICENSE, as the authors do.
+def read_licence(path: Path, plans: Mapping[str, Any]) -> str:
+    """Return the folder's licence: the first line of LICENSE, as the authors do.
 
-    Folders of the authors' first release may lack the file: theirs are known by their plans.
+    Folders of the authors' first release may lack the file: their plans identify them.
     """
-    file = place / "LICENSE"
+    file = path / "LICENSE"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    said = next((line.strip() for line in lines if line.strip()), "")
-    if not said and plans.get("dataset_name") == OFFICIAL:
+    licence = next((line.strip() for line in lines if line.strip()), "")
+    if not licence and plans.get("dataset_name") == OFFICIAL_DATASET:
         return OFFICIAL_LICENCE
-    return said or "not stated in the model's folder"
+    return licence or "not stated in the model's folder"
 
 
 def read_json(file: Path) -> Any:
-    """Read a file of the folder."""
+    """Read a JSON file of the folder."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise AdapterError(f"{file}: expected JSON: {error}") from error
 
 
-# ---- what the plans would have built ---------------------------------------------------------
+# ---- classes named in the plans ---------------------------------------------------------------
 
 
-def refuse_foreign_parts(name: str, plans: Mapping[str, Any]) -> None:
-    """Refuse plans that would call anything but torch modules: nnU-Net calls what they name."""
+def require_torch_modules(name: str, plans: Mapping[str, Any]) -> None:
+    """Refuse plans that name anything but torch modules: nnU-Net calls what they name."""
     import torch
 
-    for part in parts_of(plans):
+    for part in imported_names(plans):
         found = pydoc.locate(part)
-        # a network class that has moved is looked for by nnU-Net in its own library
+        # nnU-Net searches its own library for a network class that has moved
         if found is not None and not (
             isinstance(found, type) and issubclass(found, torch.nn.Module)
         ):
             raise AdapterError(
                 f"{name}: plans.json: expected torch modules in the network, found {part}; "
-                "to let it be called, if you trust its source: --option trust=yes"
+                "to allow the call, if you trust its source: --option trust=yes"
             )
 
 
-def parts_of(plans: Mapping[str, Any]) -> Iterator[str]:
+def imported_names(plans: Mapping[str, Any]) -> Iterator[str]:
     """Yield every name in the plans that nnU-Net imports and calls."""
     for configuration in plans.get("configurations", {}).values():
         architecture = configuration.get("architecture", {})

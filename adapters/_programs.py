@@ -1,4 +1,4 @@
-"""A program that is run for an answer: its last lines, its time limit, and its end for certain."""
+"""Run a submission's program: its last lines of output, its time limit, its termination."""
 
 from __future__ import annotations
 
@@ -15,167 +15,169 @@ from typing import IO, Any
 
 from segbench.errors import AdapterError
 
-PERSISTENT = "SEGBENCH_PERSISTENT"  # set to 1 for a program that is to live through many steps
-DONE = "segbench: done"  # the line with which such a program says that its answer lies there
-LINES, LONGEST_LINE = 12, 4096
-SECONDS_TO_LEAVE = 2  # a worker that is ended itself has five for all
-SECONDS_TO_END = 30  # that an engine may take to end a container
+PERSISTENT = "SEGBENCH_PERSISTENT"  # 1 for a program that serves many steps
+DONE = "segbench: done"  # the line such a program prints when a step's output is written
+KEPT_LINES, MAX_LINE_LENGTH = 12, 4096
+SECONDS_TO_EXIT = 2  # a terminated worker has five seconds in all
+SECONDS_TO_KILL = 30  # for an engine's kill command
 
 
 class Program:
-    """One run of a program, in a process group of its own, so that all of it can be ended.
+    """One run of a program, in its own process group so that its children can be killed, too.
 
     Parameters
     ----------
-    words : sequence of str
+    command : sequence of str
         The program and its arguments.
-    ending : sequence of str
-        What ends it if ending its processes is not enough: a container outlives its client.
-    told : bool
-        Whether it is told of steps by lines on its stdin; else that is empty.
+    kill_command : sequence of str
+        For containers: a container survives the death of its client.
+    persistent : bool
+        Whether steps are announced by lines on stdin; otherwise stdin is empty.
     """
 
-    def __init__(self, words: Sequence[str], ending: Sequence[str] = (), *, told: bool) -> None:
-        self._words, self._ending = words, ending
+    def __init__(
+        self, command: Sequence[str], kill_command: Sequence[str] = (), *, persistent: bool
+    ) -> None:
+        self._command, self._kill_command = command, kill_command
         try:
             self._process = subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
+                command,
+                stdin=subprocess.PIPE if persistent else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,  # apart: half a line of it must not hide the line of stdout
+                stderr=subprocess.PIPE,  # separate: a partial line must not hide one of stdout
                 text=True,
                 errors="replace",
-                env=variables(told=told),
+                env=environment(persistent=persistent),
                 start_new_session=True,
             )
         except OSError as error:
-            raise AdapterError(f"{words[0]} cannot be run: {error.strerror}") from None
-        self._last: deque[str] = deque(maxlen=LINES)
-        self._said: queue.Queue[str | None] = queue.Queue()
+            raise AdapterError(f"{command[0]} cannot be run: {error.strerror}") from None
+        self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._events: queue.Queue[str | None] = queue.Queue()
         self._readers = [
-            in_background(self._read, stream)
+            start_thread(self._read_stream, stream)
             for stream in (self._process.stdout, self._process.stderr)
         ]
-        self._watcher = in_background(self._watch)
+        self._exit_thread = start_thread(self._report_exit)
 
-    def _read(self, stream: IO[str]) -> None:
-        """Take what it prints, so that no pipe fills up; a line of any length comes in pieces."""
+    def _read_stream(self, stream: IO[str]) -> None:
+        """Drain a stream, so that no pipe fills up; long lines are read in pieces."""
         with stream:
-            for line in iter(lambda: stream.readline(LONGEST_LINE), ""):
-                self._last.append(line.rstrip("\n"))
+            for line in iter(lambda: stream.readline(MAX_LINE_LENGTH), ""):
+                self._last_lines.append(line.rstrip("\n"))
                 if stream is self._process.stdout and line.strip() == DONE:
-                    self._said.put(DONE)
+                    self._events.put(DONE)
 
-    def _watch(self) -> None:
-        """Notice its end, also if a child that it has left holds its pipes; None is that."""
+    def _report_exit(self) -> None:
+        """Queue None when the program exits, even if a child still holds its pipes."""
         self._process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         for reader in self._readers:
             reader.join(timeout=1)
-        self._said.put(None)
+        self._events.put(None)
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the program runs."""
         return self._process.poll() is None
 
-    def finish(self, seconds: float | None) -> None:
-        """Wait for its end.
+    def wait(self, seconds: float | None) -> None:
+        """Wait for the program's exit.
 
         Raises
         ------
         AdapterError
-            If it takes longer than it may, and is ended, or if its exit status is not 0.
+            It exceeds the time limit (and is killed), or its exit status is not 0.
         """
-        while self._next(seconds) is not None:  # what it says does not matter
+        while self._next_event(seconds) is not None:  # DONE lines are irrelevant here
             pass
         if self._process.returncode != 0:
-            raise AdapterError(f"exit status {self._process.returncode}: {self._last_words()}")
+            raise AdapterError(f"exit status {self._process.returncode}: {self._output_tail()}")
 
-    def answer(self, line: str, seconds: float | None) -> None:
-        """Tell it of a step and wait until it says that it is done.
+    def run_step(self, line: str, seconds: float | None) -> None:
+        """Announce a step to the program and wait for the line `DONE`.
 
         Raises
         ------
         AdapterError
-            If it takes longer than it may, and is ended, or if it ends.
+            It exceeds the time limit (and is killed), or it exits.
         """
         assert self._process.stdin is not None
-        self._forget()
-        with contextlib.suppress(OSError):  # of one that has ended: its end is read below
+        self._discard_old_events()
+        with contextlib.suppress(OSError):  # the program has exited: its exit is read below
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
-        if self._next(seconds) is None:
+        if self._next_event(seconds) is None:
             raise AdapterError(
                 f"persistent=yes: expected the line {DONE!r}, the program ended with exit status "
-                f"{self._process.returncode}: {self._last_words()}"
+                f"{self._process.returncode}: {self._output_tail()}"
             )
 
-    def _forget(self) -> None:
-        """Drop what it said twice or too late: that is no answer to the next step."""
-        waiting = [self._said.get() for _ in range(self._said.qsize())]
-        if None in waiting:
-            self._said.put(None)
+    def _discard_old_events(self) -> None:
+        """Drop repeated and late `DONE` lines: they do not belong to the next step."""
+        events = [self._events.get() for _ in range(self._events.qsize())]
+        if None in events:
+            self._events.put(None)
 
-    def _next(self, seconds: float | None) -> str | None:
+    def _next_event(self, seconds: float | None) -> str | None:
         try:
-            return self._said.get(timeout=seconds)
+            return self._events.get(timeout=seconds)
         except queue.Empty:
-            raise self._too_late(seconds) from None
+            raise self._timed_out(seconds) from None
 
-    def leave(self) -> None:
-        """Let one that waits for the next step end by itself, then end what is left of it."""
+    def stop(self) -> None:
+        """Let a waiting program exit by itself, then kill what is left of it."""
         self._close_stdin()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(SECONDS_TO_LEAVE)
-        self.end()
+            self._process.wait(SECONDS_TO_EXIT)
+        self.kill()
 
-    def end(self) -> None:
-        """End it and all that it has started."""
-        unfinished = self._process.poll() != 0  # a client that died says nothing of its container
-        found = not unfinished or self._container_ended()
+    def kill(self) -> None:
+        """Kill the program, its container and its children."""
+        may_still_run = self._process.poll() != 0  # a dead client's container may still run
+        container_ended = not may_still_run or self._kill_container()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        if not found:
-            self._container_ended()  # its client may have been about to start it
-        self._ending = ()
-        self._watcher.join(timeout=3)
+        if not container_ended:
+            self._kill_container()  # the client may have been about to start it
+        self._kill_command = ()
+        self._exit_thread.join(timeout=3)
         self._close_stdin()
 
-    def _container_ended(self) -> bool:
-        """End its container, if it is one; return whether that was found."""
-        if not self._ending:
+    def _kill_container(self) -> bool:
+        """Kill the container, if there is one; return whether it was found."""
+        if not self._kill_command:
             return True
         try:
-            done = subprocess.run(
-                self._ending, capture_output=True, timeout=SECONDS_TO_END, check=False
+            result = subprocess.run(
+                self._kill_command, capture_output=True, timeout=SECONDS_TO_KILL, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
-        return done.returncode == 0
+        return result.returncode == 0
 
     def _close_stdin(self) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # of one that has ended
+            with contextlib.suppress(OSError):  # the program has exited
                 self._process.stdin.close()
 
-    def _too_late(self, seconds: float | None) -> AdapterError:
-        self.end()
-        return AdapterError(f"no answer within {seconds:g} s, ended: {self._last_words()}")
+    def _timed_out(self, seconds: float | None) -> AdapterError:
+        self.kill()
+        return AdapterError(f"no output within {seconds:g} s, killed: {self._output_tail()}")
 
-    def _last_words(self) -> str:
-        return "\n".join([shlex.join(self._words), *self._last])
+    def _output_tail(self) -> str:
+        return "\n".join([shlex.join(self._command), *self._last_lines])
 
 
-def variables(*, told: bool) -> dict[str, str]:
-    """Return its environment; segbench itself may run in a program that is told of steps."""
+def environment(*, persistent: bool) -> dict[str, str]:
+    """Return the program's environment; segbench itself may run in a persistent program."""
     inherited = {key: value for key, value in os.environ.items() if key != PERSISTENT}
-    return inherited | ({PERSISTENT: "1"} if told else {})
+    return inherited | ({PERSISTENT: "1"} if persistent else {})
 
 
-def in_background(function: Callable[..., None], *arguments: Any) -> threading.Thread:
-    """Run a function in a thread that holds nothing up."""
+def start_thread(function: Callable[..., None], *arguments: Any) -> threading.Thread:
+    """Run a function in a daemon thread."""
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     return thread

@@ -1,7 +1,7 @@
-"""Weights made by others: find the file, read tensors and plain values from it, fit them strictly.
+"""Third-party weights: find the file, read tensors and plain values, load them strictly.
 
-A ``.pth`` file is a pickle, and a pickle is a program: only what an adapter allows by name is
-rebuilt. torch is imported where it is needed, so that a missing file is reported without it.
+A ``.pth`` file is a pickle, and a pickle is a program: only globals that an adapter allows are
+loaded. torch is imported inside the functions, so that a missing file is reported without it.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ DEVICES = ("auto", "cpu", "cuda")
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError)
 
 
-def one_of(option: str, given: str, known: Sequence[str]) -> str:
-    """Return an option's value.
+def check_choice(option: str, value: str, choices: Sequence[str]) -> str:
+    """Return an option's value if it is known.
 
     Raises
     ------
     AdapterError
-        If it does not exist, with those that do.
+        The value is unknown; the message lists the known ones.
     """
-    if given not in known:
-        raise AdapterError(f"{option} {given!r}: expected one of {', '.join(known)}")
-    return given
+    if value not in choices:
+        raise AdapterError(f"{option} {value!r}: expected one of {', '.join(choices)}")
+    return value
 
 
-def weights_file(given: str, source: str) -> Path:
+def find_weights(path: str, source: str) -> Path:
     """Return the file with the weights.
 
     Raises
     ------
     AdapterError
-        If none is named or it is not there, with where such weights come from.
+        No file is given or it does not exist; the message states where the weights come from.
     """
-    file = Path(given).expanduser()
-    if given and file.is_file():
+    file = Path(path).expanduser()
+    if path and file.is_file():
         return file
-    found = f"no weights at {given}" if given else "no weights given"
+    found = f"no weights at {path}" if path else "no weights given"
     raise AdapterError(f"{found}. {source} Pass the file: --option weights=FILE")
 
 
 def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
-    """Return the dictionary in a checkpoint, rebuilding nothing but tensors and ``allowed``.
+    """Return the dictionary in a checkpoint; only tensors and ``allowed`` globals are loaded.
 
     Raises
     ------
     AdapterError
-        If it is no checkpoint, or rebuilding it would call anything else.
+        The file is not a checkpoint, or loading it needs any other global.
     """
     import torch
 
@@ -62,7 +62,7 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
         try:
             found = torch.load(file, map_location="cpu", weights_only=True)
         except UNREADABLE as error:
-            unsafe, words = _refused(file), str(error) or type(error).__name__
+            unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
             reason = f"it names {', '.join(unsafe)}" if unsafe else words.splitlines()[0]
             raise AdapterError(
                 f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
@@ -72,7 +72,7 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
     return found
 
 
-def _refused(file: Path) -> list[str]:
+def _unsafe_globals(file: Path) -> list[str]:
     import torch
 
     try:
@@ -81,49 +81,52 @@ def _refused(file: Path) -> list[str]:
         return []
 
 
-def fit(
+def load_strictly(
     network: torch.nn.Module,
     state: Mapping[str, Any],
     *,
     file: Path,
     unused: frozenset[str] = frozenset(),
 ) -> None:
-    """Load a state whose keys and shapes are the network's; ``unused`` keys may be there, too.
+    """Load a state dict with exactly the network's keys and shapes; ``unused`` keys may be present.
 
     Raises
     ------
     AdapterError
-        With the first difference: weights of another network are never taken in part.
+        A key or shape differs: weights of another network are never loaded in part.
     """
-    wanted = network.state_dict()
-    given = {key: value for key, value in state.items() if key not in unused}
-    unknown, missing = sorted(given.keys() - wanted.keys()), sorted(wanted.keys() - given.keys())
+    expected = network.state_dict()
+    weights = {key: value for key, value in state.items() if key not in unused}
+    unknown, missing = (
+        sorted(weights.keys() - expected.keys()),
+        sorted(expected.keys() - weights.keys()),
+    )
     if unknown or missing:
         raise AdapterError(
-            f"{file.name}: not the weights of this network: {len(missing)} of {len(wanted)} "
+            f"{file.name}: not the weights of this network: {len(missing)} of {len(expected)} "
             f"tensors are missing and {len(unknown)} unknown, first {(missing + unknown)[0]}"
         )
-    for key, value in given.items():
-        found, expected = tuple(getattr(value, "shape", ())), tuple(wanted[key].shape)
-        if found != expected:
-            raise AdapterError(f"{file.name}: {key}: expected shape {expected}, found {found}")
-    network.load_state_dict(given)
+    for key, value in weights.items():
+        found, shape = tuple(getattr(value, "shape", ())), tuple(expected[key].shape)
+        if found != shape:
+            raise AdapterError(f"{file.name}: {key}: expected shape {shape}, found {found}")
+    network.load_state_dict(weights)
 
 
-def device_of(wanted: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """Return the device to compute on.
 
     Raises
     ------
     AdapterError
-        If it is not there.
+        The device is unknown or not available.
     """
     import torch
 
-    there = torch.cuda.is_available()
-    kind, colon, number = wanted.partition(":")
+    available = torch.cuda.is_available()
+    kind, colon, number = name.partition(":")
     if kind not in DEVICES or (colon and not (kind == "cuda" and number.isdigit())):
-        raise AdapterError(f"device {wanted!r}: expected auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not there:
-        raise AdapterError(f"device {wanted!r}: torch sees no CUDA device here")
-    return torch.device(("cuda" if there else "cpu") if kind == "auto" else wanted)
+        raise AdapterError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not available:
+        raise AdapterError(f"device {name!r}: torch sees no CUDA device here")
+    return torch.device(("cuda" if available else "cpu") if kind == "auto" else name)

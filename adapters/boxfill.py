@@ -1,4 +1,4 @@
-"""A floor: fills its box, then paints or erases a ball at every click."""
+"""A lower bound: fill each box, then paint or erase a ball at every click."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxe
 from segbench.models.prompt_painting import paint
 
 
-def whole(size: Voxel) -> Mask:
+def filled_box(size: Voxel) -> Mask:
     """Return the mask of a filled box."""
     return np.ones(size, bool)
 
 
 class BoxFill:
-    """Never looks at the image; a model that does should beat it."""
+    """Ignore the image; a model that uses it should score higher."""
 
     info = AdapterInfo("boxfill", version="1", licence="Apache-2.0")
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Nothing to remember: the prompts say it all."""
+        """Ignore the image."""
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Paint all prompts anew."""
-        return paint(interactions, whole)
-
-    def close(self) -> None:
-        """Nothing to release."""
+        """Paint all prompts."""
+        return paint(interactions, filled_box)
 
 
 def make_adapter() -> BoxFill:

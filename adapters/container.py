@@ -1,10 +1,10 @@
-"""Any challenge submission: an image, or any program that keeps the same contract.
+"""Any challenge submission: a container image, or any program with the same interface.
 
-``--model container:IMAGE`` runs ``sh predict.sh`` in docker, podman or apptainer, whichever is
-there; ``--model 'command:PROGRAM {inputs} {outputs}'`` runs any program. One call a step: it finds
-``inputs/CASE.npz`` and leaves ``outputs/CASE.npz`` with ``segs``. Each call has folders of its own,
-so that an old answer is never taken for a new one, and never sees the reference or the network.
-With ``persistent=yes`` one call lives through many steps (docs/adapters.md).
+``--model container:IMAGE`` runs ``sh predict.sh`` in docker, podman or apptainer, the first that
+works; ``--model 'command:PROGRAM {inputs} {outputs}'`` runs any program. Each call is one step:
+it reads ``inputs/CASE.npz`` and writes ``outputs/CASE.npz`` with ``segs``. Each call has its own
+folders, so that an old output is never taken for a new one; a container has no network.
+With ``persistent=yes`` one call serves many steps (docs/adapters.md).
 """
 
 from __future__ import annotations
@@ -21,133 +21,139 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
 from segbench.models.submission_npz import read_answer, write_input
 
-from ._engines import container_words, ending_words, engine_here, identity_of
+from ._engines import container_command, find_engine, image_id, kill_command
 from ._programs import Program
 
-CASE = "case.npz"
+CASE_FILE = "case.npz"
 
 
 @dataclass(frozen=True)
-class Command:
-    """How the program is called and ended, with places that each call fills in."""
+class CommandTemplate:
+    """The program's command and its kill command, with placeholders that each call fills."""
 
     words: Sequence[str]
-    ending: Sequence[str] = ()
+    kill_words: Sequence[str] = ()
 
-    def begin(self, folder: Folder, *, told: bool) -> Program:
+    def start(self, folder: CallFolder, *, persistent: bool) -> Program:
         """Start the program on a folder."""
-        places = {
+        values = {
             "{inputs}": str(folder.inputs),
             "{outputs}": str(folder.outputs),
             "{name}": f"segbench-{uuid.uuid4().hex[:12]}",
         }
-        words, ending = (
-            [fill(word, places) for word in each] for each in (self.words, self.ending)
+        words, kill_words = (
+            [fill_placeholders(word, values) for word in each]
+            for each in (self.words, self.kill_words)
         )
-        return Program(words, ending, told=told)
+        return Program(words, kill_words, persistent=persistent)
 
 
-def fill(word: str, places: dict[str, str]) -> str:
-    """Put a call's places into one word of the command."""
-    for place, value in places.items():
-        word = word.replace(place, value)
+def fill_placeholders(word: str, values: dict[str, str]) -> str:
+    """Replace the placeholders in one word of a command."""
+    for placeholder, value in values.items():
+        word = word.replace(placeholder, value)
     return word
 
 
-class Folder:
-    """Inputs and outputs of a call; what cannot be removed when it ends is left to the system."""
+class CallFolder:
+    """Input and output folder of a call; files that cannot be removed stay."""
 
     def __init__(self) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="segbench-submission-"))
         self.inputs, self.outputs = (self._root / name for name in ("inputs", "outputs"))
         self.inputs.mkdir()
         self.outputs.mkdir()
-        self.outputs.chmod(0o777)  # for an image with a user of its own; nobody else gets this far
+        self.outputs.chmod(0o777)  # for a container's own user; the parent folder is private
 
-    def empty(self) -> None:
-        """Remove what an earlier step has left."""
-        for left in self.outputs.iterdir():
+    def clear_outputs(self) -> None:
+        """Remove the output of an earlier step."""
+        for old in self.outputs.iterdir():
             try:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
             except OSError as error:
                 raise AdapterError(
-                    f"outputs/{left.name} of an earlier step cannot be removed: {error.strerror}"
+                    f"outputs/{old.name} of an earlier step cannot be removed: {error.strerror}"
                 ) from None
 
-    def answer(self) -> LabelMap:
-        """Return what the program left: a file, not a link to one that may be old."""
-        file = self.outputs / CASE
+    def read_segmentation(self) -> LabelMap:
+        """Read the program's output: a file, not a link to one that may be old."""
+        file = self.outputs / CASE_FILE
         if not file.is_file() or file.is_symlink():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
-            raise AdapterError(f"expected outputs/{CASE} from the submission, it left {left}")
+            raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
         return read_answer(file)
 
     def remove(self) -> None:
-        """Remove the folder; a container may leave what only its own user may remove."""
+        """Remove the folder; a container may leave files that only its own user can remove."""
         shutil.rmtree(self._root, ignore_errors=True)
 
 
 class Submission:
-    """Asks a program once a step; keeps nothing between steps but the image.
+    """Call a program once per step; only the image is kept between steps.
 
     Parameters
     ----------
     seconds : float, optional
-        How long an answer may take.
+        Time limit of a step.
     persistent : bool
-        Whether one call of the program answers many steps.
+        Whether one call of the program serves many steps.
     """
 
-    outlives_worker = True  # a container does: the worker closes this also when it is ended itself
+    outlives_worker = True  # the container: close it even if the worker is terminated
 
     def __init__(
-        self, info: AdapterInfo, command: Command, seconds: float | None, *, persistent: bool
+        self,
+        info: AdapterInfo,
+        command: CommandTemplate,
+        seconds: float | None,
+        *,
+        persistent: bool,
     ) -> None:
         self.info = info
         self._command, self._seconds, self._persistent = command, seconds, persistent
-        self._folder: Folder | None = None
+        self._folder: CallFolder | None = None
         self._program: Program | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember the image."""
+        """Store the image."""
         self._image, self._labels = image, labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Write the input, have it answered, read the answer."""
-        answered = False
+        """Write the input, run the program, read its output."""
+        succeeded = False
         try:
-            labels = self._answered(interactions)
-            answered = True
+            segmentation = self._run_step(interactions)
+            succeeded = True
         finally:
-            if not (answered and self._persistent):
-                self._end()
-        return labels
+            if not (succeeded and self._persistent):
+                self._kill()
+        return segmentation
 
-    def _answered(self, interactions: Interactions) -> LabelMap:
+    def _run_step(self, interactions: Interactions) -> LabelMap:
         if self._program is not None and not self._program.is_alive():
-            self._end()
+            self._kill()
         if self._folder is None:
-            self._folder = Folder()
-        self._folder.empty()
-        write_input(self._folder.inputs / CASE, self._image, self._labels, interactions)
+            self._folder = CallFolder()
+        self._folder.clear_outputs()
+        write_input(self._folder.inputs / CASE_FILE, self._image, self._labels, interactions)
         if self._program is None:
-            self._program = self._command.begin(self._folder, told=self._persistent)
+            self._program = self._command.start(self._folder, persistent=self._persistent)
         if self._persistent:
-            self._program.answer(CASE, self._seconds)
+            self._program.run_step(CASE_FILE, self._seconds)
         else:
-            self._program.finish(self._seconds)
-        return self._folder.answer()
+            self._program.wait(self._seconds)
+        return self._folder.read_segmentation()
 
     def close(self) -> None:
-        """Let a program that waits go; end it or its container if it stays."""
+        """Let a waiting program exit; kill it and its container if they do not."""
         if self._program is not None:
-            self._program.leave()
-        self._end()
+            self._program.stop()
+        self._kill()
 
-    def _end(self) -> None:
-        """End the program, or its container, and remove its folder."""
+    def _kill(self) -> None:
+        """Kill the program and its container, and remove the folder."""
         if self._program is not None:
-            self._program.end()
+            self._program.kill()
         if self._folder is not None:
             self._folder.remove()
         self._program = self._folder = None
@@ -171,29 +177,29 @@ def make_adapter(
         )
     if persistent not in ("yes", "no"):
         raise AdapterError(f"persistent {persistent!r}: expected yes or no")
-    lives = persistent == "yes"
+    is_persistent = persistent == "yes"
     if image:
-        engine = engine_here(engine)
-        version = identity_of(engine, image)
-        words = container_words(
-            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=lives
+        engine = find_engine(engine)
+        version = image_id(engine, image)
+        words = container_command(
+            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=is_persistent
         )
-        called = Command(words, ending_words(engine))
+        call = CommandTemplate(words, kill_command(engine))
     else:
-        called, version = Command(words_of(command)), "not known"
+        call, version = CommandTemplate(split_command(command)), "not known"
     info = AdapterInfo(
-        name or image or Path(called.words[0]).name,
+        name or image or Path(call.words[0]).name,
         version,
         licence="not known",
         deterministic=False,
         note=image or command,
     )
-    return Submission(info, called, limit(seconds), persistent=lives)
+    return Submission(info, call, parse_seconds(seconds), persistent=is_persistent)
 
 
-def words_of(command: str) -> list[str]:
-    """Return the words of a command line as a shell would take them apart."""
-    if not all(place in command for place in ("{inputs}", "{outputs}")):
+def split_command(command: str) -> list[str]:
+    """Split a command line as a shell does."""
+    if not all(placeholder in command for placeholder in ("{inputs}", "{outputs}")):
         raise AdapterError(f"command: expected {{inputs}} and {{outputs}} in it, found {command!r}")
     try:
         return shlex.split(command)
@@ -201,14 +207,14 @@ def words_of(command: str) -> list[str]:
         raise AdapterError(f"command: {command!r}: {error}") from None
 
 
-def limit(seconds: str) -> float | None:
-    """Return the option ``seconds`` as a number; none is no limit."""
+def parse_seconds(seconds: str) -> float | None:
+    """Return the option ``seconds`` as a number; None means no limit."""
     if not seconds:
         return None
     try:
-        found = float(seconds)
+        limit = float(seconds)
     except ValueError:
-        found = -1.0
-    if not 0 < found < float("inf"):
+        limit = -1.0
+    if not 0 < limit < float("inf"):
         raise AdapterError(f"seconds {seconds!r}: expected a positive number")
-    return found
+    return limit

@@ -1,4 +1,4 @@
-"""The lowest floor: answers that nothing is there, whatever it is told."""
+"""The lowest bound: an empty segmentation for all prompts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 
 
 class Empty:
-    """Hears no prompt; every score it gets is a gift of the metric."""
+    """Ignore all prompts; any score above 0 comes from how the metric treats empty masks."""
 
     info = AdapterInfo("empty", version="1", licence="Apache-2.0", prompts=())
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Note the shape."""
+        """Store the shape."""
         self._shape = image.voxels.shape
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer background."""
+        """Return background."""
         return np.zeros(self._shape, np.uint8)
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 def make_adapter() -> Empty:

@@ -17,7 +17,7 @@
 # ///
 """nnInteractive, the current release: boxes and clicks through its own inference session.
 
-The release of the challenge behaves differently (docs/baselines.md) and is another adapter,
+The release of the challenge behaves differently (docs/baselines.md); it is the adapter
 ``nninteractive_challenge``. Options: docs/baselines.md.
 """
 
@@ -25,23 +25,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._nninteractive import Replay, System, open_adapter
+from ._nninteractive import NnInteractive, Release, load_adapter
 
 
 def allow_boxes(session: Any) -> None:
-    """Let the session take 3D boxes; it refuses them for models that were trained with 2D ones."""
+    """Allow 3D boxes in the session; it refuses them for models trained with 2D boxes."""
     session.supported_interactions["bbox3d"] = True
 
 
-SYSTEM = System(
+RELEASE = Release(
     name="nninteractive",
     packages={"nnInteractive": "2.6", "nnunetv2": "2"},
-    described_by=("inference_info.json", "inference_session_class.json"),
-    session_options={"enable_undo": False},  # it would keep a copy of what each prompt overwrites
+    session_files=("inference_info.json", "inference_session_class.json"),
+    session_options={"enable_undo": False},  # undo would copy what each prompt overwrites
     prepare=allow_boxes,
 )
 
 
-def make_adapter(**options: str) -> Replay:
+def make_adapter(**options: str) -> NnInteractive:
     """Load a trained model's folder: the option ``model``."""
-    return open_adapter(SYSTEM, options)
+    return load_adapter(RELEASE, options)

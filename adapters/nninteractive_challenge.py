@@ -16,23 +16,23 @@
 # ///
 """nnInteractive as its authors ran it in the challenge: release 1.0.1 on nnU-Net 2.6.
 
-Prompts fade only by later ones of their own kind, the image is cropped to its non-zero region, and
-the refinement works otherwise than in later releases (docs/baselines.md). Options:
+Prompts decay only with later ones of their own kind, the image is cropped to its non-zero region,
+and the refinement differs from later releases (docs/baselines.md). Options:
 docs/baselines.md.
 """
 
 from __future__ import annotations
 
-from ._nninteractive import Replay, System, open_adapter
+from ._nninteractive import NnInteractive, Release, load_adapter
 
-SYSTEM = System(
+RELEASE = Release(
     name="nninteractive_challenge",
     packages={"nnInteractive": "1.0.1", "nnunetv2": "2.6"},
-    described_by=("inference_session_class.json",),
+    session_files=("inference_session_class.json",),
     session_options={"use_pinned_memory": True},
 )
 
 
-def make_adapter(**options: str) -> Replay:
+def make_adapter(**options: str) -> NnInteractive:
     """Load a trained model's folder: the option ``model``."""
-    return open_adapter(SYSTEM, options)
+    return load_adapter(RELEASE, options)

@@ -1,8 +1,8 @@
-"""The ceiling: answers the reference itself from a chosen step on; shown in reports, never ranked.
+"""The upper bound: the reference itself from a chosen step on; shown in reports, never ranked.
 
 It checks a set-up (``--model oracle --option references=DATA`` must score 1) and gives tests a
-model whose answers are known. The reference never reaches it through the contract: it looks the
-image up in a folder of cases.
+model with known outputs. The contract never passes the reference to it: it finds the case in a
+folder by the image's voxels.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.errors import AdapterError
 
 
-def fingerprint(image: NDArray[Any]) -> str:
-    """Return a name for an image that depends on its voxels alone."""
+def image_sha256(image: NDArray[Any]) -> str:
+    """Return a hash of an image's dtype, shape and voxels."""
     digest = hashlib.sha256(f"{image.dtype.str} {image.shape}".encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
 class Oracle:
-    """Answers background before step ``from_step`` and the reference from it on."""
+    """Return background before step ``from_step``, then the reference."""
 
     def __init__(self, references: Path, from_step: int) -> None:
         self.info = AdapterInfo(
@@ -38,26 +38,23 @@ class Oracle:
         self._known: dict[str, Path] = {}
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Find the image in the folder."""
-        with ChallengeFile(self._find(fingerprint(image.voxels))) as file:
+        """Find the image's case in the folder."""
+        with ChallengeFile(self._find(image_sha256(image.voxels))) as file:
             self._reference: LabelMap = file.read("gts")
 
-    def _find(self, wanted: str) -> Path:
-        while wanted not in self._known:
+    def _find(self, sha256: str) -> Path:
+        while sha256 not in self._known:
             if not self._unread:
                 raise AdapterError("oracle: no case in references has this image")
             file = self._unread.pop(0)
             with ChallengeFile(file) as case:
-                self._known[fingerprint(case.read("imgs"))] = file
-        return self._known[wanted]
+                self._known[image_sha256(case.read("imgs"))] = file
+        return self._known[sha256]
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer the reference, or nothing yet."""
-        early = interactions.step < self._from_step
-        return np.zeros_like(self._reference) if early else self._reference
-
-    def close(self) -> None:
-        """Nothing to release."""
+        """Return the reference or, before ``from_step``, background."""
+        is_too_early = interactions.step < self._from_step
+        return np.zeros_like(self._reference) if is_too_early else self._reference
 
 
 def make_adapter(references: str = "", from_step: str = "0") -> Oracle:

@@ -1,20 +1,20 @@
-"""A classical opponent: a random walker with priors, led by box, clicks and grey values.
+"""A classical baseline: a random walker with priors from box, clicks and intensities.
 
 Grady, *Multilabel random walker image segmentation using prior models*, CVPR 2005: each voxel gets
 the probability p that minimises
 
     sum over voxels (p - prior)^2 + SMOOTHNESS * sum over neighbours w (p - p')^2 ,
 
-where w falls with the difference of the grey values, so that the answer bends along edges; the
-balls at the clicks are fixed. The prior of a voxel is the logistic function of the sum of three
-log-odds: the ellipsoid inscribed in the box; the grey values inside against those around, learned
-from the last estimate and learned again; and, for each click, a bell whose width follows from how
-far the click lay from the border of the answer that it corrects, since the simulated user clicks in
-the middle of an error. That answer is made again from the earlier prompts: nothing is remembered
-but what can be.
+where w decreases with the intensity difference, so that boundaries follow edges; balls at the
+clicks are fixed seeds. The prior of a voxel is the logistic function of the sum of three
+log-odds: the ellipsoid inscribed in the box; the intensity histograms inside and outside,
+re-estimated from the last probabilities in each iteration; and, for each click, a Gaussian. Its
+sigma follows from the click's distance to the border of the segmentation that it corrects, since
+the simulated user clicks in the middle of an error. That segmentation is computed from the earlier
+prompts; caches only save time.
 
-Works on a crop around the prompts of a label, at no more than VOXELS voxels. No weights; the
-constants were chosen on training scans. Needs scipy, which segbench brings.
+Works on a crop around the prompts of a label, on at most MAX_VOXELS voxels. No weights; the
+constants were chosen on training scans. Needs scipy, a dependency of segbench.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from scipy.special import expit
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Prompt, Voxel
 from segbench.models.finite_image import finite_image
 
-Field = NDArray[np.float32]
-Window = tuple[slice, slice, slice]
+FloatArray = NDArray[np.float32]
+Roi = tuple[slice, slice, slice]
 Rounds = tuple[tuple[Prompt, ...], ...]
 
-VOXELS = 100_000  # of the grid that a label is worked out on
-MARGIN = 0.4  # of the box's size, on each side of it
-SHAPE = 12.0  # log-odds at the box's centre; 0 on the ellipsoid, falls on outside
-SHAPE_FLOOR = -5.0
-BEYOND = 3.0  # log-odds against what is above or below the box
-GREY = 0.5  # the most log-odds that grey values may have
-BINS = 48
-ROUNDS_OF_LEARNING = 3
-BLUR = 0.7  # voxels of the grid
-CLICK = 3.0  # log-odds at a click, after it
-LOWEST, HIGHEST = 1.0, 8.0  # that it adds
-WIDTH = 1.5  # of a click's bell, by its distance from the border of the answer
-NARROWEST, WIDEST = 2.0, 6.0  # voxels of the image; the latter without a box
-SHARE = 0.2  # of the box's size, the widest in it
-CORE = 0.8  # of the distance: radius of the ball that a click fixes
-ALONE = 2.0  # voxels: the distance of a click that has no answer near it
-FAR = 24  # voxels within which a border is looked for
+MAX_VOXELS = 100_000  # of a label's grid
+MARGIN = 0.4  # fraction of the box's size, on each side
+ELLIPSOID_ODDS = 12.0  # log-odds at the box's centre; 0 on the ellipsoid, negative outside
+MIN_ELLIPSOID_ODDS = -5.0
+OUTSIDE_Z_ODDS = 3.0  # log-odds subtracted above and below the box
+MAX_INTENSITY_ODDS = 0.5  # limit of the intensities' log-odds
+HISTOGRAM_BINS = 48
+ITERATIONS = 3
+BLUR_SIGMA = 0.7  # grid voxels
+CLICK_ODDS = 3.0  # log-odds wanted at a click
+MIN_CLICK_CHANGE, MAX_CLICK_CHANGE = 1.0, 8.0  # log-odds that a click adds
+SIGMA_PER_DISTANCE = 1.5  # of a click's Gaussian, per voxel of its distance
+MIN_SIGMA, MAX_SIGMA = 2.0, 6.0  # image voxels; the latter without a box
+MAX_SIGMA_IN_BOX = 0.2  # fraction of the box's size
+SEED_RADIUS = 0.8  # fraction of the click's distance
+DEFAULT_DISTANCE = 2.0  # image voxels, if no border is near
+SEARCH_RADIUS = 24  # image voxels, of the search for a border
 SMOOTHNESS = 20.0
-EDGE = 2.0  # how much grey values separate neighbours
-WITHOUT_BOX = -2.0  # log-odds of being object, where there is no box
+BETA = 2.0  # Grady's beta: sensitivity to intensity differences
+NO_BOX_ODDS = -2.0  # log-odds everywhere, for a label without a box
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A click as one label sees it: where, for or against, and how far it reaches in voxels."""
+    """A click as foreground or background of one label, and its distance in image voxels."""
 
     voxel: Voxel
     positive: bool
@@ -66,18 +66,18 @@ class Hint:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A window of the image, averaged over blocks of voxels."""
+class CoarseGrid:
+    """A region of the image, averaged over blocks of voxels."""
 
-    window: Window
-    factors: Voxel  # voxels of the image in one of the grid, by axis
-    values: Field
+    roi: Roi
+    factors: Voxel  # image voxels per grid voxel, by axis
+    values: FloatArray
 
-    def axes(self) -> list[Field]:
-        """Return where the grid's voxels lie, in voxels of the image, ready to broadcast."""
+    def axes(self) -> list[FloatArray]:
+        """Return the grid voxels' centres in image voxels, ready to broadcast."""
         centres = [
             cut.start + factor * (np.arange(n) + 0.5) - 0.5
-            for cut, factor, n in zip(self.window, self.factors, self.values.shape)
+            for cut, factor, n in zip(self.roi, self.factors, self.values.shape)
         ]
         z, y, x = (each.astype(np.float32) for each in centres)
         return [z[:, None, None], y[:, None], x]
@@ -87,88 +87,93 @@ class Grid:
 
 
 class RandomWalker:
-    """Segments each label on its own; the more probable of two labels gets the voxel."""
+    """Segment each label on its own; a voxel gets the most probable label."""
 
     info = AdapterInfo("random_walker", version="1", licence="Apache-2.0")
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Remember the image, its voxels finite."""
+        """Store the image with finite voxels."""
         self._image = Image(finite_image(image.voxels), image.spacing)
-        self._hints: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
-        self._fields: dict[int, tuple[object, Window, Field]] = {}
+        self._hints_by_rounds: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
+        self._probabilities: dict[int, tuple[object, Roi, FloatArray]] = {}
         self._last: tuple[Rounds | None, LabelMap] = (None, np.zeros(0, np.uint8))
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer the prompts, and first the earlier ones if their answers are not known."""
-        return self._answer(interactions.rounds)
+        """Segment all rounds; earlier ones first if their segmentations are not cached."""
+        return self._segmentation_after(interactions.rounds)
 
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def _answer(self, rounds: Rounds) -> LabelMap:
+    def _segmentation_after(self, rounds: Rounds) -> LabelMap:
         if self._last[0] != rounds:
-            self._last = (rounds, self._segment(rounds[0], self._hinted(rounds)))
+            self._last = (rounds, self._segment(rounds[0], self._hints_after(rounds)))
         return self._last[1]
 
-    def _hinted(self, rounds: Rounds) -> tuple[tuple[int, Hint], ...]:
+    def _hints_after(self, rounds: Rounds) -> tuple[tuple[int, Hint], ...]:
         if len(rounds) == 1:
             return ()
-        if rounds not in self._hints:
-            earlier, before = self._hinted(rounds[:-1]), self._answer(rounds[:-1])
+        if rounds not in self._hints_by_rounds:
+            earlier = self._hints_after(rounds[:-1])
+            segmentation = self._segmentation_after(rounds[:-1])
             clicks = [prompt for prompt in rounds[-1] if isinstance(prompt, Click)]
-            new = [(click.label, hint_of(click, before)) for click in clicks]
-            self._hints[rounds] = (*earlier, *new)
-        return self._hints[rounds]
+            new = [(click.label, make_hint(click, segmentation)) for click in clicks]
+            self._hints_by_rounds[rounds] = (*earlier, *new)
+        return self._hints_by_rounds[rounds]
 
-    def _segment(self, boxes: tuple[Prompt, ...], hinted: tuple[tuple[int, Hint], ...]) -> LabelMap:
-        drawn = {prompt.label: prompt for prompt in boxes if isinstance(prompt, Box)}
-        known = sorted(drawn.keys() | {label for label, hint in hinted if hint.positive})
-        wide = any(label > np.iinfo(np.uint8).max for label in known)
+    def _segment(
+        self, boxes: tuple[Prompt, ...], label_hints: tuple[tuple[int, Hint], ...]
+    ) -> LabelMap:
+        boxes_by_label = {prompt.label: prompt for prompt in boxes if isinstance(prompt, Box)}
+        present = sorted(
+            boxes_by_label.keys() | {label for label, hint in label_hints if hint.positive}
+        )
+        wide = any(label > np.iinfo(np.uint8).max for label in present)
         shape = self._image.voxels.shape
-        labels = np.zeros(shape, np.uint16 if wide else np.uint8)
+        segmentation = np.zeros(shape, np.uint16 if wide else np.uint8)
         best = np.full(shape, 0.5, np.float32)
-        for label in known:
-            window, field = self._field(label, drawn.get(label), hints_for(label, hinted))
-            better = field > best[window]
-            labels[window][better] = label
-            best[window][better] = field[better]
-        return labels
+        for label in present:
+            roi, probability = self._label_probability(
+                label, boxes_by_label.get(label), hints_for(label, label_hints)
+            )
+            better = probability > best[roi]
+            segmentation[roi][better] = label
+            best[roi][better] = probability[better]
+        return segmentation
 
-    def _field(self, label: int, box: Box | None, hints: tuple[Hint, ...]) -> tuple[Window, Field]:
-        asked = (box, hints)
-        if label not in self._fields or self._fields[label][0] != asked:
-            grid = look(self._image, window_of(box, hints, self._image.voxels.shape))
-            field = refined(walk(grid, self._image.spacing, box, hints), grid)
-            self._fields[label] = (asked, grid.window, field)
-        return self._fields[label][1:]
-
-
-def hint_of(click: Click, before: LabelMap) -> Hint:
-    """Return a click with its distance from the border of the answer it corrects."""
-    window = tuple(slice(max(at - FAR, 0), at + FAR + 1) for at in click.voxel)
-    other_side = (before[window] == click.label) == click.positive
-    places = np.argwhere(other_side) + [cut.start for cut in window] - np.array(click.voxel)
-    squares = (places**2).sum(axis=1)
-    return Hint(
-        click.voxel, click.positive, float(np.sqrt(squares.min())) if len(squares) else ALONE
-    )
+    def _label_probability(
+        self, label: int, box: Box | None, hints: tuple[Hint, ...]
+    ) -> tuple[Roi, FloatArray]:
+        prompts = (box, hints)
+        if label not in self._probabilities or self._probabilities[label][0] != prompts:
+            grid = coarse_grid(self._image, label_roi(box, hints, self._image.voxels.shape))
+            probability = upsample(random_walk(grid, self._image.spacing, box, hints), grid)
+            self._probabilities[label] = (prompts, grid.roi, probability)
+        return self._probabilities[label][1:]
 
 
-def hints_for(label: int, hinted: tuple[tuple[int, Hint], ...]) -> tuple[Hint, ...]:
-    """Return what a label learns from all clicks: where another label is, it is not."""
-    own = ((other == label, hint) for other, hint in hinted)
+def make_hint(click: Click, segmentation: LabelMap) -> Hint:
+    """Return a click with its distance to the border of the segmentation it corrects."""
+    roi = tuple(slice(max(at - SEARCH_RADIUS, 0), at + SEARCH_RADIUS + 1) for at in click.voxel)
+    other_side = (segmentation[roi] == click.label) == click.positive
+    offsets = np.argwhere(other_side) + [cut.start for cut in roi] - np.array(click.voxel)
+    squares = (offsets**2).sum(axis=1)
+    distance = float(np.sqrt(squares.min())) if len(squares) else DEFAULT_DISTANCE
+    return Hint(click.voxel, click.positive, distance)
+
+
+def hints_for(label: int, label_hints: tuple[tuple[int, Hint], ...]) -> tuple[Hint, ...]:
+    """Return a label's hints: other labels' positive clicks are negative ones for it."""
+    pairs = ((other == label, hint) for other, hint in label_hints)
     return tuple(
         hint if mine else Hint(hint.voxel, False, hint.distance)
-        for mine, hint in own
+        for mine, hint in pairs
         if mine or hint.positive
     )
 
 
-# ---- where to look ---------------------------------------------------------------------------
+# ---- crop and grid ---------------------------------------------------------------------------
 
 
-def window_of(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) -> Window:
-    """Return the box with its margin, widened to what positive clicks may change."""
+def label_roi(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) -> Roi:
+    """Return the box with its margin, extended to the reach of positive clicks."""
     lows, highs = [], []
     if box is not None:
         margins = [MARGIN * (b - a) + 2 for a, b in zip(box.low, box.high)]
@@ -176,146 +181,154 @@ def window_of(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) 
         highs.append([b + m for b, m in zip(box.high, margins)])
     for hint in hints:
         if hint.positive:
-            reach = 3 * width_of(hint, box)
-            lows.append([at - reach for at in hint.voxel])
-            highs.append([at + reach + 1 for at in hint.voxel])
+            radius = 3 * click_sigma(hint, box)
+            lows.append([at - radius for at in hint.voxel])
+            highs.append([at + radius + 1 for at in hint.voxel])
     low = np.clip(np.floor(np.min(lows, axis=0)).astype(int), 0, np.array(shape) - 1)
     high = np.clip(np.ceil(np.max(highs, axis=0)).astype(int), low + 1, shape)
     z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high))
     return z, y, x
 
 
-def width_of(hint: Hint, box: Box | None) -> float:
-    """Return the width of a click's bell in voxels of the image, small in a small box."""
-    widest = WIDEST
+def click_sigma(hint: Hint, box: Box | None) -> float:
+    """Return the sigma of a click's Gaussian in image voxels; smaller in a small box."""
+    max_sigma = MAX_SIGMA
     if box is not None:
         z, y, x = (b - a for a, b in zip(box.low, box.high))
-        widest = max(SHARE * (z * y * x) ** (1 / 3), NARROWEST)
-    return float(np.clip(WIDTH * hint.distance, NARROWEST, widest))
+        max_sigma = max(MAX_SIGMA_IN_BOX * (z * y * x) ** (1 / 3), MIN_SIGMA)
+    return float(np.clip(SIGMA_PER_DISTANCE * hint.distance, MIN_SIGMA, max_sigma))
 
 
-def look(image: Image, window: Window) -> Grid:
-    """Return a window of the image on a grid of at most VOXELS voxels, coarse where it is fine."""
-    sizes = [cut.stop - cut.start for cut in window]
+def coarse_grid(image: Image, roi: Roi) -> CoarseGrid:
+    """Return a region on a grid of at most MAX_VOXELS voxels, coarser along fine axes."""
+    sizes = [cut.stop - cut.start for cut in roi]
     factors = [1, 1, 1]
-    while np.prod([-(-n // f) for n, f in zip(sizes, factors)]) > VOXELS:
+    while np.prod([-(-n // f) for n, f in zip(sizes, factors)]) > MAX_VOXELS:
         steps = [mm * f if n > 8 * f else np.inf for mm, f, n in zip(image.spacing, factors, sizes)]
         factors[int(np.argmin(steps))] += 1
-    part = image.voxels[window].astype(np.float32)
-    part = np.pad(part, [(0, -n % f) for n, f in zip(sizes, factors)], mode="edge")
+    block = image.voxels[roi].astype(np.float32)
+    block = np.pad(block, [(0, -n % f) for n, f in zip(sizes, factors)], mode="edge")
     z, y, x = factors
-    nz, ny, nx = (n // f for n, f in zip(part.shape, factors))
-    values = part.reshape(nz, z, ny, y, nx, x).mean(axis=(1, 3, 5))
-    return Grid(window, (z, y, x), values)
+    nz, ny, nx = (n // f for n, f in zip(block.shape, factors))
+    values = block.reshape(nz, z, ny, y, nx, x).mean(axis=(1, 3, 5))
+    return CoarseGrid(roi, (z, y, x), values)
 
 
-def refined(field: Field, grid: Grid) -> Field:
-    """Return a field of the grid at the voxels of the image, linearly between its own."""
-    for axis, (cut, factor) in enumerate(zip(grid.window, grid.factors)):
+def upsample(probability: FloatArray, grid: CoarseGrid) -> FloatArray:
+    """Interpolate grid values linearly to the image voxels of the region."""
+    for axis, (cut, factor) in enumerate(zip(grid.roi, grid.factors)):
         if factor > 1:
             at = (np.arange(cut.stop - cut.start) + 0.5) / factor - 0.5
-            at = np.clip(at, 0, field.shape[axis] - 1).astype(np.float32)
-            low = np.minimum(at.astype(int), max(field.shape[axis] - 2, 0))
-            part = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
-            high = np.minimum(low + 1, field.shape[axis] - 1)
-            field = field.take(low, axis) * (1 - part) + field.take(high, axis) * part
-    return field
+            at = np.clip(at, 0, probability.shape[axis] - 1).astype(np.float32)
+            low = np.minimum(at.astype(int), max(probability.shape[axis] - 2, 0))
+            weight = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
+            high = np.minimum(low + 1, probability.shape[axis] - 1)
+            probability = (
+                probability.take(low, axis) * (1 - weight) + probability.take(high, axis) * weight
+            )
+    return probability
 
 
-# ---- the walk --------------------------------------------------------------------------------
+# ---- the random walk -------------------------------------------------------------------------
 
 
-def walk(
-    grid: Grid, spacing: tuple[float, float, float], box: Box | None, hints: tuple[Hint, ...]
-) -> Field:
-    """Return each grid voxel's probability of being the object."""
-    told = with_clicks(shape_odds(grid, box), grid, box, hints)
-    seen = ndimage.gaussian_filter(grid.values, BLUR)
-    laplacian = SMOOTHNESS * laplacian_of(seen, [mm * f for mm, f in zip(spacing, grid.factors)])
-    fixed, inside = cores(grid, hints)
-    confidence = np.where(fixed, 1e3, 1.0).astype(np.float32).ravel()
+def random_walk(
+    grid: CoarseGrid, spacing: tuple[float, float, float], box: Box | None, hints: tuple[Hint, ...]
+) -> FloatArray:
+    """Return each grid voxel's foreground probability."""
+    prior_odds = add_clicks(box_odds(grid, box), grid, box, hints)
+    smoothed = ndimage.gaussian_filter(grid.values, BLUR_SIGMA)
+    grid_spacing = [mm * f for mm, f in zip(spacing, grid.factors)]
+    laplacian = SMOOTHNESS * graph_laplacian(smoothed, grid_spacing)
+    is_seed, is_foreground = seeds(grid, hints)
+    confidence = np.where(is_seed, 1e3, 1.0).astype(np.float32).ravel()
     system = laplacian + sparse.diags_array(confidence)
-    bins = bins_of(seen)
-    field: Field = expit(told)
-    for _ in range(ROUNDS_OF_LEARNING):
-        prior = expit(told + grey_odds(bins, field))
-        prior[fixed] = inside[fixed]
-        answer, _ = cg(
+    bins = histogram_bins(smoothed)
+    probability: FloatArray = expit(prior_odds)
+    for _ in range(ITERATIONS):
+        prior = expit(prior_odds + intensity_odds(bins, probability))
+        prior[is_seed] = is_foreground[is_seed]
+        solution, _ = cg(
             system,
             confidence * prior.ravel(),
-            x0=field.ravel(),
+            x0=probability.ravel(),
             rtol=1e-3,
             maxiter=200,
             M=sparse.diags_array(1 / system.diagonal()),
         )
-        field = answer.reshape(field.shape).astype(np.float32)
-    return field
+        probability = solution.reshape(probability.shape).astype(np.float32)
+    return probability
 
 
-def shape_odds(grid: Grid, box: Box | None) -> Field:
-    """Return what the box alone says: its inscribed ellipsoid, and nothing above or below it."""
+def box_odds(grid: CoarseGrid, box: Box | None) -> FloatArray:
+    """Return the box's log-odds: its inscribed ellipsoid, lower above and below the box."""
     if box is None:
-        return np.full(grid.values.shape, WITHOUT_BOX, np.float32)
+        return np.full(grid.values.shape, NO_BOX_ODDS, np.float32)
     squares = np.zeros(grid.values.shape, np.float32)
-    for place, low, high in zip(grid.axes(), box.low, box.high):
-        squares += ((place - (low + high - 1) / 2) / ((high - low) / 2)) ** 2
-    odds = np.clip(SHAPE * (1 - np.sqrt(squares)), SHAPE_FLOOR, None)
+    for centres, low, high in zip(grid.axes(), box.low, box.high):
+        squares += ((centres - (low + high - 1) / 2) / ((high - low) / 2)) ** 2
+    odds = np.clip(ELLIPSOID_ODDS * (1 - np.sqrt(squares)), MIN_ELLIPSOID_ODDS, None)
     z = grid.axes()[0]
-    odds -= BEYOND * ((z < box.low[0] - 0.5) | (z > box.high[0] - 0.5))
+    odds -= OUTSIDE_Z_ODDS * ((z < box.low[0] - 0.5) | (z > box.high[0] - 0.5))
     return odds.astype(np.float32)
 
 
-def with_clicks(odds: Field, grid: Grid, box: Box | None, hints: tuple[Hint, ...]) -> Field:
-    """Return the odds with the clicks' bells on them, each as high as it takes to be believed."""
+def add_clicks(
+    odds: FloatArray, grid: CoarseGrid, box: Box | None, hints: tuple[Hint, ...]
+) -> FloatArray:
+    """Return the log-odds plus a Gaussian per click that aims at CLICK_ODDS at the click."""
     for hint in hints:
-        squares = squares_from(grid, hint.voxel)
+        squares = squared_distances(grid, hint.voxel)
         sign = 1 if hint.positive else -1
-        there = sign * float(odds.flat[int(squares.argmin())])
-        height = np.clip(CLICK - there, LOWEST, HIGHEST)
-        odds = odds + sign * height * np.exp(-0.5 * squares / width_of(hint, box) ** 2)
+        current = sign * float(odds.flat[int(squares.argmin())])
+        height = np.clip(CLICK_ODDS - current, MIN_CLICK_CHANGE, MAX_CLICK_CHANGE)
+        odds = odds + sign * height * np.exp(-0.5 * squares / click_sigma(hint, box) ** 2)
     return odds
 
 
-def cores(grid: Grid, hints: tuple[Hint, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which voxels the clicks fix, and to what; later clicks over earlier ones."""
-    fixed, inside = np.zeros((2, *grid.values.shape), bool)
+def seeds(grid: CoarseGrid, hints: tuple[Hint, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the masks of seeds and of foreground seeds; later clicks overwrite earlier ones."""
+    is_seed, is_foreground = np.zeros((2, *grid.values.shape), bool)
     for hint in hints:
-        radius = max(CORE * hint.distance, 0.5 * max(grid.factors))
-        ball = squares_from(grid, hint.voxel) <= radius**2
-        fixed |= ball
-        inside[ball] = hint.positive
-    return fixed, inside
+        radius = max(SEED_RADIUS * hint.distance, 0.5 * max(grid.factors))
+        ball = squared_distances(grid, hint.voxel) <= radius**2
+        is_seed |= ball
+        is_foreground[ball] = hint.positive
+    return is_seed, is_foreground
 
 
-def squares_from(grid: Grid, at: Voxel) -> Field:
-    """Return the squared distance of the grid's voxels from one of the image's, in its voxels."""
-    z, y, x = (place - c for place, c in zip(grid.axes(), at))
-    squares: Field = z**2 + y**2 + x**2
+def squared_distances(grid: CoarseGrid, at: Voxel) -> FloatArray:
+    """Return the squared distances of grid voxels to an image voxel, in image voxels."""
+    z, y, x = (axis - c for axis, c in zip(grid.axes(), at))
+    squares: FloatArray = z**2 + y**2 + x**2
     return squares
 
 
-def bins_of(values: Field) -> NDArray[np.intp]:
-    """Return the bin of each voxel's grey value; bins hold about equally many voxels."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+def histogram_bins(values: FloatArray) -> NDArray[np.intp]:
+    """Return each voxel's intensity bin; bins contain about equally many voxels."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, HISTOGRAM_BINS + 1)[1:-1]))
     return np.searchsorted(edges, values)
 
 
-def grey_odds(bins: NDArray[np.intp], field: Field) -> Field:
-    """Return how much likelier each voxel's grey value is inside than around."""
-    inside, around = (
+def intensity_odds(bins: NDArray[np.intp], probability: FloatArray) -> FloatArray:
+    """Return the log-odds of each voxel's intensity: foreground against background histogram."""
+    foreground, background = (
         ndimage.gaussian_filter1d(
-            np.bincount(bins.ravel(), weights.ravel(), minlength=BINS), 1.5, mode="nearest"
+            np.bincount(bins.ravel(), weights.ravel(), minlength=HISTOGRAM_BINS),
+            1.5,
+            mode="nearest",
         )
-        for weights in (field, 1 - field)
+        for weights in (probability, 1 - probability)
     )
-    least = 0.1 / BINS
-    odds = np.log((inside / inside.sum() + least) / (around / around.sum() + least))
-    each: Field = np.clip(odds, -GREY, GREY).astype(np.float32)[bins]
-    return each
+    least = 0.1 / HISTOGRAM_BINS
+    odds = np.log((foreground / foreground.sum() + least) / (background / background.sum() + least))
+    odds = np.clip(odds, -MAX_INTENSITY_ODDS, MAX_INTENSITY_ODDS)
+    voxel_odds: FloatArray = odds.astype(np.float32)[bins]
+    return voxel_odds
 
 
-def laplacian_of(values: Field, spacing: list[float]) -> sparse.csr_array:
-    """Return the graph Laplacian over the six neighbours; edges weigh less across a step."""
+def graph_laplacian(values: FloatArray, spacing: list[float]) -> sparse.csr_array:
+    """Return the 6-neighbour graph Laplacian; weights decrease with intensity differences."""
     steps = [np.diff(values, axis=axis) for axis in range(3)]
     squares = sum(float((step**2).sum()) for step in steps)
     mean = squares / max(sum(step.size for step in steps), 1) + 1e-12
@@ -323,15 +336,15 @@ def laplacian_of(values: Field, spacing: list[float]) -> sparse.csr_array:
     finest = min(spacing)
     parts = []
     for axis, step in enumerate(steps):
-        weights = np.exp(-EDGE * step**2 / mean) * (finest / spacing[axis]) ** 2 + 1e-4
+        weights = np.exp(-BETA * step**2 / mean) * (finest / spacing[axis]) ** 2 + 1e-4
         low = number.take(range(values.shape[axis] - 1), axis).ravel()
         high = number.take(range(1, values.shape[axis]), axis).ravel()
         parts.append((weights.ravel(), low, high))
     weights, low, high = (np.concatenate(each) for each in zip(*parts))
     size = (values.size, values.size)
-    joined = sparse.coo_array((weights, (low, high)), size)
-    joined = joined + joined.T
-    laplacian: sparse.csr_array = (sparse.diags_array(joined.sum(axis=1)) - joined).tocsr()
+    adjacency = sparse.coo_array((weights, (low, high)), size)
+    adjacency = adjacency + adjacency.T
+    laplacian: sparse.csr_array = (sparse.diags_array(adjacency.sum(axis=1)) - adjacency).tocsr()
     return laplacian
 
 

@@ -2,18 +2,18 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #   "numpy==2.4.6", "torch==2.13.0", "medim==0.1.2", "torchio==0.20.6", "simpleitk==2.5.7",
-#   "requests==2.34.2", # medim imports it without saying so
+#   "requests==2.34.2", # medim imports it without declaring it
 # ]
 # ///
-"""SAM-Med3D as it was entered into the challenge: only the last prompt of a label counts.
+"""SAM-Med3D as submitted to the challenge: only the last prompt of a label counts.
 
 Wang et al., *SAM-Med3D: Towards General-purpose Segmentation Models for Volumetric Medical
-Images*, arXiv:2310.15161. The network is that of the authors' package medim, resampling and
-cropping are torchio's, as in their submission; what is written here is which prompt they are
-given and where the answer goes, after the challenge's recipe. A label's prompts are the centre of
-its box, its positive clicks, its negative clicks. The last of them alone is used, and if that is a
-negative click the label stays as it was; a new answer is only ever added to the last one. Every
-option, and where the weights come from: docs/baselines.md.
+Images*, arXiv:2310.15161. The network is that of the authors' package medim; resampling and
+cropping are torchio's, as in their submission. This file selects the prompt and places the output,
+as the submission does. A label's prompts are, in this order, the centre of its box, its positive
+clicks, its negative clicks. Only the last one is used. If it is a negative click, the label stays
+unchanged; otherwise the new mask is added to the previous one. Options and sources of the weights:
+docs/baselines.md.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spac
 from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
-from ._checkpoint import harmless, sha256_of
+from ._checkpoint import numpy_safe_globals, sha256_of
 from ._weights import (
-    device_of,
-    fit,
-    one_of,
+    check_choice,
+    find_weights,
+    load_strictly,
     read_checkpoint,
-    weights_file,
+    select_device,
 )
 
 if TYPE_CHECKING:
     import torch
     import torchio
 
-REVISION = "1"  # raise it when answers may change
-NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D beside the published ones
-SIDE = 128  # voxels of the window that the network sees
-LOW = SIDE // 4  # and of its mask prompt
+REVISION = "1"  # increase it when outputs may change
+NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D that differ from the published ones
+PATCH_SIZE = 128  # voxels per axis of the network's input
+MASK_SIZE = PATCH_SIZE // 4  # voxels per axis of its mask prompt
 SPACING_MM = 1.5
-REACH = 10  # the cube that stands for the object reaches so many voxels from the prompt
-# two embeddings for boxes, in the challenge's checkpoints only, which its inference never uses
+CUBE_RADIUS = 10  # voxels; a cube around the prompt replaces the object
+# two embeddings for boxes: only in the challenge's checkpoints, never used in its inference
 UNUSED = frozenset(f"prompt_encoder.point_embeddings.{n}.weight" for n in (2, 3))
 SOURCE = (
     "The authors publish sam_med3d_turbo_cvpr_coreset.pth and sam_med3d_turbo_cvpr_alldata.pth at "
-    "https://huggingface.co/blueyo0/SAM-Med3D; segbench brings none."
+    "https://huggingface.co/blueyo0/SAM-Med3D; segbench includes none."
 )
 LICENCE = "code Apache-2.0; weights Apache-2.0 as far as the authors' repository says"
 
-Position = tuple[float, float, float]  # in voxels; a box's centre may lie between two
+Position = tuple[float, float, float]  # in voxels; a box's centre may be between two
 
 
 @dataclass(frozen=True)
-class Choices:
-    """Where the user departs from the submission; docs/baselines.md says what each does."""
+class SamMed3DOptions:
+    """Differences from the submission that the user chooses; docs/baselines.md describes them."""
 
     point: str = "random"
     seed: int = 0
@@ -76,25 +76,27 @@ class Choices:
 
 
 class SamMed3D:
-    """Answers each label from its last prompt and its last mask; keeps the resampled image only."""
+    """Segment each label from its last prompt and previous mask; only the image is kept."""
 
-    def __init__(self, network: torch.nn.Module, info: AdapterInfo, choices: Choices) -> None:
-        self.info, self._network, self._choices = info, network, choices
+    def __init__(
+        self, network: torch.nn.Module, info: AdapterInfo, options: SamMed3DOptions
+    ) -> None:
+        self.info, self._network, self._options = info, network, options
         self._device = next(network.parameters()).device
         self._image: Any = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Resample the image; its content seeds the random points."""
-        spacing = axes_spacing(image.spacing, self._choices.spacing)
-        self._step = tuple(SPACING_MM / mm for mm in spacing)  # in voxels of the image
+        spacing = axes_spacing(image.spacing, self._options.spacing)
+        self._step = tuple(SPACING_MM / mm for mm in spacing)  # in image voxels
         voxels = finite_image(image.voxels).astype(np.float32)
-        self._image = resampled(voxels, self._step, is_mask=False)
+        self._image = resample(voxels, self._step, is_mask=False)
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Segment the labels in ascending order, later ones over earlier ones."""
-        answer = np.zeros(
+        """Segment the labels in ascending order; later ones overwrite earlier ones."""
+        segmentation = np.zeros(
             interactions.previous_segmentation.shape,
             np.min_scalar_type(max(self._labels, default=0)),
         )
@@ -103,81 +105,85 @@ class SamMed3D:
             if last is None:
                 continue
             at, is_positive = last
-            before = interactions.previous_segmentation == label
-            answer[before] = label
+            previous = interactions.previous_segmentation == label
+            segmentation[previous] = label
             if is_positive:
-                answer[self._segment(label, at, before)] = label
-        return answer
+                segmentation[self._segment(label, at, previous)] = label
+        return segmentation
 
-    def _segment(self, label: int, at: Position, before: Mask) -> Mask:
-        window = self._window(at, before)
-        if self._choices.point == "random":
-            point = self._drawn(window.cube, label, at)
+    def _segment(self, label: int, at: Position, previous: Mask) -> Mask:
+        patch = self._network_input(at, previous)
+        if self._options.point == "random":
+            point = self._random_voxel(patch.cube, label, at)
         else:
-            point = window.position(at, self._step)
-        mask = self._predict(window, point)
-        return window.pasted(mask, before.shape)
+            point = patch.patch_position(at, self._step)
+        mask = self._predict_patch(patch, point)
+        return patch.resample_to_image(mask, previous.shape)
 
-    def _window(self, at: Position, before: Mask) -> Window:
-        """Cut everything to the network's window, centred on the resampled cube."""
-        cube = cube_around(at, before.shape)
+    def _network_input(self, at: Position, previous: Mask) -> NetworkInput:
+        """Crop everything to the network's patch, centred on the resampled cube."""
+        cube = cube_around(at, previous.shape)
         if not cube.any():
-            raise AdapterError(f"the prompt at {at} lies outside the image of {before.shape}")
+            raise AdapterError(f"the prompt at {at} is outside the image of {previous.shape}")
         import torchio
 
         subject = torchio.Subject(
             image=self._image,
-            cube=resampled(cube, self._step, is_mask=True),
-            before=resampled(before, self._step, is_mask=True),
+            cube=resample(cube, self._step, is_mask=True),
+            previous=resample(previous, self._step, is_mask=True),
         )
         if not subject["cube"].data.any():
             raise AdapterError(
-                f"at {SPACING_MM} mm the cube of {2 * REACH + 1} voxels round the prompt vanishes; "
-                "the submission ends here, too"
+                f"at {SPACING_MM} mm nothing is left of the cube of {2 * CUBE_RADIUS + 1} voxels "
+                "around the prompt; the submission fails here, too"
             )
-        cut = torchio.CropOrPad(mask_name="cube", target_shape=(SIDE, SIDE, SIDE))
-        padding, cropping = (found or (0,) * 6 for found in cut.compute_crop_or_pad(subject))
+        crop = torchio.CropOrPad(
+            mask_name="cube", target_shape=(PATCH_SIZE, PATCH_SIZE, PATCH_SIZE)
+        )
+        padding, cropping = (found or (0,) * 6 for found in crop.compute_crop_or_pad(subject))
         normalise = torchio.ZNormalization(masking_method=lambda voxels: voxels > 0)
-        seen = normalise(cut(subject))
-        return Window(
-            image=seen["image"].data,
-            cube=seen["cube"].data[0].numpy() > 0,
-            before=seen["before"].data,
-            low=cropping[::2],
+        cropped = normalise(crop(subject))
+        return NetworkInput(
+            image=cropped["image"].data,
+            cube=cropped["cube"].data[0].numpy() > 0,
+            previous=cropped["previous"].data,
+            corner=cropping[::2],
             padding=padding,
             size=subject.spatial_shape,
         )
 
-    def _drawn(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
-        """Return a random voxel of the cube, the same for the same image, label and prompt."""
+    def _random_voxel(self, cube: Mask, label: int, at: Position) -> Sequence[float]:
+        """Return a random voxel of the cube, determined by seed, image, label and prompt."""
         candidates = np.argwhere(cube)
         doubled = [int(2 * c) for c in at]
-        seed = [self._choices.seed, int(self._sha256[:16], 16), label, *doubled]
+        seed = [self._options.seed, int(self._sha256[:16], 16), label, *doubled]
         index = int(np.random.default_rng(seed).integers(len(candidates)))
         point: list[int] = candidates[index].tolist()
-        if self._choices.record is not None:
+        if self._options.record is not None:
             about = {"image": self._sha256, "label": label, "prompt": at}
             drawn = {"voxel": point, "index": index, "of": len(candidates)}
-            with self._choices.record.open("a", encoding="utf-8") as file:
+            with self._options.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**about, **drawn}) + "\n")
         return point
 
-    def _predict(self, window: Window, point: Sequence[float]) -> Mask:
-        """Return the network's mask of the window."""
+    def _predict_patch(self, patch: NetworkInput, point: Sequence[float]) -> Mask:
+        """Return the network's mask of the patch."""
         import torch
         from torch.nn.functional import interpolate
 
         network: Any = self._network
-        before = interpolate(window.before[None].float(), (LOW, LOW, LOW), mode="nearest")
+        previous = interpolate(
+            patch.previous[None].float(), (MASK_SIZE, MASK_SIZE, MASK_SIZE), mode="nearest"
+        )
         with torch.no_grad():
-            embedded = network.image_encoder(window.image[None].to(self._device))
+            embedded = network.image_encoder(patch.image[None].to(self._device))
             sparse, dense = network.prompt_encoder(
                 points=[
                     torch.tensor([[point]], dtype=torch.float32, device=self._device),
                     torch.ones((1, 1), device=self._device),
                 ],
                 boxes=None,
-                masks=before.to(self._device),
+                masks=previous.to(self._device),
             )
             logits, _ = network.mask_decoder(
                 image_embeddings=embedded,
@@ -186,62 +192,64 @@ class SamMed3D:
                 dense_prompt_embeddings=dense,
                 multimask_output=False,
             )
-            logits = interpolate(logits, (SIDE, SIDE, SIDE), mode="trilinear", align_corners=False)
+            logits = interpolate(
+                logits, (PATCH_SIZE, PATCH_SIZE, PATCH_SIZE), mode="trilinear", align_corners=False
+            )
             # not the same as logits > 0: the sigmoid of a tiny logit rounds to 0.5
             mask: Mask = (torch.sigmoid(logits) > 0.5)[0, 0].cpu().numpy()
         return mask
 
     def close(self) -> None:
-        """Let the image go."""
+        """Release the image."""
         self._image = None
 
 
 @dataclass(frozen=True)
-class Window:
-    """What the network sees of a resampled case, and where that lies."""
+class NetworkInput:
+    """The network's input patch, and its place in the resampled image."""
 
     image: torch.Tensor  # float32 (1, z, y, x)
-    cube: Mask  # round the prompt, in the object's place
-    before: torch.Tensor  # the label's last mask, (1, z, y, x)
-    low: Sequence[int]  # its corner in the resampled image, padding left out
+    cube: Mask  # around the prompt, in place of the object
+    previous: torch.Tensor  # the label's previous mask, (1, z, y, x)
+    corner: Sequence[int]  # of the patch in the resampled image, without the padding
     padding: Sequence[int]  # before and after each axis
     size: Sequence[int]  # of the resampled image
 
-    def position(self, at: Position, step: Sequence[float]) -> Sequence[float]:
-        """Return where in the window a position of the image lies, in whole voxels."""
+    def patch_position(self, at: Position, step: Sequence[float]) -> Sequence[float]:
+        """Return a position of the image as a voxel of the patch."""
         resampled_at = ((c + 0.5) / per - 0.5 for c, per in zip(at, step))
-        corner = (low - pad for low, pad in zip(self.low, self.padding[::2]))
-        inside = (round(c) - low for c, low in zip(resampled_at, corner))
-        return [float(min(max(c, 0), SIDE - 1)) for c in inside]
+        lows = (low - pad for low, pad in zip(self.corner, self.padding[::2]))
+        inside = (round(c) - low for c, low in zip(resampled_at, lows))
+        return [float(min(max(c, 0), PATCH_SIZE - 1)) for c in inside]
 
-    def pasted(self, mask: Mask, shape: tuple[int, ...]) -> Mask:
-        """Put a mask of the window into the resampled image, and that to the image's size."""
+    def resample_to_image(self, mask: Mask, shape: tuple[int, ...]) -> Mask:
+        """Paste a mask of the patch into the resampled image and resample that to the image."""
         import torch
         from torch.nn.functional import interpolate
 
         pads = zip(self.padding[::2], self.padding[1::2])
-        inner = mask[tuple(slice(before, SIDE - after) for before, after in pads)]
-        whole = np.zeros(tuple(self.size), np.float32)
-        whole[tuple(slice(low, low + n) for low, n in zip(self.low, inner.shape))] = inner
-        sized = interpolate(torch.from_numpy(whole)[None, None], shape, mode="nearest")
-        found: Mask = sized[0, 0].numpy() != 0
-        return found
+        inner = mask[tuple(slice(before, PATCH_SIZE - after) for before, after in pads)]
+        volume = np.zeros(tuple(self.size), np.float32)
+        volume[tuple(slice(low, low + n) for low, n in zip(self.corner, inner.shape))] = inner
+        resized = interpolate(torch.from_numpy(volume)[None, None], shape, mode="nearest")
+        image_mask: Mask = resized[0, 0].numpy() != 0
+        return image_mask
 
 
 def axes_spacing(spacing: Spacing, order: str) -> Spacing:
-    """Return the spacing that is taken for the image's axes (z, y, x).
+    """Return the spacing used for the image's axes (z, y, x).
 
-    The submission takes the last of a file's three numbers for z: ``xyz``. segbench takes them
-    in the order of the axes: ``zyx``.
+    ``xyz``: the submission uses the last of a file's three numbers for z. ``zyx``: segbench uses
+    them in the order of the axes.
     """
     first, second, third = spacing
     return spacing if order == "zyx" else (third, first, second)
 
 
 def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool] | None:
-    """Return where a label's last prompt is and whether it is positive; None without any.
+    """Return a label's last prompt as position and sign; None without any.
 
-    Last in the submission's order: the box's centre, positive clicks, negative clicks.
+    The submission's order is: the box's centre, positive clicks, negative clicks.
     """
     own = [click for click in interactions.clicks if click.label == label]
     if own:
@@ -255,16 +263,18 @@ def last_prompt(interactions: Interactions, label: int) -> tuple[Position, bool]
 
 
 def cube_around(at: Position, shape: tuple[int, ...]) -> Mask:
-    """Return the cube round a prompt that stands for the object, cut to the image."""
+    """Return the mask of the cube around a prompt, cropped to the image."""
     mask = np.zeros(shape, bool)
-    lows = (max(int(c - REACH), 0) for c in at)  # int rounds towards zero, as in the submission
-    highs = (min(int(c + REACH) + 1, n) for c, n in zip(at, shape))
+    lows = (
+        max(int(c - CUBE_RADIUS), 0) for c in at
+    )  # int rounds towards zero, as in the submission
+    highs = (min(int(c + CUBE_RADIUS) + 1, n) for c, n in zip(at, shape))
     mask[tuple(slice(low, high) for low, high in zip(lows, highs))] = True
     return mask
 
 
-def resampled(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> torchio.Image:
-    """Resample an array, linearly or (a mask) to the nearest voxel, to one voxel every ``step``."""
+def resample(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> torchio.Image:
+    """Resample an array to one voxel every ``step``: linearly, or a mask to the nearest voxel."""
     import torchio
 
     kind = torchio.LabelMap if is_mask else torchio.ScalarImage
@@ -285,14 +295,14 @@ def make_adapter(
     Raises
     ------
     AdapterError
-        For an unknown value, a device or a package that is not there, or unusable weights.
+        A value is unknown, a device or a package is missing, or the weights are unusable.
     """
-    one_of("point", point, ("random", "centre"))
-    one_of("spacing", spacing, ("xyz", "zyx"))
+    check_choice("point", point, ("random", "centre"))
+    check_choice("spacing", spacing, ("xyz", "zyx"))
     if not seed.isdecimal():
         raise AdapterError(f"seed {seed!r}: expected a whole number from 0")
-    file = weights_file(weights, SOURCE)
-    network = load_network(file).to(device_of(device))
+    file = find_weights(weights, SOURCE)
+    network = load_network(file).to(select_device(device))
     packages = (f"{name} {importlib.metadata.version(name)}" for name in ("medim", "torchio"))
     drawn = f"the random point is drawn from seed {seed}, the image, the label and the prompt"
     info = AdapterInfo(
@@ -303,12 +313,12 @@ def make_adapter(
         deterministic=next(network.parameters()).device.type == "cpu",
         note=f"of a box only the centre; {drawn if point == 'random' else 'no random point'}",
     )
-    chosen = Choices(point, int(seed), spacing, Path(record) if record else None)
-    return SamMed3D(network, info, chosen)
+    options = SamMed3DOptions(point, int(seed), spacing, Path(record) if record else None)
+    return SamMed3D(network, info, options)
 
 
 def load_network(file: Path) -> torch.nn.Module:
-    """Return medim's network with the weights of a file: bare, or as the training saves them."""
+    """Return medim's network with a published or freshly trained checkpoint."""
     try:
         import argparse
 
@@ -316,12 +326,12 @@ def load_network(file: Path) -> torch.nn.Module:
         import torchio  # noqa: F401
     except ImportError as error:
         raise AdapterError(f"sam_med3d needs {error.name}, see docs/baselines.md") from error
-    found = read_checkpoint(file, [argparse.Namespace, *harmless()])
+    found = read_checkpoint(file, [argparse.Namespace, *numpy_safe_globals()])
     state = found.get("model_state_dict")
     if not isinstance(state, dict):
         keys = ", ".join(map(str, list(found)[:3]))
         raise AdapterError(f"{file.name}: expected a key 'model_state_dict', found {keys}")
     with contextlib.redirect_stdout(sys.stderr):  # medim prints
         network: torch.nn.Module = medim.create_model("SAM-Med3D", **NETWORK)
-    fit(network, state, file=file, unused=UNUSED)
+    load_strictly(network, state, file=file, unused=UNUSED)
     return network.eval()

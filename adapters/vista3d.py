@@ -2,13 +2,13 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6", "torch==2.13.0", "monai==1.6.1"]
 # ///
-"""VISTA3D as it was entered into the challenge: one window at each click, from MONAI.
+"""VISTA3D as submitted to the challenge: one window at each click, from MONAI.
 
 He et al., *VISTA3D: A Unified Segmentation Foundation Model For 3D Medical Imaging*,
 arXiv:2406.05285. Network and inference are MONAI's own `vista3d132` and
-`point_based_window_inferer`; what is written here is which clicks they are given, after the
-challenge's recipe. It reads neither boxes nor the last label map. Every option, and where the
-weights come from: docs/baselines.md.
+`point_based_window_inferer`; this file selects the points that they get, as the submission does.
+It uses neither boxes nor the previous segmentation. Options and sources of the weights:
+docs/baselines.md.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
 from ._checkpoint import sha256_of
-from ._weights import device_of, fit, one_of, read_checkpoint, weights_file
+from ._weights import check_choice, find_weights, load_strictly, read_checkpoint, select_device
 
 if TYPE_CHECKING:
     import torch
 
-REVISION = "1"  # raise it when answers may change
-NETWORK: dict[str, int] = {}  # arguments of vista3d132 beside the published ones
-WINDOW = (128, 128, 128)
-PADDING = -1  # the sign of a point that is none
-SUBMITTED_CLICK = ((418, 138, 136), 1)  # written into the submission for steps without clicks
+REVISION = "1"  # increase it when outputs may change
+NETWORK: dict[str, int] = {}  # arguments of vista3d132 that differ from the published ones
+ROI_SIZE = (128, 128, 128)
+PADDING_LABEL = -1  # MONAI's point label for "no point"
+SUBMISSION_CLICK = ((418, 138, 136), 1)  # hard-coded in the submission for steps without clicks
 SOURCE = (
     "The challenge's fine-tuned checkpoint is linked from vista3d/cvpr_workshop/README.md of "
-    "github.com/Project-MONAI/VISTA; segbench brings none."
+    "github.com/Project-MONAI/VISTA; segbench includes none."
 )
 LICENCE = (
     "code Apache-2.0; weights contradictory: NVIDIA OneWay Noncommercial by the repository's "
-    "licence section, NVIDIA Open Model by its table of models, nothing beside the challenge's file"
+    "licence section, NVIDIA Open Model by its table of models, none next to the challenge's file"
 )
 NOTES = {
     "empty": "reads clicks only: empty until the first click, so at every box step",
     "submission": "reads clicks only; without any, the submission's click at (418, 138, 136)",
 }
-# what torch can subtract and numpy takes percentiles of; the rest fails in the submission
-INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
-MOST_FOR_TORCH = 1_000_000  # voxels; above, MONAI takes percentiles with numpy, of any dtype
+# dtypes that torch can subtract and numpy can take percentiles of; others fail in the submission
+INTEGER_DTYPES = ("uint8", "int8", "int16", "int32", "int64")
+MAX_VOXELS_FOR_TORCH = 1_000_000  # above, MONAI computes percentiles with numpy, for any dtype
 
 Point = tuple[tuple[int, int, int], int]  # (z, y, x) and 1 for positive, 0 for negative
 
 
 @dataclass(frozen=True)
-class Choices:
-    """Where the user departs from the submission; docs/baselines.md says what each does."""
+class Vista3DOptions:
+    """Differences from the submission that the user chooses; docs/baselines.md describes them."""
 
     no_clicks: str = "empty"
     intensities: str = "stored"
@@ -65,34 +65,36 @@ class Choices:
 
 
 class Vista3D:
-    """Answers each label from all of its clicks so far; keeps the normalised image only."""
+    """Segment each label from all of its clicks so far; only the normalised image is kept."""
 
-    def __init__(self, network: torch.nn.Module, info: AdapterInfo, choices: Choices) -> None:
-        self.info, self._network, self._choices = info, network, choices
+    def __init__(
+        self, network: torch.nn.Module, info: AdapterInfo, options: Vista3DOptions
+    ) -> None:
+        self.info, self._network, self._options = info, network, options
         self._device = next(network.parameters()).device
         self._image: Any = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Scale the image as the submission does."""
-        as_stored = self._choices.intensities == "stored"
+        as_stored = self._options.intensities == "stored"
         voxels = finite_image(image.voxels)
-        self._image = scaled(voxels, as_stored=as_stored)[None, None].to(self._device)
+        self._image = scale_intensity(voxels, as_stored=as_stored)[None, None].to(self._device)
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Segment the labels in ascending order, later ones over earlier ones."""
-        points = [points_of(interactions, label) for label in self._labels]
-        if not any(points) and self._choices.no_clicks == "submission":
-            points = [[SUBMITTED_CLICK], *([] for _ in self._labels[1:])]
-        longest = max(map(len, points), default=0) if self._choices.padding == "corner" else 0
-        answer = np.zeros(
+        """Segment the labels in ascending order; later ones overwrite earlier ones."""
+        points = [ordered_points(interactions, label) for label in self._labels]
+        if not any(points) and self._options.no_clicks == "submission":
+            points = [[SUBMISSION_CLICK], *([] for _ in self._labels[1:])]
+        longest = max(map(len, points), default=0) if self._options.padding == "corner" else 0
+        segmentation = np.zeros(
             interactions.previous_segmentation.shape,
             np.min_scalar_type(max(self._labels, default=0)),
         )
         for label, own in zip(self._labels, points):
-            if own:  # windows of padding alone are empty
-                answer[self._segment(padded(own, longest))] = label
-        return answer
+            if own:  # windows of padding points alone are empty
+                segmentation[self._segment(pad_points(own, longest))] = label
+        return segmentation
 
     def _segment(self, points: Sequence[Point]) -> Mask:
         import torch
@@ -103,47 +105,47 @@ class Vista3D:
         with torch.no_grad():
             logits = point_based_window_inferer(
                 inputs=self._image,
-                roi_size=WINDOW,
+                roi_size=ROI_SIZE,
                 predictor=self._network,
                 point_coords=coordinates,
                 point_labels=signs,
                 center_only=True,
                 transpose=True,
             )
-        inside: Mask = (logits[0, 0] > 0).cpu().numpy()  # never visited is NaN, and so outside
+        inside: Mask = (logits[0, 0] > 0).cpu().numpy()  # NaN outside all windows, so background
         return inside
 
     def close(self) -> None:
-        """Let the image go."""
+        """Release the image."""
         self._image = None
 
 
-def points_of(interactions: Interactions, label: int) -> list[Point]:
-    """Return a label's clicks so far: the positive ones first, each kind oldest first."""
+def ordered_points(interactions: Interactions, label: int) -> list[Point]:
+    """Return a label's clicks so far: positive ones first, each kind oldest first."""
     own = [click for click in interactions.clicks if click.label == label]
     ordered = sorted(own, key=lambda click: not click.positive)  # stable
     return [(click.voxel, int(click.positive)) for click in ordered]
 
 
-def padded(points: Sequence[Point], length: int) -> list[Point]:
-    """Return points filled up to ``length`` as the submission does.
+def pad_points(points: Sequence[Point], length: int) -> list[Point]:
+    """Pad the points to ``length`` as the submission does.
 
-    A point of padding stands in the corner and gets a window, too: where no click is inside,
-    nothing can be segmented in it.
+    A padding point is in the corner and gets a window, too: where no click is inside it,
+    nothing can be segmented there.
     """
-    return [*points, *([((0, 0, 0), PADDING)] * (length - len(points)))]
+    return [*points, *([((0, 0, 0), PADDING_LABEL)] * (length - len(points)))]
 
 
-def scaled(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
+def scale_intensity(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
     """Return an image as float32: its 1st to 99th percentile scaled to [0, 1], clipped.
 
     Parameters
     ----------
     voxels : array, shape (z, y, x)
     as_stored : bool
-        Compute in the stored dtype as the submission does: percentiles of an integer image are cut
-        to integers, and in an unsigned one what is darker than the first wraps round to bright.
-        Where the submission cannot, float32 all the same.
+        Compute in the stored dtype as the submission does: percentiles of an integer image are
+        truncated, and unsigned voxels below the 1st percentile wrap around to bright values.
+        float32 where the submission fails.
     """
     import torch
     from monai.transforms import ScaleIntensityRangePercentiles
@@ -151,21 +153,21 @@ def scaled(voxels: NDArray[Any], *, as_stored: bool) -> torch.Tensor:
     if not (as_stored and submission_can_scale(voxels)):
         voxels = voxels.astype(np.float32)
     scale = ScaleIntensityRangePercentiles(lower=1, upper=99, b_min=0, b_max=1, clip=True)
-    found: torch.Tensor = scale(torch.from_numpy(np.array(voxels))[None])[0]
-    return found.float()
+    scaled: torch.Tensor = scale(torch.from_numpy(np.array(voxels))[None])[0]
+    return scaled.float()
 
 
 def submission_can_scale(voxels: NDArray[Any]) -> bool:
-    """Whether the submission's normalisation takes an image of this dtype and size."""
+    """Whether the submission's normalisation supports this dtype and size."""
     if not voxels.dtype.isnative:
         return False
     if voxels.dtype.name in ("float32", "float64"):
         return True
-    return voxels.dtype.name in INTEGERS and voxels.size > MOST_FOR_TORCH
+    return voxels.dtype.name in INTEGER_DTYPES and voxels.size > MAX_VOXELS_FOR_TORCH
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """Return the tensors of a checkpoint: as published, or as the training script saves it."""
+    """Return a checkpoint's tensors, as published or as the training script saves them."""
     found = read_checkpoint(file)
     state = found.get("model", found)
     if not isinstance(state, dict):
@@ -185,27 +187,29 @@ def make_adapter(
     Raises
     ------
     AdapterError
-        For an unknown value, a device or a package that is not there, or unusable weights.
+        A value is unknown, a device or a package is missing, or the weights are unusable.
     """
-    one_of("no_clicks", no_clicks, tuple(NOTES))
-    one_of("intensities", intensities, ("stored", "float"))
-    one_of("padding", padding, ("corner", "none"))
-    file = weights_file(weights, SOURCE)
+    check_choice("no_clicks", no_clicks, tuple(NOTES))
+    check_choice("intensities", intensities, ("stored", "float"))
+    check_choice("padding", padding, ("corner", "none"))
+    file = find_weights(weights, SOURCE)
     try:
         import monai
         from monai.networks.nets.vista3d import vista3d132
     except ImportError as error:
         raise AdapterError(f"vista3d needs {error.name}, see docs/baselines.md") from error
-    place = device_of(device)
+    torch_device = select_device(device)
     network = vista3d132(in_channels=1, **NETWORK)
-    fit(network, read_state(file), file=file)
+    load_strictly(network, read_state(file), file=file)
     info = AdapterInfo(
         "VISTA3D",
         version=f"{REVISION}, monai {monai.__version__}",
         licence=LICENCE,
         weights_sha256=sha256_of(file),
         prompts=("click",),
-        deterministic=place.type == "cpu",
+        deterministic=torch_device.type == "cpu",
         note=NOTES[no_clicks],
     )
-    return Vista3D(network.eval().to(place), info, Choices(no_clicks, intensities, padding))
+    return Vista3D(
+        network.eval().to(torch_device), info, Vista3DOptions(no_clicks, intensities, padding)
+    )

@@ -1,4 +1,4 @@
-"""A checkpoint of SegVol in the published format, with random weights, as small as one likes."""
+"""A checkpoint of SegVol in the published format, with random weights, of any size."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def network_module():
 
 
 def random_state(seed: int = 0, **sizes) -> dict[str, torch.Tensor]:
-    """Return a state by the published names, with tensors that no box ever reaches."""
-    made = network_module()
+    """Return a state with the published names, including tensors that boxes do not use."""
+    module = network_module()
     sizes = {"grid": (2, 2, 2), "width": 64, "depth": 2, "encoder_hidden": 96} | sizes
     torch.manual_seed(seed)
-    network = made.SegVolNetwork(made.Sizes(decoder_hidden=128, **sizes))
+    network = module.SegVolNetwork(module.Sizes(decoder_hidden=128, **sizes))
     state = {f"model.{key}": tensor.clone() for key, tensor in network.state_dict().items()}
     for key in state:
         if "position" in key:
@@ -40,7 +40,7 @@ def random_state(seed: int = 0, **sizes) -> dict[str, torch.Tensor]:
 
 
 def write_checkpoint(file: Path, **given) -> Path:
-    """Write a checkpoint as the authors' training does, optimizer and all."""
+    """Write a checkpoint like the authors' training, including the optimizer."""
     optimizer = {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-4}]}
     saved = {"model_state_dict": random_state(**given), "optimizer_state_dict": optimizer}
     torch.save({**saved, "epoch": 2000}, file)

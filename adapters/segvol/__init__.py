@@ -1,11 +1,11 @@
-"""``segvol``: SegVol with box prompts, as its authors entered it in the challenge as a baseline.
+"""``segvol``: SegVol with box prompts, as its authors submitted it to the challenge as a baseline.
 
 Du et al., *SegVol: Universal and Interactive Volumetric Medical Image Segmentation*, NeurIPS 2024.
-Network and inference are written anew; the weights are their authors'. Clicks change nothing, and
-without a box there is no answer: see docs/baselines.md.
+Network and inference are reimplemented; the weights are the authors'. Clicks have no effect, and
+a label without a box stays empty: docs/baselines.md.
 
-Options: ``weights`` is a checkpoint as published; ``device`` is ``auto`` (the default: a CUDA
-device where there is one), ``cpu`` or ``cuda``.
+Options: ``weights`` is a published checkpoint; ``device`` is ``auto`` (default: a CUDA device if
+one is available), ``cpu`` or ``cuda``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
     Raises
     ------
     AdapterError
-        For a missing torch, a device that is not there, or unusable weights.
+        torch is missing, the device is not available, or the weights are unusable.
     """
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise AdapterError("segvol needs torch: pip install 'segbench[segvol]'") from error
-    from .predictor import load
+    from .predictor import load_adapter
 
-    return load(Path(weights).expanduser(), device)
+    return load_adapter(Path(weights).expanduser(), device)

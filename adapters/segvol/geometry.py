@@ -1,4 +1,4 @@
-"""Where SegVol looks: intensities, the foreground, boxes as it sees them, windows."""
+"""SegVol's preprocessing: intensities, foreground crop, box corners, sliding windows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 Size = tuple[int, ...]
-Window = tuple[slice, ...]
+Roi = tuple[slice, ...]
 
 
-def normalised(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Return the image between 0 and 1; None if it is the same everywhere.
+def normalise(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Scale the image to [0, 1]; None if it is constant.
 
-    Voxels brighter than the mean give the range, their 0.05th to 99.95th percentile.
+    The range is the 0.05th to 99.95th percentile of the voxels brighter than the mean.
     """
     image = voxels.astype(np.float32)
     bright = image[image > image.mean()]
@@ -32,70 +32,70 @@ def normalised(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
     return scaled
 
 
-def foreground(image: NDArray[np.float32]) -> Window:
-    """Return the smallest window that holds every voxel above 0."""
-    window = []
+def foreground_roi(image: NDArray[np.float32]) -> Roi:
+    """Return the bounding box of the voxels above 0."""
+    roi = []
     for axis in range(image.ndim):
         others = tuple(other for other in range(image.ndim) if other != axis)
-        (there,) = np.nonzero((image > 0).any(axis=others))
-        window.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 0))
-    return tuple(window)
+        (occupied,) = np.nonzero((image > 0).any(axis=others))
+        roi.append(slice(int(occupied[0]), int(occupied[-1]) + 1) if occupied.size else slice(0, 0))
+    return tuple(roi)
 
 
-def resized(volume: Tensor, size: Size) -> Tensor:
-    """Return a volume (z, y, x) in another size, by its nearest voxels."""
+def resize_nearest(volume: Tensor, size: Size) -> Tensor:
+    """Resize a volume (z, y, x), nearest neighbour."""
     return functional.interpolate(volume[None, None], size=size, mode="nearest")[0, 0]
 
 
-def corners_of(mask: Tensor) -> Tensor:
-    """Return a mask's first and last voxel (2, 3) as a box prompt has them.
+def box_corners(mask: Tensor) -> Tensor:
+    """Return a mask's first and last voxel (2, 3) as a box prompt.
 
-    z is that of the whole mask, y and x are those of its middle slice: of the slice in which the
-    middle one of all its voxels lies. All are -1 if the mask is empty.
+    z covers the whole mask; y and x cover its middle slice, the one that contains the middle of
+    all its voxels. All are -1 if the mask is empty.
     """
-    places = torch.nonzero(mask)
-    if len(places) == 0:
+    voxels = torch.nonzero(mask)
+    if len(voxels) == 0:
         return torch.full((2, 3), -1.0)
-    middle = places[places[:, 0] == places[len(places) // 2, 0]]
+    middle = voxels[voxels[:, 0] == voxels[len(voxels) // 2, 0]]
     low, high = middle.amin(dim=0), middle.amax(dim=0)
-    low[0], high[0] = places[0, 0], places[-1, 0]
+    low[0], high[0] = voxels[0, 0], voxels[-1, 0]
     return torch.stack([low, high]).float()
 
 
-def region(found: Tensor, least: Size) -> Window | None:
-    """Return the window of what was found, grown towards a size; None if nothing was.
+def roi_around(mask: Tensor, min_size: Size) -> Roi | None:
+    """Return a mask's bounding box, enlarged towards a size; None if the mask is empty.
 
-    Grown by half of what lacks on each side, rounded down, and cut at the borders: it may stay
-    smaller than that size.
+    Each side grows by half of the missing size, rounded down, and is cut at the borders: the
+    region may stay smaller than the size.
     """
-    places = torch.nonzero(found)
-    if len(places) == 0:
+    voxels = torch.nonzero(mask)
+    if len(voxels) == 0:
         return None
-    window = []
-    sides = (places.amin(dim=0).tolist(), places.amax(dim=0).tolist(), least, found.shape)
+    roi = []
+    sides = (voxels.amin(dim=0).tolist(), voxels.amax(dim=0).tolist(), min_size, mask.shape)
     for first, last, size, n in zip(*sides):
         half = max(0, size - (last - first + 1)) // 2
-        window.append(slice(max(0, first - half), min(n, last + half + 1)))
-    return tuple(window)
+        roi.append(slice(max(0, first - half), min(n, last + half + 1)))
+    return tuple(roi)
 
 
-def padding(size: Size, least: Size) -> list[int]:
-    """Return what `torch.nn.functional.pad` adds so that a volume is at least of a size."""
+def pad_widths(size: Size, min_size: Size) -> list[int]:
+    """Return the widths for `torch.nn.functional.pad` to reach a minimum size."""
     pads: list[int] = []
-    for n, wanted in zip(size[::-1], least[::-1]):
-        lacks = max(wanted - n, 0)
-        pads += [lacks // 2, lacks - lacks // 2]
+    for n, minimum in zip(size[::-1], min_size[::-1]):
+        missing = max(minimum - n, 0)
+        pads += [missing // 2, missing - missing // 2]
     return pads
 
 
-def windows(size: Size, window: Size) -> list[Window]:
-    """Return windows that cover a volume and overlap by half; the last ones end with it."""
+def sliding_windows(size: Size, window: Size) -> list[Roi]:
+    """Return windows that cover a volume and overlap by half; the last ones end at its border."""
     starts = []
     for n, length in zip(size, window):
         step = max(length // 2, 1)
         count = math.ceil((n - length) / step) + 1
         starts.append([min(number * step, n - length) for number in range(count)])
     return [
-        tuple(slice(start, start + length) for start, length in zip(place, window))
-        for place in itertools.product(*starts)
+        tuple(slice(start, start + length) for start, length in zip(corner, window))
+        for corner in itertools.product(*starts)
     ]

@@ -1,10 +1,10 @@
-"""SegVol's network, as far as a box prompt reaches.
+"""The part of SegVol's network that a box prompt uses.
 
 Du et al., *SegVol: Universal and Interactive Volumetric Medical Image Segmentation*, NeurIPS 2024.
-A vision transformer over patches of 4 x 16 x 16 voxels; a positional encoding by random waves for
-the two corners of the box; a decoder in which a few tokens and the image attend to each other, as
-in *Segment Anything*. Parameters have the names of the published checkpoints. What those hold and a
-box never touches (text encoder, mask and point prompts, quality head, further masks) is left out.
+A vision transformer over patches of 4 x 16 x 16 voxels; a random Fourier positional encoding for
+the two corners of the box; the two-way transformer decoder of *Segment Anything*. Parameters have
+the names of the published checkpoints. Their parts that a box never uses are left out: text
+encoder, mask and point prompts, quality head, further masks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from torch.nn import functional
 from segbench.errors import AdapterError
 
 PATCH = (4, 16, 16)  # voxels, (z, y, x)
-HEAD = 64  # width of a head of the image encoder
+HEAD_WIDTH = 64  # width of a head of the image encoder
 DECODER_HEADS = 8
-TOKENS = 4  # of masks; the first is the one that is used
-UNUSED = (  # in the published files, and never reached from a box
+MASK_TOKENS = 4  # only the first is used
+UNUSED = (  # in the published files, never used with a box
     "text_encoder.",
     "prompt_encoder.mask_downscaling.",
     "prompt_encoder.not_a_point_embed.",
@@ -31,14 +31,14 @@ UNUSED = (  # in the published files, and never reached from a box
     "prompt_encoder.point_embeddings.1.",
     "mask_decoder.iou_prediction_head.",
     "mask_decoder.txt_align_upscaled_embedding.",
-    *(f"mask_decoder.output_hypernetworks_mlps.{token}." for token in range(1, TOKENS)),
+    *(f"mask_decoder.output_hypernetworks_mlps.{token}." for token in range(1, MASK_TOKENS)),
 )
-UNUSED_IN_BLOCK = ".norm_cross_attn."  # MONAI 1.4 and later give each block one, and never call it
+UNUSED_IN_BLOCK = ".norm_cross_attn."  # in every block of MONAI 1.4 and later, never called
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a checkpoint's shapes say of its network; the defaults are the published ones."""
+    """The network's sizes, read from a checkpoint's shapes; the defaults are the published ones."""
 
     grid: tuple[int, int, int] = (8, 16, 16)  # patches, (z, y, x)
     width: int = 768
@@ -49,13 +49,13 @@ class Sizes:
 
     @property
     def window(self) -> tuple[int, int, int]:
-        """Return the voxels the network looks at."""
+        """The size of the network's input in voxels."""
         z, y, x = (n * p for n, p in zip(self.grid, PATCH))
         return z, y, x
 
 
 class SegVolNetwork(nn.Module):
-    """From an image and a box to the logit of what the box is drawn around."""
+    """From an image and a box to the logits of the object in the box."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -72,8 +72,8 @@ class SegVolNetwork(nn.Module):
     def segment(self, embedding: Tensor, corners: Tensor) -> Tensor:
         """Return the logits (z, y, x) of a box, given by its first and last voxel (2, 3)."""
         prompt = self.prompt_encoder(corners)
-        shown = embedding + self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1, 1)
-        coarse = self.mask_decoder(shown, self.prompt_encoder.places(), prompt)
+        dense = embedding + self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1, 1)
+        coarse = self.mask_decoder(dense, self.prompt_encoder.dense_pe(), prompt)
         logits: Tensor = functional.interpolate(
             coarse, size=self.sizes.window, mode="trilinear", align_corners=False
         )
@@ -102,11 +102,11 @@ class ImageEncoder(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-    """Each patch of voxels through one linear layer, and where it lies."""
+    """A linear embedding of each patch of voxels, plus a position embedding."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        # number 0 cuts the image into patches and has no parameters
+        # number 0 splits the image into patches and has no parameters
         self.patch_embeddings = nn.Sequential(
             nn.Identity(), nn.Linear(math.prod(PATCH), sizes.width)
         )
@@ -122,7 +122,7 @@ class PatchEmbedding(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention and a perceptron, each normed before."""
+    """Pre-norm self-attention and MLP."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -144,18 +144,18 @@ class EncoderBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Attention of the patches to each other."""
+    """Multi-head self-attention of the patches."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = width // HEAD
+        self.heads = width // HEAD_WIDTH
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return what each patch gathers from all."""
+        """Return the attended patches."""
         batch, count, width = patches.shape
-        parts = self.qkv(patches).reshape(batch, count, 3, self.heads, HEAD)
+        parts = self.qkv(patches).reshape(batch, count, 3, self.heads, HEAD_WIDTH)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         gathered = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out_proj(gathered.transpose(1, 2).reshape(batch, count, width))
@@ -171,16 +171,16 @@ class PromptEncoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.pe_layer = Waves(sizes.width // 2)
-        # 2 and 3 are the corners of a box, 0 and 1 points, which nobody gives
+        self.pe_layer = RandomPositionEncoding(sizes.width // 2)
+        # 2 and 3 are the corners of a box; 0 and 1, for points, are unused
         self.point_embeddings = nn.ModuleDict({k: nn.Embedding(1, sizes.width) for k in "23"})
         self.no_mask_embed = nn.Embedding(1, sizes.width)
 
     def forward(self, corners: Tensor) -> Tensor:
         """Return the tokens (1, 2, width) of the first and last voxel (2, 3) of a box.
 
-        The authors divide the first coordinate by the second size and the other way round, and
-        trained so: with a window of 32 x 256 x 256 voxels, y runs to 8 and z to 1/8.
+        The authors divide the first coordinate by the second size and vice versa, and trained with
+        that: with a window of 32 x 256 x 256 voxels, y runs to 8 and z to 1/8.
         """
         z, y, x = self.sizes.window
         relative = (corners + 0.5) / corners.new_tensor([y, z, x])
@@ -188,17 +188,17 @@ class PromptEncoder(nn.Module):
         tokens: Tensor = self.pe_layer(relative) + both
         return tokens[None]
 
-    def places(self) -> Tensor:
-        """Return the encoding (1, width, *grid) of where the patches lie; x first, then y, z."""
-        where = self.pe_layer.positional_encoding_gaussian_matrix.device
-        z, y, x = ((torch.arange(n, device=where) + 0.5) / n for n in self.sizes.grid)
+    def dense_pe(self) -> Tensor:
+        """Return the position encoding (1, width, *grid) of the patches; x first, then y, z."""
+        device = self.pe_layer.positional_encoding_gaussian_matrix.device
+        z, y, x = ((torch.arange(n, device=device) + 0.5) / n for n in self.sizes.grid)
         first, second, third = torch.meshgrid(z, y, x, indexing="ij")
         waves: Tensor = self.pe_layer(torch.stack([second, first, third], dim=-1))
         return waves.permute(3, 0, 1, 2)[None]
 
 
-class Waves(nn.Module):
-    """Positions in the unit cube as sines and cosines along random directions."""
+class RandomPositionEncoding(nn.Module):
+    """Random Fourier features of positions in the unit cube."""
 
     positional_encoding_gaussian_matrix: Tensor
 
@@ -206,9 +206,9 @@ class Waves(nn.Module):
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.zeros(3, count))
 
-    def forward(self, places: Tensor) -> Tensor:
-        """Return the encoding of places (..., 3)."""
-        angles = 2 * math.pi * ((2 * places - 1) @ self.positional_encoding_gaussian_matrix)
+    def forward(self, positions: Tensor) -> Tensor:
+        """Return the encoding of positions (..., 3)."""
+        angles = 2 * math.pi * ((2 * positions - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)
 
 
@@ -216,12 +216,12 @@ class Waves(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """Tokens and image attend to each other; then a token says which features are the object."""
+    """Two-way attention of tokens and image; a token's hypernetwork weighs the features."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         width, twice = sizes.width, [2 * n for n in sizes.grid]
-        self.iou_token, self.mask_tokens = nn.Embedding(1, width), nn.Embedding(TOKENS, width)
+        self.iou_token, self.mask_tokens = nn.Embedding(1, width), nn.Embedding(MASK_TOKENS, width)
         self.transformer = TwoWayTransformer(sizes)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2),
@@ -230,22 +230,20 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose3d(width // 4, width // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            [Perceptron((width, width, width, width // 8))]
-        )
+        self.output_hypernetworks_mlps = nn.ModuleList([MLP((width, width, width, width // 8))])
 
-    def forward(self, embedding: Tensor, places: Tensor, prompt: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, dense_pe: Tensor, prompt: Tensor) -> Tensor:
         """Return logits (1, 1, *4 * grid) for an embedding (1, width, *grid)."""
         fixed = torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
         tokens = torch.cat([fixed, prompt], dim=1)
-        asked, seen = self.transformer(embedding, places, tokens)
-        features = self.output_upscaling(seen.transpose(1, 2).reshape(embedding.shape))
-        chosen = self.output_hypernetworks_mlps[0](asked[:, 1])
-        return torch.einsum("bc,bczyx->bzyx", chosen, features)[:, None]
+        tokens, image = self.transformer(embedding, dense_pe, tokens)
+        features = self.output_upscaling(image.transpose(1, 2).reshape(embedding.shape))
+        weights = self.output_hypernetworks_mlps[0](tokens[:, 1])
+        return torch.einsum("bc,bczyx->bzyx", weights, features)[:, None]
 
 
 class TwoWayTransformer(nn.Module):
-    """Layers in which the tokens look at the image and the image looks at the tokens."""
+    """Layers in which tokens attend to the image and the image to the tokens."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -255,18 +253,18 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = Attention(sizes.width, sizes.width // 2)
         self.norm_final_attn = nn.LayerNorm(sizes.width)
 
-    def forward(self, image: Tensor, places: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, dense_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tokens and the image (1, patches, width) after all layers."""
-        keys, where = (each.flatten(2).transpose(1, 2) for each in (image, places))
+        keys, dense_pe = (each.flatten(2).transpose(1, 2) for each in (image, dense_pe))
         queries = tokens
         for layer in self.layers:
-            queries, keys = layer(queries, keys, tokens, where)
-        found = self.final_attn_token_to_image(queries + tokens, keys + where, keys)
+            queries, keys = layer(queries, keys, tokens, dense_pe)
+        found = self.final_attn_token_to_image(queries + tokens, keys + dense_pe, keys)
         return self.norm_final_attn(queries + found), keys
 
 
 class TwoWayBlock(nn.Module):
-    """Tokens among themselves, tokens to image, a perceptron, image to tokens; normed after."""
+    """Self-attention of the tokens, tokens to image, MLP, image to tokens; post-norm."""
 
     def __init__(self, sizes: Sizes, *, first: bool) -> None:
         super().__init__()
@@ -285,33 +283,33 @@ class TwoWayBlock(nn.Module):
         self.norm3, self.norm4 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, tokens: Tensor, places: Tensor
+        self, queries: Tensor, keys: Tensor, tokens: Tensor, dense_pe: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return tokens and image; the first block starts from its attention alone."""
+        """Return tokens and image; the first block has no skip connection around self-attention."""
         if self.first:
             queries = self.self_attn(queries, queries, queries)
         else:
             placed = queries + tokens
             queries = queries + self.self_attn(placed, placed, queries)
         queries = self.norm1(queries)
-        found = self.cross_attn_token_to_image(queries + tokens, keys + places, keys)
+        found = self.cross_attn_token_to_image(queries + tokens, keys + dense_pe, keys)
         queries = self.norm2(queries + found)
         hidden = functional.relu(self.mlp["lin1"](queries))
         queries = self.norm3(queries + self.mlp["lin2"](hidden))
-        told = self.cross_attn_image_to_token(keys + places, queries + tokens, queries)
-        return queries, self.norm4(keys + told)
+        attended = self.cross_attn_image_to_token(keys + dense_pe, queries + tokens, queries)
+        return queries, self.norm4(keys + attended)
 
 
 class Attention(nn.Module):
-    """Attention of some things to others, in fewer dimensions inside."""
+    """Multi-head attention with a smaller inner width."""
 
-    def __init__(self, width: int, inside: int) -> None:
+    def __init__(self, width: int, inner_width: int) -> None:
         super().__init__()
-        self.q_proj, self.k_proj = nn.Linear(width, inside), nn.Linear(width, inside)
-        self.v_proj, self.out_proj = nn.Linear(width, inside), nn.Linear(inside, width)
+        self.q_proj, self.k_proj = nn.Linear(width, inner_width), nn.Linear(width, inner_width)
+        self.v_proj, self.out_proj = nn.Linear(width, inner_width), nn.Linear(inner_width, width)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Return what each query gathers."""
+        """Return the attended values."""
         parts = (self.q_proj(query), self.k_proj(key), self.v_proj(value))
         heads = (part.reshape(*part.shape[:2], DECODER_HEADS, -1).transpose(1, 2) for part in parts)
         gathered = functional.scaled_dot_product_attention(*heads)
@@ -319,8 +317,8 @@ class Attention(nn.Module):
         return out
 
 
-class Perceptron(nn.Module):
-    """Linear layers with a rectifier between them."""
+class MLP(nn.Module):
+    """Linear layers with ReLU between them."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -339,7 +337,7 @@ class Perceptron(nn.Module):
 
 
 def sizes_of(state: Mapping[str, Tensor]) -> Sizes:
-    """Return the sizes of the network that a state belongs to."""
+    """Return the sizes of a state's network."""
     normed = state["mask_decoder.output_upscaling.1.weight"].shape  # channels, twice the grid
     z, y, x = (n // 2 for n in normed[1:])
     return Sizes(
@@ -362,7 +360,7 @@ def network_from(state: Mapping[str, Tensor], name: str) -> SegVolNetwork:
     Raises
     ------
     AdapterError
-        If tensors are missing, unknown or of another shape.
+        Tensors are missing, unknown or of another shape.
     """
     known = {key.removeprefix("model."): tensor for key, tensor in state.items()}
     used = {key: tensor for key, tensor in known.items() if not _is_unused(key)}

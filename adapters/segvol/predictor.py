@@ -1,4 +1,4 @@
-"""SegVol as it was run in the challenge: zoomed out over the whole image, then in by windows."""
+"""SegVol's challenge inference: zoomed out over the whole image, then zoomed in by windows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
 from .geometry import (
-    Window,
-    corners_of,
-    foreground,
-    normalised,
-    padding,
-    region,
-    resized,
-    windows,
+    Roi,
+    box_corners,
+    foreground_roi,
+    normalise,
+    pad_widths,
+    resize_nearest,
+    roi_around,
+    sliding_windows,
 )
 from .network import SegVolNetwork, network_from
 
@@ -33,7 +33,7 @@ NOTE = "uses boxes only: clicks change nothing, and a label without a box is emp
 
 
 class SegVol:
-    """Segments each box on its own; a later label overwrites an earlier one."""
+    """Segment each box on its own; a later label overwrites an earlier one."""
 
     def __init__(self, network: SegVolNetwork, device: torch.device, sha256: str | None) -> None:
         self.network, self.device = network.to(device), device
@@ -48,125 +48,127 @@ class SegVol:
         )
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Normalise the image, cut it to what is not background, and embed it as a whole."""
+        """Normalise the image, crop it to its foreground, and embed it as a whole."""
         self._shape = image.voxels.shape
-        self._answered: dict[tuple[Box, ...], LabelMap] = {}
-        values = normalised(finite_image(image.voxels))
+        self._segmentations: dict[tuple[Box, ...], LabelMap] = {}
+        values = normalise(finite_image(image.voxels))
         self._volume: Tensor | None = None
         if values is None:
             return
-        self._window = foreground(values)
-        self._volume = torch.from_numpy(np.ascontiguousarray(values[self._window]))
-        self._whole = self._embedded(resized(self._volume, self.network.sizes.window))
+        self._foreground = foreground_roi(values)
+        self._volume = torch.from_numpy(np.ascontiguousarray(values[self._foreground]))
+        resized = resize_nearest(self._volume, self.network.sizes.window)
+        self._global_embedding = self._embed(resized)
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Answer the boxes; what has been answered is not worked out again."""
-        if interactions.boxes not in self._answered:
-            self._answered[interactions.boxes] = self._segment(interactions.boxes)
-        return self._answered[interactions.boxes]
+        """Segment the boxes; results are cached by boxes."""
+        if interactions.boxes not in self._segmentations:
+            self._segmentations[interactions.boxes] = self._segment(interactions.boxes)
+        return self._segmentations[interactions.boxes]
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         del self.network
 
     def _segment(self, boxes: tuple[Box, ...]) -> LabelMap:
         wide = any(box.label > np.iinfo(np.uint8).max for box in boxes)
-        labels = np.zeros(self._shape, np.uint16 if wide else np.uint8)
+        segmentation = np.zeros(self._shape, np.uint16 if wide else np.uint8)
         if self._volume is not None:
             for box in boxes:
                 logits = self._logits(self._volume, box)
-                labels[self._window][(torch.sigmoid(logits) > 0.5).numpy()] = box.label
-        return labels
+                segmentation[self._foreground][(torch.sigmoid(logits) > 0.5).numpy()] = box.label
+        return segmentation
 
     def _logits(self, volume: Tensor, box: Box) -> Tensor:
-        drawn = self._drawn(volume, box)
-        corners = corners_of(resized(drawn, self.network.sizes.window))
-        logits = resized(self._prompted(self._whole, corners), tuple(volume.shape))
-        found = torch.sigmoid(logits) > 0.5
-        near = region(found | (drawn > 0), self.network.sizes.window)
-        if near is not None:
-            logits[near] = self._zoomed_in(volume[near], drawn[near], found[near])
+        box_mask = self._box_mask(volume, box)
+        corners = box_corners(resize_nearest(box_mask, self.network.sizes.window))
+        logits = self._predict_logits(self._global_embedding, corners)
+        logits = resize_nearest(logits, tuple(volume.shape))
+        coarse_mask = torch.sigmoid(logits) > 0.5
+        roi = roi_around(coarse_mask | (box_mask > 0), self.network.sizes.window)
+        if roi is not None:
+            logits[roi] = self._zoom_in(volume[roi], box_mask[roi], coarse_mask[roi])
         return logits
 
-    def _drawn(self, volume: Tensor, box: Box) -> Tensor:
-        """Return the box as a mask of the foreground; of its part inside the image."""
-        drawn = torch.zeros_like(volume)
-        sides = zip(box.low, box.high, self._window)
-        window: Window = tuple(
+    def _box_mask(self, volume: Tensor, box: Box) -> Tensor:
+        """Return the mask of the box's part inside the foreground crop."""
+        box_mask = torch.zeros_like(volume)
+        sides = zip(box.low, box.high, self._foreground)
+        roi: Roi = tuple(
             slice(max(a, cut.start) - cut.start, max(b, cut.start) - cut.start)
             for a, b, cut in sides
         )
-        drawn[window] = 1
-        return drawn
+        box_mask[roi] = 1
+        return box_mask
 
-    def _zoomed_in(self, volume: Tensor, drawn: Tensor, found: Tensor) -> Tensor:
+    def _zoom_in(self, volume: Tensor, box_mask: Tensor, coarse_mask: Tensor) -> Tensor:
         """Return the mean of the windows' logits.
 
-        A single window is prompted by the user's box, several by what was found in each of them.
+        A single window is prompted by the user's box, several by their coarse masks.
         """
         size = self.network.sizes.window
-        pads = padding(tuple(volume.shape), size)
-        padded, drawn, found = (
-            functional.pad(each, pads) for each in (volume, drawn, found.to(volume.dtype))
+        pads = pad_widths(tuple(volume.shape), size)
+        padded, box_mask, coarse_mask = (
+            functional.pad(each, pads) for each in (volume, box_mask, coarse_mask.to(volume.dtype))
         )
-        places = windows(tuple(padded.shape), size)
-        prompts = drawn if len(places) == 1 else found
+        rois = sliding_windows(tuple(padded.shape), size)
+        prompts = box_mask if len(rois) == 1 else coarse_mask
         total, count = torch.zeros_like(padded), torch.zeros_like(padded)
-        for place in places:
-            embedding = self._embedded(padded[place])
-            total[place] += self._prompted(embedding, corners_of(prompts[place]))
-            count[place] += 1
+        for roi in rois:
+            embedding = self._embed(padded[roi])
+            total[roi] += self._predict_logits(embedding, box_corners(prompts[roi]))
+            count[roi] += 1
         inner = tuple(slice(before, before + n) for before, n in zip(pads[::2][::-1], volume.shape))
         return (total / count)[inner]
 
-    def _embedded(self, volume: Tensor) -> Tensor:
+    def _embed(self, volume: Tensor) -> Tensor:
         with torch.inference_mode():
             return self.network.embed(volume[None, None].to(self.device))
 
-    def _prompted(self, embedding: Tensor, corners: Tensor) -> Tensor:
+    def _predict_logits(self, embedding: Tensor, corners: Tensor) -> Tensor:
         with torch.inference_mode():
             return self.network.segment(embedding, corners.to(self.device)).cpu().clone()
 
 
-def chosen_device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """Return the device of the option ``device``."""
-    there = torch.cuda.is_available()
+    available = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda"):
         raise AdapterError(f"segvol: device {name!r}: expected auto, cpu or cuda")
-    if name == "cuda" and not there:
+    if name == "cuda" and not available:
         raise AdapterError("segvol: device cuda: torch sees no CUDA device")
-    return torch.device("cuda" if name != "cpu" and there else "cpu")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
-def load(weights: Path, device: str) -> SegVol:
+def load_adapter(weights: Path, device: str) -> SegVol:
     """Return the adapter with the weights of a published checkpoint.
 
     Raises
     ------
     AdapterError
-        If there is no such file, or it is no checkpoint of SegVol; nothing in it is executed.
+        The file does not exist or is not a checkpoint of SegVol; nothing in it is executed.
     """
     if not weights.is_file():
-        found = "no weights given" if weights == Path() else f"no weights at {weights}"
+        problem = "no weights given" if weights == Path() else f"no weights at {weights}"
         raise AdapterError(
-            f"segvol: {found}; segbench models says where they come from, "
-            "--option weights=FILE names them"
+            f"segvol: {problem}; `segbench models` lists their sources, "
+            "pass the file: --option weights=FILE"
         )
     state = read_state(weights)
     with weights.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return SegVol(network_from(state, weights.name), chosen_device(device), sha256)
+    return SegVol(network_from(state, weights.name), select_device(device), sha256)
 
 
 def read_state(weights: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name, reading nothing else of it into memory.
+    """Return the tensors of a checkpoint by name without reading the rest into memory.
 
     Raises
     ------
     AdapterError
-        If it is none, or rebuilding it would call anything.
+        The file is not a checkpoint, or loading it needs any unsafe global.
     """
-    # mapped, not read: the file also holds the optimizer; torch's older format cannot be
+    # memory-mapped: the file also contains the optimizer; torch's older format does not support it
     mapped = zipfile.is_zipfile(weights)
     try:
         saved = torch.load(weights, map_location="cpu", weights_only=True, mmap=mapped)
@@ -178,7 +180,7 @@ def read_state(weights: Path) -> dict[str, Tensor]:
         raise AdapterError(
             f"{weights.name}: expected tensors by name, found {type(state).__name__}"
         )
-    strange = [key for key, value in state.items() if not isinstance(value, Tensor)]
-    if strange:
-        raise AdapterError(f"{weights.name}: {strange[0]!r}: expected a tensor")
+    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if other:
+        raise AdapterError(f"{weights.name}: {other[0]!r}: expected a tensor")
     return state

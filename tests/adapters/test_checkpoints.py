@@ -1,4 +1,4 @@
-"""Other people's checkpoints: nothing in them is executed, and they fit whole or not at all."""
+"""Third-party checkpoints: nothing in them is executed, and they load completely or not at all."""
 
 import argparse
 import hashlib
@@ -22,19 +22,21 @@ def network():
 
 
 class Program:
-    """What a pickle may be: a call of anything."""
+    """A pickle that calls a function when it is loaded."""
 
     def __reduce__(self):
         return os.mkdir, ("executed",)
 
 
 @pytest.mark.parametrize("given", ["", "nowhere.pth"])
-def test_missing_weights_say_where_they_come_from_and_how_to_pass_them(given):
-    with pytest.raises(AdapterError, match=r"Ask Ada\. Pass the file: --option weights=FILE"):
-        weights.weights_file(given, "Ask Ada.")
+def test_the_error_for_missing_weights_states_their_source_and_the_option(given):
+    with pytest.raises(
+        AdapterError, match=r"See example\.org\. Pass the file: --option weights=FILE"
+    ):
+        weights.find_weights(given, "See example.org.")
 
 
-def test_a_checkpoint_that_is_a_program_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "evil.pth"
     torch.save({"model_state_dict": {}, "extra": Program()}, file)
@@ -44,7 +46,7 @@ def test_a_checkpoint_that_is_a_program_is_refused_by_name(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("content", [b"", b"Not Found", b"PK\x03\x04 cut short"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
     file = tmp_path / "page.pth"
     file.write_bytes(content)
     with pytest.raises(AdapterError, match=r"page\.pth: not a checkpoint"):
@@ -57,19 +59,19 @@ def test_a_list_of_tensors_is_refused(tmp_path):
         weights.read_checkpoint(tmp_path / "list.pth")
 
 
-def test_what_a_training_script_leaves_beside_the_tensors_is_read_if_it_is_allowed(tmp_path):
+def test_other_objects_of_a_training_script_load_if_they_are_allowed(tmp_path):
     file = tmp_path / "trained.pth"
     extras = {"args": argparse.Namespace(lr=1e-4), "dices": [np.float64(0.5)], "epoch": 3}
     torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
-    allowed = [argparse.Namespace, *checkpoint.harmless()]
+    allowed = [argparse.Namespace, *checkpoint.numpy_safe_globals()]
     assert weights.read_checkpoint(file, allowed)["args"].lr == 1e-4
     with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
         weights.read_checkpoint(file)
 
 
-def test_fitting_weights_are_taken(network):
+def test_matching_weights_are_loaded(network):
     state = {key: torch.full_like(value, 2) for key, value in network.state_dict().items()}
-    weights.fit(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
+    weights.load_strictly(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
     assert all((parameter == 2).all() for parameter in network.parameters())
 
 
@@ -82,12 +84,12 @@ def test_fitting_weights_are_taken(network):
         ({"1.bias": 0.5}, r"1.bias: expected shape \(1,\), found \(\)"),
     ],
 )
-def test_weights_of_another_network_are_refused_whole(network, change, message):
+def test_weights_of_another_network_are_not_loaded_in_part(network, change, message):
     before = {key: value.clone() for key, value in network.state_dict().items()}
     changed = {**{key: torch.zeros_like(value) for key, value in before.items()}, **change}
     state = {key: value for key, value in changed.items() if value is not None}
     with pytest.raises(AdapterError, match=message):
-        weights.fit(network, state, file=FILE)
+        weights.load_strictly(network, state, file=FILE)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
@@ -97,10 +99,10 @@ def test_the_sha256_is_that_of_the_file(tmp_path):
     assert checkpoint.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_a_device_is_there_or_refused():
-    assert weights.device_of("cpu").type == "cpu"
+def test_an_unknown_or_missing_device_is_refused():
+    assert weights.select_device("cpu").type == "cpu"
     with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu, cuda or cuda:N"):
-        weights.device_of("tpu")
+        weights.select_device("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(AdapterError, match="no CUDA device"):
-            weights.device_of("cuda")
+            weights.select_device("cuda")

@@ -1,4 +1,4 @@
-"""Submissions as programs and containers: limits, endings, and one call for many steps."""
+"""Submissions as programs and containers: limits, termination, and one call for many steps."""
 
 import contextlib
 import json
@@ -29,14 +29,14 @@ FOLDER = Path(__file__).parents[1] / "submissions"
 
 
 @pytest.fixture(autouse=True)
-def no_model_is_left():
+def no_model_stays_open():
     yield
     close_models()
 
 
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
-    """Put an engine in docker's place; return the folder of its files."""
+    """Replace docker by a fake engine; return the folder of its files."""
     folder = tmp_path / "engine"
     folder.mkdir()
     shutil.copy(FOLDER / "boxes.py", folder)
@@ -50,13 +50,13 @@ def docker(tmp_path, monkeypatch):
 
 
 def command(tmp_path, mode=""):
-    """Return ``--model`` for the participant's program, which notes each start."""
+    """Return ``--model`` for the participant's program, which records each start."""
     words = f"{sys.executable} {FOLDER / 'boxes.py'} {{inputs}} {{outputs}}"
     return f"command:{words} '{mode}' {tmp_path / 'notes'}"
 
 
 def facts(run):
-    """Return all that a run found out about its one case, but what it cost."""
+    """Return a run's results of its one case, without times and memory."""
     (file,) = (run / "cases").iterdir()
     return json.loads(file.read_text()) | {"cost": None}
 
@@ -65,7 +65,7 @@ def failures(outcome):
     return [step.failure for step in outcome.case_results[0].steps]
 
 
-def gone(pid):
+def has_ended(pid):
     """Wait until a process has ended."""
     deadline = time.monotonic() + 10
     while process_runs(pid) and time.monotonic() < deadline:
@@ -73,31 +73,31 @@ def gone(pid):
     return not process_runs(pid)
 
 
-# ---- limits and endings ----------------------------------------------------------------------
+# ---- limits and termination ------------------------------------------------------------------
 
 
-def test_a_late_answer_is_a_failure_and_all_of_the_program_ends(contiguous, tmp_path):
+def test_a_late_output_is_a_failure_and_the_whole_program_is_killed(contiguous, tmp_path):
     outcome = segbench.evaluate(
         command(tmp_path, "hang"), contiguous, out=tmp_path / "run", option={"seconds": "5"}
     )
     late = failures(outcome)
     assert [failure is None for failure in late] == [True, True, False, True, True, True]
-    assert late[2].startswith("step 2 failed: no answer within 5 s, ended: ")
+    assert late[2].startswith("step 2 failed: no output within 5 s, killed: ")
     assert late[2].splitlines()[1] == "thinking"
-    assert gone(int((tmp_path / "notes.child").read_text()))
+    assert has_ended(int((tmp_path / "notes.child").read_text()))
 
 
-def test_a_late_container_is_ended_by_its_name(contiguous, docker, tmp_path):
+def test_a_late_container_is_killed_by_its_name(contiguous, docker, tmp_path):
     (docker / "mode").write_text("hang")
     outcome = segbench.evaluate(
         "container:team/model:v1", contiguous, out=tmp_path / "run", option={"seconds": "5"}
     )
-    assert "no answer within 5 s" in failures(outcome)[2]
+    assert "no output within 5 s" in failures(outcome)[2]
     log = [line.split() for line in (docker / "log").read_text().splitlines()]
     names = [words[words.index("--name") + 1] for words in log if words[0] == "run"]
     assert len(set(names)) == 6
     assert [words[1] for words in log if words[0] == "kill"] == [names[2]]
-    assert gone(int((docker / names[2]).read_text()))
+    assert has_ended(int((docker / names[2]).read_text()))
 
 
 @pytest.mark.parametrize("persistent", ["no", "yes"])
@@ -112,7 +112,7 @@ def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tm
     )
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
     close_models()
-    assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
+    assert all(has_ended(int(pid)) for pid in (docker / "notes").read_text().split())
 
 
 def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
@@ -125,48 +125,50 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
     )
     assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
     close_models()
-    assert gone(int((tmp_path / "notes.child").read_text()))
+    assert has_ended(int((tmp_path / "notes.child").read_text()))
     assert list(temporary.glob("segbench-submission-*")) == []
 
 
 @pytest.fixture
 def program(tmp_path):
-    """Return a function that starts a shell's line; what ends its container notes that."""
+    """Return a function that starts a shell command with a kill command that records its calls."""
     file, implied = resolve_model(command(tmp_path))
     load(file, implied)
     module = sys.modules["segbench_adapter_container._programs"]
 
-    def start(line, *, told=False, ending=":"):
-        noted = f"echo >> {tmp_path / 'killed'}; {ending}"
-        return module.Program(["sh", "-c", line], ["sh", "-c", noted], told=told)
+    def start(line, *, persistent=False, kill_command=":"):
+        recorded = f"echo >> {tmp_path / 'killed'}; {kill_command}"
+        return module.Program(["sh", "-c", line], ["sh", "-c", recorded], persistent=persistent)
 
     return start
 
 
 @pytest.mark.parametrize(
-    ("line", "ending", "times"),
+    ("line", "kill_command", "times"),
     [
         ("exit 0", ":", 0),
-        ("kill -9 $$", ":", 1),  # a client that died says nothing of its container
-        ("kill -9 $$", "exit 1", 2),  # not there yet: its client was about to start it
+        ("kill -9 $$", ":", 1),  # the container of a dead client may still run
+        ("kill -9 $$", "exit 1", 2),  # no container yet: the client was about to start it
     ],
 )
-def test_a_container_is_ended_unless_its_client_ended_well(program, tmp_path, line, ending, times):
-    called = program(line, ending=ending)
+def test_a_container_is_killed_unless_its_client_succeeded(
+    program, tmp_path, line, kill_command, times
+):
+    called = program(line, kill_command=kill_command)
     with contextlib.suppress(AdapterError):
-        called.finish(10)
-    called.end()
-    called.end()
-    noted = tmp_path / "killed"
-    assert (noted.read_text() if noted.exists() else "") == "\n" * times
+        called.wait(10)
+    called.kill()
+    called.kill()
+    kills = tmp_path / "killed"
+    assert (kills.read_text() if kills.exists() else "") == "\n" * times
 
 
 @pytest.mark.parametrize(("rest", "killed"), [("read x; touch {}", False), ("sleep 60", True)])
-def test_a_program_that_waits_may_end_by_itself(program, tmp_path, rest, killed):
+def test_a_persistent_program_may_exit_by_itself(program, tmp_path, rest, killed):
     left = tmp_path / "left"
-    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", told=True)
-    called.answer("case.npz", 10)
-    called.leave()
+    called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", persistent=True)
+    called.run_step("case.npz", 10)
+    called.stop()
     assert left.exists() is not killed
     assert (tmp_path / "killed").exists() is killed
     assert not called.is_alive()
@@ -189,10 +191,10 @@ def test_a_container_ends_with_segbench(contiguous, docker, tmp_path):
         assert run.poll() is None
     run.send_signal(signal.SIGKILL)
     run.wait()
-    assert all(gone(int(pid)) for pid in (docker / "notes").read_text().split())
+    assert all(has_ended(int(pid)) for pid in (docker / "notes").read_text().split())
 
 
-def test_in_process_the_callers_signals_are_left_alone(tmp_path):
+def test_in_process_the_callers_signal_handlers_stay(tmp_path):
     file, implied = resolve_model(command(tmp_path))
     before = signal.getsignal(signal.SIGTERM)
     InProcessModel(file, implied)
@@ -202,7 +204,7 @@ def test_in_process_the_callers_signals_are_left_alone(tmp_path):
 # ---- one call for many steps -----------------------------------------------------------------
 
 
-def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contiguous, tmp_path):
+def test_a_persistent_program_gives_the_same_outputs_and_starts_once(contiguous, tmp_path):
     for how in ("no", "yes"):
         (tmp_path / "notes").unlink(missing_ok=True)
         outcome = segbench.evaluate(
@@ -213,7 +215,7 @@ def test_a_program_that_waits_gives_the_same_answers_and_is_started_once(contigu
         assert len(starts) == {"no": 6, "yes": 1}[how]
     assert facts(tmp_path / "yes") == facts(tmp_path / "no")
     close_models()
-    assert gone(int(starts[0]))
+    assert has_ended(int(starts[0]))
 
 
 @pytest.mark.parametrize("mode", ["dots", "twice"])
@@ -225,17 +227,17 @@ def test_half_lines_and_repeated_lines_do_not_confuse_the_steps(contiguous, tmp_
     assert outcome.all_ok, failures(outcome)
 
 
-def test_a_program_that_dies_and_leaves_a_child_is_noticed_at_once(contiguous, tmp_path):
+def test_a_program_that_exits_while_its_child_runs_is_noticed_at_once(contiguous, tmp_path):
     options = {"persistent": "yes", "seconds": "50"}
-    began = time.monotonic()
+    started = time.monotonic()
     outcome = segbench.evaluate(
         command(tmp_path, "orphan"), contiguous, out=tmp_path / "run", option=options
     )
     assert "the program ended with exit status 3" in failures(outcome)[2]
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - started < 50
 
 
-def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
+def test_a_persistent_container_gets_its_steps_as_lines(contiguous, docker, tmp_path):
     outcome = segbench.evaluate(
         "container:team/model:v1", contiguous, out=tmp_path / "run", option={"persistent": "yes"}
     )
@@ -248,10 +250,10 @@ def test_a_container_that_waits_is_told_by_lines(contiguous, docker, tmp_path):
     [
         ("fail", "persistent=yes: expected the line 'segbench: done', the program ended with exit"),
         ("silent", "expected outputs/case.npz from the submission, it left nothing"),
-        ("hang", "no answer within 5 s, ended"),
+        ("hang", "no output within 5 s, killed"),
     ],
 )
-def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):
+def test_a_failure_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason):
     options = {"persistent": "yes", "seconds": "5"}
     outcome = segbench.evaluate(
         command(tmp_path, mode), contiguous, out=tmp_path / "run", option=options
@@ -262,7 +264,9 @@ def test_what_goes_wrong_costs_one_step_and_a_fresh_start(contiguous, tmp_path, 
     assert len((tmp_path / "notes").read_text().split()) == 2
 
 
-def test_a_program_that_does_not_wait_is_told_what_is_expected(contiguous, tmp_path):
+def test_a_program_that_is_not_persistent_gets_an_error_with_the_expected_line(
+    contiguous, tmp_path
+):
     model = f"command:{sys.executable} -c 'pass' {{inputs}} {{outputs}}"
     outcome = segbench.evaluate(
         model, contiguous, out=tmp_path / "run", option={"persistent": "yes"}
@@ -270,7 +274,7 @@ def test_a_program_that_does_not_wait_is_told_what_is_expected(contiguous, tmp_p
     assert all("expected the line 'segbench: done'" in failure for failure in failures(outcome))
 
 
-def test_predict_waits_too_and_loads_its_model_once(contiguous, tmp_path):
+def test_segbench_predict_is_persistent_and_loads_its_model_once(contiguous, tmp_path):
     adapter = tmp_path / "counting.py"
     adapter.write_text(f"""
 from segbench.models.loading import import_file
@@ -293,7 +297,7 @@ def make_adapter():
     assert facts(tmp_path / "yes") == facts(tmp_path / "direct")
 
 
-# ---- what is answered ------------------------------------------------------------------------
+# ---- outputs ---------------------------------------------------------------------------------
 
 
 def test_whole_numbers_may_be_written_as_floats(contiguous, tmp_path):
@@ -320,19 +324,19 @@ def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
     np.testing.assert_array_equal(found, values)
 
 
-def test_a_link_is_no_answer(contiguous, tmp_path):
+def test_a_link_is_not_an_output(contiguous, tmp_path):
     outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, out=tmp_path / "run")
     assert "expected outputs/case.npz from the submission, it left case.npz" in failures(outcome)[2]
 
 
-def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
+def test_outputs_are_writable_by_all_and_cleared(tmp_path):
     load(*resolve_model(command(tmp_path)))
-    folder = sys.modules["segbench_adapter_container"].Folder()
+    folder = sys.modules["segbench_adapter_container"].CallFolder()
     assert folder.outputs.stat().st_mode & 0o777 == 0o777
     assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
     (folder.outputs / "old").mkdir()
     (folder.outputs / "old.npz").touch()
-    folder.empty()
+    folder.clear_outputs()
     assert list(folder.outputs.iterdir()) == []
     folder.remove()
     assert not folder.outputs.exists()
@@ -341,10 +345,10 @@ def test_what_the_submission_may_not_remove_does_not_cost_the_answer(tmp_path):
 @pytest.mark.parametrize(
     ("persistent", "failed"), [("no", [False] * 3), ("yes", [False, True, False])]
 )
-def test_what_cannot_be_removed_is_never_taken_for_an_answer(
+def test_a_file_that_cannot_be_removed_is_never_taken_for_an_output(
     tmp_path, make_case, monkeypatch, persistent, failed
 ):
-    """A container's user may own what it leaves; each call has a folder of its own."""
+    """A container's user may own its files; each call has its own folder."""
     case, unlink = make_case("CT_Toy_001"), os.unlink
 
     def refusing(path, **rest):
@@ -353,16 +357,16 @@ def test_what_cannot_be_removed_is_never_taken_for_an_answer(
         unlink(path, **rest)
 
     file, implied = resolve_model(command(tmp_path))
-    seat = InProcessModel(file, implied | {"persistent": persistent})
-    seat.set_image(case.image, case.labels)
+    model = InProcessModel(file, implied | {"persistent": persistent})
+    model.set_image(case.image, case.labels)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "unlink", refusing)
     interactions = Interactions((case.boxes,), np.zeros_like(case.reference))
-    answers = [seat.predict(interactions) for _ in failed]
-    seat.close()
-    assert [answer.failure is not None for answer in answers] == failed
+    outputs = [model.predict(interactions) for _ in failed]
+    model.close()
+    assert [output.failure is not None for output in outputs] == failed
     if persistent == "yes":
-        assert "outputs/case.npz of an earlier step cannot be removed" in answers[1].failure
+        assert "outputs/case.npz of an earlier step cannot be removed" in outputs[1].failure
 
 
 # ---- how it is called ------------------------------------------------------------------------
@@ -387,16 +391,16 @@ BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/output
         ("apptainer", "", True, f"{APPTAINER} {BINDS} --env SEGBENCH_PERSISTENT=1"),
     ],
 )
-def test_each_engine_is_called_in_its_own_words(engine, gpus, persistent, words, tmp_path):
+def test_each_engine_has_its_own_command_line(engine, gpus, persistent, words, tmp_path):
     load(*resolve_model(command(tmp_path)))
-    container_words = sys.modules["segbench_adapter_container"].container_words
-    found = container_words(
+    container_command = sys.modules["segbench_adapter_container"].container_command
+    found = container_command(
         engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
     )
     assert found == [engine, *words.split(), "image", "/bin/sh", "-c", "sh p.sh"]
 
 
-def test_an_image_is_known_by_its_identity_and_must_be_there(docker):
+def test_an_image_is_identified_by_its_id_and_must_exist(docker):
     file, implied = resolve_model("container:team/model:v1")
     assert load(file, implied | {"name": "ours"}).info.name == "ours"
     assert load(file, implied).info.version == "sha256:1234"
@@ -404,7 +408,7 @@ def test_an_image_is_known_by_its_identity_and_must_be_there(docker):
         load(file, {"image": "team/other"})
 
 
-def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
+def test_an_image_file_is_identified_by_its_content(tmp_path, monkeypatch):
     (tmp_path / "apptainer").write_text("#!/bin/sh\n")
     (tmp_path / "apptainer").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -416,7 +420,7 @@ def test_an_image_file_is_known_by_its_content(tmp_path, monkeypatch):
         load(file, {"image": "docker://team/model"})
 
 
-def test_a_run_does_not_go_on_with_another_image(contiguous, docker, tmp_path):
+def test_a_run_is_not_resumed_with_another_image(contiguous, docker, tmp_path):
     segbench.evaluate("container:team/model:v1", contiguous, out=tmp_path / "run")
     close_models()
     (docker / "id").write_text("sha256:5678")

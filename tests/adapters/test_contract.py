@@ -58,84 +58,84 @@ def references(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def seat(request, references, tmp_path_factory):
-    """Return a supervised adapter, once for all of its tests."""
+def model(request, references, tmp_path_factory):
+    """Return an adapter in a worker process, one for all of its tests."""
     folder = tmp_path_factory.mktemp(request.param)
     file, options, python = smallest(request.param, references, folder)
     environment = WorkerConfig(python=interpreter_of(file, python), step_timeout=300)
-    seat = WorkerModel(file, options, environment)
-    yield seat
-    seat.close()
+    model = WorkerModel(file, options, environment)
+    yield model
+    model.close()
 
 
-def answer(seat, case, *args, **kwargs):
-    """Return a checked answer's label map; fail with the adapter's own reason."""
-    found = checked(seat.predict(interactions_of(case, *args, **kwargs)), case.reference.shape)
+def segment(model, case, *args, **kwargs):
+    """Return a checked label map; fail with the adapter's own reason."""
+    found = checked(model.predict(interactions_of(case, *args, **kwargs)), case.reference.shape)
     assert found.failure is None, found.failure
     return found.segmentation
 
 
-def test_it_says_who_it_is(seat):
-    assert seat.info.name
-    assert seat.info.licence != AdapterInfo("x").licence
-    assert set(seat.info.prompts) <= {"box", "click"}
+def test_its_info_is_complete(model):
+    assert model.info.name
+    assert model.info.licence != AdapterInfo("x").licence
+    assert set(model.info.prompts) <= {"box", "click"}
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_every_step_gives_a_label_map_of_the_images_shape(seat, step):
-    seat.set_image(CASES[0].image, CASES[0].labels)
-    labels = answer(seat, CASES[0], step)
-    assert labels.dtype == np.uint8
-    assert set(np.unique(labels)) <= {0, *CASES[0].labels}
+def test_every_step_gives_a_label_map_of_the_images_shape(model, step):
+    model.set_image(CASES[0].image, CASES[0].labels)
+    segmentation = segment(model, CASES[0], step)
+    assert segmentation.dtype == np.uint8
+    assert set(np.unique(segmentation)) <= {0, *CASES[0].labels}
 
 
-def test_it_works_without_boxes(seat):
-    seat.set_image(CASES[0].image, CASES[0].labels)
-    assert answer(seat, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
+def test_it_works_without_boxes(model):
+    model.set_image(CASES[0].image, CASES[0].labels)
+    assert segment(model, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
 
 
-def test_a_step_does_not_depend_on_which_were_asked_before(seat):
+def test_a_step_does_not_depend_on_earlier_calls(model):
     case = CASES[0]
-    seat.set_image(case.image, case.labels)
-    first = answer(seat, case, 0)
-    second = answer(seat, case, 1, first)
-    seat.set_image(case.image, case.labels)
-    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
-    np.testing.assert_array_equal(answer(seat, case, 1, first), second)
+    model.set_image(case.image, case.labels)
+    first = segment(model, case, 0)
+    second = segment(model, case, 1, first)
+    model.set_image(case.image, case.labels)
+    np.testing.assert_array_equal(segment(model, case, 1, first), second)
+    np.testing.assert_array_equal(segment(model, case, 1, first), second)
 
 
-def test_start_forgets_the_last_image(seat):
-    seat.set_image(CASES[0].image, CASES[0].labels)
-    alone = answer(seat, CASES[0], 1)
-    seat.set_image(CASES[1].image, CASES[1].labels)
-    answer(seat, CASES[1], 2)
-    seat.set_image(CASES[0].image, CASES[0].labels)
-    np.testing.assert_array_equal(answer(seat, CASES[0], 1), alone)
+def test_set_image_resets_everything(model):
+    model.set_image(CASES[0].image, CASES[0].labels)
+    alone = segment(model, CASES[0], 1)
+    model.set_image(CASES[1].image, CASES[1].labels)
+    segment(model, CASES[1], 2)
+    model.set_image(CASES[0].image, CASES[0].labels)
+    np.testing.assert_array_equal(segment(model, CASES[0], 1), alone)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
-def test_all_adapters_have_one_rule_for_voxels_that_are_not_finite(seat, value):
-    if seat.info.sees_reference or not seat.info.deterministic:
-        pytest.skip("finds the image by its voxels, or hands them on")
+def test_all_adapters_treat_non_finite_voxels_alike(model, value):
+    if model.info.sees_reference or not model.info.deterministic:
+        pytest.skip("finds the case by the voxels, or passes them on")
     voxels = CASES[0].image.voxels.astype(np.float64)
     voxels[tuple(size // 2 for size in voxels.shape)] = value
-    answers = []
-    for shown in (voxels, finite_image(voxels)):
-        seat.set_image(Image(shown, CASES[0].image.spacing), CASES[0].labels)
-        answers.append(answer(seat, CASES[0], 1))
-    np.testing.assert_array_equal(*answers)
+    segmentations = []
+    for image_voxels in (voxels, finite_image(voxels)):
+        model.set_image(Image(image_voxels, CASES[0].image.spacing), CASES[0].labels)
+        segmentations.append(segment(model, CASES[0], 1))
+    np.testing.assert_array_equal(*segmentations)
 
 
-def test_it_survives_a_replaced_worker(seat):
-    if not seat.info.deterministic:
-        pytest.skip("says that it is not deterministic")
-    seat.set_image(CASES[0].image, CASES[0].labels)
-    before = answer(seat, CASES[0], 2)
-    seat.close()
-    np.testing.assert_array_equal(answer(seat, CASES[0], 2), before)
+def test_it_survives_a_replaced_worker(model):
+    if not model.info.deterministic:
+        pytest.skip("is not deterministic")
+    model.set_image(CASES[0].image, CASES[0].labels)
+    before = segment(model, CASES[0], 2)
+    model.close()
+    np.testing.assert_array_equal(segment(model, CASES[0], 2), before)
 
 
-def test_it_does_not_change_what_it_is_given(references, tmp_path):
+def test_it_does_not_change_its_inputs(references, tmp_path):
     for name in NAMES:
         file, options = find(name), options_for(name, references, tmp_path)
         if why_not(name, options):
@@ -149,20 +149,20 @@ def test_it_does_not_change_what_it_is_given(references, tmp_path):
         np.testing.assert_array_equal(case.reference, previous)
 
 
-def test_in_process_and_worker_give_the_same_answer(seat, references):
-    if wants_own_environment(seat.file) or seat.file.parent.name == "peers":
+def test_in_process_and_worker_give_the_same_segment(model, references):
+    if wants_own_environment(model.file) or model.file.parent.name == "peers":
         pytest.skip("its packages are not in this process")
-    local = InProcessModel(seat.file, seat.options)
-    for each in (local, seat):
+    local = InProcessModel(model.file, model.options)
+    for each in (local, model):
         each.set_image(CASES[1].image, CASES[1].labels)
-    np.testing.assert_array_equal(answer(local, CASES[1], 1), answer(seat, CASES[1], 1))
+    np.testing.assert_array_equal(segment(local, CASES[1], 1), segment(model, CASES[1], 1))
     local.close()
 
 
 # ---- one by one ------------------------------------------------------------------------------
 
 
-def ask(name, step, **options):
+def predict_in_process(name, step, **options):
     local = InProcessModel(find(name), options)
     local.set_image(CASES[0].image, CASES[0].labels)
     found = local.predict(interactions_of(CASES[0], step))
@@ -170,20 +170,20 @@ def ask(name, step, **options):
     return found.segmentation
 
 
-def test_the_oracle_answers_the_reference_from_its_step_on(references):
+def test_the_oracle_segmentations_the_reference_from_its_step_on(references):
     options = {"references": str(references), "from_step": "2"}
-    assert not ask("oracle", 1, **options).any()
-    np.testing.assert_array_equal(ask("oracle", 2, **options), CASES[0].reference)
+    assert not predict_in_process("oracle", 1, **options).any()
+    np.testing.assert_array_equal(predict_in_process("oracle", 2, **options), CASES[0].reference)
 
 
 def test_empty_is_empty():
-    assert not ask("empty", 2).any()
+    assert not predict_in_process("empty", 2).any()
 
 
 def test_boxfill_fills_its_box():
-    labels = ask("boxfill", 0)
-    assert (labels[2:6, 3:9, 4:14] == 1).all()
-    assert (labels == 1).sum() == 4 * 6 * 10
+    segmentation = predict_in_process("boxfill", 0)
+    assert (segmentation[2:6, 3:9, 4:14] == 1).all()
+    assert (segmentation == 1).sum() == 4 * 6 * 10
 
 
 def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
@@ -199,7 +199,7 @@ def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
     assert ellipsoid((1, 1, 1)).all()
 
 
-def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
+def test_a_name_may_have_hyphens_and_for_a_wrong_one_a_similar_one_is_suggested(tmp_path):
     assert find("boxfill").name == "boxfill.py"
     with pytest.raises(AdapterNotFound, match="did you mean 'ellipsoid'"):
         find("elipsoid")
@@ -208,19 +208,19 @@ def test_a_name_may_have_hyphens_and_a_wrong_one_is_corrected(tmp_path):
     assert find(str(file)) == file
 
 
-def test_the_source_hash_sees_every_file_of_a_folder(tmp_path):
+def test_the_source_hash_includes_every_file_of_a_folder(tmp_path):
     (tmp_path / "__init__.py").write_text("a")
     before = source_sha256(tmp_path / "__init__.py")
     (tmp_path / "network.py").write_text("b")
     assert source_sha256(tmp_path / "__init__.py") != before
 
 
-def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_path):
+def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tmp_path):
     shared, further = tmp_path / "_shared.py", tmp_path / "_further.py"
     further.write_text("VERSION = '1'\n")
     shared.write_text("from ._further import VERSION\n")
-    stranger = tmp_path / "_stranger.py"
-    stranger.write_text("")
+    unrelated = tmp_path / "_unrelated.py"
+    unrelated.write_text("")
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text(
             "from segbench.core import AdapterInfo\n"
@@ -233,19 +233,19 @@ def test_a_single_file_may_import_what_lies_beside_it_and_its_hash_follows(tmp_p
     assert [InProcessModel(file, {}).info.name for file in (one, two)] == ["one", "two"]
     assert sources_of(one) == [further, shared, one]
     before = source_sha256(one)
-    stranger.write_text("# changed")
+    unrelated.write_text("# changed")
     assert source_sha256(one) == before
     further.write_text("VERSION = '2'\n")
     assert source_sha256(one) != before
 
 
-def test_the_hash_of_a_file_that_is_no_python_is_taken_all_the_same(tmp_path):
+def test_a_file_that_is_not_valid_python_can_be_hashed(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def (\n")
     assert sources_of(file) == [file]
 
 
-def test_a_pep_723_header_is_seen(tmp_path):
+def test_a_pep_723_header_is_found(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("# /// script\n# dependencies = []\n# ///\n")
     assert wants_own_environment(file)

@@ -1,4 +1,4 @@
-"""The nnInteractive adapters without nnInteractive: a session that only takes notes."""
+"""The nnInteractive adapters without nnInteractive: with a session that records its calls."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
-from adapters._nninteractive import Replay, System, checked_options, open_adapter
-from adapters._nninteractive_model import read_model, refuse_foreign_parts
-from adapters._weights import device_of
+from adapters._nninteractive import NnInteractive, Release, checked_options, load_adapter
+from adapters._nninteractive_model import read_model, require_torch_modules
+from adapters._weights import select_device
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from tests.peers.random_nninteractive import plans, write_folder
@@ -20,15 +20,15 @@ SHAPE = (4, 6, 8)
 BOXES = (Box(2, (0, 1, 2), (2, 4, 6), 0), Box(7, (1, 0, 0), (4, 6, 8), 2))
 CLICKS = (
     (Click(2, (1, 2, 3), True), Click(7, (3, 3, 3), False)),
-    (Click(7, (2, 5, 6), True),),  # label 2 is perfect
+    (Click(7, (2, 5, 6), True),),  # label 2 has no error
 )
 
 
-class Notes:
-    """A session that writes down what it is told, and answers everything up to its newest place."""
+class RecordingSession:
+    """A session that records prompts; its mask reaches up to the newest prompt's centre."""
 
     def __init__(self):
-        self.told, self.new_interaction_centers = [], ["left over"]
+        self.prompts, self.new_interaction_centers = [], ["old"]
         self.new_interaction_zoom_out_factors = [9]
 
     def set_image(self, image):
@@ -44,38 +44,38 @@ class Notes:
         self.image = None
 
     def reset_interactions(self):
-        self.told = [*self.told, []]
+        self.prompts = [*self.prompts, []]
         self.buffer.zero_()
 
     def add_initial_seg_interaction(self, mask, run_prediction):
         assert not run_prediction
-        self.told[-1].append(("mask", mask.dtype, np.argwhere(mask).tolist()))
+        self.prompts[-1].append(("mask", mask.dtype, np.argwhere(mask).tolist()))
 
-    def add_bbox_interaction(self, sides, include_interaction, run_prediction):
+    def add_bbox_interaction(self, bounds, include_interaction, run_prediction):
         assert include_interaction
         assert not run_prediction
-        self._note(("box", sides), [side[1] for side in sides])
+        self._record(("box", bounds), [high for _, high in bounds])
 
     def add_point_interaction(self, at, include_interaction, run_prediction):
         assert not run_prediction
-        self._note(("click", at, include_interaction), at)
+        self._record(("click", at, include_interaction), at)
 
-    def _note(self, said, place):
-        self.told[-1].append(said)
-        self.new_interaction_centers.append(tuple(place))
+    def _record(self, prompt, center):
+        self.prompts[-1].append(prompt)
+        self.new_interaction_centers.append(tuple(center))
         self.new_interaction_zoom_out_factors.append(1)
 
     def _predict(self):
-        (place,) = self.new_interaction_centers  # only the newest is asked about
+        (center,) = self.new_interaction_centers  # only the newest
         assert len(self.new_interaction_zoom_out_factors) == 1
-        self.buffer[tuple(slice(0, at) for at in place)] = 1
+        self.buffer[tuple(slice(0, at) for at in center)] = 1
         self.drawn = np.random.random()
         print("a session prints a lot")  # noqa: T201
 
 
-def replay(perfect="again", labels=(2, 7)):
-    session = Notes()
-    adapter = Replay(session, AdapterInfo("nn"), perfect=perfect, seed=5)
+def make_adapter(perfect="again", labels=(2, 7)):
+    session = RecordingSession()
+    adapter = NnInteractive(session, AdapterInfo("nn"), perfect=perfect, seed=5)
     adapter.set_image(Image(np.ones(SHAPE, np.int16), (1.0, 1.0, 1.0)), labels)
     return adapter, session
 
@@ -88,19 +88,19 @@ def interactions_of(step, previous=None):
 # ---- the replay ------------------------------------------------------------------------------
 
 
-def test_the_image_is_shown_once_as_it_is_with_a_channel_in_front():
-    _, session = replay()
+def test_the_image_is_set_once_unchanged_with_a_channel_axis():
+    _, session = make_adapter()
     assert session.image.shape == (1, *SHAPE)
     assert session.image.dtype == np.float32
 
 
-def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
-    adapter, session = replay()
+def test_each_label_gets_its_previous_mask_then_all_its_prompts_oldest_first():
+    adapter, session = make_adapter()
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, 1], previous[3, 4, 5] = 7, 3
     adapter.predict(interactions_of(2, previous))
     box2, box7 = [[0, 2], [1, 4], [2, 6]], [[1, 4], [0, 6], [0, 8]]
-    assert session.told == [
+    assert session.prompts == [
         [("box", box2), ("click", (1, 2, 3), True)],
         [
             ("mask", np.uint8, [[0, 0, 1]]),
@@ -112,31 +112,31 @@ def test_each_label_is_told_all_its_prompts_oldest_first_after_its_last_mask():
 
 
 def test_later_labels_overwrite_earlier_ones_and_keep_their_own_numbers():
-    adapter, _ = replay()
-    labels = adapter.predict(interactions_of(0))
-    assert labels.dtype == np.uint8
-    wanted = np.zeros(SHAPE, int)
-    wanted[:2, :4, :6] = 2
-    wanted[:4, :6, :8] = 7
-    np.testing.assert_array_equal(labels, wanted)
+    adapter, _ = make_adapter()
+    segmentation = adapter.predict(interactions_of(0))
+    assert segmentation.dtype == np.uint8
+    expected = np.zeros(SHAPE, int)
+    expected[:2, :4, :6] = 2
+    expected[:4, :6, :8] = 7
+    np.testing.assert_array_equal(segmentation, expected)
 
 
-def test_labels_above_255_fit_into_the_answer():
-    adapter, _ = replay(labels=(300,))
+def test_labels_above_255_fit_into_the_segmentation():
+    adapter, _ = make_adapter(labels=(300,))
     click = Click(300, (2, 2, 2), True)
-    labels = adapter.predict(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
-    assert set(np.unique(labels)) == {0, 300}
+    segmentation = adapter.predict(Interactions(((), (click,)), np.zeros(SHAPE, np.uint8)))
+    assert set(np.unique(segmentation)) == {0, 300}
 
 
-def test_a_step_depends_on_what_was_said_alone():
-    adapter, _ = replay()
+def test_a_step_depends_on_its_interactions_only():
+    adapter, _ = make_adapter()
     first = adapter.predict(interactions_of(2))
     adapter.predict(interactions_of(0))
     np.testing.assert_array_equal(adapter.predict(interactions_of(2)), first)
 
 
-def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
-    adapter, session = replay()
+def test_the_session_draws_the_same_numbers_and_the_global_state_is_restored():
+    adapter, session = make_adapter()
     np.random.seed(1)
     before = np.random.get_state()[1].copy()
     adapter.predict(interactions_of(0))
@@ -147,39 +147,39 @@ def test_what_the_session_draws_is_the_same_each_time_and_nobody_else_s():
 
 
 def test_what_the_session_prints_is_dropped(capfd):
-    adapter, _ = replay()
+    adapter, _ = make_adapter()
     adapter.predict(interactions_of(0))
     assert capfd.readouterr().out == ""
 
 
-def test_a_perfect_label_is_asked_again_kept_or_fatal():
+def test_a_label_without_a_new_click_is_predicted_again_kept_or_an_error():
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 2
-    again, session = replay("again")
+    again, session = make_adapter("again")
     again.predict(interactions_of(2, previous))
-    assert len(session.told) == 2
-    keep, session = replay("keep")
-    labels = keep.predict(interactions_of(2, previous))
-    assert len(session.told) == 1
-    assert labels[3, 5, 7] == 2
-    fail, session = replay("fail")
+    assert len(session.prompts) == 2
+    keep, session = make_adapter("keep")
+    segmentation = keep.predict(interactions_of(2, previous))
+    assert len(session.prompts) == 1
+    assert segmentation[3, 5, 7] == 2
+    fail, session = make_adapter("fail")
     assert fail.predict(interactions_of(1)).any()
     with pytest.raises(AdapterError, match="label 2 got no click in step 2"):
         fail.predict(interactions_of(2, previous))
 
 
-def test_a_label_of_which_nothing_was_said_keeps_its_mask():
-    adapter, session = replay(labels=(1, 2))
+def test_a_label_without_prompts_keeps_its_mask():
+    adapter, session = make_adapter(labels=(1, 2))
     previous = np.zeros(SHAPE, np.uint8)
     previous[3, 5, 7] = 1
     click = Click(2, (1, 1, 1), True)
-    labels = adapter.predict(Interactions(((), (click,)), previous))
-    assert labels[3, 5, 7] == 1
-    assert len(session.told) == 1
+    segmentation = adapter.predict(Interactions(((), (click,)), previous))
+    assert segmentation[3, 5, 7] == 1
+    assert len(session.prompts) == 1
 
 
 def test_an_image_of_zeros_is_refused_by_name():
-    adapter, _ = replay()
+    adapter, _ = make_adapter()
     with pytest.raises(AdapterError, match="nn: an image of zeros"):
         adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1,))
 
@@ -204,9 +204,9 @@ def test_a_wrong_option_is_named(option, reason):
 
 
 def test_a_wrong_device_is_named():
-    assert device_of("cpu") == torch.device("cpu")
+    assert select_device("cpu") == torch.device("cpu")
     with pytest.raises(AdapterError, match=r"'tpu': expected auto, cpu, cuda or cuda:N"):
-        device_of("tpu")
+        select_device("tpu")
 
 
 # ---- the folder ------------------------------------------------------------------------------
@@ -217,26 +217,26 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("model") / "random")
 
 
-def read(folder, fold="", described_by=("inference_session_class.json",)):
-    return read_model("nn", str(folder), fold, described_by)
+def read(folder, fold="", session_files=("inference_session_class.json",)):
+    return read_model("nn", str(folder), fold, session_files)
 
 
 @pytest.mark.parametrize("adapter", [nninteractive, nninteractive_challenge])
-def test_without_a_model_one_error_says_where_the_weights_come_from(adapter, tmp_path):
+def test_the_error_without_a_model_states_the_source_of_the_weights(adapter, tmp_path):
     for options in ({}, {"model": str(tmp_path / "nowhere")}):
         reason = r"expected --option model=DIR.*MIC-DKFZ/nnInteractive.*CC BY-NC-SA"
         with pytest.raises(AdapterError, match=reason):
             adapter.make_adapter(**options)
 
 
-def test_what_the_folder_lacks_is_named(folder, tmp_path):
+def test_missing_files_of_the_folder_are_named(folder, tmp_path):
     with pytest.raises(AdapterError, match=f"{tmp_path} has no plans.json"):
         read(tmp_path)
     with pytest.raises(AdapterError, match="has no newer.json or older.json"):
-        read(folder, described_by=("newer.json", "older.json"))
+        read(folder, session_files=("newer.json", "older.json"))
 
 
-def test_the_fold_is_the_one_there_or_must_be_named(folder, tmp_path):
+def test_the_only_fold_is_the_default_otherwise_it_must_be_named(folder, tmp_path):
     assert read(folder).fold == "0"
     assert read(folder).checkpoint.is_file()
     with pytest.raises(AdapterError, match=r"expected fold all; .*: 0"):
@@ -253,11 +253,11 @@ def test_the_licence_is_the_folder_s_own(folder, tmp_path):
     assert read(folder).licence == "not stated in the model's folder"
     for content, licence in (("\n CC0 1.0 \nmore", "CC0 1.0"), (" \n", "CC BY-NC-SA 4.0")):
         (tmp_path / "LICENSE").write_text(content)
-        official = {"dataset_name": _nninteractive_model.OFFICIAL}
-        assert _nninteractive_model.licence_of(tmp_path, official) == licence
+        official = {"dataset_name": _nninteractive_model.OFFICIAL_DATASET}
+        assert _nninteractive_model.read_licence(tmp_path, official) == licence
 
 
-def test_it_is_known_whether_the_decay_is_recorded(tmp_path):
+def test_a_recorded_decay_is_found(tmp_path):
     where = write_folder(tmp_path / "model")
     assert not read(where).records_decay
     file = where / "inference_session_class.json"
@@ -268,23 +268,24 @@ def test_it_is_known_whether_the_decay_is_recorded(tmp_path):
 
 
 def test_plans_that_call_anything_but_torch_modules_are_refused():
-    refuse_foreign_parts("nn", plans())
-    said = plans()
-    said["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["nonlin"] = "os.system"
+    require_torch_modules("nn", plans())
+    model_plans = plans()
+    architecture = model_plans["configurations"]["3d_fullres"]["architecture"]
+    architecture["arch_kwargs"]["nonlin"] = "os.system"
     with pytest.raises(AdapterError, match=r"found os\.system.*trust=yes"):
-        refuse_foreign_parts("nn", said)
+        require_torch_modules("nn", model_plans)
 
 
 # ---- the environment and the checkpoint ------------------------------------------------------
 
 
-def test_another_release_or_none_is_refused_with_what_to_do(folder):
-    system = System("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
+def test_another_release_or_none_is_refused_with_instructions(folder):
+    release = Release("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected numpy 0\.1 in .*, found .*--python"):
-        open_adapter(system, {"model": str(folder)})
-    system = System("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
+        load_adapter(release, {"model": str(folder)})
+    release = Release("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected no-such 2 in .*, found none"):
-        open_adapter(system, {"model": str(folder)})
+        load_adapter(release, {"model": str(folder)})
 
 
 class Dangerous:
@@ -292,18 +293,18 @@ class Dangerous:
         return (print, ("executed",))
 
 
-def test_numbers_of_a_trainer_s_log_load_and_the_environment_is_as_before(folder, monkeypatch):
-    monkeypatch.setenv(_checkpoint.FORCE, "0")
+def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, monkeypatch):
+    monkeypatch.setenv(_checkpoint.FORCE_WEIGHTS_ONLY, "0")
     file = read(folder).checkpoint
     with _checkpoint.loading_safely(file):
         content = torch.load(file, weights_only=False)
     assert content["_best_ema"] == 0.7
     assert "decoder.encoder.stem.convs.0.all_modules.0.weight" in content["network_weights"]
-    assert os.environ[_checkpoint.FORCE] == "0"
-    assert _checkpoint.FORBID not in os.environ
+    assert os.environ[_checkpoint.FORCE_WEIGHTS_ONLY] == "0"
+    assert _checkpoint.FORCE_NO_WEIGHTS_ONLY not in os.environ
 
 
-def test_a_checkpoint_that_would_execute_something_is_refused_unexecuted(tmp_path, capfd):
+def test_a_checkpoint_that_would_execute_code_is_refused_before_it_does(tmp_path, capfd):
     file = read(write_folder(tmp_path / "model", logging=Dangerous())).checkpoint
     with (
         pytest.raises(AdapterError, match=r"would call .*print.*trust=yes"),
@@ -313,8 +314,8 @@ def test_a_checkpoint_that_would_execute_something_is_refused_unexecuted(tmp_pat
     assert capfd.readouterr().out == ""
 
 
-def test_a_package_that_asks_for_more_is_overruled(tmp_path, capfd):
-    """A second file, that was not examined: torch itself refuses it."""
+def test_weights_only_false_of_a_package_is_overruled(tmp_path, capfd):
+    """torch itself refuses a second file that was not examined."""
     good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
     torch.save({"a": torch.ones(1)}, good)
     torch.save({"a": Dangerous()}, bad)
@@ -323,7 +324,7 @@ def test_a_package_that_asks_for_more_is_overruled(tmp_path, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     file = tmp_path / "checkpoint_final.pth"
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(AdapterError, match="not a checkpoint that can be examined"):

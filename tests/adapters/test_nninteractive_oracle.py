@@ -1,6 +1,6 @@
-"""The two nnInteractive adapters against their authors' own challenge script, on the same weights.
+"""The two nnInteractive adapters against the authors' challenge script, with the same weights.
 
-Needs interpreters with the packages (docs/baselines.md); each test says which is missing.
+Needs interpreters with the packages (docs/baselines.md); each skip names the missing one.
 """
 
 import os
@@ -26,25 +26,27 @@ SCRIPT = "SEGBENCH_TEST_NNINTERACTIVE_PREDICT"
 
 @dataclass
 class Peer:
-    """An adapter's name, the interpreter of its environment, the authors' script for it."""
+    """An adapter, the interpreter of its environment, the authors' script, a model folder."""
 
     name: str
     python: Path
     script: str
-    model: Path
+    model_folder: Path
 
-    def seat(self, **options: str) -> WorkerModel:
+    def load(self, **options: str) -> WorkerModel:
         environment = WorkerConfig(python=self.python, step_timeout=600, threads=1)
-        return WorkerModel(find(self.name), {"model": str(self.model), **options}, environment)
+        return WorkerModel(
+            find(self.name), {"model": str(self.model_folder), **options}, environment
+        )
 
-    def answers(self, folder: Path, case: Case, saids) -> list[np.ndarray | str]:
-        """Return what the authors' script answers to each question: labels, or an error's name."""
+    def predict(self, folder: Path, case: Case, steps) -> list[np.ndarray | str]:
+        """Return the output of the authors' script at each step: a label map or an error."""
         (folder / "inputs").mkdir()
         (folder / "outputs").mkdir()
-        for number, interactions in enumerate(saids):
+        for number, interactions in enumerate(steps):
             file = folder / "inputs" / f"{number}.npz"
             write_input(file, case.image, case.labels, interactions)
-        words = [self.python, ORACLE, self.script, self.model, folder / "inputs"]
+        words = [self.python, ORACLE, self.script, self.model_folder, folder / "inputs"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(
             [*map(str, words), str(folder / "outputs")],
@@ -52,18 +54,18 @@ class Peer:
             env=environment,
             stdout=subprocess.DEVNULL,  # the script prints each click
         )
-        return [read(folder / "outputs" / str(number)) for number in range(len(saids))]
+        return [read(folder / "outputs" / str(number)) for number in range(len(steps))]
 
 
 def read(stem: Path) -> np.ndarray | str:
-    """Return a label map, or why there is none."""
+    """Return a label map, or the error's text."""
     failed = stem.with_suffix(".txt")
     return failed.read_text() if failed.exists() else np.load(stem.with_suffix(".npy"))
 
 
 @pytest.fixture(scope="module", params=["nninteractive", "nninteractive_challenge"])
 def peer(request, tmp_path_factory) -> Peer:
-    """Return one of the two systems, with a random model of its own."""
+    """Return one of the two releases, with its own random model."""
     python = python_of(request.param)
     script = "-"
     if request.param == "nninteractive_challenge":
@@ -71,7 +73,7 @@ def peer(request, tmp_path_factory) -> Peer:
         if not script:
             pytest.skip(f"{SCRIPT} names no predict.py of the challenge (2025-05-12)")
     folder = tmp_path_factory.mktemp("model") / "random"
-    # the script takes the weights of fold "all", and boxes only where the model allows them
+    # the script loads fold "all", and accepts boxes only if the model allows them
     write_folder(folder, fold="all", boxes_in_3d=request.param == "nninteractive")
     return Peer(request.param, python, script, folder)
 
@@ -89,74 +91,74 @@ def volume(seed: int) -> Case:
     return Case(f"CT_{seed}", Image(voxels, (3.0, 0.8, 0.8)), reference, boxes, (1, 2))
 
 
-def told(case: Case, predictions) -> list[Interactions]:
-    """Return what was said in each step of a session."""
-    saids, rounds, previous = [], (case.boxes,), np.zeros(case.reference.shape, np.uint8)
-    for prediction in predictions:
-        rounds = (*rounds, prediction.prompts) if prediction.step > 0 else rounds
-        saids.append(Interactions(rounds, previous))
-        previous = prediction.segmentation
-    return saids
+def interactions_by_step(case: Case, steps) -> list[Interactions]:
+    """Return the interactions of each step."""
+    interactions, rounds, previous = [], (case.boxes,), np.zeros(case.reference.shape, np.uint8)
+    for step in steps:
+        rounds = (*rounds, step.prompts) if step.step > 0 else rounds
+        interactions.append(Interactions(rounds, previous))
+        previous = step.segmentation
+    return interactions
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_boxes_and_five_clicks_give_the_label_maps_of_the_authors_script(peer, seed, tmp_path):
-    case, seat = volume(seed), peer.seat()
-    predictions = list(interact(case, seat))
-    seat.close()
-    assert [each.output.failure for each in predictions] == [None] * 6
-    wanted = peer.answers(tmp_path, case, told(case, predictions))
-    for prediction, labels in zip(predictions, wanted, strict=True):
-        np.testing.assert_array_equal(prediction.segmentation, labels)
-    assert all({1, 2} <= set(np.unique(labels)) for labels in wanted[1:])
-    changed = [(a != b).sum() for a, b in zip(wanted, wanted[1:], strict=False)]
-    assert min(changed) > 100  # every click made a difference
+    case, model = volume(seed), peer.load()
+    steps = list(interact(case, model))
+    model.close()
+    assert [each.output.failure for each in steps] == [None] * 6
+    expected = peer.predict(tmp_path, case, interactions_by_step(case, steps))
+    for step, segmentation in zip(steps, expected, strict=True):
+        np.testing.assert_array_equal(step.segmentation, segmentation)
+    assert all({1, 2} <= set(np.unique(segmentation)) for segmentation in expected[1:])
+    changed = [(a != b).sum() for a, b in zip(expected, expected[1:], strict=False)]
+    assert min(changed) > 100  # every click changed the segmentation
 
 
 def test_clicks_alone_give_the_label_maps_of_the_authors_script(peer, tmp_path):
     whole = volume(1)
-    case, seat = Case(whole.name, whole.image, whole.reference, (), whole.labels), peer.seat()
-    predictions = list(interact(case, seat, Settings(n_clicks=2)))
-    seat.close()
-    wanted = peer.answers(tmp_path, case, told(case, predictions))
-    for prediction, labels in zip(predictions, wanted, strict=True):
-        np.testing.assert_array_equal(prediction.segmentation, labels)
+    case, model = Case(whole.name, whole.image, whole.reference, (), whole.labels), peer.load()
+    steps = list(interact(case, model, Settings(n_clicks=2)))
+    model.close()
+    expected = peer.predict(tmp_path, case, interactions_by_step(case, steps))
+    for step, segmentation in zip(steps, expected, strict=True):
+        np.testing.assert_array_equal(step.segmentation, segmentation)
 
 
-def test_a_perfect_label_ends_the_script_and_is_replayed_here(peer, tmp_path):
-    """Its authors' script takes None for a background click; without the None it does the same."""
+def test_a_label_without_a_click_fails_in_the_script_and_is_replayed_here(peer, tmp_path):
+    """The authors' script fails on a label without a click; without that round it agrees."""
     case = volume(0)
     clicks = (Click(1, (6, 10, 10), True), Click(2, (11, 16, 17), False))
     rounds = (case.boxes, clicks, (Click(1, (7, 20, 20), True),))
     interactions = Interactions(rounds, case.reference)
-    (failure,) = peer.answers(tmp_path, case, [interactions])
+    (failure,) = peer.predict(tmp_path, case, [interactions])
     assert failure.startswith("IndexError")
     skipped = tmp_path / "skipped"
     skipped.mkdir()
     alone = Interactions((rounds[0], rounds[1]), case.reference)
-    (second,) = peer.answers(skipped, case, [alone])
+    (second,) = peer.predict(skipped, case, [alone])
 
-    seat = peer.seat()
-    seat.set_image(case.image, case.labels)
-    found = seat.predict(interactions)
-    seat.close()
+    model = peer.load()
+    model.set_image(case.image, case.labels)
+    found = model.predict(interactions)
+    model.close()
     assert found.failure is None, found.failure
     np.testing.assert_array_equal(found.segmentation == 2, second == 2)
 
-    strict = peer.seat(perfect="fail")
+    strict = peer.load(perfect="fail")
     strict.set_image(case.image, case.labels)
     assert "label 2 got no click in step 2" in strict.predict(interactions).failure
     strict.close()
 
 
-def test_boxes_are_taken_by_a_model_that_does_not_announce_them(peer, tmp_path):
-    """The published weights do not; the authors' challenge submission used boxes all the same."""
+def test_boxes_work_for_a_model_that_does_not_declare_them(peer, tmp_path):
+    """The published weights do not; the authors' challenge submission used boxes nevertheless."""
     case, found = volume(1), []
     plain = write_folder(tmp_path / "plain", fold="all")
-    for model in (peer.model, plain):
-        seat = Peer(peer.name, peer.python, peer.script, model).seat()
-        seat.set_image(case.image, case.labels)
-        found.append(seat.predict(Interactions((case.boxes,), np.zeros_like(case.reference))))
-        seat.close()
-    assert [answer.failure for answer in found] == [None, None]
-    np.testing.assert_array_equal(found[0].labels, found[1].labels)
+    for model_folder in (peer.model_folder, plain):
+        model = Peer(peer.name, peer.python, peer.script, model_folder).load()
+        model.set_image(case.image, case.labels)
+        found.append(model.predict(Interactions((case.boxes,), np.zeros_like(case.reference))))
+        model.close()
+    assert [output.failure for output in found] == [None, None]
+    np.testing.assert_array_equal(found[0].segmentation, found[1].segmentation)

@@ -1,4 +1,4 @@
-"""The classical opponent: it looks at the image, obeys clicks, and stays within its grid."""
+"""The classical baseline: it uses the image, follows clicks, and respects its grid's limit."""
 
 import sys
 
@@ -13,8 +13,8 @@ SHAPE = (20, 60, 70)
 BOX = Box(1, (4, 15, 20), (16, 45, 60), 10)
 
 
-def scene() -> tuple[Image, np.ndarray]:
-    """Return a bright bent object in noise, and its mask; the box is drawn around it."""
+def image_and_mask() -> tuple[Image, np.ndarray]:
+    """Return a bright bent object in noise, and its mask; `BOX` is its box."""
     rng = np.random.default_rng(0)
     inside = np.zeros(SHAPE, bool)
     inside[4:16, 15:25, 20:60] = True
@@ -24,14 +24,14 @@ def scene() -> tuple[Image, np.ndarray]:
 
 
 @pytest.fixture
-def seat():
-    seat = InProcessModel(find("random_walker"), {})
-    seat.set_image(scene()[0], (1, 2))
-    return seat
+def model():
+    model = InProcessModel(find("random_walker"), {})
+    model.set_image(image_and_mask()[0], (1, 2))
+    return model
 
 
-def ask(seat, *rounds, shape=SHAPE):
-    found = seat.predict(Interactions(rounds, np.zeros(shape, np.uint8)))
+def predict(model, *rounds, shape=SHAPE):
+    found = model.predict(Interactions(rounds, np.zeros(shape, np.uint8)))
     assert found.failure is None, found.failure
     return found.segmentation
 
@@ -41,77 +41,79 @@ def dice(one, other) -> float:
 
 
 def ellipsoid():
-    seat = InProcessModel(find("ellipsoid"), {})
-    seat.set_image(scene()[0], (1,))
-    return ask(seat, (BOX,)) == 1
+    model = InProcessModel(find("ellipsoid"), {})
+    model.set_image(image_and_mask()[0], (1,))
+    return predict(model, (BOX,)) == 1
 
 
-def test_it_looks_at_the_image(seat):
-    inside = scene()[1]
-    assert dice(ask(seat, (BOX,)) == 1, inside) > dice(ellipsoid(), inside) + 0.03
+def test_it_uses_the_image(model):
+    inside = image_and_mask()[1]
+    assert dice(predict(model, (BOX,)) == 1, inside) > dice(ellipsoid(), inside) + 0.03
 
 
-def test_clicks_are_obeyed_and_bend_the_answer_around_them(seat):
-    first = ask(seat, (BOX,))
+def test_clicks_are_followed_and_improve_the_segmentation_around_them(model):
+    first = predict(model, (BOX,))
     outside, within = (10, 20, 22), (10, 32, 36)
     assert not first[outside]
     assert first[within]
-    second = ask(seat, (BOX,), (Click(1, outside, True),))
-    third = ask(seat, (BOX,), (Click(1, outside, True),), (Click(1, within, False),))
+    second = predict(model, (BOX,), (Click(1, outside, True),))
+    third = predict(model, (BOX,), (Click(1, outside, True),), (Click(1, within, False),))
     assert second[outside] == 1
     assert third[outside] == 1
     assert third[within] == 0
-    inside = scene()[1]
-    scores = [dice(answer == 1, inside) for answer in (first, second, third)]
+    inside = image_and_mask()[1]
+    scores = [dice(segmentation == 1, inside) for segmentation in (first, second, third)]
     assert scores[0] < scores[1] < scores[2]
 
 
-def test_without_a_box_it_starts_from_a_click(seat):
-    answer = ask(seat, (), (Click(2, (10, 20, 40), True),))
-    assert answer[10, 20, 40] == 2
-    assert 20 < (answer == 2).sum() < scene()[1].sum()
-    assert not ask(seat, (), (Click(2, (10, 20, 40), False),)).any()
-    assert not ask(seat, ()).any()
+def test_without_a_box_it_starts_from_a_click(model):
+    segmentation = predict(model, (), (Click(2, (10, 20, 40), True),))
+    assert segmentation[10, 20, 40] == 2
+    assert 20 < (segmentation == 2).sum() < image_and_mask()[1].sum()
+    assert not predict(model, (), (Click(2, (10, 20, 40), False),)).any()
+    assert not predict(model, ()).any()
 
 
-def test_a_click_on_one_label_is_a_click_against_the_other(seat):
+def test_a_click_on_one_label_is_a_click_against_the_other(model):
     other = Box(2, (4, 15, 20), (16, 45, 60), 10)
-    answer = ask(seat, (BOX, other), (Click(2, (10, 20, 50), True),))
-    assert answer[10, 20, 50] == 2
-    assert (answer == 1).any()
+    segmentation = predict(model, (BOX, other), (Click(2, (10, 20, 50), True),))
+    assert segmentation[10, 20, 50] == 2
+    assert (segmentation == 1).any()
 
 
-def test_the_grid_keeps_to_its_size_and_a_coarser_one_finds_the_same_thing(seat, monkeypatch):
+def test_the_grid_respects_its_limit_and_a_coarser_one_finds_the_same_object(model, monkeypatch):
     module = sys.modules["segbench_adapter_random_walker"]
-    fine = ask(seat, (BOX,)) == 1
+    fine = predict(model, (BOX,)) == 1
     for voxels in (20_000, 400):
-        monkeypatch.setattr(module, "VOXELS", voxels)
-        grid = module.look(scene()[0], module.window_of(BOX, (), SHAPE))
+        monkeypatch.setattr(module, "MAX_VOXELS", voxels)
+        grid = module.coarse_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE))
         assert voxels / 4 < grid.values.size <= voxels
-    monkeypatch.setattr(module, "VOXELS", 20_000)
-    seat.set_image(scene()[0], (1,))
-    assert dice(ask(seat, (BOX,)) == 1, fine) > 0.75
+    monkeypatch.setattr(module, "MAX_VOXELS", 20_000)
+    model.set_image(image_and_mask()[0], (1,))
+    assert dice(predict(model, (BOX,)) == 1, fine) > 0.75
 
 
-def test_refining_lays_a_ramp_where_it_was(seat):
+def test_upsampling_reproduces_a_ramp(model):
     module = sys.modules["segbench_adapter_random_walker"]
     ramp = np.broadcast_to(np.arange(70, dtype=np.uint8), SHAPE)
-    window = (slice(2, 19), slice(5, 36), slice(10, 61))
-    grid = module.Grid(window, (3, 2, 4), np.zeros((6, 16, 13), np.float32))
+    roi = (slice(2, 19), slice(5, 36), slice(10, 61))
+    grid = module.CoarseGrid(roi, (3, 2, 4), np.zeros((6, 16, 13), np.float32))
     x = np.broadcast_to(grid.axes()[2], grid.values.shape).astype(np.float32)
-    fine = module.refined(x, grid)
-    assert fine.shape == ramp[window].shape
-    np.testing.assert_allclose(fine[:, :, 3:-3], ramp[window][:, :, 3:-3], atol=1e-4)
+    fine = module.upsample(x, grid)
+    assert fine.shape == ramp[roi].shape
+    np.testing.assert_allclose(fine[:, :, 3:-3], ramp[roi][:, :, 3:-3], atol=1e-4)
 
 
-def test_a_click_reaches_as_far_as_the_border_it_corrects():
+def test_a_clicks_distance_is_that_to_the_border_it_corrects():
     InProcessModel(find("random_walker"), {})
     module = sys.modules["segbench_adapter_random_walker"]
     before = np.zeros((30, 30, 30), np.uint8)
     before[:, :, :10] = 1
-    assert module.hint_of(Click(1, (15, 15, 14), True), before).distance == 5
-    assert module.hint_of(Click(1, (15, 15, 7), False), before).distance == 3
-    assert module.hint_of(Click(2, (15, 15, 14), True), before).distance == module.ALONE
+    assert module.make_hint(Click(1, (15, 15, 14), True), before).distance == 5
+    assert module.make_hint(Click(1, (15, 15, 7), False), before).distance == 3
+    assert (
+        module.make_hint(Click(2, (15, 15, 14), True), before).distance == module.DEFAULT_DISTANCE
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ def test_a_click_reaches_as_far_as_the_border_it_corrects():
     ],
     ids=["no contrast", "one plane and a large label", "sticking out", "beyond"],
 )
-def test_odd_images_and_boxes_are_answered(seat, voxels, box):
-    seat.set_image(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
-    answer = ask(seat, (box,), (Click(box.label, (0, 1, 1), True),), shape=voxels.shape)
-    assert answer.shape == voxels.shape
-    assert answer[0, 1, 1] == box.label
+def test_unusual_images_and_boxes_work(model, voxels, box):
+    model.set_image(Image(voxels, (1.0, 1.0, 1.0)), (box.label,))
+    segmentation = predict(model, (box,), (Click(box.label, (0, 1, 1), True),), shape=voxels.shape)
+    assert segmentation.shape == voxels.shape
+    assert segmentation[0, 1, 1] == box.label

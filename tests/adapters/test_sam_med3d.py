@@ -1,4 +1,4 @@
-"""SAM-Med3D: which prompt counts, where the answer goes, and that it is the authors' answer."""
+"""SAM-Med3D: the prompt that counts, the place of the mask, agreement with the authors' script."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_only_the_last_prompt_counts(rounds, last):
     assert sam_med3d.last_prompt(interactions_of(*rounds), 1) == last
 
 
-def test_a_label_of_which_nothing_was_said_has_no_prompt():
+def test_a_label_without_box_and_clicks_has_no_prompt():
     assert sam_med3d.last_prompt(interactions_of(), 2) is None
 
 
@@ -45,49 +45,49 @@ def test_the_cube_is_cut_to_the_image():
     assert found.max(0).tolist() == [30, 15, 59]
 
 
-def test_the_spacing_is_read_as_the_submission_reads_it_unless_told():
+def test_the_spacing_is_ordered_as_in_the_submission_unless_zyx():
     assert sam_med3d.axes_spacing((0.7, 0.8, 5.0), "xyz") == (5.0, 0.7, 0.8)
     assert sam_med3d.axes_spacing((5.0, 0.7, 0.8), "zyx") == (5.0, 0.7, 0.8)
 
 
 @pytest.fixture
 def adapter(monkeypatch):
-    """Return the adapter with a network that answers the eight voxels before the prompt."""
+    """Return the adapter with a fake network that segments the eight voxels before the prompt."""
     torch = pytest.importorskip("torch")
 
-    def segment(self, label, at, before):
+    def segment(self, label, at, previous):
         mask = np.zeros(SHAPE, bool)
         mask[tuple(slice(int(c) - 2, int(c)) for c in at)] = True
         return mask
 
     monkeypatch.setattr(sam_med3d.SamMed3D, "_segment", segment)
-    monkeypatch.setattr(sam_med3d, "resampled", lambda voxels, step, is_mask: None)
+    monkeypatch.setattr(sam_med3d, "resample", lambda voxels, step, is_mask: None)
     adapter = sam_med3d.SamMed3D(
-        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.Choices()
+        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.SamMed3DOptions()
     )
     adapter.set_image(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
     return adapter
 
 
-def test_an_answer_is_added_to_the_last_one(adapter):
+def test_a_mask_is_added_to_the_previous_one(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[0, 0, :5] = 1
-    answer = adapter.predict(interactions_of((POSITIVE,), previous=previous))
-    assert (answer[previous == 1] == 1).all()
-    assert (answer == 1).sum() == 5 + 8
+    segmentation = adapter.predict(interactions_of((POSITIVE,), previous=previous))
+    assert (segmentation[previous == 1] == 1).all()
+    assert (segmentation == 1).sum() == 5 + 8
 
 
 def test_after_a_negative_click_a_label_stays_as_it_was(adapter):
     previous = np.zeros(SHAPE, np.uint8)
     previous[1:3, 2, 2] = 1
-    answer = adapter.predict(interactions_of((NEGATIVE,), (POSITIVE,), previous=previous))
-    np.testing.assert_array_equal(answer, previous)
+    segmentation = adapter.predict(interactions_of((NEGATIVE,), (POSITIVE,), previous=previous))
+    np.testing.assert_array_equal(segmentation, previous)
 
 
 def test_a_later_label_overwrites_an_earlier_one_and_keeps_its_own_number(adapter):
-    answer = adapter.predict(interactions_of((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
-    assert (answer == 1).sum() == 7
-    assert (answer == 3).sum() == 8
+    segmentation = adapter.predict(interactions_of((POSITIVE, Click(3, (5, 6, 7), True)), boxes=()))
+    assert (segmentation == 1).sum() == 7
+    assert (segmentation == 3).sum() == 8
 
 
 def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
@@ -95,42 +95,44 @@ def test_a_label_without_any_prompt_is_left_out_as_in_the_submission(adapter):
     assert not (adapter.predict(interactions_of(previous=previous)) == 3).any()
 
 
-def window(**changes):
+def patch(**changes):
     torch = pytest.importorskip("torch")
     nothing = torch.zeros((1, 1, 1, 1))
-    geometry = {"low": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
-    return sam_med3d.Window(image=nothing, cube=None, before=nothing, **{**geometry, **changes})
+    geometry = {"corner": (0, 10, 3), "padding": (4, 104, 0, 0, 0, 29), "size": (20, 150, 102)}
+    return sam_med3d.NetworkInput(
+        image=nothing, cube=None, previous=nothing, **{**geometry, **changes}
+    )
 
 
-def test_an_answer_is_put_where_its_window_was_cut():
+def test_a_mask_is_pasted_where_its_patch_was_cropped():
     mask = np.zeros((128, 128, 128), bool)
     mask[4 + 2, 5, 6] = True  # two voxels behind the padding
-    found = window().pasted(mask, (20, 150, 102))
+    found = patch().resample_to_image(mask, (20, 150, 102))
     assert np.argwhere(found).tolist() == [[2, 15, 9]]
-    assert window().pasted(mask, (40, 150, 102)).sum() == 2  # the nearest of half as many
+    assert patch().resample_to_image(mask, (40, 150, 102)).sum() == 2  # the nearest of half as many
 
 
-def test_a_position_of_the_image_is_found_in_the_window():
-    assert window().position((2, 15, 9), (1, 1, 1)) == [6, 5, 6]
-    assert window().position((2, 15, 9), (1.5, 1, 1)) == [4 + 1, 5, 6]
-    assert window().position((2, 150, 9), (1, 1, 1)) == [6, 127, 6]
+def test_a_position_of_the_image_is_mapped_to_the_patch():
+    assert patch().patch_position((2, 15, 9), (1, 1, 1)) == [6, 5, 6]
+    assert patch().patch_position((2, 15, 9), (1.5, 1, 1)) == [4 + 1, 5, 6]
+    assert patch().patch_position((2, 150, 9), (1, 1, 1)) == [6, 127, 6]
 
 
-def test_the_random_point_depends_on_image_label_prompt_and_seed_alone(adapter):
+def test_the_random_point_depends_on_image_label_prompt_and_seed_only(adapter):
     cube = sam_med3d.cube_around((20, 25, 30), (40, 50, 60))
-    first = adapter._drawn(cube, 1, (20, 25, 30))
-    assert adapter._drawn(cube, 1, (20, 25, 30)) == first
-    assert adapter._drawn(cube, 3, (20, 25, 30)) != first
-    assert adapter._drawn(cube, 1, (20, 25, 30.5)) != first
+    first = adapter._random_voxel(cube, 1, (20, 25, 30))
+    assert adapter._random_voxel(cube, 1, (20, 25, 30)) == first
+    assert adapter._random_voxel(cube, 3, (20, 25, 30)) != first
+    assert adapter._random_voxel(cube, 1, (20, 25, 30.5)) != first
     assert cube[tuple(first)]
 
 
 def test_a_prompt_outside_the_image_is_named(adapter):
-    with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) lies outside the image"):
-        adapter._window((20, 99, 30), np.zeros((40, 50, 60), bool))
+    with pytest.raises(AdapterError, match=r"prompt at \(20, 99, 30\) is outside the image"):
+        adapter._network_input((20, 99, 30), np.zeros((40, 50, 60), bool))
 
 
-def test_missing_weights_are_named_before_anything_is_imported():
+def test_missing_weights_are_reported_before_any_import():
     with pytest.raises(AdapterError, match=r"no weights given\. .*blueyo0/SAM-Med3D.* --option"):
         sam_med3d.make_adapter()
     with pytest.raises(AdapterError, match="no weights at nowhere"):
@@ -145,14 +147,14 @@ def test_missing_weights_are_named_before_anything_is_imported():
         ({"seed": "-1"}, "seed '-1': expected a whole number"),
     ],
 )
-def test_an_option_is_known_or_refused(option, message):
+def test_an_unknown_option_value_is_refused(option, message):
     with pytest.raises(AdapterError, match=message):
         sam_med3d.make_adapter(weights="x", **option)
 
 
-def test_each_departure_answers_something_else():
+def test_each_option_changes_the_segmentation():
     options = ("seed=1", "point=centre", "spacing=zyx")
-    found = steps(run("sam_med3d", "departures.py", "sam_med3d", *options))
+    found = steps(run("sam_med3d", "compare_options.py", "sam_med3d", *options))
     assert [each["option"] for each in found] == ["", *options, "one slice"]
     assert len({each["sha256"] for each in found}) == len(found)
 

@@ -1,4 +1,4 @@
-"""SegVol: the published file format, where it looks, and its authors' own code where it is."""
+"""SegVol: the published file format, its geometry, and the authors' code if it is available."""
 
 import importlib
 import os
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 def volume(shape=(14, 60, 75), seed=0) -> Image:
-    """Return noise with a bright block, dark at its rim as many scans are."""
+    """Return noise with a bright block and a border of zeros, as in many scans."""
     rng = np.random.default_rng(seed)
     voxels = rng.integers(20, 80, shape)
     voxels[3:9, 15:40, 20:50] += 120
@@ -52,14 +52,14 @@ def interactions_of(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
 
 @pytest.fixture
 def adapter(checkpoint):
-    """Return the adapter as a run makes it."""
+    """Return the adapter as in a run."""
     return InProcessModel(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
 
 
-def answer(seat, *boxes, **given):
+def segment(model, *boxes, **given):
     image = volume()
-    seat.set_image(image, tuple(box.label for box in boxes))
-    found = seat.predict(interactions_of(*boxes, **given))
+    model.set_image(image, tuple(box.label for box in boxes))
+    found = model.predict(interactions_of(*boxes, **given))
     assert found.failure is None, found.failure
     return found.segmentation
 
@@ -67,35 +67,35 @@ def answer(seat, *boxes, **given):
 # ---- the contract ----------------------------------------------------------------------------
 
 
-def test_a_box_is_answered_and_clicks_change_nothing(adapter):
-    labels = answer(adapter, block())
-    assert set(np.unique(labels)) == {0, 1}
-    clicked = answer(adapter, block(), clicks=(Click(1, (0, 0, 0), True),))
-    np.testing.assert_array_equal(clicked, labels)
+def test_a_box_is_segmented_and_clicks_have_no_effect(adapter):
+    segmentation = segment(adapter, block())
+    assert set(np.unique(segmentation)) == {0, 1}
+    clicked = segment(adapter, block(), clicks=(Click(1, (0, 0, 0), True),))
+    np.testing.assert_array_equal(clicked, segmentation)
     assert adapter.info.prompts == ("box",)
 
 
-def test_without_a_box_nothing_is_answered(adapter):
-    assert not answer(adapter, clicks=(Click(1, (5, 30, 30), True),)).any()
+def test_without_a_box_the_segmentation_is_empty(adapter):
+    assert not segment(adapter, clicks=(Click(1, (5, 30, 30), True),)).any()
 
 
 def test_a_later_label_overwrites_an_earlier_one(adapter):
     one, two = block(), block(2, (4, 18, 24), (8, 36, 45))
-    alone = answer(adapter, two) == 2
-    both = answer(adapter, one, two)
+    alone = segment(adapter, two) == 2
+    both = segment(adapter, one, two)
     np.testing.assert_array_equal(both == 2, alone)
     assert (both == 1).any()
 
 
-def test_an_image_without_contrast_is_answered_empty(adapter):
+def test_the_segmentation_of_a_constant_image_is_empty(adapter):
     adapter.set_image(Image(np.full((5, 6, 7), 9, np.uint8), (1.0, 1.0, 1.0)), (1,))
     found = adapter.predict(interactions_of(block(1, (0, 0, 0), (4, 4, 4)), shape=(5, 6, 7)))
     assert found.failure is None
     assert not found.segmentation.any()
 
 
-def test_a_box_in_the_dark_rim_or_beyond_the_image_does_no_harm(adapter):
-    answer(adapter, block(1, (2, 0, 30), (4, 3, 40)), block(2, (-3, 50, 60), (40, 70, 90)))
+def test_a_box_in_the_border_or_outside_the_image_is_no_error(adapter):
+    segment(adapter, block(1, (2, 0, 30), (4, 3, 40)), block(2, (-3, 50, 60), (40, 70, 90)))
 
 
 # ---- the file --------------------------------------------------------------------------------
@@ -108,13 +108,13 @@ def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
     assert adapter.info.weights_sha256
 
 
-def test_a_flat_file_is_taken_too(tmp_path, adapter):
+def test_a_flat_file_is_loaded_too(tmp_path, adapter):
     torch.save(random_state(), tmp_path / "flat.bin")
     flat = InProcessModel(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
-    np.testing.assert_array_equal(answer(flat, block()), answer(adapter, block()))
+    np.testing.assert_array_equal(segment(flat, block()), segment(adapter, block()))
 
 
-def test_what_is_missing_unknown_or_misshapen_is_named(tmp_path):
+def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
     for change, match in [
         (lambda state: state.pop("model.mask_decoder.iou_token.weight"), "iou_token"),
         (lambda state: state.pop("model.image_encoder.norm.weight"), "image_encoder.norm.weight"),
@@ -164,35 +164,37 @@ def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, ad
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)
     old = InProcessModel(find("segvol"), {"weights": str(file)})
-    np.testing.assert_array_equal(answer(old, block()), answer(adapter, block()))
+    np.testing.assert_array_equal(segment(old, block()), segment(adapter, block()))
 
 
-# ---- where it looks --------------------------------------------------------------------------
+# ---- geometry --------------------------------------------------------------------------------
 
 
 def test_windows_cover_and_overlap_by_half(geometry):
-    places = geometry.windows((8, 32, 50), (8, 32, 32))
-    assert [place[2] for place in places] == [slice(0, 32), slice(16, 48), slice(18, 50)]
-    assert geometry.windows((8, 32, 32), (8, 32, 32)) == [(slice(0, 8), slice(0, 32), slice(0, 32))]
+    rois = geometry.sliding_windows((8, 32, 50), (8, 32, 32))
+    assert [roi[2] for roi in rois] == [slice(0, 32), slice(16, 48), slice(18, 50)]
+    assert geometry.sliding_windows((8, 32, 32), (8, 32, 32)) == [
+        (slice(0, 8), slice(0, 32), slice(0, 32))
+    ]
 
 
-def test_a_region_is_grown_to_the_window_and_cut_at_the_border(geometry):
+def test_a_region_is_enlarged_to_the_window_and_cut_at_the_border(geometry):
     found = torch.zeros(20, 40, 40, dtype=torch.bool)
     found[10:12, 2:4, 20:22] = True
-    z, y, x = geometry.region(found, (8, 32, 32))
+    z, y, x = geometry.roi_around(found, (8, 32, 32))
     assert (z, x) == (slice(7, 15), slice(5, 37))
     assert y == slice(0, 19)
-    assert geometry.region(torch.zeros(4, 4, 4), (8, 32, 32)) is None
+    assert geometry.roi_around(torch.zeros(4, 4, 4), (8, 32, 32)) is None
 
 
 def test_the_corners_of_a_mask_are_those_of_its_middle_slice(geometry):
     mask = torch.zeros(6, 9, 9)
     mask[1, 0:9, 0:2], mask[3, 2:5, 3:7] = 1, 1
     mask[4, 1:8, 1:8] = 1
-    low, high = geometry.corners_of(mask)
+    low, high = geometry.box_corners(mask)
     assert low.tolist() == [1, 1, 1]
     assert high.tolist() == [4, 7, 7]
-    assert (geometry.corners_of(torch.zeros(2, 2, 2)) == -1).all()
+    assert (geometry.box_corners(torch.zeros(2, 2, 2)) == -1).all()
 
 
 # ---- the authors' own code -------------------------------------------------------------------
@@ -200,7 +202,7 @@ def test_the_corners_of_a_mask_are_those_of_its_middle_slice(geometry):
 
 @pytest.fixture(scope="module")
 def peer():
-    """Return the authors' modules; what they import and never call here may be missing."""
+    """Return the authors' modules; imports that are never called here may be missing."""
     folder = os.environ.get(PEER)
     if folder is None:
         pytest.skip(f"{PEER} names no checkout of the authors' code")
@@ -234,7 +236,7 @@ def peer():
         pytest.param((32, 256, 256), id="full size", marks=pytest.mark.slow),
     ],
 )
-def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeypatch):
+def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, monkeypatch):
     model = sys.modules["segvol.model_segvol_single"]
     torch.manual_seed(1)
     config = model.SegVolConfig()
@@ -245,11 +247,13 @@ def test_the_authors_code_gives_the_same_answers(peer, tmp_path, window, monkeyp
     torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "full.pth")
     ours = InProcessModel(find("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"})
     predictor, counts = sys.modules["segbench_adapter_segvol.predictor"], []
-    places = predictor.windows
+    sliding_windows = predictor.sliding_windows
     monkeypatch.setattr(
-        predictor, "windows", lambda *sizes: counts.append(len(places(*sizes))) or places(*sizes)
+        predictor,
+        "sliding_windows",
+        lambda *sizes: counts.append(len(sliding_windows(*sizes))) or sliding_windows(*sizes),
     )
-    full = window == (32, 256, 256)  # minutes a look
+    full = window == (32, 256, 256)  # minutes per forward pass
     for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)][: 1 if full else 2]):
         image, boxes = volume(shape, seed), (block(), block(2, (4, 20, 8), (9, 38, 30)))
         boxes = boxes[:1] if full else boxes

@@ -1,4 +1,4 @@
-"""VISTA3D: which points it is given, what it is not told, and that it is the authors' answer."""
+"""VISTA3D: the points that it gets, its options, and agreement with the authors' script."""
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ def interactions_of(n_rounds):
 
 def test_the_positive_clicks_come_first_each_kind_oldest_first():
     expected = [((2, 2, 2), 1), ((3, 3, 3), 1), ((1, 1, 1), 0)]
-    assert vista3d.points_of(interactions_of(3), 1) == expected
+    assert vista3d.ordered_points(interactions_of(3), 1) == expected
 
 
-def test_missing_points_are_filled_up_in_the_corner():
-    assert vista3d.padded([((5, 5, 5), 1)], 2) == [((5, 5, 5), 1), ((0, 0, 0), -1)]
-    assert vista3d.padded([((5, 5, 5), 1)], 0) == [((5, 5, 5), 1)]
+def test_missing_points_are_padded_with_the_corner():
+    assert vista3d.pad_points([((5, 5, 5), 1)], 2) == [((5, 5, 5), 1), ((0, 0, 0), -1)]
+    assert vista3d.pad_points([((5, 5, 5), 1)], 0) == [((5, 5, 5), 1)]
 
 
 @pytest.mark.parametrize(
@@ -39,62 +39,62 @@ def test_missing_points_are_filled_up_in_the_corner():
         ((100, 100, 100), "uint8", False),  # not above a million
         ((100, 100, 101), "uint8", True),
         ((100, 100, 101), "uint16", False),
-        ((10, 10, 10), ">f4", False),  # torch knows the machine's byte order only
+        ((10, 10, 10), ">f4", False),  # torch supports the native byte order only
         ((100, 100, 101), ">i2", False),
     ],
 )
-def test_what_the_submission_cannot_scale_is_known(shape, dtype, can):
+def test_dtypes_that_the_submission_cannot_scale_are_known(shape, dtype, can):
     assert vista3d.submission_can_scale(np.zeros(shape, dtype)) == can
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Return what makes an adapter whose network notes its points and answers a plane."""
+def predict_with_points(monkeypatch):
+    """Return a function that predicts with a fake network and returns the points it got."""
     torch = pytest.importorskip("torch")
-    noted = []
+    recorded = []
 
     def segment(self, points):
-        noted.append(points)
+        recorded.append(points)
         mask = np.zeros(SHAPE, bool)
-        mask[len(noted) - 1 : len(noted) + 1] = True
+        mask[len(recorded) - 1 : len(recorded) + 1] = True
         return mask
 
     monkeypatch.setattr(vista3d.Vista3D, "_segment", segment)
-    monkeypatch.setattr(vista3d, "scaled", lambda voxels, as_stored: torch.zeros(SHAPE))
+    monkeypatch.setattr(vista3d, "scale_intensity", lambda voxels, as_stored: torch.zeros(SHAPE))
 
-    def ask(n_rounds, **choices):
-        noted.clear()
+    def predict(n_rounds, **options):
+        recorded.clear()
         adapter = vista3d.Vista3D(
-            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Choices(**choices)
+            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Vista3DOptions(**options)
         )
         adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
-        return adapter.predict(interactions_of(n_rounds)), list(noted)
+        return adapter.predict(interactions_of(n_rounds)), list(recorded)
 
-    return ask
+    return predict
 
 
-def test_a_box_step_is_empty_and_the_network_is_not_asked(asked):
-    answer, points = asked(0)
-    assert not answer.any()
+def test_a_box_step_is_empty_without_a_forward_pass(predict_with_points):
+    segmentation, points = predict_with_points(0)
+    assert not segmentation.any()
     assert points == []
 
 
-def test_the_submissions_click_can_be_had_for_the_first_label(asked):
-    answer, points = asked(0, no_clicks="submission")
+def test_the_submissions_click_is_an_option_for_the_first_label(predict_with_points):
+    segmentation, points = predict_with_points(0, no_clicks="submission")
     assert points == [[((418, 138, 136), 1)]]
-    assert set(np.unique(answer)) == {0, 1}
+    assert set(np.unique(segmentation)) == {0, 1}
 
 
-def test_every_click_so_far_is_a_point_and_later_labels_overwrite(asked):
-    answer, points = asked(3)
+def test_every_click_so_far_is_a_point_and_later_labels_overwrite(predict_with_points):
+    segmentation, points = predict_with_points(3)
     assert [len(each) for each in points] == [3, 3]
     assert points[1][1:] == [((0, 0, 0), -1)] * 2
-    assert (answer[0] == 1).all()
-    assert (answer[1:3] == 3).all()
+    assert (segmentation[0] == 1).all()
+    assert (segmentation[1:3] == 3).all()
 
 
-def test_padding_can_be_left_out(asked):
-    _, points = asked(3, padding="none")
+def test_padding_can_be_left_out(predict_with_points):
+    _, points = predict_with_points(3, padding="none")
     assert [len(each) for each in points] == [3, 1]
 
 
@@ -106,24 +106,24 @@ def test_published_and_freshly_trained_checkpoints_are_read(tmp_path, wrap, pref
     assert list(vista3d.read_state(tmp_path / "model.pth")) == ["head.weight"]
 
 
-def test_missing_weights_are_named_before_anything_is_imported():
+def test_missing_weights_are_reported_before_any_import():
     with pytest.raises(AdapterError, match=r"no weights given\. .*cvpr_workshop.* --option"):
         vista3d.make_adapter()
 
 
 @pytest.mark.parametrize("option", ["no_clicks", "intensities", "padding"])
-def test_an_option_is_known_or_refused(option):
+def test_an_unknown_option_value_is_refused(option):
     with pytest.raises(AdapterError, match=f"{option} 'maybe': expected one of"):
         vista3d.make_adapter(weights="x", **{option: "maybe"})
 
 
-def test_the_licence_of_the_weights_is_said_to_be_contradictory():
+def test_the_licence_of_the_weights_is_reported_as_contradictory():
     assert "contradictory" in vista3d.LICENCE
 
 
-def test_each_departure_answers_something_else():
+def test_each_option_changes_the_segmentation():
     options = ("intensities=float", "padding=none")
-    found = steps(run("vista3d", "departures.py", "vista3d", *options))
+    found = steps(run("vista3d", "compare_options.py", "vista3d", *options))
     assert [each["option"] for each in found] == ["", *options, "one slice"]
     assert len({each["sha256"] for each in found}) == len(found)
 

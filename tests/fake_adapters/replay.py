@@ -1,4 +1,4 @@
-"""An adapter that answers what a scripted model of the golden data answered, failures included."""
+"""An adapter that replays the outputs of a scripted model of the golden data, with its failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segbench.core import AdapterInfo, Image, Interactions
 
 
 class Replay:
-    """Knows its case by the image."""
+    """Replays a model; the image identifies the case."""
 
     info = AdapterInfo("replay", version="1", licence="Apache-2.0", sees_reference=True)
 
@@ -20,27 +20,25 @@ class Replay:
         self._expected = json.loads((folder / "expected.json").read_text())["cases"]
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Find the case and load the model's answers."""
+        """Find the case and load the model's outputs."""
         for name, facts in self._expected.items():
             with np.load(self._folder / f"{name}.npz") as case:
                 if tuple(facts["shape"]) == image.voxels.shape and np.array_equal(
                     case["imgs"], image.voxels
                 ):
                     self._facts = facts["models"][self._model]
-                    self._answers = case[self._facts["pred_key"]]
+                    self._segmentations = case[self._facts["pred_key"]]
                     return
         raise LookupError("no golden case has this image")
 
     def predict(self, interactions: Interactions) -> np.ndarray:
-        """Answer what was written in this step."""
+        """Return the output of this step."""
         if not self._facts["wrote"][interactions.step]:
             raise RuntimeError("the scripted model wrote nothing")
         return np.asarray(
-            self._answers[interactions.step], order=self._facts["pred_order"][interactions.step]
+            self._segmentations[interactions.step],
+            order=self._facts["pred_order"][interactions.step],
         )
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 def make_adapter(folder: str, model: str) -> Replay:

@@ -1,4 +1,4 @@
-"""An adapter that answers its boxes, or fails at one step in the way its options name."""
+"""An adapter that paints its prompts, or fails at one step as its options request."""
 
 from __future__ import annotations
 
@@ -14,102 +14,99 @@ from segbench.models.prompt_painting import paint
 
 
 class Scripted:
-    """Fails as asked at step ``at``, else fills its boxes and paints its clicks."""
+    """Fails at step ``at`` as requested; otherwise fills boxes and paints clicks."""
 
     def __init__(self, fail: str, at: int) -> None:
         self.info = AdapterInfo("scripted", version="1", licence="Apache-2.0")
         self._fail, self._at = fail, at
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
-        """Keep the shape; print, as models do."""
+        """Store the shape; print, as models do."""
         sys.stdout.write("a model prints what it likes\n")
         if self._fail == "start":
             raise RuntimeError("no memory for this image")
         self._shape = image.voxels.shape
 
     def predict(self, interactions: Interactions) -> np.ndarray:
-        """Answer, or fail."""
-        labels = paint(interactions, lambda size: np.ones(size, bool))
+        """Segment, or fail."""
+        segmentation = paint(interactions, lambda size: np.ones(size, bool))
         if interactions.step != self._at or self._fail not in FAILURES:
-            return labels
-        return FAILURES[self._fail](labels)
-
-    def close(self) -> None:
-        """Nothing to release."""
+            return segmentation
+        return FAILURES[self._fail](segmentation)
 
 
-def raise_error(labels: np.ndarray) -> np.ndarray:
+def raise_error(segmentation: np.ndarray) -> np.ndarray:
     raise ValueError("the model is confused")
 
 
-def hang(labels: np.ndarray) -> np.ndarray:
+def hang(segmentation: np.ndarray) -> np.ndarray:
     time.sleep(60)
-    return labels
+    return segmentation
 
 
-def leave(labels: np.ndarray) -> np.ndarray:
+def crash(segmentation: np.ndarray) -> np.ndarray:
     sys.stderr.write("last words\n")
     sys.stderr.flush()
     os._exit(3)
 
 
-def with_foreign_label(labels: np.ndarray) -> np.ndarray:
-    labels[0, 0, 0] = 9
-    return labels
+def with_foreign_label(segmentation: np.ndarray) -> np.ndarray:
+    segmentation[0, 0, 0] = 9
+    return segmentation
 
 
-def fork(labels: np.ndarray) -> np.ndarray:
-    """Come back twice, as a model does that forks and forgets to end its child."""
+def fork(segmentation: np.ndarray) -> np.ndarray:
+    """Return twice, like a model that forks and does not end its child."""
     if os.fork() == 0:
         time.sleep(0.3)
-        return labels * 0
-    return labels
+        return segmentation * 0
+    return segmentation
 
 
-def babble(labels: np.ndarray) -> np.ndarray:
-    """Write into every open file, the private pipe among them."""
+def write_everywhere(segmentation: np.ndarray) -> np.ndarray:
+    """Write into every open file, including the private pipe."""
     for handle in range(3, 30):
         try:
             os.write(handle, b"hello\n")
         except OSError:
             continue
-    return labels
+    return segmentation
 
 
-def leave_a_child(labels: np.ndarray) -> np.ndarray:
+def leave_a_child(segmentation: np.ndarray) -> np.ndarray:
     """Crash, and leave a child in a session of its own that keeps stderr open."""
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
     os._exit(5)
 
 
-def read_stdin(labels: np.ndarray) -> np.ndarray:
-    """Read what is not there for a model."""
-    return labels if sys.stdin.read() == "" and os.read(0, 10) == b"" else labels * 0
+def read_stdin(segmentation: np.ndarray) -> np.ndarray:
+    """Read stdin, which is empty for a model."""
+    return segmentation if sys.stdin.read() == "" and os.read(0, 10) == b"" else segmentation * 0
 
 
-def flood(labels: np.ndarray) -> np.ndarray:
-    """Write very much to stderr, and raise words that are no text."""
+def flood(segmentation: np.ndarray) -> np.ndarray:
+    """Write very much to stderr, and raise a message that is not valid text."""
     os.write(2, b"x" * 3_000_000)
     raise ValueError("\ud800" + "y" * 100_000)
 
 
 FAILURES = {
     "fork": fork,
-    "babble": babble,
+    "babble": write_everywhere,
     "child": leave_a_child,
     "stdin": read_stdin,
     "flood": flood,
     "raise": raise_error,
     "hang": hang,
-    "exit": leave,
-    "sys.exit": lambda labels: sys.exit(4),
-    "shape": lambda labels: labels[:-1],
-    "float": lambda labels: labels.astype(np.float32),
-    "bool": lambda labels: labels > 0,
-    "negative": lambda labels: labels.astype(np.int16) - 1,
-    "large": lambda labels: labels.astype(np.int64) + 70_000,
-    "none": lambda labels: None,
-    "int64": lambda labels: labels.astype(np.int64),
+    "exit": crash,
+    "sys.exit": lambda segmentation: sys.exit(4),
+    "shape": lambda segmentation: segmentation[:-1],
+    "float": lambda segmentation: segmentation.astype(np.float32),
+    "bool": lambda segmentation: segmentation > 0,
+    "negative": lambda segmentation: segmentation.astype(np.int16) - 1,
+    "large": lambda segmentation: segmentation.astype(np.int64) + 70_000,
+    "none": lambda segmentation: None,
+    "int64": lambda segmentation: segmentation.astype(np.int64),
     "foreign": with_foreign_label,
 }
 

@@ -1,10 +1,10 @@
-"""Ask the authors' medim_infer.py and the adapter the same questions; one line of JSON a step.
+"""Compare the authors' medim_infer.py and the adapter step by step; one line of JSON per step.
 
     PYTHONPATH=. python tests/peers/compare_sam_med3d.py CHECKOUT [small|published]
 
 In the environment of the adapter, from the root of the repository. CHECKOUT is a clone of
-github.com/uni-medical/SAM-Med3D on its branch CVPR25_3DFM; the script runs as it is, with its
-draws of a random voxel replaced by those that the adapter recorded.
+github.com/uni-medical/SAM-Med3D on its branch CVPR25_3DFM. The script runs unchanged, except that
+its random voxels are replaced by those that the adapter recorded.
 """
 
 from __future__ import annotations
@@ -22,37 +22,44 @@ import numpy as np
 
 from segbench.core import Case, Interactions, LabelMap
 from segbench.models.loading import import_file
-from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
+from tests.peers.comparison import (
+    N_CLICKS,
+    cases,
+    interact,
+    only_first_label,
+    predict_with_script,
+    report,
+)
 from tests.peers.sam_med3d import ROOT, SMALL, write_weights
 
-WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script looks for them
+WEIGHTS = "ckpt/sam_med3d_turbo_cvpr_all.pth"  # where the script expects them
 
 
-def replay(record: Path) -> Callable[[int], int]:
-    """Return what gives the recorded draws, one a call; each must be out of as many."""
-    drawn = [json.loads(line) for line in record.read_text().splitlines()]
+def replay_draws(record: Path) -> Callable[[int], int]:
+    """Return a randint that replays the recorded draws; each must be from the same range."""
+    draws = [json.loads(line) for line in record.read_text().splitlines()]
 
     def randint(of: int) -> int:
-        found = drawn.pop(0)
+        found = draws.pop(0)
         assert found["of"] == of, (found, of)
         return found["index"]
 
     return randint
 
 
-def asking(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
-    """Return what asks both and reports."""
+def predict_with_both(adapter: object, script: Path, folder: Path, case: Case) -> Callable:
+    """Return a function that predicts with both, reports, and returns the script's output."""
     record = folder / "record.jsonl"
 
-    def ask(interactions: Interactions) -> LabelMap:
+    def predict(interactions: Interactions) -> LabelMap:
         record.write_text("")
         ours = adapter.predict(interactions)
-        with mock.patch("numpy.random.randint", replay(record)):
-            theirs = ask_script(script, folder, case, interactions)
+        with mock.patch("numpy.random.randint", replay_draws(record)):
+            theirs = predict_with_script(script, folder, case, interactions)
         report(case.name, interactions, ours, theirs)
         return np.asarray(theirs, np.uint8)
 
-    return ask
+    return predict
 
 
 def main(checkout: Path, size: str = "small") -> None:
@@ -66,14 +73,14 @@ def main(checkout: Path, size: str = "small") -> None:
         module.NETWORK.update(network)
         options = {"weights": str(folder / WEIGHTS), "record": str(folder / "record.jsonl")}
         adapter = module.make_adapter(**options)
-        small = functools.partial(medim.create_model, **network)
-        with mock.patch("medim.create_model", small):
+        create_small = functools.partial(medim.create_model, **network)
+        with mock.patch("medim.create_model", create_small):
             for case in cases_for(size):
                 adapter.set_image(case.image, case.labels)
-                ask = asking(adapter, checkout / "medim_infer.py", folder, case)
-                dialogue(case, ask, n_clicks=N_CLICKS if size == "small" else 0)
+                predict = predict_with_both(adapter, checkout / "medim_infer.py", folder, case)
+                interact(case, predict, n_clicks=N_CLICKS if size == "small" else 0)
                 if size == "small":
-                    dialogue(case, ask, boxes=False, n_clicks=2)
+                    interact(case, predict, boxes=False, n_clicks=2)
 
 
 def cases_for(size: str) -> list[Case]:

@@ -1,11 +1,11 @@
-"""Ask the authors' infer_cvpr.py and the adapter the same questions; one line of JSON a step.
+"""Compare the authors' infer_cvpr.py and the adapter step by step; one line of JSON per step.
 
     PYTHONPATH=. python tests/peers/compare_vista3d.py CHECKOUT [small|published]
 
 In the environment of the adapter, from the root of the repository. CHECKOUT is a clone of
 github.com/Project-MONAI/VISTA. A copy of the script runs with its device, "cuda", replaced by
-"cpu"; of the modules it imports and does not use for an answer (its training script, nibabel) it
-gets empty ones, with ROI_SIZE.
+"cpu"; modules that it imports but does not use for inference (its training script, nibabel) are
+replaced by empty ones, with ROI_SIZE.
 """
 
 from __future__ import annotations
@@ -22,18 +22,25 @@ import numpy as np
 
 from segbench.core import Case, Interactions, LabelMap
 from segbench.models.loading import import_file
-from tests.peers.dialogue import N_CLICKS, ask_script, cases, dialogue, only_first_label, report
-from tests.peers.vista3d import ROOT, SMALL, SMALL_WINDOW, write_weights
+from tests.peers.comparison import (
+    N_CLICKS,
+    cases,
+    interact,
+    only_first_label,
+    predict_with_script,
+    report,
+)
+from tests.peers.vista3d import ROOT, SMALL, SMALL_ROI_SIZE, write_weights
 
 MODULES = {"train_cvpr": ModuleType("train_cvpr"), "nibabel": ModuleType("nibabel")}
 ARGUMENTS = ["infer.py", "--test_img_path", "inputs", "--save_path", "outputs", "--model"]
-DEPARTURES = {"no_clicks": "submission"}  # the box step is the script's, too
+OPTIONS = {"no_clicks": "submission"}  # so that the box step is the script's, too
 
 
 def main(checkout: Path, size: str = "small") -> None:
     """Compare step by step."""
-    network, window = (SMALL, SMALL_WINDOW) if size == "small" else ({}, (128, 128, 128))
-    MODULES["train_cvpr"].ROI_SIZE = list(window)
+    network, roi_size = (SMALL, SMALL_ROI_SIZE) if size == "small" else ({}, (128, 128, 128))
+    MODULES["train_cvpr"].ROI_SIZE = list(roi_size)
     with tempfile.TemporaryDirectory() as name:
         weights, script = Path(name, "model.pth"), Path(name, "infer.py")
         theirs = checkout / "vista3d" / "cvpr_workshop" / "infer_cvpr.py"
@@ -41,26 +48,26 @@ def main(checkout: Path, size: str = "small") -> None:
         write_weights(weights, network)
         module = import_file(ROOT / "adapters" / "vista3d.py")
         module.NETWORK.update(network)
-        module.WINDOW = window
-        adapter = module.make_adapter(weights=str(weights), **DEPARTURES)
-        small = functools.partial(published.vista3d132, **network)
+        module.ROI_SIZE = roi_size
+        adapter = module.make_adapter(weights=str(weights), **OPTIONS)
+        create_small = functools.partial(published.vista3d132, **network)
         with (
-            mock.patch.object(published, "vista3d132", small),
+            mock.patch.object(published, "vista3d132", create_small),
             mock.patch.dict(sys.modules, MODULES),
             mock.patch.object(sys, "argv", [*ARGUMENTS, str(weights)]),
         ):
             for case in cases_for(size):
                 adapter.set_image(case.image, case.labels)
 
-                def ask(interactions: Interactions, case=case) -> LabelMap:
+                def predict(interactions: Interactions, case=case) -> LabelMap:
                     ours = adapter.predict(interactions)
-                    found = ask_script(script, Path(name), case, interactions)
-                    report(case.name, interactions, ours, found)
-                    return np.asarray(found, np.uint8)
+                    theirs = predict_with_script(script, Path(name), case, interactions)
+                    report(case.name, interactions, ours, theirs)
+                    return np.asarray(theirs, np.uint8)
 
                 n_clicks = N_CLICKS if size == "small" else 1
-                # the long one is for the click that the script makes up
-                dialogue(case, ask, n_clicks=0 if case.name == "CT_long" else n_clicks)
+                # the long case is for the script's hard-coded click
+                interact(case, predict, n_clicks=0 if case.name == "CT_long" else n_clicks)
 
 
 def cases_for(size: str) -> list[Case]:

@@ -1,12 +1,12 @@
-"""The authors' own challenge script over a folder of input files: what the adapter must equal.
+"""The authors' challenge script over a folder of input files, to compare the adapter with.
 
 Run by an interpreter that has nnInteractive, without segbench:
 
     python nninteractive_oracle.py PREDICT MODEL INPUTS OUTPUTS
 
-PREDICT is the script's file, or - for the one in the installed package. It is used as it is, but
-for the device, which is CUDA in it, the number of threads, and the seed of numpy's generator, from
-which the session draws. A case on which it ends with an exception leaves a text file instead of an
+PREDICT is the script's file, or - for the one in the installed package. It runs unchanged, except
+for the device (CUDA in the script), the number of threads, and the seed of numpy's generator, which
+the session uses. For a case that raises an exception, a text file is written instead of an
 array.
 """
 
@@ -31,33 +31,35 @@ def load(place: str):
 
 
 def main(place: str, model: str, inputs: str, outputs: str) -> None:
-    """Answer every file, each with a session of its own."""
+    """Segment every file, each with its own session."""
     predict = load(place)
     predict.CHECKPOINT_DIR = model
     session = predict.nnInteractiveInferenceSession
 
     def on_cpu(device, torch_n_threads, **options):
         threads = torch.get_num_threads()
-        made = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
-        ask = made._predict
+        created = session(device=torch.device("cpu"), torch_n_threads=threads, **options)
+        run_network = created._predict
 
-        def ask_seeded():
+        def predict_seeded():
             np.random.seed(0)
-            return ask()
+            return run_network()
 
-        made._predict = ask_seeded
-        return made
+        created._predict = predict_seeded
+        return created
 
     predict.nnInteractiveInferenceSession = on_cpu
     for file in sorted(Path(inputs).glob("*.npz")):
         case = np.load(file, allow_pickle=True)
-        said = [case.get(key) for key in ("boxes", "clicks", "clicks_order", "prev_pred")]
+        interactions = [case.get(key) for key in ("boxes", "clicks", "clicks_order", "prev_pred")]
         try:
-            labels = predict.run_inference(case["imgs"], tuple(case["spacing"]), *said)
+            segmentation = predict.run_inference(
+                case["imgs"], tuple(case["spacing"]), *interactions
+            )
         except Exception as error:
             Path(outputs, f"{file.stem}.txt").write_text(f"{type(error).__name__}: {error}")
         else:
-            np.save(Path(outputs, f"{file.stem}.npy"), labels)
+            np.save(Path(outputs, f"{file.stem}.npy"), segmentation)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m tests.peers.random_nninteractive FOLDER
 
-Weights that are only random answer noise everywhere, at the border of every crop too, which
-sends a session zooming out and refining for minutes. So the first convolution is made to hear the
-prompts better than the image, and the last bias lets only the top of the logits through: what is
-answered lies about the prompts and depends on all of them. Nothing in it was trained.
+Purely random weights segment noise everywhere, also at the border of every crop, so that a session
+zooms out and refines for minutes. Therefore the first convolution weighs the prompts more than the
+image, and the last bias keeps only the highest logits: the segmentation is near the prompts and
+depends on all of them. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_st
 CONFIG = NetworkConfig((2, 4, 4, 4, 4, 4), (1, 1, 1, 1, 1, 1))
 PATCH = 64  # the session's refinement needs more than 48: two margins of 24
 NAME = f"3d_fullres_ps{PATCH}_bs24"
-GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, last answer, box, clicks of both kinds
-ANSWERED = 0.01  # the share of a crop of noise with a box that is object
+GAINS = {0: 0.3, 1: 4.0, 2: 4.0, 4: 4.0, 5: 4.0}  # image, previous mask, box, clicks
+FOREGROUND_FRACTION = 0.01  # of a noise crop with a box
 
 
 def plans() -> dict[str, object]:
-    """Return plans as the published ones are laid out: the used configuration inherits."""
+    """Return plans with the published layout: the used configuration inherits."""
     stages = len(CONFIG.features)
     arguments = {
         "n_stages": stages,
@@ -65,22 +65,22 @@ def plans() -> dict[str, object]:
 def network(seed: int) -> ResidualEncoderUNet:
     """Return the network with its weights."""
     torch.manual_seed(seed)
-    made = ResidualEncoderUNet(CONFIG).eval()
+    unet = ResidualEncoderUNet(CONFIG).eval()
     crop = torch.zeros(1, CONFIG.in_channels, PATCH, PATCH, PATCH)
     crop[:, 0] = torch.randn(PATCH, PATCH, PATCH)
     middle = slice(PATCH // 3, 2 * PATCH // 3)
     crop[:, 2, middle, middle, middle] = 1
-    state = made.state_dict()
+    state = unet.state_dict()
     with torch.no_grad():
         for channel, gain in GAINS.items():
             state["encoder.stem.convs.0.conv.weight"][:, channel] *= gain
-        background, object_ = made(crop)[0]
+        background, object_ = unet(crop)[0]
         logits = (object_ - background).flatten().sort().values
-        let_through = logits[int(len(logits) * (1 - ANSWERED))]
+        threshold = logits[int(len(logits) * (1 - FOREGROUND_FRACTION))]
         state[f"decoder.seg_layers.{len(CONFIG.features) - 2}.bias"] += (
-            torch.stack([let_through, -let_through]) / 2
+            torch.stack([threshold, -threshold]) / 2
         )
-    return made
+    return unet
 
 
 def write_folder(
@@ -88,10 +88,10 @@ def write_folder(
 ) -> Path:
     """Write the folder; ``more`` goes into the checkpoint. Return the folder.
 
-    With ``boxes_in_3d`` it has the newer description of a session besides, which allows them.
+    With ``boxes_in_3d`` it also has the newer description of a session, which allows them.
     """
-    said, where = plans(), folder / f"fold_{fold}"
-    where.mkdir(parents=True)
+    model_plans, fold_folder = plans(), folder / f"fold_{fold}"
+    fold_folder.mkdir(parents=True)
     session = {
         "inference_class": "nnInteractiveInferenceSession",
         "point_radius": 4,
@@ -100,7 +100,7 @@ def write_folder(
     newer = {**session, "supported_interactions": {"bbox3d": True}}
     dataset = {"channel_names": {"0": "any"}, "labels": {"background": 0, "object": 1}}
     for name, content in (
-        ("plans", said),
+        ("plans", model_plans),
         ("dataset", {**dataset, "numTraining": 0, "file_ending": ".nii.gz"}),
         ("inference_session_class", session),
         *([("inference_info", newer)] if boxes_in_3d else []),
@@ -110,7 +110,7 @@ def write_folder(
         "network_weights": library_state(network(seed).state_dict()),
         "trainer_name": "nnInteractiveTrainer_stub",
         "init_args": {
-            "plans": said,
+            "plans": model_plans,
             "configuration": NAME,
             "fold": fold,
             "device": torch.device("cpu"),
@@ -122,7 +122,7 @@ def write_folder(
         "inference_allowed_mirroring_axes": None,
         **more,
     }
-    torch.save(content, where / "checkpoint_final.pth")
+    torch.save(content, fold_folder / "checkpoint_final.pth")
     return folder
 
 

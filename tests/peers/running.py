@@ -1,4 +1,4 @@
-"""Running a peer's own code: in an environment and from a checkout that the tester names.
+"""Run the authors' code: in an environment and from a checkout that the tester names.
 
 ``SEGBENCH_TEST_PYTHON_<ADAPTER>`` is an interpreter that has what the adapter's header declares, or
 ``uv``, which builds it from header and lock, as for a user; ``SEGBENCH_TEST_PEER_<ADAPTER>`` is a
@@ -30,7 +30,7 @@ def python_of(name: str) -> Path:
 
 
 def checkout_of(name: str) -> Path:
-    """Return the checkout of an adapter's peer; skip the test if none is named."""
+    """Return the checkout of the authors' repository; skip the test if none is named."""
     return _named(
         f"SEGBENCH_TEST_PEER_{name.upper()}", f"a checkout of the authors' code of {name}"
     )
@@ -45,9 +45,9 @@ def _named(variable: str, what: str) -> Path:
 def run(name: str, script: str, *arguments: str | Path) -> str:
     """Run a script of this folder in the adapter's environment; return what it printed."""
     command = [python_of(name), Path(__file__).with_name(script), *arguments]
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

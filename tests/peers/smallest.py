@@ -1,4 +1,4 @@
-"""The smallest version of each adapter that can be asked here, with random weights."""
+"""The smallest version of each adapter that can run here, with random weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.segvol_checkpoint import write_checkpoint
 def smallest(name: str, references: Path, folder: Path) -> tuple[Path, dict[str, str], Path | None]:
     """Return file, options and interpreter of an adapter; skip the test if it cannot run here.
 
-    ``folder`` takes its weights, ``references`` holds the cases that it may be asked about.
+    Its weights are written to ``folder``; ``references`` contains the cases that it may get.
     """
     if wants_own_environment(find(name)):
         return with_own_environment(name, folder)
@@ -29,7 +29,7 @@ def smallest(name: str, references: Path, folder: Path) -> tuple[Path, dict[str,
 
 
 def options_for(name: str, references: Path, folder: Path) -> dict[str, str]:
-    """Return what an adapter with segbench's interpreter cannot do without."""
+    """Return the required options of an adapter with segbench's interpreter."""
     program = Path(__file__).parents[1] / "submissions" / "boxes.py"
     needed = {
         "oracle": {"references": str(references)},
@@ -41,7 +41,7 @@ def options_for(name: str, references: Path, folder: Path) -> dict[str, str]:
 
 
 def why_not(name: str, options: dict[str, str]) -> str | None:
-    """Return what an adapter lacks here; None if it can be tried."""
+    """Return what an adapter lacks here; None if it can run."""
     found = model(name)
     state = readiness(found.file, found.needs)
     if state != "ready":
@@ -59,7 +59,7 @@ def with_own_environment(name: str, folder: Path) -> tuple[Path, dict[str, str],
         return find(name), {"model": str(model_folder)}, python
     small = Path(__file__).with_name(f"{name}.py")
     if not small.is_file():
-        pytest.skip(f"{name}: no small version with random weights to ask")
+        pytest.skip(f"{name}: no small version with random weights")
     weights = folder / "random.pth"
     run(name, small.name, weights)
     return small, {"weights": str(weights)}, python

@@ -15,14 +15,14 @@ from segbench.models.loading import import_file
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"encoder_embed_dim": 8}
-SMALL_WINDOW = (64, 64, 64)
+SMALL_ROI_SIZE = (64, 64, 64)
 
 
 def make_adapter(**options: str) -> Any:
     """Make the adapter with the small network and window."""
     adapter = import_file(ROOT / "adapters" / "vista3d.py")
     adapter.NETWORK.update(SMALL)
-    adapter.WINDOW = SMALL_WINDOW
+    adapter.ROI_SIZE = SMALL_ROI_SIZE
     return adapter.make_adapter(**options)
 
 

@@ -1,8 +1,8 @@
-"""A participant's program: fills the boxes, marks the newest clicks; numpy alone, as they read.
+"""A participant's program: fills the boxes and marks the clicks; needs numpy only.
 
     boxes.py INPUTS OUTPUTS [MODE [NOTES]]
 
-MODE is what goes wrong at step 2; NOTES is a file that gets a line for each time it is started.
+MODE is the failure at step 2; NOTES is a file that gets a line at each start.
 """
 
 import os
@@ -51,7 +51,7 @@ def leave_a_link(file, segs):
     (outputs / file.name).symlink_to(outputs.parent / "old.npz")
 
 
-def answer(file):
+def segment_file(file):
     case = np.load(file, allow_pickle=True)
     assert "gts" not in case.files
     if "clicks" in case.files:
@@ -74,11 +74,11 @@ def answer(file):
 if os.environ.get("SEGBENCH_PERSISTENT"):
     for line in sys.stdin:
         print("progress " * 10_000)  # noqa: T201
-        answer(inputs / line.strip())
+        segment_file(inputs / line.strip())
         if mode == "dots":
             print("...", end="", file=sys.stderr, flush=True)  # noqa: T201
         for _ in range(2 if mode == "twice" else 1):
             print("segbench: done", flush=True)  # noqa: T201
 else:
     for each in inputs.glob("*.npz"):
-        answer(each)
+        segment_file(each)

@@ -1,6 +1,6 @@
-"""An engine in docker's place: what it runs is no child of its client, and only `kill` ends it.
+"""A fake docker: its container is not a child of the client, and only `kill` ends it.
 
-It lies as `docker` in a folder with `id`, the image's identity, and `mode`; its calls go to `log`.
+It is `docker` in a folder with `id` (of the image) and `mode`; `log` records its calls.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The submission of ours: what its Dockerfile copies is there, and its predict.sh answers."""
+"""The submission of ours: its Dockerfile copies existing files, and its predict.sh works."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def test_all_that_is_copied_is_there_and_not_ignored():
 
 @pytest.fixture
 def small():
-    """Return an image with a bright block, and its box as all that was said."""
+    """Return an image with a bright block, and the interactions of its box alone."""
     voxels = np.random.default_rng(0).integers(0, 90, (10, 20, 31), dtype=np.uint8)
     voxels[2:6, 3:9, 4:14] += 120
     box = Box(1, (2, 3, 4), (6, 9, 14), 4)
@@ -60,17 +60,18 @@ def test_its_predict_sh_keeps_the_challenges_contract(tmp_path, small, script):
     assert read_answer(tmp_path / "outputs" / "case.npz")[2:6, 3:9, 4:14].any()
 
 
-def test_its_predict_sh_answers_many_steps_in_one_call_as_in_a_call_each(small, script):
+def test_its_predict_sh_gives_the_same_in_one_call_for_all_steps_as_in_one_per_step(small, script):
     image, boxes = small
     line = f'cd "$0/.." && exec sh {script}'
     command = shlex.join(["sh", "-c", line, "{inputs}", "{outputs}"])
-    answers = {}
+    segmentations = {}
     for persistent in ("no", "yes"):
         adapter = load(find("container"), {"command": command, "persistent": persistent})
         adapter.set_image(image, (1,))
         first = adapter.predict(boxes)
         click = Click(1, (7, 12, 20), True)
-        answers[persistent] = first, adapter.predict(Interactions((*boxes.rounds, (click,)), first))
+        second = adapter.predict(Interactions((*boxes.rounds, (click,)), first))
+        segmentations[persistent] = first, second
         adapter.close()
-    assert not np.array_equal(*answers["no"])  # the click is obeyed
-    np.testing.assert_array_equal(answers["yes"], answers["no"])
+    assert not np.array_equal(*segmentations["no"])  # the click has an effect
+    np.testing.assert_array_equal(segmentations["yes"], segmentations["no"])

@@ -1,6 +1,6 @@
-"""A dialogue with two models at once: the peer's own script, and its adapter here.
+"""The same interactions for two models: the authors' script, and the adapter.
 
-Runs in the peer's environment: numpy and segbench's core only.
+Runs in the adapter's environment: imports numpy and segbench's core only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from segbench.core import Box, Case, Click, Image, Interactions, LabelMap
 from segbench.models.submission_npz import read_answer, write_input
 
-PLAN = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
-N_CLICKS = len(PLAN)
-Ask = Callable[[Interactions], LabelMap]
+CLICK_SIGNS = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
+N_CLICKS = len(CLICK_SIGNS)
+Predict = Callable[[Interactions], LabelMap]
 
 
 def cases(*names: str) -> list[Case]:
@@ -36,7 +36,7 @@ def cases(*names: str) -> list[Case]:
 
 
 def only_first_label(case: Case) -> Case:
-    """Return a case with one label and its box: a large network takes its time."""
+    """Return a case with one label and its box, for a slow network."""
     reference = np.where(case.reference == 1, case.reference, 0)
     return replace(case, reference=reference, boxes=case.boxes[:1], labels=case.labels[:1])
 
@@ -47,7 +47,7 @@ def _case(name: str, shape: tuple[int, ...], spacing: tuple[float, ...], dtype: 
     z, y, x = (n // 8 for n in shape)
     reference[z : 4 * z, y : 4 * y, x : 4 * x] = 1
     reference[4 * z : 7 * z, 3 * y : 7 * y, 4 * x : 7 * x] = 2
-    voxels = 40 + reference * 60.0 + rng.normal(0, 12, shape)  # no zeros: nothing is background
+    voxels = 40 + reference * 60.0 + rng.normal(0, 12, shape)  # no zeros: no background
     boxes = tuple(_box(reference, label) for label in (1, 2))
     image = Image(voxels.clip(1, 255).astype(dtype), spacing)
     return Case(name, image, reference, boxes, (1, 2))
@@ -59,24 +59,24 @@ def _box(reference: LabelMap, label: int) -> Box:
     return Box(label, tuple(low), tuple(high), (low[0] + high[0]) // 2)
 
 
-def dialogue(case: Case, ask: Ask, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
-    """Say the boxes, then the clicks of `PLAN`, each in an error where there is one of its kind."""
+def interact(case: Case, predict: Predict, *, boxes: bool = True, n_clicks: int = N_CLICKS) -> None:
+    """Prompt with the boxes, then with clicks by `CLICK_SIGNS`, in errors if possible."""
     rng = np.random.default_rng(7)
     zeros = np.zeros(case.reference.shape, np.uint8)
     interactions = Interactions((case.boxes if boxes else (),), zeros)
-    answer = ask(interactions) if boxes else zeros
-    for signs in PLAN[:n_clicks]:
+    segmentation = predict(interactions) if boxes else zeros
+    for signs in CLICK_SIGNS[:n_clicks]:
         clicks = [
-            _click(answer, case.reference, label, positive=sign == "+", rng=rng)
+            _click(segmentation, case.reference, label, positive=sign == "+", rng=rng)
             for label, sign in zip(case.labels, signs, strict=False)
             if sign != " "
         ]
-        interactions = Interactions((*interactions.rounds, tuple(clicks)), answer)
-        answer = ask(interactions)
+        interactions = Interactions((*interactions.rounds, tuple(clicks)), segmentation)
+        segmentation = predict(interactions)
 
 
 def _click(
-    answer: LabelMap,
+    segmentation: LabelMap,
     reference: LabelMap,
     label: int,
     *,
@@ -84,15 +84,15 @@ def _click(
     rng: np.random.Generator,
 ) -> Click:
     right = (reference == label) == positive
-    wrong = right & ((answer == label) != positive)
+    wrong = right & ((segmentation == label) != positive)
     candidates = np.argwhere(wrong if wrong.any() else right)
-    at = tuple(candidates[rng.integers(len(candidates))].tolist())
-    return Click(label, at, positive=positive)
+    voxel = tuple(candidates[rng.integers(len(candidates))].tolist())
+    return Click(label, voxel, positive=positive)
 
 
 @contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
-    """Make ``folder`` the working directory for a while."""
+def working_directory(folder: Path) -> Iterator[None]:
+    """Change the working directory temporarily."""
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -101,15 +101,17 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def ask_script(script: Path, folder: Path, case: Case, interactions: Interactions) -> LabelMap:
-    """Ask a challenge submission's script, which reads inputs/ and writes outputs/."""
+def predict_with_script(
+    script: Path, folder: Path, case: Case, interactions: Interactions
+) -> LabelMap:
+    """Run a challenge submission's script, which reads inputs/ and writes outputs/."""
     inputs, outputs = folder / "inputs", folder / "outputs"
     for place in (inputs, outputs):
         place.mkdir(exist_ok=True)
         for file in place.iterdir():
             file.unlink()
     write_input(inputs / "case.npz", case.image, case.labels, interactions)
-    with working_in(folder), contextlib.redirect_stdout(sys.stderr):
+    with working_directory(folder), contextlib.redirect_stdout(sys.stderr):
         runpy.run_path(str(script), run_name="__main__")
     return read_answer(outputs / "case.npz")
 
