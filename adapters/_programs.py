@@ -18,6 +18,7 @@ from segbench.errors import AdapterError
 PERSISTENT = "SEGBENCH_PERSISTENT"  # 1 for a program that serves many steps
 DONE = "segbench: done"  # the line such a program prints when a step's output is written
 KEPT_LINES, MAX_LINE_LENGTH = 12, 4096
+SECONDS_TO_REPEAT = 2  # the line DONE, if a step has no output yet
 SECONDS_TO_EXIT = 2  # a terminated worker has five seconds in all
 SECONDS_TO_KILL = 30  # for an engine's kill command
 
@@ -94,8 +95,11 @@ class Program:
         if self._process.returncode != 0:
             raise AdapterError(f"exit status {self._process.returncode}: {self._output_tail()}")
 
-    def run_step(self, line: str, seconds: float | None) -> None:
+    def run_step(self, line: str, seconds: float | None, has_output: Callable[[], bool]) -> None:
         """Announce a step to the program and wait for the line `DONE`.
+
+        A program may print the line of the last step twice, and the second one late. So a line
+        without an output does not end the step yet: the right one may follow.
 
         Raises
         ------
@@ -107,7 +111,11 @@ class Program:
         with contextlib.suppress(OSError):  # the program has exited: its exit is read below
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
-        if self._next_event(seconds) is None:
+        event = self._next_event(seconds)
+        if event == DONE and not has_output():
+            with contextlib.suppress(queue.Empty):
+                event = self._events.get(timeout=SECONDS_TO_REPEAT)
+        if event is None:
             raise AdapterError(
                 f"persistent=yes: expected the line {DONE!r}, the program ended with exit status "
                 f"{self._process.returncode}: {self._output_tail()}"

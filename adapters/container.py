@@ -76,12 +76,17 @@ class CallFolder:
                 ) from None
 
     def read_segmentation(self) -> LabelMap:
-        """Read the program's output: a file, not a link to one that may be old."""
+        """Read the program's output."""
         file = self.outputs / CASE_FILE
-        if not file.is_file() or file.is_symlink():
+        if not self.has_output():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
             raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
         return read_answer(file)
+
+    def has_output(self) -> bool:
+        """Whether there is an output: a file, not a link to one that may be old."""
+        file = self.outputs / CASE_FILE
+        return file.is_file() and not file.is_symlink()
 
     def remove(self) -> None:
         """Remove the folder; a container may leave files that only its own user can remove."""
@@ -139,7 +144,7 @@ class Submission:
         if self._program is None:
             self._program = self._command.start(self._folder, persistent=self._persistent)
         if self._persistent:
-            self._program.run_step(CASE_FILE, self._seconds)
+            self._program.run_step(CASE_FILE, self._seconds, self._folder.has_output)
         else:
             self._program.wait(self._seconds)
         return self._folder.read_segmentation()

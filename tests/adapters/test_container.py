@@ -167,7 +167,7 @@ def test_a_container_is_killed_unless_its_client_succeeded(
 def test_a_persistent_program_may_exit_by_itself(program, tmp_path, rest, killed):
     left = tmp_path / "left"
     called = program(f"read x; echo 'segbench: done'; {rest.format(left)}", persistent=True)
-    called.run_step("case.npz", 10)
+    called.run_step("case.npz", 10, lambda: True)
     called.stop()
     assert left.exists() is not killed
     assert (tmp_path / "killed").exists() is killed

@@ -77,7 +77,8 @@ if os.environ.get("SEGBENCH_PERSISTENT"):
         segment_file(inputs / line.strip())
         if mode == "dots":
             print("...", end="", file=sys.stderr, flush=True)  # noqa: T201
-        for _ in range(2 if mode == "twice" else 1):
+        for repetition in range(2 if mode == "twice" else 1):
+            time.sleep(0.05 * repetition)  # the second line comes when the next step has started
             print("segbench: done", flush=True)  # noqa: T201
 else:
     for each in inputs.glob("*.npz"):
