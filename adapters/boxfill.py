@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxel
-from segbench.models.prompt_painting import paint
+from segbench.models.prompt_painting import paint_prompts
 
 
 def filled_box(size: Voxel) -> Mask:
@@ -23,7 +23,7 @@ class BoxFill:
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Paint all prompts."""
-        return paint(interactions, filled_box)
+        return paint_prompts(interactions, filled_box)
 
 
 def make_adapter() -> BoxFill:

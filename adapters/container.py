@@ -19,7 +19,7 @@ from pathlib import Path
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
-from segbench.models.submission_npz import read_answer, write_input
+from segbench.models.submission_npz import read_output, write_input
 
 from ._engines import container_command, find_engine, image_id, kill_command
 from ._programs import Program
@@ -81,7 +81,7 @@ class CallFolder:
         if not self.has_output():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
             raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
-        return read_answer(file)
+        return read_output(file)
 
     def has_output(self) -> bool:
         """Whether there is an output: a file, not a link to one that may be old."""

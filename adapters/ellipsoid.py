@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Voxel
-from segbench.models.prompt_painting import paint
+from segbench.models.prompt_painting import paint_prompts
 
 
 def inscribed_ellipsoid(size: Voxel) -> Mask:
@@ -25,7 +25,7 @@ class Ellipsoid:
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Paint all prompts."""
-        return paint(interactions, inscribed_ellipsoid)
+        return paint_prompts(interactions, inscribed_ellipsoid)
 
 
 def make_adapter() -> Ellipsoid:

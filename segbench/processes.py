@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def process_runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether a process of this machine runs; a zombie does not."""
     with contextlib.suppress(OSError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")

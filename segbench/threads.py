@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-OF_SEGBENCH = 1
+SEGBENCH_THREADS = 1
 VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -19,19 +19,19 @@ VARIABLES = (
 )
 
 
-def of_each_model(jobs: int, wanted: int | None = None) -> int:
+def threads_per_model(jobs: int, requested: int | None = None) -> int:
     """Return the number of threads of each model.
 
     Parameters
     ----------
     jobs : int
         Number of models that run at the same time.
-    wanted : int, optional
+    requested : int, optional
         The result, if given. Without it, the result is the model's share of the processors, or the
         value of the first environment variable that is set, if that is smaller.
     """
-    share = max(1, processors() // jobs)
-    return wanted or min(_environment_limit() or share, share)
+    share = max(1, n_processors() // jobs)
+    return requested or min(_environment_limit() or share, share)
 
 
 def _environment_limit() -> int | None:
@@ -43,12 +43,12 @@ def _environment_limit() -> int | None:
     return None
 
 
-def variables(threads: int) -> dict[str, str]:
+def environment_variables(threads: int) -> dict[str, str]:
     """Return the environment variables that set this number in numerical libraries and torch."""
     return dict.fromkeys(VARIABLES, str(threads))
 
 
-def processors() -> int:
+def n_processors() -> int:
     """Return how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))

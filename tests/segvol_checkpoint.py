@@ -4,15 +4,15 @@ from pathlib import Path
 
 import torch
 
-from segbench.models.loading import import_file
-from segbench.models.registry import find
+from segbench.models.loading import import_adapter_file
+from segbench.models.registry import find_adapter
 
 
 def network_module():
     """Return the module of the adapter's network."""
     import importlib
 
-    package = import_file(find("segvol"))
+    package = import_adapter_file(find_adapter("segvol"))
     return importlib.import_module(f"{package.__name__}.network")
 
 

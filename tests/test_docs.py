@@ -110,10 +110,10 @@ def test_no_page_shows_an_option_that_a_command_does_not_have(page):
 
 
 def test_the_readme_names_every_adapter():
-    from segbench.models.registry import names
+    from segbench.models.registry import adapter_names
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in names() if f"| `{name}` |" not in readme] == []
+    assert [name for name in adapter_names() if f"| `{name}` |" not in readme] == []
 
 
 # ---- links -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 
 import segbench
 from segbench import threads
-from segbench.threads import VARIABLES, of_each_model, processors
+from segbench.threads import VARIABLES, n_processors, threads_per_model
 
 ADAPTER = """
 import os
@@ -41,28 +41,28 @@ def no_thread_variables(monkeypatch):
 
 
 def test_models_never_have_more_threads_than_there_are_processors(monkeypatch):
-    monkeypatch.setattr(threads, "processors", lambda: 8)
-    shares = {jobs: of_each_model(jobs) for jobs in (1, 2, 3, 8)}
+    monkeypatch.setattr(threads, "n_processors", lambda: 8)
+    shares = {jobs: threads_per_model(jobs) for jobs in (1, 2, 3, 8)}
     assert shares == {1: 8, 2: 4, 3: 2, 8: 1}
-    assert of_each_model(100) == 1
+    assert threads_per_model(100) == 1
 
 
 def test_the_users_number_takes_precedence_and_the_environment_may_lower_it(monkeypatch):
-    monkeypatch.setattr(threads, "processors", lambda: 8)
+    monkeypatch.setattr(threads, "n_processors", lambda: 8)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    assert of_each_model(1) == 3
+    assert threads_per_model(1) == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
-    assert of_each_model(1) == 2
-    assert of_each_model(1, wanted=5) == 5
+    assert threads_per_model(1) == 2
+    assert threads_per_model(1, requested=5) == 5
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert of_each_model(1) == 3
-    assert of_each_model(8) == 1
+    assert threads_per_model(1) == 3
+    assert threads_per_model(8) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    assert of_each_model(2) == 4
+    assert threads_per_model(2) == 4
 
 
 def test_there_is_at_least_one_processor():
-    assert processors() >= 1
+    assert n_processors() >= 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

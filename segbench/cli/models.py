@@ -20,11 +20,11 @@ def models(ctx: click.Context, folder: Path | None) -> None:
     segbench models
     segbench models fetch nninteractive
     """
-    from segbench.models.weights import default_folder, listing
+    from segbench.models.weights import default_weights_folder, models_table
 
-    ctx.obj = folder or default_folder()
+    ctx.obj = folder or default_weights_folder()
     if ctx.invoked_subcommand is None:
-        click.echo(listing(ctx.obj))
+        click.echo(models_table(ctx.obj))
 
 
 @models.command()
@@ -50,11 +50,11 @@ def fetch(
     segbench models fetch sam_med3d --weights alldata
     """
     from segbench.models import download
-    from segbench.models.weights import model
+    from segbench.models.weights import find_model_entry
 
-    found = model(name)
-    weights = download.chosen(found, which)
-    click.echo(download.notice(found, weights, folder))
+    found = find_model_entry(name)
+    weights = download.select_weights(found, which)
+    click.echo(download.licence_notice(found, weights, folder))
     if not accept_licence and not weights.bundled:
         click.confirm("Accept this licence?", abort=True)
     pins = download.Pins(given["revision"], given["sha256"])

@@ -131,7 +131,7 @@ def _read_objects(data: bytes) -> NDArray[Any]:
 # ---- boxes -----------------------------------------------------------------------------------
 
 
-def box_from_raw(label: int, raw: Any) -> Box:
+def parse_box(label: int, raw: Any) -> Box:
     """Return the box of one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
 
     Raises
@@ -164,17 +164,17 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer))
 
 
-def box_to_raw(box: Box) -> dict[str, int]:
+def box_to_dict(box: Box) -> dict[str, int]:
     """Return the challenge's dictionary of a box, with inclusive bounds."""
     (z0, y0, x0), (z1, y1, x1) = box.low, box.high
     values = (z0, z1 - 1, box.mid_slice, x0, y0, x1 - 1, y1 - 1)
     return dict(zip(BOX_KEYS, (int(value) for value in values)))
 
 
-def raw_boxes(boxes: Sequence[Box]) -> NDArray[Any]:
+def boxes_to_array(boxes: Sequence[Box]) -> NDArray[Any]:
     """Return boxes as the object array of the challenge's files."""
     array = np.empty(len(boxes), object)
-    array[:] = [box_to_raw(box) for box in boxes]
+    array[:] = [box_to_dict(box) for box in boxes]
     return array
 
 
@@ -189,7 +189,7 @@ def write_case(file: Path, case: Case) -> None:
         "spacing": np.array(case.image.spacing, np.float64),
     }
     if case.boxes:
-        arrays["boxes"] = raw_boxes(case.boxes)
+        arrays["boxes"] = boxes_to_array(case.boxes)
     write_arrays(file, arrays)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap
-from segbench.data.challenge_npz import ChallengeFile, box_from_raw
+from segbench.data.challenge_npz import ChallengeFile, parse_box
 from segbench.errors import CaseError
 from segbench.protocol.validation import checked_label_map, checked_spacing
 
@@ -39,7 +39,7 @@ class CaseFile:
 
     file: Path
     reference_file: Path | None = None  # None: ``gts`` is in the file of the case
-    about: CaseMetadata = CaseMetadata()
+    metadata: CaseMetadata = CaseMetadata()
 
     @property
     def name(self) -> str:
@@ -128,11 +128,13 @@ def read_case(source: CaseFile) -> Case:
     """
     with ChallengeFile(source.file) as file:
         reference = _check_reference(_read_reference(source, file), source.file.name)
-        labels = labels_of(reference)
+        labels = foreground_labels(reference)
         spacing = checked_spacing(file.read("spacing"), source.file.name)
         boxes = _read_boxes(file, labels)
         voxels = _check_image(file.read("imgs"), reference, source.file.name)
-    return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.about))
+    return Case(
+        source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.metadata)
+    )
 
 
 def sha256_of(file: Path) -> str:
@@ -163,7 +165,7 @@ def _check_reference(raw: NDArray[Any], name: str) -> LabelMap:
     return reference
 
 
-def labels_of(reference: LabelMap) -> tuple[int, ...]:
+def foreground_labels(reference: LabelMap) -> tuple[int, ...]:
     """Return the foreground labels of a reference, ascending."""
     flat, count = reference.ravel(order="K"), np.zeros(MAX_LABEL + 1, np.int64)
     for start in range(0, flat.size, 1 << 20):  # in parts, because bincount copies them to int64
@@ -179,7 +181,7 @@ def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]
         found = "a single value" if raw.ndim == 0 else f"{len(raw)}"
         raise CaseError(f"{file.name}: boxes: expected one per label {labels}, found {found}")
     try:
-        return tuple(box_from_raw(label, row) for label, row in zip(labels, raw, strict=True))
+        return tuple(parse_box(label, row) for label, row in zip(labels, raw, strict=True))
     except (ValueError, TypeError) as error:
         raise CaseError(f"{file.name}: boxes: {error}") from None
 

@@ -29,7 +29,7 @@ class Pins:
     sha256: Mapping[str, str] = field(default_factory=dict)  # path of a file -> its checksum
 
 
-def chosen(entry: ModelEntry, name: str | None) -> Weights:
+def select_weights(entry: ModelEntry, name: str | None) -> Weights:
     """Return the weights of a name; without a name, the first that can be fetched, else the first.
 
     Raises
@@ -47,7 +47,7 @@ def chosen(entry: ModelEntry, name: str | None) -> Weights:
     return by_name[name]
 
 
-def notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
+def licence_notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     """Return what a user reads before the download: licence, source and destination."""
     lines = [
         f"{entry.name}, weights {weights.name!r}",

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from segbench.errors import AdapterError
 from segbench.models.loading import adapter_name
-from segbench.models.registry import wants_own_environment
+from segbench.models.registry import has_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
 
 
-def interpreter_of(file: Path, python: Path | None) -> Path:
+def find_interpreter(file: Path, python: Path | None) -> Path:
     """Return the interpreter of an adapter, and build its environment if necessary.
 
     Parameters
@@ -38,7 +38,7 @@ def interpreter_of(file: Path, python: Path | None) -> Path:
     """
     if python is not None:
         return python
-    return _environment_interpreter(file) if wants_own_environment(file) else Path(sys.executable)
+    return _environment_interpreter(file) if has_own_environment(file) else Path(sys.executable)
 
 
 def readiness(file: Path, needs: Sequence[str] = ()) -> str:
@@ -47,7 +47,7 @@ def readiness(file: Path, needs: Sequence[str] = ()) -> str:
     Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
     PEP 723 header imports in addition to the dependencies of segbench.
     """
-    if not wants_own_environment(file):
+    if not has_own_environment(file):
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs {', '.join(missing)}" if missing else "ready"
     uv = _find_uv()

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.loading import close, load
+from segbench.models.loading import close_adapter, load_adapter
 
 
 class InProcessModel:
     """An adapter in this process: a crash or a hang of the model is one of segbench."""
 
     def __init__(self, file: Path, options: Mapping[str, str]) -> None:
-        self._adapter = load(file, options)
+        self._adapter = load_adapter(file, options)
         self.info = self._adapter.info
-        self.surroundings: dict[str, Any] = {"versions": {"numpy": np.__version__}}
+        self.environment: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
@@ -41,7 +41,7 @@ class InProcessModel:
 
     def close(self) -> None:
         """Close the adapter."""
-        close(self._adapter)
+        close_adapter(self._adapter)
 
 
 def format_error(error: BaseException) -> str:

@@ -21,7 +21,7 @@ def adapter_name(file: Path) -> str:
     return (file.parent if file.name == "__init__.py" else file).stem
 
 
-def load(file: Path, options: Mapping[str, str]) -> Adapter:
+def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     """Import ``file`` in this process and make its adapter.
 
     Raises
@@ -29,7 +29,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
     AdapterError
         If the file defines no ``make_adapter``, or that does not accept the options.
     """
-    module = import_file(file)
+    module = import_adapter_file(file)
     make_adapter = getattr(module, "make_adapter", None)
     if make_adapter is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
@@ -45,7 +45,7 @@ def load(file: Path, options: Mapping[str, str]) -> Adapter:
     return adapter
 
 
-def import_file(file: Path) -> ModuleType:
+def import_adapter_file(file: Path) -> ModuleType:
     """Import an adapter's file as the module ``segbench_adapter_NAME``.
 
     The module is also a package: ``from ._shared import ...`` finds a file next to the adapter, and
@@ -64,7 +64,7 @@ def import_file(file: Path) -> ModuleType:
     return module
 
 
-def close(adapter: Adapter) -> None:
+def close_adapter(adapter: Adapter) -> None:
     """Close an adapter if it has a method ``close``."""
     method = getattr(adapter, "close", None)
     if method is not None:

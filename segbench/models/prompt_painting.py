@@ -15,7 +15,7 @@ BALL_RADIUS = 4.0  # voxels, as the paper's click channels (PAPER 2.2)
 Roi = tuple[slice, slice, slice]
 
 
-def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
+def paint_prompts(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:
     """Return a label map of the prompts alone, later ones over earlier ones.
 
     Parameters
@@ -47,7 +47,7 @@ def paint(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap
 
 
 def _paint_click(segmentation: LabelMap, click: Click) -> None:
-    roi, mask = ball(segmentation.shape, click.voxel, BALL_RADIUS)
+    roi, mask = ball_mask(segmentation.shape, click.voxel, BALL_RADIUS)
     crop = segmentation[roi]
     if click.positive:
         crop[mask] = click.label
@@ -55,7 +55,7 @@ def _paint_click(segmentation: LabelMap, click: Click) -> None:
         crop[mask & (crop == click.label)] = 0
 
 
-def ball(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Roi, Mask]:
+def ball_mask(shape: tuple[int, ...], center: Voxel, radius: float) -> tuple[Roi, Mask]:
     """Return the region of interest of a ball, cropped to the volume, and its mask in there.
 
     A voxel is inside if its distance to ``center`` is at most ``radius``, both in voxels.

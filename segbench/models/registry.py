@@ -25,7 +25,7 @@ SCHEMES = {
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
-def names() -> list[str]:
+def adapter_names() -> list[str]:
     """Return the name of every adapter that can be found."""
     return sorted({adapter_name(file) for folder in SEARCH_PATH for file in _adapter_files(folder)})
 
@@ -34,7 +34,7 @@ def _adapter_files(folder: Path) -> list[Path]:
     return [*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__init__.py")]
 
 
-def find(name: str) -> Path:
+def find_adapter(name: str) -> Path:
     """Return the file of an adapter, by name or by path; a hyphen counts as an underscore.
 
     Raises
@@ -66,11 +66,11 @@ def resolve_model(model: str) -> tuple[Path, dict[str, str]]:
     """
     scheme, colon, value = model.partition(":")
     if colon and scheme in SCHEMES:
-        return find("container"), {SCHEMES[scheme]: value}
-    return find(model), {}
+        return find_adapter("container"), {SCHEMES[scheme]: value}
+    return find_adapter(model), {}
 
 
-def wants_own_environment(file: Path) -> bool:
+def has_own_environment(file: Path) -> bool:
     """Whether the adapter file declares its dependencies in a PEP 723 header."""
     return PEP_723.search(file.read_text(encoding="utf-8")) is not None
 

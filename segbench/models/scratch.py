@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.processes import process_runs
+from segbench.processes import is_running
 
 SHARED_MEMORY = Path("/dev/shm")
 MIN_FREE_BYTES = 2 * 2**30
@@ -79,7 +79,7 @@ def _create_folder() -> Path:
     root = _root()
     for folder in root.glob("segbench-*-*"):
         pid = folder.name.split("-")[1]
-        if pid.isdigit() and not process_runs(int(pid)):
+        if pid.isdigit() and not is_running(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"segbench-{os.getpid()}-", dir=root))
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
-from segbench.data.challenge_npz import ChallengeFile, box_from_raw, raw_boxes, write_arrays
+from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
 from segbench.errors import CaseError
 
 CLICK_KINDS = {True: "fg", False: "bg"}
@@ -36,7 +36,7 @@ def write_input(
         "spacing": np.array(image.spacing, np.float64),
     }
     if interactions.boxes:
-        arrays["boxes"] = raw_boxes(interactions.boxes)
+        arrays["boxes"] = boxes_to_array(interactions.boxes)
     if interactions.step > 0:
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
@@ -70,7 +70,7 @@ def _kind(prompts: Sequence[Prompt], label: int) -> str | None:
     return next((CLICK_KINDS[click.positive] for click in clicks), None)
 
 
-def read_answer(file: Path) -> LabelMap:
+def read_output(file: Path) -> LabelMap:
     """Return the ``segs`` of a submission.
 
     Some submissions write floats, which the official script accepts (PROTOCOL 3.4): whole numbers
@@ -127,7 +127,7 @@ def _read_image(npz: ChallengeFile) -> Image:
 def _read_boxes(npz: ChallengeFile) -> tuple[Box, ...]:
     raw = npz.read("boxes") if "boxes" in npz.keys else ()
     try:
-        return tuple(box_from_raw(label, raw_box) for label, raw_box in enumerate(raw, start=1))
+        return tuple(parse_box(label, raw_box) for label, raw_box in enumerate(raw, start=1))
     except (ValueError, TypeError) as error:
         raise CaseError(f"{npz.name}: boxes: {error}") from None
 
@@ -162,6 +162,6 @@ def _rounds(
     return [tuple(round_clicks) for round_clicks in rounds]
 
 
-def write_answer(file: Path, segmentation: LabelMap) -> None:
+def write_output(file: Path, segmentation: LabelMap) -> None:
     """Write the output file of a step as participants do."""
     write_arrays(file, {"segs": segmentation}, level=1)

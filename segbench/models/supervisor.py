@@ -27,7 +27,7 @@ class WorkerModel:
         self._worker: WorkerProcess | None = None
         self._image_and_labels: tuple[Image, tuple[int, ...]] | None = None
         self._attempts_left = 0
-        self.info, self.surroundings = self._load()
+        self.info, self.environment = self._load()
 
     def _load(self) -> tuple[AdapterInfo, dict[str, Any]]:
         try:
@@ -35,8 +35,8 @@ class WorkerModel:
         except WorkerError as error:
             raise AdapterError(f"{adapter_name(self.file)}: cannot be loaded: {error}") from None
         info = load_reply["info"]
-        surroundings = {key: load_reply[key] for key in ("versions", "device")}
-        return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), surroundings
+        environment = {key: load_reply[key] for key in ("versions", "device")}
+        return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), environment
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Keep the image; the first `predict`, and the first one after a crash, sets it."""

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Sequence
 
 from segbench.errors import AdapterError
-from segbench.models.loading import import_file
-from segbench.models.registry import find, wants_own_environment
+from segbench.models.loading import import_adapter_file
+from segbench.models.registry import find_adapter, has_own_environment
 
 
 def train(name: str, arguments: Sequence[str]) -> None:
@@ -20,10 +20,10 @@ def train(name: str, arguments: Sequence[str]) -> None:
     AdapterError
         It has no training program, or an environment of its own.
     """
-    file = find(name)
-    if wants_own_environment(file):
+    file = find_adapter(name)
+    if has_own_environment(file):
         raise AdapterError(f"{name}: cannot be trained, because it has an environment of its own")
-    entry = f"{import_file(file).__name__}.training"
+    entry = f"{import_adapter_file(file).__name__}.training"
     try:
         training = importlib.import_module(entry)
     except ModuleNotFoundError as error:

@@ -21,7 +21,7 @@ from typing import Any
 from segbench.errors import AdapterError
 from segbench.models.environments import readiness
 from segbench.models.loading import adapter_name
-from segbench.models.registry import find, names
+from segbench.models.registry import adapter_names, find_adapter
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -81,7 +81,7 @@ class ModelEntry:
         return self.folder(weights, folder) / (weights.use or only)
 
 
-def default_folder() -> Path:
+def default_weights_folder() -> Path:
     """Return the default folder for downloaded weights."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "segbench" / "models"
@@ -90,7 +90,7 @@ def default_folder() -> Path:
 # ---- the declaration -------------------------------------------------------------------------
 
 
-def model(name: str) -> ModelEntry:
+def find_model_entry(name: str) -> ModelEntry:
     """Return the entry of an adapter, by name or path.
 
     Raises
@@ -100,7 +100,7 @@ def model(name: str) -> ModelEntry:
     AdapterError
         Its declaration is not valid.
     """
-    file = find(name)
+    file = find_adapter(name)
     if declaration_file(file).is_file():
         return read_declaration(file)
     return ModelEntry(adapter_name(file), file, licence_in_source(file), (), ())
@@ -150,9 +150,9 @@ def licence_in_source(file: Path) -> str:
 # ---- the list ---------------------------------------------------------------------------------
 
 
-def models() -> list[ModelEntry]:
+def model_entries() -> list[ModelEntry]:
     """Return the entry of every adapter that can be found."""
-    return [model(name) for name in names()]
+    return [find_model_entry(name) for name in adapter_names()]
 
 
 def state_of(entry: ModelEntry, weights: Weights, folder: Path) -> str:
@@ -189,10 +189,10 @@ def read_record(target: Path) -> Mapping[str, Any]:
         return {}
 
 
-def listing(folder: Path) -> str:
+def models_table(folder: Path) -> str:
     """Return the table of all adapters, one line for each set of weights, and their folder."""
     rows = [HEADINGS]
-    for entry in models():
+    for entry in model_entries():
         first_cells = (entry.name, readiness(entry.file, entry.needs), entry.licence)
         for weights in entry.weights:
             state = state_of(entry, weights, folder)

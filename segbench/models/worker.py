@@ -51,7 +51,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     request_stream, reply_stream = private_pipes()
     requests = read_requests(request_stream, Path(folder))
     expose_segbench()
-    from segbench.models.loading import close, load
+    from segbench.models.loading import close_adapter, load_adapter
 
     worker_pid = os.getpid()
 
@@ -61,7 +61,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply_stream.flush()
 
     try:
-        adapter = load(Path(adapter_file), json.loads(options))
+        adapter = load_adapter(Path(adapter_file), json.loads(options))
     except Exception as error:  # segbench decides what a failed load means
         reply(0, failure=describe_failure(error))
         return
@@ -69,7 +69,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
         while (request := requests.get())["method"] != "close":
             reply(request["number"], **serve_request(adapter, request, Path(folder), worker_pid))
-        close(adapter)
+        close_adapter(adapter)
 
 
 @contextlib.contextmanager
@@ -92,9 +92,9 @@ def closed_on_sigterm(adapter: Adapter, worker_pid: int) -> Iterator[None]:
         yield
     except SystemExit:
         if outlives_worker:
-            from segbench.models.loading import close
+            from segbench.models.loading import close_adapter
 
-            close(adapter)
+            close_adapter(adapter)
         raise
 
 

@@ -238,7 +238,7 @@ def _start_process(
     file: Path, scratch: Path, options: Mapping[str, str], config: WorkerConfig
 ) -> subprocess.Popen[bytes]:
     # the job that starts the worker may have other values: these are for the model
-    limits = {} if config.threads is None else threads.variables(config.threads)
+    limits = {} if config.threads is None else threads.environment_variables(config.threads)
     return subprocess.Popen(
         [config.python, "-I", WORKER, file, scratch, json.dumps(dict(options))],
         stdin=subprocess.PIPE,

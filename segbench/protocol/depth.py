@@ -112,7 +112,7 @@ def _squared_depth(voxels: Mask) -> NDArray[np.float32]:
     The faces of the array are no boundary: a boundary must be in the array (PROTOCOL 4.4).
     """
     octets = np.ascontiguousarray(voxels, bool).view(np.uint8)
-    squares: NDArray[np.float32] = edt.edtsq(octets, parallel=threads.OF_SEGBENCH)
+    squares: NDArray[np.float32] = edt.edtsq(octets, parallel=threads.SEGBENCH_THREADS)
     return squares
 
 

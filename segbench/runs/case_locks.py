@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from segbench.processes import process_runs
+from segbench.processes import is_running
 
 HEARTBEAT_SECONDS = 20.0
 STALE_SECONDS = 180.0  # without a heartbeat
@@ -105,7 +105,7 @@ def _is_stale(file: Path) -> bool:
     owner = _owner(file)
     here = owner.get("host") == socket.gethostname() and owner.get("boot") == _boot()
     pid = owner.get("pid")
-    return here and isinstance(pid, int) and not process_runs(pid)
+    return here and isinstance(pid, int) and not is_running(pid)
 
 
 def _boot() -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.models.loading import adapter_name
-from segbench.models.registry import SCHEMES, find
+from segbench.models.registry import SCHEMES, find_adapter
 from segbench.results import Failures, Policy
 
 Boxes = Literal["given", "none"]
@@ -76,4 +76,4 @@ def default_out(model: str) -> Path:
     """Return the run folder if none is given: runs/<model>."""
     scheme, _, rest = model.partition(":")
     plain = re.sub(r"[^\w.-]+", "-", rest).strip("-") if scheme in SCHEMES else ""
-    return Path("runs") / (plain or adapter_name(find(model)))
+    return Path("runs") / (plain or adapter_name(find_adapter(model)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from segbench import threads
 from segbench.core import AdapterInfo
-from segbench.models.environments import interpreter_of
+from segbench.models.environments import find_interpreter
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import resolve_model
 from segbench.models.supervisor import WorkerModel
@@ -51,9 +51,9 @@ def job_settings(config: RunConfig) -> JobSettings:
         adapter=adapter,
         options=tuple(sorted({**implied, **config.option}.items())),
         worker=WorkerConfig(
-            python=interpreter_of(adapter, config.python),
+            python=find_interpreter(adapter, config.python),
             step_timeout=config.step_timeout,
-            threads=threads.of_each_model(config.jobs, config.threads),
+            threads=threads.threads_per_model(config.jobs, config.threads),
         ),
         parent=os.getpid() if config.jobs > 1 else None,
     )
@@ -84,7 +84,7 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
 def describe_model(job: JobSettings) -> ModelDescription:
     """Load the model of this process, if it is not loaded yet, and describe it."""
     model = model_of(job)
-    return ModelDescription(model.info, model.surroundings)
+    return ModelDescription(model.info, model.environment)
 
 
 @atexit.register

@@ -72,7 +72,7 @@ def result_time(out: Path, case: str) -> int | None:
 def evaluate_case(source: CaseFile, job: JobSettings) -> CaseResult:
     """Let model and simulated user take turns on one case, and record every step."""
     began, config = time.perf_counter(), job.config
-    result = CaseResult(source.name, "invalid", **vars(source.about))
+    result = CaseResult(source.name, "invalid", **vars(source.metadata))
     try:
         result = _with_hashes(result, source)
         case = read_case(source)

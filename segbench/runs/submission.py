@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from segbench.errors import AdapterError, CaseError
-from segbench.models.environments import interpreter_of
+from segbench.models.environments import find_interpreter
 from segbench.models.registry import resolve_model
-from segbench.models.submission_npz import read_input, write_answer
+from segbench.models.submission_npz import read_input, write_output
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import checked
-from segbench.threads import of_each_model
+from segbench.threads import threads_per_model
 
 
 def predict(
@@ -51,7 +51,7 @@ def predict(
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
     file, implied = resolve_model(model)
-    config = WorkerConfig(interpreter_of(file, python), step_timeout, of_each_model(jobs=1))
+    config = WorkerConfig(find_interpreter(file, python), step_timeout, threads_per_model(jobs=1))
     worker = WorkerModel(file, implied | dict(option or {}), config)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
@@ -83,5 +83,5 @@ def _predict_file(model: WorkerModel, source: Path, target: Path) -> Path:
     output = checked(model.predict(interactions), image.voxels.shape)
     if output.segmentation is None:
         raise AdapterError(f"{source.name}: {output.failure}")
-    write_answer(target, output.segmentation)
+    write_output(target, output.segmentation)
     return target

@@ -19,10 +19,10 @@ from segbench.core import Interactions
 from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError
 from segbench.models.in_process import InProcessModel
-from segbench.models.loading import load
+from segbench.models.loading import load_adapter
 from segbench.models.registry import resolve_model
-from segbench.models.submission_npz import read_answer
-from segbench.processes import process_runs
+from segbench.models.submission_npz import read_output
+from segbench.processes import is_running
 from segbench.runs.job import close_models
 
 FOLDER = Path(__file__).parents[1] / "submissions"
@@ -68,9 +68,9 @@ def failures(outcome):
 def has_ended(pid):
     """Wait until a process has ended."""
     deadline = time.monotonic() + 10
-    while process_runs(pid) and time.monotonic() < deadline:
+    while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return not process_runs(pid)
+    return not is_running(pid)
 
 
 # ---- limits and termination ------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
 def program(tmp_path):
     """Return a function that starts a shell command with a kill command that records its calls."""
     file, implied = resolve_model(command(tmp_path))
-    load(file, implied)
+    load_adapter(file, implied)
     module = sys.modules["segbench_adapter_container._programs"]
 
     def start(line, *, persistent=False, kill_command=":"):
@@ -277,9 +277,9 @@ def test_a_program_that_is_not_persistent_gets_an_error_with_the_expected_line(
 def test_segbench_predict_is_persistent_and_loads_its_model_once(contiguous, tmp_path):
     adapter = tmp_path / "counting.py"
     adapter.write_text(f"""
-from segbench.models.loading import import_file
-from segbench.models.registry import find
-make = import_file(find("boxfill")).make_adapter
+from segbench.models.loading import import_adapter_file
+from segbench.models.registry import find_adapter
+make = import_adapter_file(find_adapter("boxfill")).make_adapter
 
 def make_adapter():
     with open({str(tmp_path / "loads")!r}, "a") as loads:
@@ -319,7 +319,7 @@ def test_whole_numbers_may_be_written_as_floats(contiguous, tmp_path):
 )
 def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
     write_arrays(tmp_path / "case.npz", {"segs": np.array(values, np.float64)})
-    found = read_answer(tmp_path / "case.npz")
+    found = read_output(tmp_path / "case.npz")
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, values)
 
@@ -330,7 +330,7 @@ def test_a_link_is_not_an_output(contiguous, tmp_path):
 
 
 def test_outputs_are_writable_by_all_and_cleared(tmp_path):
-    load(*resolve_model(command(tmp_path)))
+    load_adapter(*resolve_model(command(tmp_path)))
     folder = sys.modules["segbench_adapter_container"].CallFolder()
     assert folder.outputs.stat().st_mode & 0o777 == 0o777
     assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
@@ -392,7 +392,7 @@ BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/output
     ],
 )
 def test_each_engine_has_its_own_command_line(engine, gpus, persistent, words, tmp_path):
-    load(*resolve_model(command(tmp_path)))
+    load_adapter(*resolve_model(command(tmp_path)))
     container_command = sys.modules["segbench_adapter_container"].container_command
     found = container_command(
         engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
@@ -402,10 +402,10 @@ def test_each_engine_has_its_own_command_line(engine, gpus, persistent, words, t
 
 def test_an_image_is_identified_by_its_id_and_must_exist(docker):
     file, implied = resolve_model("container:team/model:v1")
-    assert load(file, implied | {"name": "ours"}).info.name == "ours"
-    assert load(file, implied).info.version == "sha256:1234"
+    assert load_adapter(file, implied | {"name": "ours"}).info.name == "ours"
+    assert load_adapter(file, implied).info.version == "sha256:1234"
     with pytest.raises(AdapterError, match="docker has no image 'team/other'"):
-        load(file, {"image": "team/other"})
+        load_adapter(file, {"image": "team/other"})
 
 
 def test_an_image_file_is_identified_by_its_content(tmp_path, monkeypatch):
@@ -414,10 +414,10 @@ def test_an_image_file_is_identified_by_its_content(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "model.sif").write_bytes(b"abc")
     file, _ = resolve_model("container:x")
-    found = load(file, {"image": str(tmp_path / "model.sif")}).info.version
+    found = load_adapter(file, {"image": str(tmp_path / "model.sif")}).info.version
     assert found.startswith("sha256:ba7816bf8f01cfea")
     with pytest.raises(AdapterError, match="expected an image file for apptainer"):
-        load(file, {"image": "docker://team/model"})
+        load_adapter(file, {"image": "docker://team/model"})
 
 
 def test_a_run_is_not_resumed_with_another_image(contiguous, docker, tmp_path):
@@ -440,4 +440,4 @@ def test_a_run_is_not_resumed_with_another_image(contiguous, docker, tmp_path):
 def test_a_bad_option_is_explained(tmp_path, options, message):
     file, implied = resolve_model(command(tmp_path))
     with pytest.raises(AdapterError, match=message):
-        load(file, implied | options)
+        load_adapter(file, implied | options)

@@ -9,16 +9,22 @@ import pytest
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.data.challenge_npz import write_case
 from segbench.errors import AdapterNotFound
-from segbench.models.environments import interpreter_of
+from segbench.models.environments import find_interpreter
 from segbench.models.finite_image import finite_image
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import find, names, source_sha256, sources_of, wants_own_environment
+from segbench.models.registry import (
+    adapter_names,
+    find_adapter,
+    has_own_environment,
+    source_sha256,
+    sources_of,
+)
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import checked
 from tests.peers.smallest import options_for, smallest, why_not
 
-NAMES = names()
+NAMES = adapter_names()
 
 
 def cases() -> tuple[Case, Case]:
@@ -62,7 +68,7 @@ def model(request, references, tmp_path_factory):
     """Return an adapter in a worker process, one for all of its tests."""
     folder = tmp_path_factory.mktemp(request.param)
     file, options, python = smallest(request.param, references, folder)
-    environment = WorkerConfig(python=interpreter_of(file, python), step_timeout=300)
+    environment = WorkerConfig(python=find_interpreter(file, python), step_timeout=300)
     model = WorkerModel(file, options, environment)
     yield model
     model.close()
@@ -137,7 +143,7 @@ def test_it_survives_a_replaced_worker(model):
 
 def test_it_does_not_change_its_inputs(references, tmp_path):
     for name in NAMES:
-        file, options = find(name), options_for(name, references, tmp_path)
+        file, options = find_adapter(name), options_for(name, references, tmp_path)
         if why_not(name, options):
             continue
         local, case = InProcessModel(file, options), CASES[0]
@@ -150,7 +156,7 @@ def test_it_does_not_change_its_inputs(references, tmp_path):
 
 
 def test_in_process_and_worker_give_the_same_segment(model, references):
-    if wants_own_environment(model.file) or model.file.parent.name == "peers":
+    if has_own_environment(model.file) or model.file.parent.name == "peers":
         pytest.skip("its packages are not in this process")
     local = InProcessModel(model.file, model.options)
     for each in (local, model):
@@ -163,7 +169,7 @@ def test_in_process_and_worker_give_the_same_segment(model, references):
 
 
 def predict_in_process(name, step, **options):
-    local = InProcessModel(find(name), options)
+    local = InProcessModel(find_adapter(name), options)
     local.set_image(CASES[0].image, CASES[0].labels)
     found = local.predict(interactions_of(CASES[0], step))
     assert found.failure is None, found.failure
@@ -187,10 +193,10 @@ def test_boxfill_fills_its_box():
 
 
 def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
-    from segbench.models.loading import load
+    from segbench.models.loading import load_adapter
 
-    file = find("ellipsoid")
-    load(file, {})
+    file = find_adapter("ellipsoid")
+    load_adapter(file, {})
 
     ellipsoid = sys.modules["segbench_adapter_ellipsoid"].inscribed_ellipsoid
     mask = ellipsoid((41, 61, 101))
@@ -200,12 +206,12 @@ def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
 
 
 def test_a_name_may_have_hyphens_and_for_a_wrong_one_a_similar_one_is_suggested(tmp_path):
-    assert find("boxfill").name == "boxfill.py"
+    assert find_adapter("boxfill").name == "boxfill.py"
     with pytest.raises(AdapterNotFound, match="did you mean 'ellipsoid'"):
-        find("elipsoid")
+        find_adapter("elipsoid")
     file = tmp_path / "mine.py"
     file.write_text("")
-    assert find(str(file)) == file
+    assert find_adapter(str(file)) == file
 
 
 def test_the_source_hash_includes_every_file_of_a_folder(tmp_path):
@@ -248,5 +254,5 @@ def test_a_file_that_is_not_valid_python_can_be_hashed(tmp_path):
 def test_a_pep_723_header_is_found(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("# /// script\n# dependencies = []\n# ///\n")
-    assert wants_own_environment(file)
-    assert not wants_own_environment(find("boxfill"))
+    assert has_own_environment(file)
+    assert not has_own_environment(find_adapter("boxfill"))

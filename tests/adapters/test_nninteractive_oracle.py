@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Box, Case, Click, Image, Interactions, Settings
-from segbench.models.registry import find
+from segbench.models.registry import find_adapter
 from segbench.models.submission_npz import write_input
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
@@ -36,7 +36,7 @@ class Peer:
     def load(self, **options: str) -> WorkerModel:
         environment = WorkerConfig(python=self.python, step_timeout=600, threads=1)
         return WorkerModel(
-            find(self.name), {"model": str(self.model_folder), **options}, environment
+            find_adapter(self.name), {"model": str(self.model_folder), **options}, environment
         )
 
     def predict(self, folder: Path, case: Case, steps) -> list[np.ndarray | str]:

@@ -7,7 +7,7 @@ import pytest
 
 from segbench.core import Box, Click, Image, Interactions
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import find
+from segbench.models.registry import find_adapter
 
 SHAPE = (20, 60, 70)
 BOX = Box(1, (4, 15, 20), (16, 45, 60), 10)
@@ -25,7 +25,7 @@ def image_and_mask() -> tuple[Image, np.ndarray]:
 
 @pytest.fixture
 def model():
-    model = InProcessModel(find("random_walker"), {})
+    model = InProcessModel(find_adapter("random_walker"), {})
     model.set_image(image_and_mask()[0], (1, 2))
     return model
 
@@ -41,7 +41,7 @@ def dice(one, other) -> float:
 
 
 def ellipsoid():
-    model = InProcessModel(find("ellipsoid"), {})
+    model = InProcessModel(find_adapter("ellipsoid"), {})
     model.set_image(image_and_mask()[0], (1,))
     return predict(model, (BOX,)) == 1
 
@@ -105,7 +105,7 @@ def test_upsampling_reproduces_a_ramp(model):
 
 
 def test_a_clicks_distance_is_that_to_the_border_it_corrects():
-    InProcessModel(find("random_walker"), {})
+    InProcessModel(find_adapter("random_walker"), {})
     module = sys.modules["segbench_adapter_random_walker"]
     before = np.zeros((30, 30, 30), np.uint8)
     before[:, :, :10] = 1

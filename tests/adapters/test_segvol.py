@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from segbench.core import Box, Click, Image, Interactions
-from segbench.data.challenge_npz import raw_boxes
+from segbench.data.challenge_npz import boxes_to_array
 from segbench.errors import AdapterError
 from segbench.models.in_process import InProcessModel
-from segbench.models.loading import import_file
-from segbench.models.registry import find
+from segbench.models.loading import import_adapter_file
+from segbench.models.registry import find_adapter
 from tests.segvol_checkpoint import random_state, write_checkpoint
 
 PEER = "SEGBENCH_TEST_PEER_SEGVOL"  # a checkout of github.com/Yuxin-Du-Lab/SegVol-for-SegFM
@@ -23,7 +23,7 @@ PEER = "SEGBENCH_TEST_PEER_SEGVOL"  # a checkout of github.com/Yuxin-Du-Lab/SegV
 
 @pytest.fixture(scope="module")
 def geometry():
-    package = import_file(find("segvol"))
+    package = import_adapter_file(find_adapter("segvol"))
     return importlib.import_module(f"{package.__name__}.geometry")
 
 
@@ -53,7 +53,7 @@ def interactions_of(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
 @pytest.fixture
 def adapter(checkpoint):
     """Return the adapter as in a run."""
-    return InProcessModel(find("segvol"), {"weights": str(checkpoint), "device": "cpu"})
+    return InProcessModel(find_adapter("segvol"), {"weights": str(checkpoint), "device": "cpu"})
 
 
 def segment(model, *boxes, **given):
@@ -110,7 +110,7 @@ def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
 
 def test_a_flat_file_is_loaded_too(tmp_path, adapter):
     torch.save(random_state(), tmp_path / "flat.bin")
-    flat = InProcessModel(find("segvol"), {"weights": str(tmp_path / "flat.bin")})
+    flat = InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "flat.bin")})
     np.testing.assert_array_equal(segment(flat, block()), segment(adapter, block()))
 
 
@@ -128,18 +128,18 @@ def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
         change(state)
         torch.save({"model_state_dict": state}, tmp_path / "bad.pth")
         with pytest.raises(AdapterError, match=match):
-            InProcessModel(find("segvol"), {"weights": str(tmp_path / "bad.pth")})
+            InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "bad.pth")})
 
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
-        InProcessModel(find("segvol"), {"weights": str(tmp_path / "code.pth")})
+        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "code.pth")})
     (tmp_path / "text.pth").write_text("no checkpoint")
     with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
-        InProcessModel(find("segvol"), {"weights": str(tmp_path / "text.pth")})
+        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "text.pth")})
     with pytest.raises(AdapterError, match="segbench models"):
-        InProcessModel(find("segvol"), {})
+        InProcessModel(find_adapter("segvol"), {})
 
 
 @pytest.mark.parametrize(
@@ -154,16 +154,16 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
-        InProcessModel(find("segvol"), {"weights": str(tmp_path / "other.pth")})
+        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "other.pth")})
 
 
 def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
     (tmp_path / "empty.pth").touch()
     with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint of tensors"):
-        InProcessModel(find("segvol"), {"weights": str(tmp_path / "empty.pth")})
+        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "empty.pth")})
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)
-    old = InProcessModel(find("segvol"), {"weights": str(file)})
+    old = InProcessModel(find_adapter("segvol"), {"weights": str(file)})
     np.testing.assert_array_equal(segment(old, block()), segment(adapter, block()))
 
 
@@ -245,7 +245,9 @@ def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, m
     with torch.no_grad():
         theirs.model.image_encoder.patch_embedding.position_embeddings.normal_()
     torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "full.pth")
-    ours = InProcessModel(find("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"})
+    ours = InProcessModel(
+        find_adapter("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"}
+    )
     predictor, counts = sys.modules["segbench_adapter_segvol.predictor"], []
     sliding_windows = predictor.sliding_windows
     monkeypatch.setattr(
@@ -257,7 +259,7 @@ def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, m
     for seed, shape in enumerate([(10, 44, 54), (12, 50, 52)][: 1 if full else 2]):
         image, boxes = volume(shape, seed), (block(), block(2, (4, 20, 8), (9, 38, 30)))
         boxes = boxes[:1] if full else boxes
-        arrays = {"imgs": image.voxels, "boxes": raw_boxes(boxes), "spacing": image.spacing}
+        arrays = {"imgs": image.voxels, "boxes": boxes_to_array(boxes), "spacing": image.spacing}
         np.savez(tmp_path / "case.npz", **arrays)
         item = peer.load_item(str(tmp_path / "case.npz"), theirs.processor)
         expected = peer.infer_case(theirs, item, theirs.processor, torch.device("cpu"))

@@ -16,8 +16,8 @@ import numpy as np
 from segbench.core import Case, Image, Interactions
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import find_cases, read_case, sha256_of
-from segbench.models.loading import load
-from segbench.models.registry import find
+from segbench.models.loading import load_adapter
+from segbench.models.registry import find_adapter
 from segbench.phantoms import KINDS, annotate
 from segbench.protocol.boxes import draw_box
 from tests.bench.volumes import organs
@@ -77,7 +77,9 @@ def children_cpu() -> float:
 def model_cost(model: str, data: Path) -> float:
     """Return the CPU seconds the model itself needs for all cases."""
     cases = [read_case(source) for source in find_cases(data)]
-    adapter = load(find(model), {"references": str(data)} if model == "oracle" else {})
+    adapter = load_adapter(
+        find_adapter(model), {"references": str(data)} if model == "oracle" else {}
+    )
     began = time.process_time()
     for case in cases:
         adapter.set_image(case.image, case.labels)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Click, Image, Interactions
-from segbench.models.registry import find
+from segbench.models.registry import find_adapter
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.mask_pairs import PreparedReference
@@ -64,7 +64,7 @@ def test_a_run_costs_little_beside_its_model(model, cases, tmp_path, show):
 def test_a_large_image_crosses_once_and_steps_are_quick(show):
     shape = (512, 512, 512)
     image = Image(np.ones(shape, np.uint8), (1.0, 1.0, 1.0))
-    model = WorkerModel(find("empty"), {}, WorkerConfig(threads=1))
+    model = WorkerModel(find_adapter("empty"), {}, WorkerConfig(threads=1))
     interactions, spent, crossed = Interactions(((),), np.zeros(shape, np.uint8)), [], set()
     try:
         model.set_image(image, (1,))

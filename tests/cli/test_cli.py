@@ -137,7 +137,7 @@ SLOW_ADAPTER = """
 import time
 import numpy as np
 from segbench.core import AdapterInfo
-from segbench.models.prompt_painting import paint
+from segbench.models.prompt_painting import paint_prompts
 
 
 class Slow:
@@ -147,7 +147,7 @@ class Slow:
 
     def predict(self, interactions):
         time.sleep(0.15)
-        return paint(interactions, lambda size: np.ones(size, bool))
+        return paint_prompts(interactions, lambda size: np.ones(size, bool))
 
     def close(self): ...
 

@@ -13,8 +13,8 @@ from segbench.core import Box
 from segbench.data.challenge_npz import (
     BOX_KEYS,
     ChallengeFile,
-    box_from_raw,
-    box_to_raw,
+    box_to_dict,
+    parse_box,
     write_arrays,
     write_case,
     write_prediction,
@@ -60,7 +60,7 @@ def test_a_case_is_read_as_it_was_written(tmp_path, make_case):
         np.testing.assert_array_equal(file.read("imgs"), case.image.voxels)
         assert tuple(file.read("spacing")) == case.image.spacing
         pairs = zip(case.labels, file.read("boxes"), strict=True)
-        assert tuple(box_from_raw(label, raw) for label, raw in pairs) == case.boxes
+        assert tuple(parse_box(label, raw) for label, raw in pairs) == case.boxes
 
 
 def test_numpy_reads_what_we_write(tmp_path, make_case):
@@ -259,10 +259,10 @@ def test_a_prediction_is_written_as_the_official_file(tmp_path):
 
 def test_box_bounds_are_inclusive_in_the_file_and_half_open_here():
     raw = dict(zip(BOX_KEYS, (1, 5, 3, 10, 20, 11, 22), strict=True))
-    box = box_from_raw(7, raw)
+    box = parse_box(7, raw)
     assert box == Box(7, low=(1, 20, 10), high=(6, 23, 12), mid_slice=3)
-    assert box_to_raw(box) == raw
-    assert box_from_raw(7, list(raw.values())) == box
+    assert box_to_dict(box) == raw
+    assert parse_box(7, list(raw.values())) == box
 
 
 @pytest.mark.parametrize(
@@ -276,4 +276,4 @@ def test_box_bounds_are_inclusive_in_the_file_and_half_open_here():
 def test_an_empty_or_negative_box_is_refused(change, message):
     raw = dict(zip(BOX_KEYS, (1, 5, 3, 10, 20, 11, 22), strict=True)) | change
     with pytest.raises(ValueError, match=message):
-        box_from_raw(1, raw)
+        parse_box(1, raw)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segbench.data.challenge_npz import raw_boxes, write_arrays
-from segbench.data.dataset import CaseFile, find_cases, labels_of, read_case, select_cases
+from segbench.data.challenge_npz import boxes_to_array, write_arrays
+from segbench.data.dataset import CaseFile, find_cases, foreground_labels, read_case, select_cases
 from segbench.errors import CaseError
 
 
@@ -18,7 +18,7 @@ def write_changed(tmp_path, make_case):
             "imgs": case.image.voxels,
             "gts": case.reference,
             "spacing": np.array(case.image.spacing),
-            "boxes": raw_boxes(case.boxes),
+            "boxes": boxes_to_array(case.boxes),
         } | changes
         file = tmp_path / "CT_Toy_001.npz"
         write_arrays(file, {key: array for key, array in arrays.items() if array is not None})
@@ -56,7 +56,7 @@ def test_cases_are_in_name_order_and_can_be_selected(data):
 
 def test_an_index_takes_precedence_over_the_file_name(data):
     (data / "index.csv").write_text("name,modality,patient\nCT_Toy_001,PET,p7\n")
-    about = find_cases(data)[0].about
+    about = find_cases(data)[0].metadata
     assert (about.modality, about.patient, about.dataset) == ("PET", "p7", "Toy")
 
 
@@ -67,7 +67,7 @@ def test_hidden_files_are_no_cases(data):
 
 def test_an_index_from_a_spreadsheet_is_read_and_one_that_is_not_utf_8_is_refused(data):
     (data / "index.csv").write_bytes(b"\xef\xbb\xbfname,modality\r\nCT_Toy_001,US\r\n")
-    assert find_cases(data)[0].about.modality == "US"
+    assert find_cases(data)[0].metadata.modality == "US"
     (data / "index.csv").write_bytes(b"name,modality\nCT_Toy_001,Sch\xe4del\n")
     with pytest.raises(CaseError, match=r"index\.csv: expected a table as UTF-8 text"):
         find_cases(data)
@@ -134,7 +134,7 @@ def test_fortran_order_is_kept(write_changed):
 def test_labels_are_counted_in_parts():
     label_map = np.zeros((3, 1000, 1000), np.uint8)
     label_map[0, 0, 0], label_map[-1, -1, -1] = 7, 2
-    assert labels_of(label_map) == (2, 7)
+    assert foreground_labels(label_map) == (2, 7)
 
 
 def test_an_empty_folder_and_a_pattern_without_match_are_errors(data, tmp_path):

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from segbench.core import AdapterInfo, Image, Interactions
-from segbench.models.prompt_painting import paint
+from segbench.models.prompt_painting import paint_prompts
 
 
 class Scripted:
@@ -29,7 +29,7 @@ class Scripted:
 
     def predict(self, interactions: Interactions) -> np.ndarray:
         """Segment, or fail."""
-        segmentation = paint(interactions, lambda size: np.ones(size, bool))
+        segmentation = paint_prompts(interactions, lambda size: np.ones(size, bool))
         if interactions.step != self._at or self._fail not in FAILURES:
             return segmentation
         return FAILURES[self._fail](segmentation)

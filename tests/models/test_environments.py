@@ -9,11 +9,11 @@ import pytest
 
 from segbench.errors import AdapterError
 from segbench.models import registry
-from segbench.models.environments import HEADER, interpreter_of, lock_of, readiness
-from segbench.models.registry import find, names, wants_own_environment
+from segbench.models.environments import HEADER, find_interpreter, lock_of, readiness
+from segbench.models.registry import adapter_names, find_adapter, has_own_environment
 
 PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[0-9][\w.]*)( ; .+)?$")
-LOCKED = [name for name in names() if wants_own_environment(find(name))]
+LOCKED = [name for name in adapter_names() if has_own_environment(find_adapter(name))]
 ADAPTER = """# /// script
 # requires-python = ">=3.11"
 # dependencies = []
@@ -56,9 +56,11 @@ def normalised(name):
 
 @pytest.mark.parametrize("name", LOCKED)
 def test_a_lock_pins_all_requirements_of_the_header_and_has_no_urls(name):
-    header = HEADER.search(find(name).read_text())["toml"]
+    header = HEADER.search(find_adapter(name).read_text())["toml"]
     requirements = tomllib.loads(re.sub("^# ?", "", header, flags=re.MULTILINE))["dependencies"]
-    lines = [line for line in lock_of(find(name)).read_text().splitlines() if line[0] != "#"]
+    lines = [
+        line for line in lock_of(find_adapter(name)).read_text().splitlines() if line[0] != "#"
+    ]
     pins = [PIN.match(line) for line in lines]
     assert all(pins), [line for line in lines if not PIN.match(line)]
     locked = {normalised(pin["name"]): pin["version"] for pin in pins}
@@ -70,7 +72,7 @@ def test_a_lock_pins_all_requirements_of_the_header_and_has_no_urls(name):
 def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv):
     calls = fake_uv()
     assert readiness(mine) == "not built, the first run does it"
-    python = interpreter_of(mine, None)
+    python = find_interpreter(mine, None)
     folder, requirements = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
     assert calls() == [
         f"venv --quiet --allow-existing --python >=3.11 {folder}",
@@ -78,25 +80,25 @@ def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv):
     ]
     assert folder.parent == mine.parent / "cache" / "segbench" / "environments"
     assert readiness(mine) == "ready"
-    assert interpreter_of(mine, None) == python
+    assert find_interpreter(mine, None) == python
     assert len(calls()) == 2
 
 
 def test_another_lock_or_header_is_another_environment(mine, fake_uv):
     fake_uv()
-    first = interpreter_of(mine, None)
+    first = find_interpreter(mine, None)
     mine.write_text(ADAPTER + "VERSION = 2\n")
-    assert interpreter_of(mine, None) == first
+    assert find_interpreter(mine, None) == first
     lock_of(mine).write_text("numpy==2.4.6\n")
-    second = interpreter_of(mine, None)
+    second = find_interpreter(mine, None)
     mine.write_text(ADAPTER.replace("3.11", "3.10"))
-    assert len({first, second, interpreter_of(mine, None)}) == 3
+    assert len({first, second, find_interpreter(mine, None)}) == 3
 
 
 def test_an_environment_whose_build_failed_is_not_ready(mine, fake_uv):
     fake_uv(status=1)
     with pytest.raises(AdapterError, match=r"mine\.py: its environment cannot be built"):
-        interpreter_of(mine, None)
+        find_interpreter(mine, None)
     assert readiness(mine) == "not built, the first run does it"
 
 
@@ -104,12 +106,12 @@ def test_a_header_without_an_end_is_refused(mine, fake_uv):
     fake_uv()
     mine.write_text("# /// script\n# dependencies = []\n")
     with pytest.raises(AdapterError, match="expected its PEP 723 header to end"):
-        interpreter_of(mine, None)
+        find_interpreter(mine, None)
 
 
 def test_uv_itself_builds_it(mine):
     pytest.importorskip("uv", reason="needs the extra environments")
-    python = interpreter_of(mine, None)
+    python = find_interpreter(mine, None)
     process = subprocess.run(
         [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
     )

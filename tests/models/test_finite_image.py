@@ -11,7 +11,7 @@ from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
 from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import find
+from segbench.models.registry import find_adapter
 from segbench.phantoms import phantom
 from segbench.protocol.interaction import interact
 
@@ -98,7 +98,7 @@ def test_non_finite_voxels_are_counted():
 @pytest.mark.parametrize("model", ["random_walker", "ours"])
 def test_one_bad_voxel_hardly_changes_a_prediction(model, value):
     case = phantom("CT", np.random.default_rng(3), name="CT_a")
-    handle = InProcessModel(find(model), {})
+    handle = InProcessModel(find_adapter(model), {})
 
     def first_dsc(voxels):
         changed = replace(case, image=Image(voxels, case.image.spacing))

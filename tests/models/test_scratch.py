@@ -46,7 +46,7 @@ def test_the_last_output_of_a_case_is_deleted_when_the_next_case_starts(folder):
 
 def test_folders_of_processes_that_no_longer_run_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(scratch, "_root", lambda: tmp_path)
-    monkeypatch.setattr(scratch, "process_runs", lambda pid: pid == 2)
+    monkeypatch.setattr(scratch, "is_running", lambda pid: pid == 2)
     for name in ("segbench-1-a", "segbench-2-b", "segbench-x-c"):
         (tmp_path / name).mkdir()
     folder = ScratchFolder()

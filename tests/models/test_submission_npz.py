@@ -14,7 +14,7 @@ from segbench.cli import cli
 from segbench.core import Box, Click, Image, Interactions
 from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError, AdapterNotFound, CaseError
-from segbench.models.loading import load
+from segbench.models.loading import load_adapter
 from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_input, write_input
 from segbench.runs import run_folder
@@ -180,12 +180,12 @@ def test_an_engine_that_does_not_respond_is_not_used(monkeypatch, tmp_path):
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     file, implied = resolve_model("container:image:tag")
-    assert load(file, implied)._command.words[0] == "podman"
+    assert load_adapter(file, implied)._command.words[0] == "podman"
     with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):
-        load(file, implied | {"engine": "apptainer"})
+        load_adapter(file, implied | {"engine": "apptainer"})
     reason = "docker is installed but does not answer; `docker info` says why"
     with pytest.raises(AdapterError, match=reason):
-        load(file, implied | {"engine": "docker"})
+        load_adapter(file, implied | {"engine": "docker"})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_an_engine_that_does_not_respond_is_not_used(monkeypatch, tmp_path):
 def test_a_bad_scheme_is_explained(model, message):
     file, implied = resolve_model(model)
     with pytest.raises(AdapterError, match=message):
-        load(file, implied)
+        load_adapter(file, implied)
 
 
 def test_an_unknown_scheme_is_an_unknown_model(tmp_path):

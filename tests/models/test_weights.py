@@ -12,7 +12,7 @@ from segbench.cli import cli
 from segbench.errors import AdapterError
 from segbench.models import weights as weights_module
 from segbench.models.environments import readiness
-from segbench.models.registry import names
+from segbench.models.registry import adapter_names
 from tests.hub import COMMITS, Hub, serve_hub
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
@@ -90,9 +90,9 @@ def pin(adapter: Path, **pins: str) -> None:
 # ---- declarations ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", adapter_names())
 def test_the_licence_of_every_adapter_is_known_without_importing_it(name):
-    entry = weights_module.model(name)
+    entry = weights_module.find_model_entry(name)
     assert entry.licence != "not stated"
     assert all(weights.licence for weights in entry.weights)
 
@@ -106,7 +106,7 @@ def test_every_declaration_can_be_read(file):
 def test_the_licence_of_the_bundled_weights_equals_that_in_their_metadata():
     from safetensors import safe_open
 
-    entry = weights_module.model("ours")
+    entry = weights_module.find_model_entry("ours")
     (weights,) = entry.weights
     assert weights_module.state_of(entry, weights, Path("nowhere")) == "in place"
     with safe_open(entry.weights_path(weights, Path("nowhere")), framework="np") as file:
@@ -114,7 +114,7 @@ def test_the_licence_of_the_bundled_weights_equals_that_in_their_metadata():
 
 
 def test_an_adapter_that_cannot_be_imported_is_listed(adapter, tmp_path):
-    entry = weights_module.model(str(adapter))
+    entry = weights_module.find_model_entry(str(adapter))
     assert readiness(entry.file, entry.needs) == "needs some_missing_torch"
     base, challenge = entry.weights
     assert (base.source, challenge.source) == ("lab/net@not pinned", challenge.page)
@@ -137,7 +137,7 @@ def test_a_wrong_declaration_is_refused_by_name(adapter, old, new, match):
     declaration = adapter.with_suffix(".toml")
     declaration.write_text(DECLARATION.replace(old, new, 1))
     with pytest.raises(AdapterError, match=match):
-        weights_module.model(str(adapter))
+        weights_module.find_model_entry(str(adapter))
 
 
 def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
@@ -147,7 +147,7 @@ def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
     table, target = result.output.split("\n\n")
     assert target == f"weights go to {tmp_path}\n"
     listed = {line.split()[0] for line in table.splitlines() if line[0] != " "}
-    assert listed == {"MODEL", *names()}
+    assert listed == {"MODEL", *adapter_names()}
 
 
 def test_an_environment_is_ready_once_uv_has_built_it(tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def test_an_environment_is_ready_once_uv_has_built_it(tmp_path, monkeypatch):
 
 
 def test_weights_are_fetched_and_recorded_once(fetch, adapter, hub, tmp_path):
-    entry = weights_module.model(str(adapter))
+    entry = weights_module.find_model_entry(str(adapter))
     assert weights_module.state_of(entry, entry.weights[0], tmp_path / "models") == "not there"
     result = fetch()
     assert result.exit_code == 0, result.output
@@ -269,7 +269,7 @@ def test_an_unreachable_server_is_an_error_of_one_line(fetch, url):
 @pytest.mark.parametrize("content", ["{", "[]", '{"revision": 1}', '{"revision": "a", "files": 1}'])
 def test_a_damaged_record_is_ignored(fetch, adapter, tmp_path, content):
     assert fetch().exit_code == 0
-    entry, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    entry, folder = weights_module.find_model_entry(str(adapter)), tmp_path / "models"
     (folder / "net" / "base" / weights_module.RECORD_FILE).write_text(content)
     assert weights_module.state_of(entry, entry.weights[0], folder) == "in place, put there by hand"
     assert fetch().exit_code == 0
@@ -287,7 +287,7 @@ def test_a_file_that_changes_under_a_recorded_revision_is_refused(fetch, hub, tm
 
 def test_a_damaged_file_is_detected(fetch, adapter, tmp_path):
     assert fetch().exit_code == 0
-    entry, folder = weights_module.model(str(adapter)), tmp_path / "models"
+    entry, folder = weights_module.find_model_entry(str(adapter)), tmp_path / "models"
     file = folder / "net" / "base" / "net" / "net.pth"
     file.write_bytes(file.read_bytes()[:-1])
     assert weights_module.state_of(entry, entry.weights[0], folder) == "damaged: net/net.pth"
@@ -311,7 +311,7 @@ def test_for_a_manual_download_source_and_destination_are_shown(fetch, adapter, 
     )
     target.mkdir(parents=True)
     (target / "final.pth").write_bytes(b"by hand")
-    entry = weights_module.model(str(adapter))
+    entry = weights_module.find_model_entry(str(adapter))
     state = weights_module.state_of(entry, entry.weights[1], tmp_path / "models")
     assert state == "in place, put there by hand"
     assert "no weights 'other'; known: base, challenge" in fetch("--weights", "other").output

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Box, Click, Image, Interactions
-from segbench.models.loading import import_file
+from segbench.models.loading import import_adapter_file
 from tests.peers.comparison import cases
 
 CLICKS = (
@@ -27,7 +27,7 @@ CLICKS = (
 
 def main(name: str, *options: str) -> None:
     """Print the segmentation's hash for each option."""
-    small_adapter = import_file(Path(__file__).with_name(f"{name}.py"))
+    small_adapter = import_adapter_file(Path(__file__).with_name(f"{name}.py"))
     (case,) = cases("US_deep")
     image = Image(case.image.voxels, (0.8, 1.0, 1.6))
     interactions = Interactions((case.boxes, *CLICKS), np.zeros(case.reference.shape, np.uint8))

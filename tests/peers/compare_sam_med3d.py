@@ -21,7 +21,7 @@ import medim
 import numpy as np
 
 from segbench.core import Case, Interactions, LabelMap
-from segbench.models.loading import import_file
+from segbench.models.loading import import_adapter_file
 from tests.peers.comparison import (
     N_CLICKS,
     cases,
@@ -69,7 +69,7 @@ def main(checkout: Path, size: str = "small") -> None:
         folder = Path(name)
         (folder / "ckpt").mkdir()
         write_weights(folder / WEIGHTS, network)
-        module = import_file(ROOT / "adapters" / "sam_med3d.py")
+        module = import_adapter_file(ROOT / "adapters" / "sam_med3d.py")
         module.NETWORK.update(network)
         options = {"weights": str(folder / WEIGHTS), "record": str(folder / "record.jsonl")}
         adapter = module.make_adapter(**options)

@@ -21,7 +21,7 @@ import monai.networks.nets.vista3d as published
 import numpy as np
 
 from segbench.core import Case, Interactions, LabelMap
-from segbench.models.loading import import_file
+from segbench.models.loading import import_adapter_file
 from tests.peers.comparison import (
     N_CLICKS,
     cases,
@@ -46,7 +46,7 @@ def main(checkout: Path, size: str = "small") -> None:
         theirs = checkout / "vista3d" / "cvpr_workshop" / "infer_cvpr.py"
         script.write_text(theirs.read_text().replace('"cuda"', '"cpu"'))
         write_weights(weights, network)
-        module = import_file(ROOT / "adapters" / "vista3d.py")
+        module = import_adapter_file(ROOT / "adapters" / "vista3d.py")
         module.NETWORK.update(network)
         module.ROI_SIZE = roi_size
         adapter = module.make_adapter(weights=str(weights), **OPTIONS)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Box, Case, Click, Image, Interactions, LabelMap
-from segbench.models.submission_npz import read_answer, write_input
+from segbench.models.submission_npz import read_output, write_input
 
 CLICK_SIGNS = ("++", "+ ", "++", "-+", "+-")  # of label 1 and 2; once label 2 has no error
 N_CLICKS = len(CLICK_SIGNS)
@@ -113,7 +113,7 @@ def predict_with_script(
     write_input(inputs / "case.npz", case.image, case.labels, interactions)
     with working_directory(folder), contextlib.redirect_stdout(sys.stderr):
         runpy.run_path(str(script), run_name="__main__")
-    return read_answer(outputs / "case.npz")
+    return read_output(outputs / "case.npz")
 
 
 def report(case: str, interactions: Interactions, ours: LabelMap, theirs: LabelMap) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from segbench.models.environments import interpreter_of
-from segbench.models.registry import find
+from segbench.models.environments import find_interpreter
+from segbench.models.registry import find_adapter
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def python_of(name: str) -> Path:
     python = _named(
         f"SEGBENCH_TEST_PYTHON_{name.upper()}", f"an interpreter with what {name} declares"
     )
-    return interpreter_of(find(name), None) if python == Path("uv") else python
+    return find_interpreter(find_adapter(name), None) if python == Path("uv") else python
 
 
 def checkout_of(name: str) -> Path:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from segbench.models.loading import import_file
+from segbench.models.loading import import_adapter_file
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -25,7 +25,7 @@ SMALL = {
 
 def make_adapter(**options: str) -> Any:
     """Make the adapter with the small network."""
-    adapter = import_file(ROOT / "adapters" / "sam_med3d.py")
+    adapter = import_adapter_file(ROOT / "adapters" / "sam_med3d.py")
     adapter.NETWORK.update(SMALL)
     return adapter.make_adapter(**options)
 

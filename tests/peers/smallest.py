@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from segbench.models.environments import readiness
-from segbench.models.registry import find, wants_own_environment
-from segbench.models.weights import model
+from segbench.models.registry import find_adapter, has_own_environment
+from segbench.models.weights import find_model_entry
 from tests.peers import random_nninteractive
 from tests.peers.running import python_of, run
 from tests.segvol_checkpoint import write_checkpoint
@@ -20,12 +20,12 @@ def smallest(name: str, references: Path, folder: Path) -> tuple[Path, dict[str,
 
     Its weights are written to ``folder``; ``references`` contains the cases that it may get.
     """
-    if wants_own_environment(find(name)):
+    if has_own_environment(find_adapter(name)):
         return with_own_environment(name, folder)
     options = options_for(name, references, folder)
     if lacks := why_not(name, options):
         pytest.skip(lacks)
-    return find(name), options, None
+    return find_adapter(name), options, None
 
 
 def options_for(name: str, references: Path, folder: Path) -> dict[str, str]:
@@ -42,7 +42,7 @@ def options_for(name: str, references: Path, folder: Path) -> dict[str, str]:
 
 def why_not(name: str, options: dict[str, str]) -> str | None:
     """Return what an adapter lacks here; None if it can run."""
-    found = model(name)
+    found = find_model_entry(name)
     state = readiness(found.file, found.needs)
     if state != "ready":
         return f"{name} {state}"
@@ -56,7 +56,7 @@ def with_own_environment(name: str, folder: Path) -> tuple[Path, dict[str, str],
     python = python_of(name)  # or skips
     if name.startswith("nninteractive"):
         model_folder = random_nninteractive.write_folder(folder / "random")
-        return find(name), {"model": str(model_folder)}, python
+        return find_adapter(name), {"model": str(model_folder)}, python
     small = Path(__file__).with_name(f"{name}.py")
     if not small.is_file():
         pytest.skip(f"{name}: no small version with random weights")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from segbench.models.loading import import_file
+from segbench.models.loading import import_adapter_file
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"encoder_embed_dim": 8}
@@ -20,7 +20,7 @@ SMALL_ROI_SIZE = (64, 64, 64)
 
 def make_adapter(**options: str) -> Any:
     """Make the adapter with the small network and window."""
-    adapter = import_file(ROOT / "adapters" / "vista3d.py")
+    adapter = import_adapter_file(ROOT / "adapters" / "vista3d.py")
     adapter.NETWORK.update(SMALL)
     adapter.ROI_SIZE = SMALL_ROI_SIZE
     return adapter.make_adapter(**options)

@@ -63,7 +63,7 @@ def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
 
 def test_a_process_that_is_dead_but_not_buried_holds_no_lock(tmp_path):
     zombie = subprocess.Popen([sys.executable, "-c", ""])
-    while case_locks.process_runs(zombie.pid):
+    while case_locks.is_running(zombie.pid):
         pass
     write_lock(tmp_path, zombie.pid)
     with case_lock(tmp_path, "CT_a") as mine:

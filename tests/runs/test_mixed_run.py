@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from segbench.cli import cli
-from segbench.models.registry import find, names, wants_own_environment
+from segbench.models.registry import adapter_names, find_adapter, has_own_environment
 from segbench.runs.run_folder import read_run
 from tests.peers.smallest import smallest
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 def runs(folder, tmp_path_factory):
     """Run every adapter that can; return its run by its name."""
     made = {}
-    for name in names():
+    for name in adapter_names():
         try:
             file, options, python = smallest(name, folder / "val", tmp_path_factory.mktemp(name))
         except pytest.skip.Exception as reason:
@@ -70,5 +70,7 @@ def test_one_report_has_a_row_for_each(runs, folder):
     facts = pd.read_csv(folder / "report" / "facts.csv")
     print(facts.to_string())  # noqa: T201
     assert sorted(name.split(" (")[0] for name in facts.columns[1:]) == sorted(runs)
-    in_this_interpreter = [name for name in names() if not wants_own_environment(find(name))]
+    in_this_interpreter = [
+        name for name in adapter_names() if not has_own_environment(find_adapter(name))
+    ]
     assert set(runs) >= set(in_this_interpreter)

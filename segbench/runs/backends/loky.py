@@ -54,7 +54,7 @@ class LokyBackend:
 
     def _results(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[Any]:
         """Yield the results of calls in the reused processes, as they are finished."""
-        with parallel_config(backend="loky", inner_max_num_threads=threads.OF_SEGBENCH):
+        with parallel_config(backend="loky", inner_max_num_threads=threads.SEGBENCH_THREADS):
             pool = Parallel(n_jobs=self._job.config.jobs, return_as="generator_unordered")
         yield from pool(delayed(function)(argument) for argument in arguments)
 
@@ -69,7 +69,9 @@ class LokyBackend:
 
     def _run_alone(self, case: PendingCase) -> tuple[PendingCase, Result]:
         """Run one case in a process that does nothing else."""
-        with ProcessPoolExecutor(1, env=threads.variables(threads.OF_SEGBENCH)) as pool:
+        with ProcessPoolExecutor(
+            1, env=threads.environment_variables(threads.SEGBENCH_THREADS)
+        ) as pool:
             try:
                 return pool.submit(self._run_one, case).result()  # type: ignore[no-any-return]
             except TerminatedWorkerError as error:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from segbench.core import Box, Click, Image, Interactions
-from segbench.models.loading import load
-from segbench.models.registry import find
-from segbench.models.submission_npz import read_answer, write_input
+from segbench.models.loading import load_adapter
+from segbench.models.registry import find_adapter
+from segbench.models.submission_npz import read_output, write_input
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "adapters" / "ours"
@@ -57,7 +57,7 @@ def test_its_predict_sh_keeps_the_challenges_contract(tmp_path, small, script):
     (tmp_path / "inputs").mkdir()
     write_input(tmp_path / "inputs" / "case.npz", small[0], (1,), small[1])
     subprocess.run(["sh", str(script)], cwd=tmp_path, check=True)
-    assert read_answer(tmp_path / "outputs" / "case.npz")[2:6, 3:9, 4:14].any()
+    assert read_output(tmp_path / "outputs" / "case.npz")[2:6, 3:9, 4:14].any()
 
 
 def test_its_predict_sh_gives_the_same_in_one_call_for_all_steps_as_in_one_per_step(small, script):
@@ -66,7 +66,9 @@ def test_its_predict_sh_gives_the_same_in_one_call_for_all_steps_as_in_one_per_s
     command = shlex.join(["sh", "-c", line, "{inputs}", "{outputs}"])
     segmentations = {}
     for persistent in ("no", "yes"):
-        adapter = load(find("container"), {"command": command, "persistent": persistent})
+        adapter = load_adapter(
+            find_adapter("container"), {"command": command, "persistent": persistent}
+        )
         adapter.set_image(image, (1,))
         first = adapter.predict(boxes)
         click = Click(1, (7, 12, 20), True)
