@@ -56,3 +56,15 @@ def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...])
 def command_line() -> str:
     """Return the command as it was typed, to be noted in what it writes."""
     return shlex.join(["segbench", *sys.argv[1:]])
+
+
+model_option = click.option(
+    "--model", required=True, help="An adapter's name, or a path to its file or folder."
+)
+adapter_option = click.option(
+    "--option",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_options,
+    help="An option of the adapter; repeatable.",
+)

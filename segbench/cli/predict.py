@@ -8,22 +8,23 @@ from typing import Any
 
 import click
 
-from segbench.cli.options import EXISTING_FOLDER, FILE, FOLDER, SECONDS, parse_options
+from segbench.cli.options import (
+    EXISTING_FOLDER,
+    FILE,
+    FOLDER,
+    SECONDS,
+    adapter_option,
+    model_option,
+)
 
 
 @click.command()
-@click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
+@model_option
 @click.option("--inputs", type=EXISTING_FOLDER, required=True, help="A folder of CASE.npz files.")
 @click.option(
     "--outputs", type=FOLDER, required=True, help="The folder for CASE.npz files with segs."
 )
-@click.option(
-    "--option",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=parse_options,
-    help="An option of the adapter; repeatable.",
-)
+@adapter_option
 @click.option("--python", type=FILE, help="The interpreter of the adapter.")
 @click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
 @click.option("--persistent", is_flag=True, help="Predict each file named by a line on stdin.")
@@ -33,13 +34,15 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
     \b
     segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
     """
-    from segbench.runs import submission as ends
+    from segbench.runs import submission
 
     folder = given.pop("inputs")
     if persistent:
-        inputs = ends.inputs_named(folder, sys.stdin)
-        for _ in ends.predict(inputs=inputs, outputs=outputs, **given):
+        inputs = submission.inputs_named(folder, sys.stdin)
+        for _ in submission.predict(inputs=inputs, outputs=outputs, **given):
             click.echo("segbench: done")
     else:
-        files = list(ends.predict(inputs=ends.inputs_in(folder), outputs=outputs, **given))
+        files = list(
+            submission.predict(inputs=submission.inputs_in(folder), outputs=outputs, **given)
+        )
         click.echo(f"{len(files)} predictions in {outputs}")

@@ -13,8 +13,9 @@ from segbench.cli.options import (
     FILE,
     FOLDER,
     SECONDS,
+    adapter_option,
     command_line,
-    parse_options,
+    model_option,
     policy_options,
 )
 
@@ -24,19 +25,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", required=True, help="An adapter's name, or a path to its file or folder.")
+@model_option
 @click.option("--data", type=EXISTING_FOLDER, required=True, help="A folder of .npz cases.")
 @click.option("--out", type=FOLDER, help="The run folder, continued if it exists. [runs/<model>]")
 @click.option(
     "--references", type=EXISTING_FOLDER, help="A folder with gts, if the cases have none."
 )
-@click.option(
-    "--option",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=parse_options,
-    help="An option of the adapter; repeatable.",
-)
+@adapter_option
 @click.option("--name", help="The name in tables. [the adapter's name]")
 @click.option("--case", multiple=True, metavar="PATTERN", help="Only such cases; repeatable.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many cases.")
