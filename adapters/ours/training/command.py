@@ -10,8 +10,9 @@ import torch
 
 from ..network import CONFIGS
 from .reporter import open_reporter
-from .run import TrainingSetup, train
+from .run import train
 from .schedule import Phase, Schedule
+from .setup import TrainingSetup
 
 DEFAULT_PHASES = {"small": "1:64:2", "paper": "1:192:2"}
 

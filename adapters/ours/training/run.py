@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,52 +14,34 @@ from segbench.errors import AdapterError
 from ..network import CONFIGS
 from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
+from .csv_log import append_row, drop_rows_after
 from .curves import draw_curves
 from .interactive_sample import InteractiveSample
-from .objects import Scan, ScanObject, draw_tune_patients, objects_of, read_scans, split_by_patient
+from .objects import Scan, draw_tune_patients, read_scans, split_by_patient
 from .pretrained import load_initial_weights
 from .reporter import Reporter
 from .resuming import load_state, save_state
 from .sample_loader import SampleGenerator, SampleLoader
 from .schedule import Schedule, check_schedule, fraction_done, phase_at
+from .setup import TrainingSetup, check_left_out, check_setup
 from .trainer import SampleResult, Trainer, mixed_precision
 from .tuning import (
     TUNE_CLICKS,
+    build_tune_sets,
     ellipsoid_dice,
-    generated_tune_samples,
     mean_dice_curve,
-    tune_samples,
+    objects_by_group,
 )
 
 LOG_EVERY = 50  # steps
 LOGS = (".log.csv", ".tune.csv")
-TUNE_OBJECTS, TUNE_SCENES = 6, 10  # per group, and in total
 TUNE_COLUMNS = (
     *("step", "samples", "minutes", "set", "opening"),
     *(f"click_{i + 1}" for i in range(TUNE_CLICKS)),
 )
 LOG_COLUMNS = ("step", "samples", "minutes", "patch", "loss", "dice_box", "dice_clicked")
 
-Row = Sequence[object]
 Clock = Callable[[], float]  # seconds
-
-
-@dataclass(frozen=True)
-class TrainingSetup:
-    """The files and the device of a training."""
-
-    data: Path
-    out: Path
-    init: Path | None = None  # initial weights
-    resume: bool = False
-    workers: int = 1
-    device: str = "cpu"
-    licence: str | None = None  # of the weights; default: that of the initial weights
-
-    @property
-    def state(self) -> Path:
-        """The file from which a training is resumed."""
-        return self.out.with_suffix(".state.pt")
 
 
 @dataclass
@@ -147,9 +127,9 @@ def train(
         state cannot be resumed, the initial weights do not fit, or the loss is not finite.
     """
     check_schedule(schedule)
-    _check_setup(setup)
+    check_setup(setup)
     scans = read_scans(setup.data, schedule.left_out)
-    _check_left_out(setup.data, schedule.left_out)
+    check_left_out(setup.data, schedule.left_out)
     tune_patients = schedule.tune_patients or draw_tune_patients(
         scans, schedule.tune_share, schedule.seed
     )
@@ -180,79 +160,13 @@ def train(
         loader.close()
 
 
-def _check_left_out(data: Path, left_out: Sequence[str]) -> None:
-    """Raise if a prefix matches no file: a misspelt one would not be left out."""
-    names = [path.name for path in data.glob("*.npz")]
-    for prefix in set(left_out) - set(Schedule().left_out):
-        if not any(name.startswith(prefix) for name in names):
-            raise AdapterError(f"{data}: no file begins with {prefix}: cannot be left out")
-
-
-def _check_setup(setup: TrainingSetup) -> None:
-    """Raise if the output is not a checkpoint's name or belongs to another training."""
-    if setup.out.suffix != ".safetensors" or setup.out.is_dir():
-        raise AdapterError(f"{setup.out}: expected the name of a file ending in .safetensors")
-    if setup.state.exists() and not setup.resume:
-        raise AdapterError(
-            f"{setup.state}: the state of a training exists; continue it with --resume, remove "
-            "it, or choose another --out"
-        )
-
-
-def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
-    """Return the objects of each group of scans."""
-    groups: dict[str, list[ScanObject]] = {}
-    for scan in scans:
-        groups.setdefault(scan.group, []).extend(objects_of(scan))
-    return [objects for objects in groups.values() if objects]
-
-
-def build_tune_sets(
-    schedule: Schedule, tune_scans: Sequence[Scan]
-) -> dict[str, list[InteractiveSample]]:
-    """Return the tune sets: held-out scans with and without boxes, and generated scenes."""
-    rng = np.random.default_rng(schedule.seed + 1)
-    patch, seed = schedule.phases[-1].patch, schedule.seed + 2
-    objects = [
-        group[int(index)]
-        for group in objects_by_group(tune_scans)
-        for index in rng.permutation(len(group))[:TUNE_OBJECTS]
-    ]
-    sets = {
-        "scans": tune_samples(objects, patch, with_box=True, seed=seed),
-        "scans_without_box": tune_samples(objects[::2], patch, with_box=False, seed=seed),
-        "scenes": generated_tune_samples(TUNE_SCENES, patch, seed=seed),
-    }
-    return {name: samples for name, samples in sets.items() if samples}
-
-
-def append_row(path: Path, columns: Row, row: Row) -> None:
-    """Append one row to a csv file; a new file gets a header first."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows([columns, row] if is_new else [row])
-
-
-def _drop_rows_after(path: Path, steps: int) -> None:
-    """Drop the rows of steps that will be repeated, and incomplete rows."""
-    if not path.is_file() or not path.stat().st_size:
-        return
-    columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    whole = (row for row in rows if len(row) == len(columns))  # the last may be cut off
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
-    temporary.replace(path)
-
-
 def _initialise(run: TrainingRun) -> None:
     """Start from the stored state, from initial weights, or from random ones."""
     setup, trainer = run.setup, run.trainer
     if setup.resume and setup.state.is_file():
         run.minutes, run.evaluated_at = load_state(setup.state, trainer), None
         for suffix in LOGS:
-            _drop_rows_after(setup.out.with_suffix(suffix), trainer.steps)
+            drop_rows_after(setup.out.with_suffix(suffix), trainer.steps)
         run.reporter.write_line(f"resumed after {trainer.steps} steps, {run.minutes:.1f} minutes")
         return
     if setup.resume:

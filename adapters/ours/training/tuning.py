@@ -13,10 +13,12 @@ from segbench.core import Mask
 
 from ..prompts import BOX
 from .interactive_sample import InteractiveSample, add_click, start_sample
-from .objects import ScanObject, crop_scene
+from .objects import Scan, ScanObject, crop_scene, objects_of
 from .scenes import generated_scene
+from .schedule import Schedule
 
 TUNE_CLICKS = 5
+TUNE_OBJECTS, TUNE_SCENES = 6, 10  # per group, and in total
 
 
 def tune_samples(
@@ -79,3 +81,30 @@ def predict_mask(network: nn.Module, sample: InteractiveSample) -> Mask:
         logits: Tensor = network(inputs)[0].float()
     mask: Mask = (logits[1] > logits[0]).cpu().numpy()
     return mask
+
+
+def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
+    """Return the objects of each group of scans."""
+    groups: dict[str, list[ScanObject]] = {}
+    for scan in scans:
+        groups.setdefault(scan.group, []).extend(objects_of(scan))
+    return [objects for objects in groups.values() if objects]
+
+
+def build_tune_sets(
+    schedule: Schedule, tune_scans: Sequence[Scan]
+) -> dict[str, list[InteractiveSample]]:
+    """Return the tune sets: held-out scans with and without boxes, and generated scenes."""
+    rng = np.random.default_rng(schedule.seed + 1)
+    patch, seed = schedule.phases[-1].patch, schedule.seed + 2
+    objects = [
+        group[int(index)]
+        for group in objects_by_group(tune_scans)
+        for index in rng.permutation(len(group))[:TUNE_OBJECTS]
+    ]
+    sets = {
+        "scans": tune_samples(objects, patch, with_box=True, seed=seed),
+        "scans_without_box": tune_samples(objects[::2], patch, with_box=False, seed=seed),
+        "scenes": generated_tune_samples(TUNE_SCENES, patch, seed=seed),
+    }
+    return {name: samples for name, samples in sets.items() if samples}

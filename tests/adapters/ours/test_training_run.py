@@ -24,8 +24,9 @@ from adapters.ours.training.command import (
     setup_of,
 )
 from adapters.ours.training.reporter import Reporter
-from adapters.ours.training.run import TrainingSetup, train
+from adapters.ours.training.run import train
 from adapters.ours.training.schedule import Phase, Schedule, fraction_done
+from adapters.ours.training.setup import TrainingSetup
 from adapters.ours.training.trainer import Trainer
 from adapters.ours.weights import load_checkpoint
 from segbench.cli import cli
@@ -43,7 +44,7 @@ TINY = Schedule(
 def tiny(monkeypatch):
     monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6, 8), (1, 1, 1)))
     monkeypatch.setattr(training_run, "LOG_EVERY", 3)
-    monkeypatch.setattr(training_run, "TUNE_SCENES", 1)
+    monkeypatch.setattr("adapters.ours.training.tuning.TUNE_SCENES", 1)
     monkeypatch.setattr("adapters.ours.training.tuning.TUNE_CLICKS", 2)
     monkeypatch.setattr(
         training_run, "TUNE_COLUMNS", (*training_run.TUNE_COLUMNS[:5], "click_1", "click_2")

@@ -1,0 +1,48 @@
+"""The files and the device of a training, and what is refused before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.errors import AdapterError
+
+from .schedule import Schedule
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """The files and the device of a training."""
+
+    data: Path
+    out: Path
+    init: Path | None = None  # initial weights
+    resume: bool = False
+    workers: int = 1
+    device: str = "cpu"
+    licence: str | None = None  # of the weights; default: that of the initial weights
+
+    @property
+    def state(self) -> Path:
+        """The file from which a training is resumed."""
+        return self.out.with_suffix(".state.pt")
+
+
+def check_setup(setup: TrainingSetup) -> None:
+    """Raise if the output is not a checkpoint's name or belongs to another training."""
+    if setup.out.suffix != ".safetensors" or setup.out.is_dir():
+        raise AdapterError(f"{setup.out}: expected the name of a file ending in .safetensors")
+    if setup.state.exists() and not setup.resume:
+        raise AdapterError(
+            f"{setup.state}: the state of a training exists; continue it with --resume, remove "
+            "it, or choose another --out"
+        )
+
+
+def check_left_out(data: Path, left_out: Sequence[str]) -> None:
+    """Raise if a prefix matches no file: a misspelt one would not be left out."""
+    names = [path.name for path in data.glob("*.npz")]
+    for prefix in set(left_out) - set(Schedule().left_out):
+        if not any(name.startswith(prefix) for name in names):
+            raise AdapterError(f"{data}: no file begins with {prefix}: cannot be left out")
