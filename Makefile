@@ -10,7 +10,7 @@ DEMO := demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ours,dev]'
 	touch $@
 
-demo: .venv/.ready ## generated cases, the floors and ours, a report
+demo: .venv/.ready ## generated cases, the simple baselines and ours, a report
 	rm -rf $(DEMO)
 	$(BIN)/segbench phantoms $(DEMO)/val --cases 10 --seed 0
 	for model in empty boxfill ellipsoid ours; do \

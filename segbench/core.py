@@ -85,7 +85,7 @@ def prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
 
 @dataclass(frozen=True)
 class Grid:
-    """The voxel grid of the file that a case was converted from; never where that file is."""
+    """The voxel grid of the file that a case was converted from, without its path."""
 
     affine: tuple[tuple[float, float, float, float], ...]  # voxel to world, mm
     axes: str  # orientation of the source's axes, such as "LPS"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.core import Settings
-from segbench.results import CaseResult, Failures
+from segbench.results import CaseResult, FailurePolicy
 from segbench.runs.config import Boxes, Predictions, RunConfig, default_out
 from segbench.runs.run_case import CrashedCase
 from segbench.runs.runner import run
@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0913
     predictions: Predictions = "all",
     boxes: Boxes = "given",
     exact_sum: bool = False,
-    failures: Failures = "zero",
+    failures: FailurePolicy = "zero",
     time_limit: float | None = None,
     settings: Settings | None = None,
 ) -> RunResult:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from segbench.core import Prompt, StepScore, mean_scores, sum_in_order
 
-Failures = Literal["zero", "carry_forward"]
+FailurePolicy = Literal["zero", "carry_forward"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Policy:
     applies no limit.
     """
 
-    failures: Failures = "zero"
+    failures: FailurePolicy = "zero"
     time_limit: float | None = None
 
 

@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
-# floors of DESIGN 2, the lowest first: a package imports only from floors below its own
-FLOORS = [
+# layers, the lowest first: a package imports only from layers below its own
+# (docs/architecture.md)
+LAYERS = [
     ["errors", "core", "results", "threads", "processes", "contract"],
     ["protocol"],
     ["data"],
@@ -48,7 +49,7 @@ ORDER = {
         *("options", "group", "run", "verify", "report", "train", "predict", "models", "phantoms"),
     ],
 }
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 ADAPTERS_MAY = {
     *("core", "errors", "contract", "data.challenge_npz"),
     *("models.finite_image", "models.prompt_painting", "models.submission_npz"),
@@ -97,10 +98,10 @@ def from_segbench(file: Path) -> set[str]:
 def points_down(module: str, other: str) -> bool:
     """Whether ``module`` may import ``other``."""
     mine, its = module.split("."), other.split(".")
-    if FLOOR[mine[0]] != FLOOR[its[0]]:
-        return FLOOR[mine[0]] > FLOOR[its[0]]
-    if FLOOR[mine[0]] > 0 and mine[0] != its[0]:
-        return False  # two packages of one floor
+    if LAYER[mine[0]] != LAYER[its[0]]:
+        return LAYER[mine[0]] > LAYER[its[0]]
+    if LAYER[mine[0]] > 0 and mine[0] != its[0]:
+        return False  # two packages of one layer
     shared = 0
     while shared < min(len(mine), len(its)) - 1 and mine[shared] == its[shared]:
         shared += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from segbench.cli.options import EXISTING_FOLDER, FOLDER, command_line, policy_options
-from segbench.results import Failures, Policy
+from segbench.results import FailurePolicy, Policy
 
 
 @click.command()
@@ -24,7 +24,7 @@ def report(
     runs: tuple[Path, ...],
     out: Path,
     published: tuple[str, ...],
-    failures: Failures,
+    failures: FailurePolicy,
     time_limit: float | None,
 ) -> None:
     """Write the tables of one or more RUNS as Markdown, CSV, LaTeX and HTML.

@@ -11,7 +11,9 @@ import numpy as np
 
 from segbench.core import Click, Interactions, LabelMap, Mask, Voxel
 
-BALL_RADIUS = 4.0  # voxels, as the paper's click channels (PAPER 2.2)
+BALL_RADIUS = (
+    4.0  # voxels, as the paper's click channels (section 2.2 of the paper that `ours` follows)
+)
 Roi = tuple[slice, slice, slice]
 
 

@@ -34,8 +34,8 @@ def draw_box(mask: Mask, label: int, rng: np.random.Generator) -> Box:
     return Box(label, low, (int(slices[-1]) + 1, y_high, x_high), mid_slice=middle)
 
 
-def _side(bounding_box: Mask, slack: int) -> tuple[int, int]:
+def _side(profile: Mask, slack: int) -> tuple[int, int]:
     """Return the half-open extent of a profile, widened and clamped to it."""
-    indices = np.flatnonzero(bounding_box)
-    extra = int(slack * bounding_box.size / 256)
-    return max(int(indices[0]) - extra, 0), min(int(indices[-1]) + extra + 1, bounding_box.size)
+    indices = np.flatnonzero(profile)
+    extra = int(slack * profile.size / 256)
+    return max(int(indices[0]) - extra, 0), min(int(indices[-1]) + extra + 1, profile.size)

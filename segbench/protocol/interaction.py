@@ -50,7 +50,7 @@ def interact(
     """Yield every step of one case: the boxes, if there are any, then each round of clicks.
 
     The model is prompted in every step, also if no label has a new click. After a failed step the
-    next clicks correct the last prediction, zeros before the first (PROTOCOL 3.1, 9.2).
+    next clicks correct the last prediction, zeros before the first (PROTOCOL 3.1, 3.2).
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ def interact(
     for step in steps(case, settings):
         prompts = case.boxes if step == 0 else next_clicks(pairs, settings=settings)
         rounds = (*rounds, prompts)
-        output = checked(model.predict(Interactions(rounds, segmentation)), case.reference.shape)
+        output = validated_output(
+            model.predict(Interactions(rounds, segmentation)), case.reference.shape
+        )
         scores: tuple[StepScore, ...] = ()
         if output.segmentation is not None:
             segmentation = output.segmentation
@@ -87,7 +89,7 @@ def steps(case: Case, settings: Settings) -> range:
     return range(0 if case.boxes else 1, settings.n_clicks + 1)
 
 
-def checked(output: StepOutput, shape: tuple[int, ...]) -> StepOutput:
+def validated_output(output: StepOutput, shape: tuple[int, ...]) -> StepOutput:
     """Return an output with its label map as uint8 or uint16, or as a failure with the reason.
 
     Any integer dtype is accepted if its values are 0 to 65535 (PROTOCOL 9.2).

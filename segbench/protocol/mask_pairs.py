@@ -13,9 +13,11 @@ import numpy as np
 
 from segbench.core import LabelMap, Mask
 from segbench.protocol.packed_mask import PackedMask, Roi, pack_label
-from segbench.protocol.validation import refuse_no_label_map, refuse_other_shape
+from segbench.protocol.validation import require_label_map, require_same_shape
 
-SLAB = 2**20  # voxels examined together, so that label maps like noise need no more memory
+CHUNK_VOXELS = (
+    2**20
+)  # voxels examined together, so that very fragmented label maps need no more memory
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its region, too
 
 
@@ -53,7 +55,7 @@ class PreparedReference:
     """
 
     def __init__(self, label_map: LabelMap, labels: Iterable[int]) -> None:
-        refuse_no_label_map(label_map, "reference")
+        require_label_map(label_map, "reference")
         self.labels = tuple(sorted(set(map(int, labels))))
         self._in_fortran_order = in_fortran_order(label_map)
         self._label_map = np.ascontiguousarray(label_map)
@@ -70,8 +72,8 @@ class PreparedReference:
         CaseError
             If the segmentation is not of integers or has another shape than the reference.
         """
-        refuse_no_label_map(segmentation, "prediction")
-        refuse_other_shape(segmentation, self._label_map)
+        require_label_map(segmentation, "prediction")
+        require_same_shape(segmentation, self._label_map)
         voxels = np.ascontiguousarray(segmentation)
         unknown: tuple[int, ...] = ()
         # the first prediction mostly leaves the regions around the reference: not tried
@@ -95,10 +97,10 @@ class PreparedReference:
         with_roi = (label for label in self.labels if label in self._rois)
         return {label: pack_label(voxels, label, self._rois[label]) for label in with_roi}
 
-    def _fit_rois(self, boxes: dict[int, Roi]) -> None:
-        """Enlarge the regions of labels so that they contain these boxes and a margin."""
-        for label in boxes.keys() & set(self.labels):
-            box = boxes[label]
+    def _fit_rois(self, bounding_boxes: dict[int, Roi]) -> None:
+        """Enlarge the regions of labels so that they contain these bounding boxes and a margin."""
+        for label in bounding_boxes.keys() & set(self.labels):
+            box = bounding_boxes[label]
             sides = zip(box, self._rois.get(label, box), self._label_map.shape, strict=True)
             roi = tuple(
                 slice(min(max(b.start - MARGIN, 0), r.start), max(min(b.stop + MARGIN, n), r.stop))
@@ -111,7 +113,7 @@ class PreparedReference:
 
 def label_rois(label_map: LabelMap) -> dict[int, Roi]:
     """Return the bounding box of each label of a label map, ascending by label."""
-    n_planes = max(SLAB // label_map[0].size, 1)  # examined together
+    n_planes = max(CHUNK_VOXELS // label_map[0].size, 1)  # examined together
     buffer = np.empty(n_planes * label_map[0].size, bool)  # reused: new memory is slow
     rois: dict[int, Roi] = {}
     for z in range(0, len(label_map), n_planes):

@@ -26,8 +26,10 @@ from segbench.protocol.surface_distances import areas_in_official_order, distanc
 from segbench.protocol.validation import as_masks
 
 # the published table has the voxels around a corner in the opposite order
-MIRRORED = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
-CLOSE = 1e-9  # relative: offsets this near to the tolerance may be rounded to either side of it
+MIRRORED_CODES = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
+RELATIVE_MARGIN = (
+    1e-9  # relative: offsets this near to the tolerance may be rounded to either side of it
+)
 MAX_ROWS = 5000  # (z, y) offsets within the tolerance; with more, a distance map is faster
 
 
@@ -35,8 +37,8 @@ MAX_ROWS = 5000  # (z, y) offsets within the tolerance; with more, a distance ma
 class NsdSettings:
     """How surfaces are compared, the same for all labels and steps of a case (PROTOCOL 6).
 
-    ``exact_sum`` adds areas in the order of the official script and so gives its last bit; the
-    default does not depend on the order of the sum. They differ by about 1e-16.
+    ``exact_sum`` adds areas in the order of the official script, so that NSD equals the script's to
+    the last bit; the default does not depend on the order of the sum. They differ by about 1e-16.
     """
 
     spacing: Spacing  # mm, (z, y, x)
@@ -160,13 +162,13 @@ def offsets_within_tolerance(
     None if dilation would be slower than a distance map, or if float64 puts offsets of possibly the
     same true length on both sides of the tolerance: then scipy's transform decides.
     """
-    farthest = tolerance_mm / np.array(spacing) * (1 + CLOSE) + 2
+    farthest = tolerance_mm / np.array(spacing) * (1 + RELATIVE_MARGIN) + 2
     sizes = np.minimum(farthest, shape).astype(int).tolist()
     if sizes[0] * sizes[1] > MAX_ROWS:
         return None
     z, y, x = (np.arange(size) * side for size, side in zip(sizes, spacing, strict=True))
     lengths = np.sqrt((z[:, None, None] ** 2 + y[:, None] ** 2) + x**2)
-    limits = (tolerance_mm * times for times in (1 - CLOSE, 1, 1 + CLOSE))
+    limits = (tolerance_mm * times for times in (1 - RELATIVE_MARGIN, 1, 1 + RELATIVE_MARGIN))
     low, exact, high = (np.count_nonzero(lengths <= limit, axis=2) - 1 for limit in limits)
     return exact if np.array_equal(exact, low) or np.array_equal(exact, high) else None
 
@@ -190,5 +192,5 @@ def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
     for code, normals in enumerate(NEIGHBOUR_CODE_TO_NORMALS):
         for normal_z, normal_y, normal_x in normals:
             a, b, c = normal_z * y * x, normal_y * z * x, normal_x * z * y
-            areas[MIRRORED[code]] += math.sqrt((a * a + b * b) + c * c)
+            areas[MIRRORED_CODES[code]] += math.sqrt((a * a + b * b) + c * c)
     return areas

@@ -14,7 +14,7 @@ from segbench.protocol.metrics import NsdSettings, packed_dice, surface_agreemen
 from segbench.protocol.validation import (
     checked_label_map,
     checked_spacing,
-    refuse_other_shape,
+    require_same_shape,
 )
 
 
@@ -91,7 +91,7 @@ def score(
     """
     prediction = checked_label_map(np.asarray(prediction), "prediction")
     reference = checked_label_map(np.asarray(reference), "reference")
-    refuse_other_shape(prediction, reference)
+    require_same_shape(prediction, reference)
     nsd = NsdSettings.of(
         checked_spacing(np.asarray(spacing), "score"), settings or Settings(), exact_sum=exact_sum
     )

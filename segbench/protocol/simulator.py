@@ -63,7 +63,7 @@ def next_click(
     ----------
     prediction, reference : bool or integer array, shape (z, y, x)
         The current and the true mask of the label; integers are masks of what is not 0. Memory is
-        read in Fortran order if both masks are in Fortran order only, else in C order.
+        read in Fortran order if both arrays are Fortran- and not C-contiguous, else in C order.
     label : int
         The label of the click.
     settings : Settings
@@ -79,7 +79,7 @@ def next_click(
     CaseError
         If an array is of floats or the shapes differ.
     """
-    # views of what is certainly bool; their memory order stays
+    # as_masks returns bool; uint8 views keep the memory order
     predicted, expected = (mask.view(np.uint8) for mask in as_masks(prediction, reference))
     pairs = PreparedReference(expected, (1,)).compare(predicted)
     clicks = next_clicks(pairs, settings=settings)

@@ -24,13 +24,13 @@ def as_masks(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[Mask, M
         If an array is not three-dimensional, or not of bool or integers (where a probability
         becomes a mask is for the caller to decide), or if the shapes differ.
     """
-    refuse_no_label_map(prediction, "prediction")
-    refuse_no_label_map(reference, "reference")
-    refuse_other_shape(prediction, reference)
+    require_label_map(prediction, "prediction")
+    require_label_map(reference, "reference")
+    require_same_shape(prediction, reference)
     return _as_mask(prediction), _as_mask(reference)
 
 
-def refuse_no_label_map(array: NDArray[Any], name: str) -> None:
+def require_label_map(array: NDArray[Any], name: str) -> None:
     """Raise a CaseError if an array is not three-dimensional or not of bool or integers."""
     if array.ndim != 3:
         raise CaseError(f"{name}: expected shape (z, y, x), found {array.shape}")
@@ -38,7 +38,7 @@ def refuse_no_label_map(array: NDArray[Any], name: str) -> None:
         raise CaseError(f"{name}: expected bool or integers, found {array.dtype}")
 
 
-def refuse_other_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
+def require_same_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
     """Raise a CaseError if two arrays differ in shape."""
     if prediction.shape != reference.shape:
         raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")

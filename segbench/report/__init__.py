@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.report.methods import Method, read_methods
-from segbench.report.modalities import SHORT_NAMES
+from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
 from segbench.report.published import read_published
 from segbench.report.tables.by_box import table_by_box
@@ -79,7 +79,7 @@ def report_tables(methods: Sequence[Method], published: Sequence[str] = ()) -> l
     ]
     if "table5" in published_tables:
         test_set_table = table_by_modality(
-            methods, published=published_tables["table5"], name="table5", style=SHORT_NAMES
+            methods, published=published_tables["table5"], name="table5", style=TABLE_5_STYLE
         )
         tables.insert(2, test_set_table)
     return [table for table in tables if table is not None]
@@ -100,7 +100,7 @@ def terminal_table(runs: Sequence[Path], policy: Policy = Policy()) -> str:
 
 
 def _overview_row(method: Method) -> Row:
-    means = mean_row(method, (method.label,), method.scored_cases)
+    means = mean_row(method, (method.display_name,), method.scored_cases)
     return (*means.cells(), Cell(method.count("failed")))
 
 

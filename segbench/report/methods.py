@@ -39,7 +39,7 @@ class Method:
     policy: Policy
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """The name that the tables show."""
         return self.name if self.ranked else f"{self.name} (sees the reference)"
 

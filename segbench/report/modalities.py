@@ -1,7 +1,8 @@
 """Names and order of the modalities; the paper's tables use two styles.
 
 A modality without an entry here is shown under its code, after the others. To give it a place in
-the order or another name, add it to ``LONG_NAMES`` and ``SHORT_NAMES``.
+the order or another name, add it to ``TABLE_3_STYLE`` (Tables 3 and 4) and ``TABLE_5_STYLE``. If
+data have a long name for it, add that to ``_ALIASES``.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class ModalityStyle:
         return sorted(set(codes), key=lambda code: (position.get(code, len(position)), code))
 
 
-LONG_NAMES = ModalityStyle(
+TABLE_3_STYLE = ModalityStyle(
     ("CT", "MR", "Microscopy", "PET", "US"), {"MR": "MRI", "US": "Ultrasound"}
 )
-SHORT_NAMES = ModalityStyle(("CT", "MR", "PET", "US", "Microscopy"), {})
+TABLE_5_STYLE = ModalityStyle(("CT", "MR", "PET", "US", "Microscopy"), {})
 
 
 def modality_code(modality: str) -> str:

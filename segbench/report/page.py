@@ -81,5 +81,5 @@ def opening_sentence(methods: Sequence[Method]) -> str:
     runs = "1 run" if len(methods) == 1 else f"{len(methods)} runs"
     return (
         f"{runs} under protocol {protocol['name']} version {protocol['version']} "
-        f"(settings {protocol['hash']}): {', '.join(method.label for method in methods)}."
+        f"(settings {protocol['hash']}): {', '.join(method.display_name for method in methods)}."
     )

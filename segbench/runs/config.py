@@ -12,11 +12,11 @@ from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.models.loading import adapter_name
 from segbench.models.registry import SCHEMES, find_adapter
-from segbench.results import Failures, Policy
+from segbench.results import FailurePolicy, Policy
 
 Boxes = Literal["given", "none"]
 Predictions = Literal["all", "final", "none"]
-CHOICES: dict[str, Any] = {"boxes": Boxes, "failures": Failures, "predictions": Predictions}
+CHOICES: dict[str, Any] = {"boxes": Boxes, "failures": FailurePolicy, "predictions": Predictions}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunConfig:
     predictions: Predictions = "all"
     boxes: Boxes = "given"
     exact_sum: bool = False
-    failures: Failures = "zero"
+    failures: FailurePolicy = "zero"
     time_limit: float | None = None
     settings: Settings = Settings()
     command: str = ""  # as typed, noted in run.json

@@ -11,7 +11,7 @@ from segbench.models.registry import resolve_model
 from segbench.models.submission_npz import read_input, write_output
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
-from segbench.protocol.interaction import checked
+from segbench.protocol.interaction import validated_output
 from segbench.threads import threads_per_model
 
 
@@ -80,7 +80,7 @@ def inputs_named(folder: Path, lines: Iterable[str]) -> Iterator[Path]:
 def _predict_file(model: WorkerModel, source: Path, target: Path) -> Path:
     image, labels, interactions = read_input(source)
     model.set_image(image, labels)
-    output = checked(model.predict(interactions), image.voxels.shape)
+    output = validated_output(model.predict(interactions), image.voxels.shape)
     if output.segmentation is None:
         raise AdapterError(f"{source.name}: {output.failure}")
     write_output(target, output.segmentation)

@@ -21,7 +21,7 @@ from segbench.models.registry import (
 )
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
-from segbench.protocol.interaction import checked
+from segbench.protocol.interaction import validated_output
 from tests.peers.smallest import options_for, smallest, why_not
 
 NAMES = adapter_names()
@@ -75,8 +75,10 @@ def model(request, references, tmp_path_factory):
 
 
 def segment(model, case, *args, **kwargs):
-    """Return a checked label map; fail with the adapter's own reason."""
-    found = checked(model.predict(interactions_of(case, *args, **kwargs)), case.reference.shape)
+    """Return a validated_output label map; fail with the adapter's own reason."""
+    found = validated_output(
+        model.predict(interactions_of(case, *args, **kwargs)), case.reference.shape
+    )
     assert found.failure is None, found.failure
     return found.segmentation
 
@@ -155,7 +157,7 @@ def test_it_does_not_change_its_inputs(references, tmp_path):
         np.testing.assert_array_equal(case.reference, previous)
 
 
-def test_in_process_and_worker_give_the_same_segment(model, references):
+def test_in_process_and_worker_give_the_same_segmentation(model, references):
     if has_own_environment(model.file) or model.file.parent.name == "peers":
         pytest.skip("its packages are not in this process")
     local = InProcessModel(model.file, model.options)
@@ -176,7 +178,7 @@ def predict_in_process(name, step, **options):
     return found.segmentation
 
 
-def test_the_oracle_segmentations_the_reference_from_its_step_on(references):
+def test_the_oracle_returns_the_reference_from_its_step_on(references):
     options = {"references": str(references), "from_step": "2"}
     assert not predict_in_process("oracle", 1, **options).any()
     np.testing.assert_array_equal(predict_in_process("oracle", 2, **options), CASES[0].reference)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segbench.core import Click, StepOutput
-from segbench.protocol.interaction import checked, interact
+from segbench.protocol.interaction import interact, validated_output
 from segbench.protocol.scoring import score
 from segbench.protocol.simulator import next_clicks
 
@@ -124,7 +124,7 @@ def test_zeros_before_the_first_prediction_have_the_memory_order_of_the_referenc
     ],
 )
 def test_what_is_no_label_map_is_a_failure_with_its_reason(labels, reason):
-    output = checked(StepOutput(labels, 1.5), (2, 3, 4))
+    output = validated_output(StepOutput(labels, 1.5), (2, 3, 4))
     assert output.segmentation is None
     assert pytest.approx(1.5) == output.seconds
     assert re.search(reason, output.failure)
@@ -132,11 +132,11 @@ def test_what_is_no_label_map_is_a_failure_with_its_reason(labels, reason):
 
 @pytest.mark.parametrize(("dtype", "kept"), [(np.int64, np.uint8), (np.uint16, np.uint8)])
 def test_any_integer_dtype_is_accepted(dtype, kept):
-    output = checked(StepOutput(np.full((2, 3, 4), 200, dtype), 0.0), (2, 3, 4))
+    output = validated_output(StepOutput(np.full((2, 3, 4), 200, dtype), 0.0), (2, 3, 4))
     assert output.segmentation.dtype == kept
 
 
 def test_large_labels_are_kept_without_wrapping():
-    output = checked(StepOutput(np.full((2, 3, 4), 65535, np.int32), 0.0), (2, 3, 4))
+    output = validated_output(StepOutput(np.full((2, 3, 4), 65535, np.int32), 0.0), (2, 3, 4))
     assert output.segmentation.dtype == np.uint16
     assert output.segmentation.max() == 65535

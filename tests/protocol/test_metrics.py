@@ -123,9 +123,9 @@ OFFICIAL_AREAS = {
 }
 PRINT_AREAS = """
 import hashlib, numpy, sys
-from segbench.protocol.metrics import MIRRORED, surface_areas
+from segbench.protocol.metrics import MIRRORED_CODES, surface_areas
 spacing = tuple(map(float, sys.argv[1:]))
-print(hashlib.sha256(surface_areas(spacing)[MIRRORED].tobytes()).hexdigest()[:16])
+print(hashlib.sha256(surface_areas(spacing)[MIRRORED_CODES].tobytes()).hexdigest()[:16])
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segbench.report.methods import Method, ScoredCase, cases_of_modality, modalities_of
-from segbench.report.modalities import LONG_NAMES
+from segbench.report.modalities import TABLE_3_STYLE
 from segbench.report.published import OVERALL, PUBLISHED_MARK, PublishedRow, PublishedTable
 from segbench.report.tables.means import MeanRow, mean_row, number_columns
 from segbench.report.tables.notes import common_notes
@@ -40,7 +40,7 @@ def table_by_box(methods: Sequence[Method], *, published: PublishedTable | None 
 
 def _modalities_and_boxes(methods: Sequence[Method]) -> list[tuple[str, bool]]:
     """Return the pairs of modality and box that occur, in the paper's order: No before Yes."""
-    codes = LONG_NAMES.sort(modalities_of(methods))
+    codes = TABLE_3_STYLE.sort(modalities_of(methods))
     pairs = ((code, box) for code in codes for box in (False, True))
     return [pair for pair in pairs if any(_select_cases(method, *pair) for method in methods)]
 
@@ -52,7 +52,7 @@ def _method_rows(method: Method, pairs: Sequence[tuple[str, bool]]) -> list[Row]
 
 
 def _method_row(method: Method, code: str, box: bool) -> Row:
-    keys = (method.label, LONG_NAMES.display_name(code), BOX_TEXT[box])
+    keys = (method.display_name, TABLE_3_STYLE.display_name(code), BOX_TEXT[box])
     return mean_row(method, keys, _select_cases(method, code, box), COLUMN_ORDER).cells()
 
 
@@ -63,5 +63,5 @@ def _select_cases(method: Method, code: str, box: bool) -> list[ScoredCase]:
 
 def _published_row(row: PublishedRow) -> Row:
     method = Cell(row.method, suffix=f" {PUBLISHED_MARK}")
-    keys = (method, Cell(LONG_NAMES.display_name(row.modality)), Cell(BOX_TEXT[bool(row.box)]))
+    keys = (method, Cell(TABLE_3_STYLE.display_name(row.modality)), Cell(BOX_TEXT[bool(row.box)]))
     return MeanRow(keys, Cell(None), tuple(row.means[name] for name in COLUMN_ORDER)).cells()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from segbench.report.methods import Method, cases_of_modality, modalities_of
-from segbench.report.modalities import LONG_NAMES, ModalityStyle
+from segbench.report.modalities import TABLE_3_STYLE, ModalityStyle
 from segbench.report.published import OVERALL, PUBLISHED_MARK, PublishedRow, PublishedTable
 from segbench.report.tables.means import (
     MEASURES,
@@ -36,7 +36,7 @@ def table_by_modality(
     *,
     published: PublishedTable | None = None,
     name: str = "table3",
-    style: ModalityStyle = LONG_NAMES,
+    style: ModalityStyle = TABLE_3_STYLE,
 ) -> Table:
     """Return modality x method, with the best run in bold; published rows are never bold."""
     codes = style.sort(modalities_of(methods))
@@ -64,14 +64,14 @@ def _modality_group(
     methods: Sequence[Method], published: PublishedTable | None, code: str, title: str
 ) -> Group:
     return [
-        *(mean_row(m, (title, m.label), cases_of_modality(m, code)) for m in methods),
+        *(mean_row(m, (title, m.display_name), cases_of_modality(m, code)) for m in methods),
         *(_published_row(row, title) for row in _rows_of(published, [code])),
     ]
 
 
 def _case_mean_group(methods: Sequence[Method], published: PublishedTable | None) -> Group:
     return [
-        *(mean_row(m, (MEAN_OVER_CASES, m.label), m.scored_cases) for m in methods),
+        *(mean_row(m, (MEAN_OVER_CASES, m.display_name), m.scored_cases) for m in methods),
         *(_published_row(row, MEAN_OVER_CASES) for row in _rows_of(published, [OVERALL])),
     ]
 
@@ -90,7 +90,7 @@ def _modality_mean_group(
 
 def _mean_over_modalities(method: Method, codes: Sequence[str]) -> MeanRow:
     parts = [means_of(cases) for code in codes if (cases := cases_of_modality(method, code))]
-    row = mean_row(method, (MEAN_OVER_MODALITIES, method.label), method.scored_cases)
+    row = mean_row(method, (MEAN_OVER_MODALITIES, method.display_name), method.scored_cases)
     return replace(row, n=_modality_count(len(parts)), means=mean_of_means(parts))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from segbench.report.methods import Method, ScoredCase, cases_of_modality, modalities_of
-from segbench.report.modalities import LONG_NAMES
+from segbench.report.modalities import TABLE_3_STYLE
 from segbench.report.tables.means import mean, number_columns
 from segbench.report.tables.notes import common_notes
 from segbench.report.tables.table import Cell, Column, Row, Table
@@ -25,7 +25,7 @@ def table_by_step(methods: Sequence[Method]) -> Table:
     """Return measure x modality x method, with the mean at the box and after each click."""
     n_clicks = methods[0].run.settings.n_clicks
     clicks = (f"Click {click}" for click in range(1, n_clicks + 1))
-    codes = (*LONG_NAMES.sort(modalities_of(methods)), ALL_CASES)
+    codes = (*TABLE_3_STYLE.sort(modalities_of(methods)), ALL_CASES)
     return Table(
         name="steps",
         title="Scores and seconds by step",
@@ -58,7 +58,7 @@ def _row(method: Method, measure: str, code: str) -> Row:
     ]
     digits = 2 if measure == "Seconds" else 4
     return (
-        *(Cell(measure), Cell(LONG_NAMES.display_name(code)), Cell(method.label)),
+        *(Cell(measure), Cell(TABLE_3_STYLE.display_name(code)), Cell(method.display_name)),
         *(Cell(len(cases)), Cell(len(with_box))),
         *(Cell(value, digits=digits) for value in means),
     )

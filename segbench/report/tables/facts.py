@@ -17,7 +17,7 @@ def facts_table(methods: Sequence[Method]) -> Table:
     return Table(
         name="facts",
         title="The runs",
-        columns=(Column("Fact"), *(Column(method.label, "p") for method in methods)),
+        columns=(Column("Fact"), *(Column(method.display_name, "p") for method in methods)),
         groups=(tuple(_fact_row(name, methods) for name in _FACTS),),
         notes=common_notes(methods),
     )

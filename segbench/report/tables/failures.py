@@ -27,10 +27,10 @@ def failures_table(methods: Sequence[Method]) -> Table | None:
 
 
 def _method_rows(method: Method) -> tuple[Row, ...]:
-    rows = [row for case in method.case_results for row in _case_rows(method.label, case)]
+    rows = [row for case in method.case_results for row in _case_rows(method.display_name, case)]
     if len(rows) > MAX_FAILURES:
         more = f"+{len(rows) - MAX_FAILURES} more, in the run's case files"
-        rows[MAX_FAILURES:] = [_row(method.label, more, None, "")]
+        rows[MAX_FAILURES:] = [_row(method.display_name, more, None, "")]
     return tuple(rows)
 
 

@@ -34,6 +34,6 @@ def time_limit_table(methods: Sequence[Method]) -> Table | None:
 
 
 def _row(method: Method, limit: float | None) -> Row:
-    keys = (method.label, "raw" if limit is None else "limited")
+    keys = (method.display_name, "raw" if limit is None else "limited")
     cases = method.with_policy(Policy(method.policy.failures, limit)).scored_cases
     return (*mean_row(method, keys, cases).cells(), Cell(method.n_over_time))
