@@ -42,13 +42,13 @@ class RunResult:
 
 
 def evaluate(  # noqa: PLR0913
-    model: str,
+    model: str | Path,
     data: str | Path,
     *,
     out: str | Path | None = None,
     jobs: int = 1,
     references: str | Path | None = None,
-    option: Mapping[str, str] | None = None,
+    option: Mapping[str, object] | None = None,
     name: str | None = None,
     case: str | Sequence[str] = (),
     limit: int | None = None,
@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913
 
     Parameters
     ----------
-    model : str
+    model : str or path
         An adapter's name, a path to its file or folder, ``container:IMAGE`` or ``command:...``.
     data : path
         A folder of ``.npz`` cases.
@@ -79,8 +79,8 @@ def evaluate(  # noqa: PLR0913
         Cases at a time, each with a model of its own.
     references : path, optional
         A folder of ``.npz`` files of the same names with ``gts``, if the cases have none.
-    option : dict of str, optional
-        Options of the adapter.
+    option : dict, optional
+        Options of the adapter; values are passed as strings, as on the command line.
     name : str, optional
         The name in tables; the adapter's name by default.
     case : str or sequence of str
@@ -127,11 +127,11 @@ def evaluate(  # noqa: PLR0913
         If an option has no such value, or the folder has another run.
     """
     config = RunConfig(
-        model=model,
+        model=str(model),
         data=Path(data),
-        out=default_out(model) if out is None else Path(out),
+        out=default_out(str(model)) if out is None else Path(out),
         references=None if references is None else Path(references),
-        option=dict(option or {}),
+        option={key: str(value) for key, value in (option or {}).items()},
         name=name,
         case=(case,) if isinstance(case, str) else tuple(case),
         limit=limit,

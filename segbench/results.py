@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from segbench.core import Prompt, StepScore, mean_scores, sum_in_order
+from segbench.errors import RunError
 
 FailurePolicy = Literal["zero", "carry_forward"]
 
@@ -19,10 +21,22 @@ class Policy:
     (``carry_forward``, the official script's number). ``time_limit``: seconds per label; a case
     whose total time is above the limit times its number of labels scores 0 in all steps; None
     applies no limit.
+
+    Raises
+    ------
+    RunError
+        If a value is unknown or no positive number.
     """
 
     failures: FailurePolicy = "zero"
     time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.failures not in get_args(FailurePolicy):
+            expected = ", ".join(get_args(FailurePolicy))
+            raise RunError(f"failures: expected one of {expected}, found {self.failures!r}")
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise RunError(f"time_limit: expected seconds above 0, found {self.time_limit}")
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from surface_distance.lookup_tables import (
     _NEIGHBOUR_CODE_TO_NORMALS as NEIGHBOUR_CODE_TO_NORMALS,
 )
 
 from segbench.core import Mask, Settings, Spacing, Voxel
+from segbench.errors import CaseError
 from segbench.protocol.packed_mask import PackedMask, Surface, pack_mask
 from segbench.protocol.surface_distances import areas_in_official_order, distances_mm
-from segbench.protocol.validation import as_masks
+from segbench.protocol.validation import as_masks, checked_spacing
 
 # the published table has the voxels around a corner in the opposite order
 MIRRORED_CODES = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
@@ -55,7 +55,7 @@ class NsdSettings:
         return cls((z, y, x), settings.nsd_tolerance_mm, settings.nsd_gate, exact_sum)
 
 
-def dice(prediction: NDArray[Any], reference: NDArray[Any]) -> float:
+def dice(prediction: ArrayLike, reference: ArrayLike) -> float:
     """Return the Dice similarity coefficient (DSC), NaN if both masks are empty (PROTOCOL 5).
 
     Parameters
@@ -78,8 +78,8 @@ def packed_dice(prediction: PackedMask, reference: PackedMask) -> float:
 
 
 def surface_dice(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: ArrayLike,
+    reference: ArrayLike,
     *,
     spacing: Spacing,
     tolerance_mm: float,
@@ -106,15 +106,19 @@ def surface_dice(
     Raises
     ------
     CaseError
-        If an array is of floats or the shapes differ.
+        If an array is of floats, the shapes differ, the spacing is not three positive numbers, or
+        the tolerance is negative.
 
     References
     ----------
     Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy",
     JMIR 2021, doi:10.2196/26151.
     """
+    if not 0 <= tolerance_mm < math.inf:
+        raise CaseError(f"tolerance_mm: expected a distance from 0 mm on, found {tolerance_mm}")
     settings = Settings(nsd_tolerance_mm=tolerance_mm)
-    nsd = NsdSettings.of(spacing, settings, exact_sum=exact_sum)
+    sides = checked_spacing(np.asarray(spacing), "surface_dice")
+    nsd = NsdSettings.of(sides, settings, exact_sum=exact_sum)
     predicted, expected = (pack_mask(mask) for mask in as_masks(prediction, reference))
     return surface_agreement(predicted.surface(), expected.surface(), nsd)
 

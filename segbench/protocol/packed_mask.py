@@ -166,17 +166,28 @@ class Surface:
 def pack_label(label_map: LabelMap, label: int, roi: Roi) -> PackedMask:
     """Return the voxels of one label in a region of a label map."""
     inside = label_map[roi]
-    depth, height, width = inside.shape
-    mask = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD) * WORD), bool)
-    np.equal(inside, label, out=mask[1:-1, 1:-1, 1 : width + 1])
-    words = np.packbits(mask, axis=-1, bitorder="little").view("<u8")
+    padded, interior = _padded(inside.shape)
+    np.equal(inside, label, out=interior)
     low_z, low_y, low_x = (side.start - 1 for side in roi)
-    return PackedMask(words, (low_z, low_y, low_x))
+    return PackedMask(_packed(padded), (low_z, low_y, low_x))
 
 
 def pack_mask(mask: Mask) -> PackedMask:
-    """Return a whole bool mask, packed."""
-    return pack_label(mask.view(np.uint8), 1, tuple(slice(0, size) for size in mask.shape))
+    """Return a whole mask, packed; what is not 0 is in it."""
+    padded, interior = _padded(mask.shape)
+    np.not_equal(mask, 0, out=interior)
+    return PackedMask(_packed(padded), (-1, -1, -1))
+
+
+def _padded(shape: tuple[int, ...]) -> tuple[Mask, Mask]:
+    """Return an empty mask of whole words with a voxel around, and its interior."""
+    depth, height, width = shape
+    padded = np.zeros((depth + 2, height + 2, -(-(width + 2) // WORD) * WORD), bool)
+    return padded, padded[1:-1, 1:-1, 1 : width + 1]
+
+
+def _packed(padded: Mask) -> Words:
+    return np.packbits(padded, axis=-1, bitorder="little").view("<u8")
 
 
 def bounding_box(array: NDArray[np.generic]) -> Roi:

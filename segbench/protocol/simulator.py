@@ -8,11 +8,10 @@ spacing.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import cc3d
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from segbench.core import Click, Mask, Settings, Voxel
 from segbench.protocol.depth import deepest_voxels
@@ -47,8 +46,8 @@ def next_clicks(pairs: MaskPairs, *, settings: Settings = Settings()) -> tuple[C
 
 
 def next_click(
-    prediction: NDArray[Any],
-    reference: NDArray[Any],
+    prediction: ArrayLike,
+    reference: ArrayLike,
     *,
     label: int,
     settings: Settings = Settings(),
@@ -79,8 +78,7 @@ def next_click(
     CaseError
         If an array is of floats or the shapes differ.
     """
-    # as_masks returns bool; uint8 views keep the memory order
-    predicted, expected = (mask.view(np.uint8) for mask in as_masks(prediction, reference))
+    predicted, expected = (mask.astype(np.uint8) for mask in as_masks(prediction, reference))
     pairs = PreparedReference(expected, (1,)).compare(predicted)
     clicks = next_clicks(pairs, settings=settings)
     return replace(clicks[0], label=label) if clicks else None

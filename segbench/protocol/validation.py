@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from segbench.core import MAX_LABEL, LabelMap, Mask, Spacing
 from segbench.errors import CaseError
@@ -13,29 +13,29 @@ from segbench.errors import CaseError
 FINEST_MM, COARSEST_MM = 1e-9, 1e9  # beyond, surface areas leave the range of float64
 
 
-def as_masks(prediction: NDArray[Any], reference: NDArray[Any]) -> tuple[Mask, Mask]:
-    """Return two arrays of one shape as masks: bool as it is, integers where they are not 0.
+def as_masks(prediction: ArrayLike, reference: ArrayLike) -> tuple[Mask, Mask]:
+    """Return two arrays of one shape as masks: bool, or integers where they are not 0.
 
     The memory order stays: it decides between errors of equal size (PROTOCOL 4.2).
 
     Raises
     ------
     CaseError
-        If an array is not three-dimensional, or not of bool or integers (where a probability
-        becomes a mask is for the caller to decide), or if the shapes differ.
+        If an array is empty, not three-dimensional, or not of bool or integers (the caller decides
+        where a probability becomes a mask), or if the shapes differ.
     """
-    require_label_map(prediction, "prediction")
-    require_label_map(reference, "reference")
+    prediction, reference = np.asarray(prediction), np.asarray(reference)
+    _require_integers(prediction, "prediction")
+    _require_integers(reference, "reference")
     require_same_shape(prediction, reference)
-    return _as_mask(prediction), _as_mask(reference)
+    return prediction != 0, reference != 0
 
 
 def require_label_map(array: NDArray[Any], name: str) -> None:
-    """Raise a CaseError if an array is not three-dimensional or not of bool or integers."""
-    if array.ndim != 3:
-        raise CaseError(f"{name}: expected shape (z, y, x), found {array.shape}")
-    if array.dtype.kind not in "bui":
-        raise CaseError(f"{name}: expected bool or integers, found {array.dtype}")
+    """Raise a CaseError if an array is no three-dimensional label map of integers from 0 on."""
+    _require_integers(array, name)
+    if array.dtype.kind == "i" and array.min() < 0:
+        raise CaseError(f"{name}: expected labels from 0 on, found {array.min()}")
 
 
 def require_same_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
@@ -44,9 +44,11 @@ def require_same_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> Non
         raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")
 
 
-def _as_mask(array: NDArray[Any]) -> Mask:
-    mask: Mask = array if array.dtype == bool else array != 0
-    return mask
+def _require_integers(array: NDArray[Any], name: str) -> None:
+    if array.ndim != 3 or 0 in array.shape:
+        raise CaseError(f"{name}: expected shape (z, y, x), found {array.shape}")
+    if array.dtype.kind not in "bui":
+        raise CaseError(f"{name}: expected bool or integers, found {array.dtype}")
 
 
 def checked_label_map(raw: NDArray[Any], what: str) -> LabelMap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from segbench.results import FailurePolicy, Policy
 
 Boxes = Literal["given", "none"]
 Predictions = Literal["all", "final", "none"]
-CHOICES: dict[str, Any] = {"boxes": Boxes, "failures": FailurePolicy, "predictions": Predictions}
+CHOICES: dict[str, Any] = {"boxes": Boxes, "predictions": Predictions}
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,28 @@ class RunConfig:
     def __post_init__(self) -> None:
         for option, choice in CHOICES.items():
             if getattr(self, option) not in get_args(choice):
-                raise RunError(
-                    f"{option}: expected one of {', '.join(get_args(choice))}, "
-                    f"found {getattr(self, option)!r}"
-                )
+                expected = ", ".join(get_args(choice))
+                found = getattr(self, option)
+                raise RunError(f"{option}: expected one of {expected}, found {found!r}")
         for option in ("jobs", "limit", "threads"):
-            number = getattr(self, option)
-            if number is not None and number < 1:
-                raise RunError(f"{option}: expected a number of at least 1, found {number}")
+            _check_count(option, getattr(self, option))
+        if not 0 < self.step_timeout < math.inf:
+            raise RunError(f"step_timeout: expected seconds above 0, found {self.step_timeout}")
         if self.in_process and self.jobs > 1:
             raise RunError("in_process: expected jobs 1, a model in this process has one case")
+        if self.out.exists() and not self.out.is_dir():
+            raise RunError(f"{self.out}: expected a run folder, found a file")
+        _ = self.policy  # refuses unknown values
 
     @property
     def policy(self) -> Policy:
         """How ``metrics.csv`` and the printed table score failed steps and slow cases."""
         return Policy(self.failures, self.time_limit)
+
+
+def _check_count(option: str, number: object) -> None:
+    if number is not None and not (isinstance(number, int) and number >= 1):
+        raise RunError(f"{option}: expected a whole number from 1 on, found {number!r}")
 
 
 def default_out(model: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def job_settings(config: RunConfig) -> JobSettings:
     )
 
 
-_models: dict[JobSettings, WorkerModel | InProcessModel] = {}
+_models: dict[Hashable, WorkerModel | InProcessModel] = {}
 
 
 def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
@@ -70,15 +71,16 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
     AdapterError
         If the model cannot be loaded.
     """
-    if job not in _models:
+    key = job.adapter, job.options, job.worker, job.config.in_process
+    if key not in _models:
         close_models()
         options = dict(job.options)
-        _models[job] = (
+        _models[key] = (
             InProcessModel(job.adapter, options)
             if job.config.in_process
             else WorkerModel(job.adapter, options, job.worker)
         )
-    return _models[job]
+    return _models[key]
 
 
 def describe_model(job: JobSettings) -> ModelDescription:
@@ -96,6 +98,7 @@ def close_models() -> None:
 
 def exit_if_orphaned(job: JobSettings) -> None:
     """End a job whose runner was killed: its results are not awaited, and it holds a model."""
-    if job.parent is not None and os.getppid() != job.parent:
+    # joblib may run a job in the runner itself, for example inside a daemonic process
+    if job.parent not in (None, os.getpid(), os.getppid()):
         close_models()
         os._exit(1)

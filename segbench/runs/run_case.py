@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from segbench.contract import ModelHandle
 from segbench.core import Case, Prompt, sum_in_order
 from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
@@ -26,13 +27,13 @@ from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
 class PendingCase:
     """A case to run, and the time stamp of an old result that the new one replaces."""
 
-    file: CaseFile
+    source: CaseFile
     replaces: int | None = None  # ns
 
     @property
     def name(self) -> str:
         """The name of the case."""
-        return self.file.name
+        return self.source.name
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,21 @@ class CrashedCase:
 
 
 def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase | None:
-    """Run, score and write one case; None if another runner has locked it, or has finished it."""
+    """Run, score and write one case; None if another runner has locked it, or has finished it.
+
+    Raises
+    ------
+    AdapterError
+        If this process's model cannot be loaded: a bad request, which ends the run.
+    """
     exit_if_orphaned(job)
-    out = job.config.out
+    out, model = job.config.out, model_of(job)
     try:
         with case_lock(out / "cases", pending.name) as still_mine:
             if still_mine is None or result_time(out, pending.name) != pending.replaces:
                 return None
             run_folder.remove_leftovers(out, pending.name)
-            result = evaluate_case(pending.file, job)
+            result = evaluate_case(pending.source, model, job.config)
             if not still_mine():  # suspended for so long that another runner took over
                 return None
             run_folder.write_case_result(out, result)
@@ -69,9 +76,9 @@ def result_time(out: Path, case: str) -> int | None:
         return None
 
 
-def evaluate_case(source: CaseFile, job: JobSettings) -> CaseResult:
+def evaluate_case(source: CaseFile, model: ModelHandle, config: RunConfig) -> CaseResult:
     """Let model and simulated user take turns on one case, and record every step."""
-    began, config = time.perf_counter(), job.config
+    began = time.perf_counter()
     result = CaseResult(source.name, "invalid", **vars(source.metadata))
     try:
         result = _with_hashes(result, source)
@@ -80,7 +87,7 @@ def evaluate_case(source: CaseFile, job: JobSettings) -> CaseResult:
         return replace(result, reason=str(refusal))
     if config.boxes == "none":
         case = replace(case, boxes=())
-    model, records = model_of(job), []
+    records = []
     with prediction_writer(case, config) as writer:
         for step in interact(case, model, config.settings, exact_sum=config.exact_sum):
             writer.add(step.segmentation)

@@ -14,6 +14,7 @@ from segbench.core import sum_in_order
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, select_cases, sha256_of
 from segbench.errors import CaseError, RunError
+from segbench.models.registry import resolve_model
 from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
 from segbench.runs.backends import open_backend
@@ -23,7 +24,7 @@ from segbench.runs.job import job_settings
 from segbench.runs.progress import OpenProgress, no_progress
 from segbench.runs.run_case import CrashedCase, PendingCase, result_time
 
-SECONDS_BETWEEN_LOOKS = 2.0  # at cases that another runner has locked
+POLL_SECONDS = 2.0  # at cases that another runner has locked
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def run(config: RunConfig, open_progress: OpenProgress = no_progress) -> RunSumm
     RunError
         If the folder has another run, or a case that is done has changed since.
     """
-    job = job_settings(config)
+    resolve_model(config.model)  # an unknown model is refused before any case is read
     cases = find_pending(config)
+    job = job_settings(config)  # may build the environment of the adapter
     backend = open_backend(job)
     n_cases, n_done = len(cases.pending) + len(cases.done), len(cases.done)
     crashed = []
@@ -95,11 +97,11 @@ def run_cases(
         for case, result in backend.run(pending):
             if result is not None:
                 yield result
-            elif result_time(config.out, case.name) == case.replaces:
+            elif _is_left(case, config):
                 locked.append(case)
         pending = locked if config.wait else ()
         if pending:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(POLL_SECONDS)
 
 
 # ---- before the run --------------------------------------------------------------------------
@@ -171,16 +173,17 @@ def _refuse_change(file: Path, expected: str, config: RunConfig) -> None:
 
 def largest_case_mb(pending: Sequence[PendingCase]) -> float:
     """Return what the arrays of the largest case take: image, reference, predictions."""
-    return max((_size_mb(case.file) for case in pending), default=0.0)
+    return max((_size_mb(case.source) for case in pending), default=0.0)
 
 
 def _size_mb(case: CaseFile) -> float:
     try:
         with ChallengeFile(case.file) as file:
-            voxels, labels = file.size("imgs"), file.size("gts") or file.size("imgs")
+            image_bytes = file.size("imgs")
+            label_map_bytes = file.size("gts") or image_bytes
     except CaseError:
         return 0.0
-    return (voxels + 8 * labels) / 2**20
+    return (image_bytes + 8 * label_map_bytes) / 2**20
 
 
 # ---- after the run ---------------------------------------------------------------------------
@@ -191,9 +194,16 @@ def finish(config: RunConfig, cases: PendingCases, crashed: Sequence[CrashedCase
     run = run_folder.read_run(config.out)
     table = metrics_csv.table(run.case_results, config.policy, config.settings)
     run_folder.write_text(config.out / "metrics.csv", table)
-    finished = {case.case for case in run.case_results} | {case.case for case in crashed}
-    left = tuple(case.name for case in cases.pending if case.name not in finished)
-    return RunSummary(run, tuple(crashed), left)
+    names = {case.case for case in crashed}
+    left = (
+        case.name for case in cases.pending if case.name not in names and _is_left(case, config)
+    )
+    return RunSummary(run, tuple(crashed), tuple(left))
+
+
+def _is_left(case: PendingCase, config: RunConfig) -> bool:
+    """Whether no runner has finished a case since it was found pending."""
+    return result_time(config.out, case.name) == case.replaces
 
 
 def _log(config: RunConfig, result: CaseResult | CrashedCase) -> None:

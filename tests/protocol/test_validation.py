@@ -82,3 +82,38 @@ def test_label_maps_of_floats_are_refused():
         PreparedReference(labels.astype(np.float32), (1,))
     with pytest.raises(CaseError, match="prediction: expected bool or integers, found float64"):
         PreparedReference(labels, (1,)).compare(labels.astype(float))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_bytes_of_a_mask_of_255_seen_as_bool_are_a_mask(function):
+    prediction, reference = masks()
+    raw = [(mask.astype(np.uint8) * 255).view(bool) for mask in (prediction, reference)]
+    assert function(*raw) == function(prediction, reference)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_nested_lists_are_taken_and_empty_arrays_are_refused(function):
+    prediction, reference = masks()
+    assert function(prediction.tolist(), reference.tolist()) == function(prediction, reference)
+    with pytest.raises(CaseError, match=r"expected shape \(z, y, x\), found \(0, 3, 4\)"):
+        function(np.zeros((0, 3, 4), bool), np.zeros((0, 3, 4), bool))
+
+
+@pytest.mark.parametrize("spacing", [(0, 1, 1), (-1, 1, 1), (np.inf, 1, 1), (1, 1), ("a", 1, 1)])
+def test_a_spacing_that_is_not_three_positive_mm_is_refused(spacing):
+    with pytest.raises(CaseError, match="surface_dice: spacing: expected"):
+        surface_dice(*masks(), spacing=spacing, tolerance_mm=2.0)
+
+
+@pytest.mark.parametrize("tolerance_mm", [-1, np.nan, np.inf])
+def test_a_tolerance_that_is_no_distance_is_refused(tolerance_mm):
+    with pytest.raises(CaseError, match="tolerance_mm: expected a distance"):
+        surface_dice(*masks(), spacing=(1, 1, 1), tolerance_mm=tolerance_mm)
+
+
+def test_label_maps_with_negative_labels_are_refused():
+    label_map = np.array([[[-1, 0, 1]]])
+    with pytest.raises(CaseError, match="reference: expected labels from 0 on, found -1"):
+        PreparedReference(label_map, (1,))
+    with pytest.raises(CaseError, match="prediction: expected labels from 0 on, found -1"):
+        PreparedReference(abs(label_map), (1,)).compare(label_map)

@@ -378,17 +378,6 @@ def test_a_model_that_cannot_be_loaded_is_a_bad_request(config_for, tmp_path, jo
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-def test_one_config_refuses_unknown_values_and_contradictions(config_for):
-    for fields, message in [
-        ({"failures": "stale"}, "failures: expected one of zero, carry_forward, found 'stale'"),
-        ({"jobs": 0}, "jobs: expected a number of at least 1, found 0"),
-        ({"limit": -1}, "limit: expected a number of at least 1, found -1"),
-        ({"jobs": 2, "in_process": True}, "in_process: expected jobs 1"),
-    ]:
-        with pytest.raises(RunError, match=message):
-            config_for(**fields)
-
-
 def test_bad_requests_are_refused_before_anything_is_written(config_for, tmp_path):
     with pytest.raises(AdapterNotFound):
         run(config_for("no such model"))
@@ -427,3 +416,51 @@ def test_evaluate_and_score_from_python(data, tmp_path):
     reference[1:3, 1:4, 1:5] = 2
     (score,) = segbench.score(reference, reference, (3.0, 1.0, 1.0))
     assert (score.label, score.dsc, score.nsd) == (2, 1.0, 1.0)
+
+
+LATE = """
+import os, time
+import numpy as np
+from pathlib import Path
+from segbench.core import AdapterInfo
+
+
+class Late:
+    info = AdapterInfo("late")
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def set_image(self, image, labels):
+        self.shape = image.voxels.shape
+        deadline = time.monotonic() + 60  # until the other worker has started
+        while len(os.listdir(self.folder)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def predict(self, interactions):
+        return np.zeros(self.shape, np.uint8)
+
+
+def make_adapter(folder):
+    file = Path(folder) / f"{len(list(Path(folder).iterdir()))}-{os.getpid()}"
+    file.touch()
+    if not file.name.startswith("0"):
+        raise RuntimeError("CUDA out of memory")
+    return Late(folder)
+"""
+
+
+def test_a_later_worker_that_cannot_load_its_model_is_a_bad_request_too(config_for, tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "loads").mkdir()
+    option = {"folder": str(tmp_path / "loads")}
+    config = config_for(str(tmp_path / "late.py"), option=option, jobs=2, in_process=False)
+    with pytest.raises(AdapterError, match="cannot be loaded.*CUDA out of memory"):
+        run(config)
+
+
+def test_a_retried_case_that_another_runner_has_is_left_to_it(config_for, scripted):
+    run(config_for(scripted, option={"fail": "raise"}))
+    config = config_for(scripted, option={"fail": "raise"}, retry_failed=True, wait=False)
+    with case_lock(config.out / "cases", "MR_Toy_002"):
+        assert run(config).left_to_others == ("MR_Toy_002",)
