@@ -91,7 +91,7 @@ def find_engine(requested: str) -> str:
     found = next((engine for engine in installed if is_available(engine)), None)
     if found is None:
         raise AdapterError(
-            f"container: {', '.join(installed)} is installed but does not answer; "
+            f"container: {', '.join(installed)} is installed but does not respond; "
             f"`{shlex.join(status_command(installed[0]))}` says why"
         )
     return found

@@ -142,7 +142,9 @@ class Program:
 
     def kill(self) -> None:
         """Kill the program, its container and its children."""
-        may_still_run = self._process.poll() != 0  # a dead client's container may still run
+        may_still_run = (
+            self._process.poll() != 0
+        )  # the container of a client that has ended may still run
         container_ended = not may_still_run or self._kill_container()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)

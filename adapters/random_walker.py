@@ -27,7 +27,17 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import cg
 from scipy.special import expit
 
-from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Prompt, Voxel
+from segbench.core import (
+    AdapterInfo,
+    Box,
+    Click,
+    Image,
+    Interactions,
+    LabelMap,
+    Prompt,
+    Voxel,
+    sum_in_order,
+)
 from segbench.models.finite_image import finite_image
 
 FloatArray = NDArray[np.float32]
@@ -89,7 +99,7 @@ class CoarseGrid:
 class RandomWalker:
     """Segment each label on its own; a voxel gets the most probable label."""
 
-    info = AdapterInfo("random_walker", version="1", licence="Apache-2.0")
+    info = AdapterInfo("random_walker", version="2", licence="Apache-2.0")
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Store the image with finite voxels."""
@@ -330,7 +340,7 @@ def intensity_odds(bins: NDArray[np.intp], probability: FloatArray) -> FloatArra
 def graph_laplacian(values: FloatArray, spacing: list[float]) -> sparse.csr_array:
     """Return the 6-neighbour graph Laplacian; weights decrease with intensity differences."""
     steps = [np.diff(values, axis=axis) for axis in range(3)]
-    squares = sum(float((step**2).sum()) for step in steps)
+    squares = sum_in_order(float((step**2).sum()) for step in steps)
     mean = squares / max(sum(step.size for step in steps), 1) + 1e-12
     number = np.arange(values.size).reshape(values.shape)
     finest = min(spacing)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import torch
     import torchio
 
-REVISION = "1"  # increase it when outputs may change
+REVISION = "2"  # increase it when outputs may change
 NETWORK: dict[str, Any] = {}  # arguments of medim's SAM-Med3D that differ from the published ones
 PATCH_SIZE = 128  # voxels per axis of the network's input
 MASK_SIZE = PATCH_SIZE // 4  # voxels per axis of its mask prompt

@@ -31,7 +31,7 @@ from ._weights import check_choice, find_weights, load_strictly, read_checkpoint
 if TYPE_CHECKING:
     import torch
 
-REVISION = "1"  # increase it when outputs may change
+REVISION = "2"  # increase it when outputs may change
 NETWORK: dict[str, int] = {}  # arguments of vista3d132 that differ from the published ones
 ROI_SIZE = (128, 128, 128)
 PADDING_LABEL = -1  # MONAI's point label for "no point"

@@ -34,7 +34,7 @@ from .submission import (
 )
 from .weights import load_checkpoint, sha256_of
 
-VERSION = "0.2"
+VERSION = "0.3"
 CACHED_VOXELS = 1 << 25  # of image patches, between steps: 128 MiB of float32
 FAILURES = (RuntimeError, ValueError, IndexError)  # out of memory, or an impossible crop
 

@@ -81,7 +81,7 @@ class WorkerModel:
         if self._worker is not None and self._worker.is_alive() and self._worker.has_image:
             return self._worker, 0.0
         if self._image_and_labels is None or self._attempts_left == 0:
-            raise WorkerError(f"could not start this image in {SET_IMAGE_ATTEMPTS} attempts")
+            raise WorkerError(f"could not set this image in {SET_IMAGE_ATTEMPTS} attempts")
         self._attempts_left -= 1
         worker = self._running_worker()
         seconds = worker.set_image(*self._image_and_labels)

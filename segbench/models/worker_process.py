@@ -81,7 +81,7 @@ class WorkerProcess:
         """Set a new image; return the seconds that the adapter took."""
         self._folder.write_image(image.voxels)
         request = {"method": "set_image", "spacing": image.spacing, "labels": labels}
-        reply = self._request("starting the image", request)
+        reply = self._request("setting the image", request)
         self.has_image = True
         return float(reply["seconds"])
 

@@ -99,7 +99,7 @@ def replay(
 ):
     """Yield clicks, DSC and NSD of each step; predictions get better around each click.
 
-    With boxes the first prediction is that of the volume; without, it is the answer to clicks on
+    With boxes the first prediction is that of the volume; without, it is the result of clicks on
     nothing. Making predictions is not part of the phases.
     """
     case = IMPLEMENTATIONS[implementation](volume, watch)

@@ -73,12 +73,12 @@ def with_errors(reference: np.ndarray, rng: np.random.RandomState, times: int = 
     """Shift each label by a few voxels, erode or dilate it, bite chunks out and add blobs."""
     prediction = np.zeros_like(reference)
     for label, box in enumerate(ndimage.find_objects(reference), start=1):
-        window = tuple(
+        roi = tuple(
             slice(max(0, side.start - 8), min(size, side.stop + 8))
             for side, size in zip(box, reference.shape, strict=True)
         )
         shift = tuple(rng.randint(-3, 4, 3))
-        mask = np.roll(reference[window] == label, shift, (0, 1, 2))
+        mask = np.roll(reference[roi] == label, shift, (0, 1, 2))
         change = ndimage.binary_erosion if label % 2 else ndimage.binary_dilation
         mask = change(mask, iterations=times) if times else mask
         for number in range(4):
@@ -87,23 +87,25 @@ def with_errors(reference: np.ndarray, rng: np.random.RandomState, times: int = 
                 mask.shape, center, [max(2, 0.08 * size) for size in mask.shape]
             )
             mask[part][distance <= 1] = bool(number % 2)
-        prediction[window][mask] = label
+        prediction[roi][mask] = label
     return prediction
 
 
-def corrected(prediction: np.ndarray, reference: np.ndarray, clicks, answer=None) -> np.ndarray:
-    """Answer as a good model does: right in a ball around each click, as before elsewhere.
+def corrected(
+    prediction: np.ndarray, reference: np.ndarray, clicks, segmentation=None
+) -> np.ndarray:
+    """Predict as a good model does: right in a ball around each click, unchanged elsewhere.
 
     The prediction may be written into a buffer, whose allocation is not measured then.
     """
-    answer = np.empty_like(prediction) if answer is None else answer
-    answer[:] = prediction
+    segmentation = np.empty_like(prediction) if segmentation is None else segmentation
+    segmentation[:] = prediction
     radius = max(reference.shape) / 10
     for click in clicks:
-        window, distance = _ellipsoid(reference.shape, click.voxel, [radius] * 3)
+        roi, distance = _ellipsoid(reference.shape, click.voxel, [radius] * 3)
         near = distance <= 1
-        answer[window][near] = reference[window][near]
-    return answer
+        segmentation[roi][near] = reference[roi][near]
+    return segmentation
 
 
 def _scaled(values, scale):
@@ -111,26 +113,26 @@ def _scaled(values, scale):
 
 
 def _ellipsoid(shape, center, radii):
-    """Return a window around an ellipsoid, and in it the distance to its centre, 1 on its rim."""
+    """Return a roi around an ellipsoid, and in it the distance to its centre, 1 on its rim."""
     low = [max(0, int(at - r) - 1) for at, r in zip(center, radii, strict=True)]
     high = [min(size, int(at + r) + 2) for at, r, size in zip(center, radii, shape, strict=True)]
-    window = tuple(slice(*sides) for sides in zip(low, high, strict=True))
+    roi = tuple(slice(*sides) for sides in zip(low, high, strict=True))
     z, y, x = (
         ((np.arange(side.start, side.stop) - at) / r) ** 2
-        for side, at, r in zip(window, center, radii, strict=True)
+        for side, at, r in zip(roi, center, radii, strict=True)
     )
-    return window, z[:, None, None] + y[:, None] + x
+    return roi, z[:, None, None] + y[:, None] + x
 
 
 def _add_organs(reference, organs, rng, scale, bumps=0.35):
     """Add ellipsoids with a smooth random surface, later ones over earlier."""
     for label, (center, radii) in enumerate(organs, start=1):
         center, radii = ([v * scale for v in values] for values in (center, radii))
-        window, distance = _ellipsoid(reference.shape, center, [r * (1 + bumps) for r in radii])
+        roi, distance = _ellipsoid(reference.shape, center, [r * (1 + bumps) for r in radii])
         sides = distance.shape
         noise = ndimage.zoom(rng.randn(8, 8, 8), [side / 8 for side in sides], order=1)
         noise = noise[tuple(slice(side) for side in sides)]
-        reference[window][distance * (1 + bumps) ** 2 <= 1 + bumps * noise] = label
+        reference[roi][distance * (1 + bumps) ** 2 <= 1 + bumps * noise] = label
 
 
 def _branch(reference, start, direction, size, rng):
@@ -143,8 +145,8 @@ def _branch(reference, start, direction, size, rng):
         direction /= np.linalg.norm(direction)
         if not all(2 < a < n - 3 for a, n in zip(at, reference.shape, strict=True)):
             return
-        window, distance = _ellipsoid(reference.shape, at, [radius * (1 - 0.3 * step / length)] * 3)
-        reference[window][distance <= 1] = 1
+        roi, distance = _ellipsoid(reference.shape, at, [radius * (1 - 0.3 * step / length)] * 3)
+        reference[roi][distance <= 1] = 1
     if splits:
         for _ in range(3 if splits > 3 else 2):
             turned = direction + rng.randn(3) * 0.7

@@ -183,7 +183,7 @@ def test_an_engine_that_does_not_respond_is_not_used(monkeypatch, tmp_path):
     assert load_adapter(file, implied)._command.words[0] == "podman"
     with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):
         load_adapter(file, implied | {"engine": "apptainer"})
-    reason = "docker is installed but does not answer; `docker info` says why"
+    reason = "docker is installed but does not respond; `docker info` says why"
     with pytest.raises(AdapterError, match=reason):
         load_adapter(file, implied | {"engine": "docker"})
 

@@ -101,8 +101,8 @@ def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
     failures = [
         model.predict(interactions_of(step)).failure.partition("\n")[0] for step in range(4)
     ]
-    assert failures[:2] == ["starting the image raised RuntimeError: no memory for this image"] * 2
-    assert failures[2:] == ["could not start this image in 2 attempts"] * 2
+    assert failures[:2] == ["setting the image raised RuntimeError: no memory for this image"] * 2
+    assert failures[2:] == ["could not set this image in 2 attempts"] * 2
     model.set_image(IMAGE, (1,))
     assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is tried again
 

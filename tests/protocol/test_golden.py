@@ -1,4 +1,4 @@
-"""Every number of the official script, replayed: tests/golden holds what it answered."""
+"""Every number of the official script, replayed: tests/golden holds its results."""
 
 import json
 import sys

@@ -101,9 +101,9 @@ def test_bounding_boxes_fit_each_label_exactly():
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_bounding_boxes_are_those_of_scipy(shape, seed, share):
     rng = np.random.default_rng(seed)
-    labels = np.where(rng.random(shape) < share, rng.choice([1, 2, 700], shape), 0)
-    found = ndimage.find_objects(labels)
-    rois = label_rois(labels.astype(np.uint16))
+    label_map = np.where(rng.random(shape) < share, rng.choice([1, 2, 700], shape), 0)
+    found = ndimage.find_objects(label_map)
+    rois = label_rois(label_map.astype(np.uint16))
     assert rois == {label: box for label, box in enumerate(found, start=1) if box is not None}
 
 
@@ -123,9 +123,9 @@ def test_label_maps_of_two_shapes_are_refused():
 
 def test_bounding_boxes_of_a_prediction_like_noise_are_those_of_scipy():
     # several slabs of planes; examining each label by itself takes minutes
-    labels = np.random.default_rng(0).integers(0, 60000, (100, 150, 150)).astype(np.uint16)
-    boxes = enumerate(ndimage.find_objects(labels), start=1)
-    assert label_rois(labels) == {label: box for label, box in boxes if box is not None}
+    label_map = np.random.default_rng(0).integers(0, 60000, (100, 150, 150)).astype(np.uint16)
+    boxes = enumerate(ndimage.find_objects(label_map), start=1)
+    assert label_rois(label_map) == {label: box for label, box in boxes if box is not None}
 
 
 def test_a_region_has_a_margin_that_ends_at_the_border():

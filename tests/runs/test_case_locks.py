@@ -1,4 +1,4 @@
-"""Leases: one owner at a time, the dead are replaced, and the late do no harm."""
+"""Case locks: one owner at a time; stale locks are replaced, late owners do no harm."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def write_lock(folder, pid, host=None, age=0.0):
     return file
 
 
-def dead_pid():
+def ended_pid():
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     return done.pid
@@ -55,13 +55,13 @@ def test_a_lock_is_given_back_when_the_work_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
-    write_lock(tmp_path, dead_pid())
+def test_the_lock_of_an_ended_process_of_this_machine_is_taken_over(tmp_path):
+    write_lock(tmp_path, ended_pid())
     with case_lock(tmp_path, "CT_a") as mine:
         assert mine()
 
 
-def test_a_process_that_is_dead_but_not_buried_holds_no_lock(tmp_path):
+def test_a_zombie_process_holds_no_lock(tmp_path):
     zombie = subprocess.Popen([sys.executable, "-c", ""])
     while case_locks.is_running(zombie.pid):
         pass

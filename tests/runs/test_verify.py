@@ -31,7 +31,7 @@ def tamper(folder, case, change):
 
 def test_an_untouched_run_is_equal_in_every_fact(run):
     found = verify(run)
-    # per case: 5 rounds of clicks; per answered step a prediction and 2 labels of 2 scores
+    # per case: 5 rounds of clicks; per step a prediction and 2 labels of 2 scores
     assert len(found.checks) == 3 * 5 + (5 + 4 + 5) * 5
     assert found.different == ()
 

@@ -74,7 +74,7 @@ def _check_unchanged(path: Path, stored: dict[str, Any], current: dict[str, Any]
     for key in current:
         if stored.get(key) != current[key]:
             raise AdapterError(
-                f"{path.name}: trained with {key} {stored.get(key)}, now asked for {current[key]}; "
+                f"{path.name}: trained with {key} {stored.get(key)}, now {current[key]}; "
                 "continue with the same options or choose another file"
             )
 

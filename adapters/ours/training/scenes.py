@@ -103,8 +103,8 @@ def _lattice(rng: np.random.Generator, patch: int, pitch: float) -> list[Vector]
 
 def _background(rng: np.random.Generator, patch: int) -> Canvas:
     """Return regions of different or nearly equal brightness, with a weak texture."""
-    spread = float(rng.choice([0.05, 0.2, 0.5]))
-    levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), spread, 6).astype(np.float32))
+    std = float(rng.choice([0.05, 0.2, 0.5]))
+    levels = torch.from_numpy(rng.normal(rng.uniform(0, 0.7), std, 6).astype(np.float32))
     brightness = levels[region_map(rng, patch)]
     texture = smooth_noise(rng, patch, int(rng.integers(patch // 8, patch // 3)))[0]
     return Canvas(torch.zeros(brightness.shape, dtype=torch.bool), brightness + 0.03 * texture)
@@ -154,8 +154,8 @@ def _render_scene(rng: np.random.Generator, canvas: Canvas) -> Scene:
 def _pad_one_side(rng: np.random.Generator, image: Tensor, reference: Mask) -> None:
     """Zero a slab next to the object, as where a window extends outside the volume."""
     axis, far_side = int(rng.integers(3)), bool(rng.integers(2))
-    occupied = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != axis)))
-    room = len(image) - 1 - int(occupied[-1]) if far_side else int(occupied[0])
-    slab = int(rng.integers(0, room + 1))
+    slices = np.flatnonzero(reference.any(axis=tuple(a for a in range(3) if a != axis)))
+    max_slab = len(image) - 1 - int(slices[-1]) if far_side else int(slices[0])
+    slab = int(rng.integers(0, max_slab + 1))
     edge = slice(len(image) - slab, None) if far_side else slice(0, slab)
     image[tuple(edge if a == axis else slice(None) for a in range(3))] = 0

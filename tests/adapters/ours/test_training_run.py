@@ -174,15 +174,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_
 def test_resuming_with_another_schedule_is_refused(data, tmp_path):
     setup = TrainingSetup(data, tmp_path / "a.safetensors", resume=True, workers=0)
     train(replace(TINY, steps=1), setup, Recorder().reporter)
-    with pytest.raises(AdapterError, match="trained with steps 1, now asked for 2"):
+    with pytest.raises(AdapterError, match="trained with steps 1, now 2"):
         train(replace(TINY, steps=2), setup, Recorder().reporter)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"licence": "MIT"}, "trained with licence None, now asked for MIT"),
-        ({"init": Path("w.safetensors")}, "trained with init None, now asked for w.safetensors"),
+        ({"licence": "MIT"}, "trained with licence None, now MIT"),
+        ({"init": Path("w.safetensors")}, "trained with init None, now w.safetensors"),
     ],
 )
 def test_resuming_with_other_scans_weights_or_licence_is_refused(data, tmp_path, change, reason):
