@@ -62,6 +62,15 @@ def test_the_model_stays_loaded_from_call_to_call(counting, data, tmp_path):
     assert loads.read_text() == "x"
 
 
+def test_an_adapter_that_was_edited_is_loaded_again(counting, data, tmp_path):
+    model, loads = counting
+    segbench.evaluate(model, data, out=tmp_path / "one", option={"loads": loads}, limit=1)
+    model.write_text(COUNTING.replace("np.zeros(self.shape", "np.ones(self.shape"))
+    result = segbench.evaluate(model, data, out=tmp_path / "two", option={"loads": loads}, limit=1)
+    assert loads.read_text() == "xx"
+    assert result.case_results[0].steps[0].scores[0].dsc > 0
+
+
 def test_a_result_has_the_raw_facts_of_the_whole_folder(data, tmp_path):
     segbench.evaluate("boxfill", data, out=tmp_path / "run", in_process=True, limit=1)
     result = segbench.evaluate("boxfill", data, out=tmp_path / "run", in_process=True)

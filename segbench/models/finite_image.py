@@ -24,8 +24,8 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
 
     NaN and -inf become the smallest finite value, +inf the largest. Then values are clipped to the
     range between the 0.5th and 99.5th percentile, widened on both sides by ten times its length,
-    and to at most 1e15 in size.
-    An image of at most 16-bit integers, or one that needs no change, is returned itself.
+    and to at most 1e15 in size. An image of at most 16-bit integers, or one that needs no change,
+    is returned itself.
 
     Parameters
     ----------

@@ -18,10 +18,8 @@ from segbench.models.loading import adapter_name
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
-SCHEMES = {
-    "container": "image",
-    "command": "command",
-}  # of --model -> the option of the adapter container
+# prefix of --model -> the option of the adapter `container` that gets the rest
+SCHEMES = {"container": "image", "command": "command"}
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 

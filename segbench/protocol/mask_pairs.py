@@ -15,9 +15,7 @@ from segbench.core import LabelMap, Mask
 from segbench.protocol.packed_mask import PackedMask, Roi, pack_label
 from segbench.protocol.validation import require_label_map, require_same_shape
 
-CHUNK_VOXELS = (
-    2**20
-)  # voxels examined together, so that very fragmented label maps need no more memory
+CHUNK_VOXELS = 2**20  # examined together: very fragmented label maps need no more memory
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its region, too
 
 
@@ -76,14 +74,14 @@ class PreparedReference:
         require_same_shape(segmentation, self._label_map)
         voxels = np.ascontiguousarray(segmentation)
         unknown: tuple[int, ...] = ()
+        n_foreground = np.count_nonzero(voxels)
         # the first prediction mostly leaves the regions around the reference: not tried
-        predicted = self._pack(voxels) if self._fits_a_prediction else {}
-        n_packed = sum(mask.count for mask in predicted.values())
-        if not self._fits_a_prediction or n_packed != np.count_nonzero(voxels):
+        predicted = self._pack(voxels) if self._fits_a_prediction or not n_foreground else {}
+        if sum(mask.count for mask in predicted.values()) != n_foreground:
             # something is outside the region of its label, or has another label
             rois = label_rois(voxels)
             self._fit_rois(rois)
-            self._fits_a_prediction = bool(rois)
+            self._fits_a_prediction = True
             predicted = self._pack(voxels)
             unknown = tuple(sorted(rois.keys() - set(self.labels)))
         for label in predicted.keys() - self._expected.keys():

@@ -13,7 +13,7 @@ from segbench import threads
 from segbench.core import AdapterInfo
 from segbench.models.environments import find_interpreter
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import resolve_model
+from segbench.models.registry import resolve_model, source_sha256
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.runs.config import RunConfig
@@ -25,6 +25,7 @@ class JobSettings:
 
     config: RunConfig
     adapter: Path
+    source_sha256: str  # of the adapter
     options: tuple[tuple[str, str], ...]
     worker: WorkerConfig
     parent: int | None = None  # process id of the runner, if that is another process
@@ -50,6 +51,7 @@ def job_settings(config: RunConfig) -> JobSettings:
     return JobSettings(
         config=config,
         adapter=adapter,
+        source_sha256=source_sha256(adapter),
         options=tuple(sorted({**implied, **config.option}.items())),
         worker=WorkerConfig(
             python=find_interpreter(adapter, config.python),
@@ -71,7 +73,8 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
     AdapterError
         If the model cannot be loaded.
     """
-    key = job.adapter, job.options, job.worker, job.config.in_process
+    # the source is part of the key: an adapter that was edited meanwhile is another model
+    key = job.adapter, job.source_sha256, job.options, job.worker, job.config.in_process
     if key not in _models:
         close_models()
         options = dict(job.options)

@@ -15,7 +15,6 @@ from typing import Any
 
 from segbench.data.dataset import CaseFile
 from segbench.errors import RunError
-from segbench.models.registry import source_sha256
 from segbench.runs.job import JobSettings, ModelDescription
 from segbench.runs.run_folder import read_manifest, write_manifest
 
@@ -58,7 +57,7 @@ def identity(job: JobSettings, model: ModelDescription) -> dict[str, Any]:
         },
         "settings": vars(settings),
         "adapter": {**asdict(model.info), "prompts": list(model.info.prompts)},
-        "adapter_source_sha256": source_sha256(job.adapter),
+        "adapter_source_sha256": job.source_sha256,
         "options": dict(job.options),
         "boxes": job.config.boxes,
         "exact_sum": job.config.exact_sum,

@@ -24,7 +24,7 @@ from segbench.runs.job import job_settings
 from segbench.runs.progress import OpenProgress, no_progress
 from segbench.runs.run_case import CrashedCase, PendingCase, result_time
 
-POLL_SECONDS = 2.0  # at cases that another runner has locked
+POLL_SECONDS = 2.0  # between two looks at cases that another runner has locked
 
 
 @dataclass(frozen=True)
