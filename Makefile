@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench wheel clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -31,5 +31,13 @@ check: .venv/.ready ## format, lint, types
 bench: .venv/.ready ## slow tests and benchmarks
 	$(BIN)/python -m pytest -q -m slow
 
+wheel: .venv/.ready ## dist/*.whl, tried in an environment of its own
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd dist && venv/bin/segbench phantoms val --cases 1 \
+	  && venv/bin/segbench run --model boxfill --data val && venv/bin/segbench verify runs/boxfill
+
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv $(DEMO) dist

@@ -1,4 +1,4 @@
-"""segbench: replay the interactive 3D segmentation protocol, bit for bit, against any model.
+"""segbench: evaluate any model by the protocol of the interactive 3D segmentation challenge.
 
 From Python (docs/python.md)::
 

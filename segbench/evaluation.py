@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0913
     case : str or sequence of str
         Only cases whose names match one of these shell patterns.
     limit : int, optional
-        Only the first so many of them.
+        Only the first of them, up to this number.
     retry_failed : bool
         Run cases again that failed or were invalid.
     threads : int, optional

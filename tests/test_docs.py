@@ -1,11 +1,16 @@
 """The documentation, held to the code: options, links, examples, schemas."""
 
+import csv
+import inspect
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import segbench
@@ -16,7 +21,7 @@ from segbench.runs.job import close_models
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "reports" / "README.md", *sorted(DOCS.rglob("*.md"))]
 SCHEMAS = {name: DOCS / "schema" / f"{name}.json" for name in ("run", "case")}
 OWN_PAGES = [page for page in PAGES if not page.name.startswith("01")]
 
@@ -140,8 +145,60 @@ def test_every_page_can_be_reached_from_the_readme():
         seen.add(page)
         links = re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8"))
         pages += [(page.parent / link).resolve() for link in links]
-    pages = {page for page in PAGES if page.parent.name != "decisions"}
-    assert pages - seen == set()
+    assert set(PAGES) - seen == set()
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_the_index_of_decisions_has_every_title_and_marks_those_with_a_status():
+    folder = DOCS / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+?) \| (.+) \|$", index, re.M)
+    for file in sorted(folder.glob("[0-9]*.md")):
+        text = file.read_text(encoding="utf-8")
+        ((title, holds),) = [row[2:] for row in rows if row[1] == file.name]
+        assert text.startswith(f"# {file.name[:4]} {title}\n")
+        assert ("**Status.**" in text) == (holds != "yes"), file.name
+    assert len(rows) == len(list(folder.glob("[0-9]*.md")))
+
+
+# ---- the package and its workflows -------------------------------------------------------------
+
+
+def test_a_version_has_one_number_and_one_date():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.findall(r"^## (\S+), (\S+)$", changelog, re.M)[0]
+    assert project["version"] == citation["version"] == version
+    assert str(citation.get("date-released", "unreleased")) == date
+
+
+def test_no_summary_promises_more_than_the_default_sum_of_nsd_gives():
+    for file in ("pyproject.toml", "CITATION.cff", "segbench/__init__.py"):
+        assert "bit for bit" not in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    commands = [
+        line for page in PAGES for line in re.findall(r"[`\n]make ([a-z ]+)", page.read_text())
+    ]
+    assert {word for line in commands for word in line.split()} == targets - {"clean"}
+
+
+def test_the_workflow_runs_make_on_every_python_that_the_package_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    (file,) = (ROOT / ".github" / "workflows").glob("*.yml")
+    jobs = yaml.safe_load(file.read_text())["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python-version"] == named
+    runs = {
+        name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()
+    }
+    assert runs == {name: [f"make {name}"] for name in ("check", "test", "wheel")}
 
 
 # ---- examples --------------------------------------------------------------------------------
@@ -164,6 +221,22 @@ def test_the_reading_example_of_the_results_page_runs(run, tmp_path, monkeypatch
     (block,) = python_blocks(DOCS / "results.md")
     exec(compile(block, "docs/results.md", "exec"), {})
     assert capsys.readouterr().out.startswith("CT_Phantom_0001 0.")
+
+
+def test_the_python_page_has_every_keyword_of_evaluate():
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `([a-z_]+)` \| .* \| .* \|$", page, re.M)
+    assert set(table) == set(inspect.signature(segbench.evaluate).parameters) - {
+        *("model", "data", "out")
+    }
+
+
+def test_pandas_reads_the_numbers_of_a_run_as_they_are_written(run):
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    read = pd.read_csv(run / "metrics.csv")
+    for column in ("DSC_AUC", "NSD_AUC", "TotalRunningTime"):
+        assert [float(row[column]) for row in rows] == list(read[column])
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "adapters.md"], ids=lambda p: p.name)

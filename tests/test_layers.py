@@ -1,6 +1,7 @@
 """The architecture, as a test: which module may import which."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,13 @@ def test_the_rule_sees_an_import_that_points_up(tmp_path, module, text):
     file = tmp_path / "module.py"
     file.write_text(text + "\n")
     assert len(violations(file, module)) == 1
+
+
+def test_the_adapters_page_names_everything_that_adapters_may_import():
+    page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    section = page.split("### Allowed imports")[1].split("\n### ")[0]
+    named = set(re.findall(r"`segbench\.([a-z_.]+)`", section))
+    assert named == ADAPTERS_MAY
 
 
 def test_every_module_has_its_place():

@@ -32,8 +32,8 @@ class Group(click.Group):
 )
 @click.version_option(package_name="segbench")
 def cli() -> None:
-    """Replay the interactive 3D segmentation protocol against any model.
+    """Evaluate any model by the protocol of the interactive 3D segmentation challenge.
 
     Every option can be set by a variable: SEGBENCH_RUN_JOBS=2 is --jobs 2 of run. Exit status:
-    0 done, 1 some case failed or was invalid, 2 the request is bad.
+    0 done, 1 a case failed or was invalid, 2 the request is wrong.
     """

@@ -11,10 +11,12 @@ from segbench.cli.options import FOLDER, parse_options
 
 
 @click.group(invoke_without_command=True)
-@click.option("--folder", type=FOLDER, help="Where weights go. [~/.local/share/segbench/models]")
+@click.option(
+    "--folder", type=FOLDER, help="The folder of the weights. [~/.local/share/segbench/models]"
+)
 @click.pass_context
 def models(ctx: click.Context, folder: Path | None) -> None:
-    """List every adapter: its environment, its licence, its weights.
+    """List every adapter with its environment, licences and weights.
 
     \b
     segbench models
@@ -29,17 +31,17 @@ def models(ctx: click.Context, folder: Path | None) -> None:
 
 @models.command()
 @click.argument("name")
-@click.option("--weights", "which", metavar="WEIGHTS", help="Which, if there are several.")
-@click.option("--accept-licence", is_flag=True, help="Do not ask.")
-@click.option("--revision", help="The commit it must be.")
+@click.option("--weights", "which", metavar="WEIGHTS", help="Which set, if there are several.")
+@click.option("--accept-licence", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--revision", help="The expected commit.")
 @click.option(
     "--sha256",
     multiple=True,
     metavar="FILE=HEX",
     callback=parse_options,
-    help="What a file must be; repeatable.",
+    help="The expected checksum of a file; repeatable.",
 )
-@click.option("--endpoint", metavar="URL", help="Another server of the hub's protocol.")
+@click.option("--endpoint", metavar="URL", help="Another server with the hub's protocol.")
 @click.pass_obj
 def fetch(
     folder: Path, /, name: str, which: str | None, accept_licence: bool, **given: Any

@@ -11,10 +11,10 @@ from segbench.cli.options import FOLDER
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--cases", type=click.IntRange(1), default=10, help="How many.")
+@click.option("--cases", type=click.IntRange(1), default=10, help="Number of cases.")
 @click.option("--seed", type=int, default=0, help="The same seed makes the same bytes.")
 def phantoms(folder: Path, cases: int, seed: int) -> None:
-    """Make small generated cases of five modalities in FOLDER, to try things on.
+    """Make small generated cases of five modalities in FOLDER, to try segbench without data.
 
     \b
     segbench phantoms val/ --cases 10 --seed 0

@@ -26,10 +26,12 @@ from segbench.cli.options import (
 )
 @adapter_option
 @click.option("--python", type=FILE, help="The interpreter of the adapter.")
-@click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
-@click.option("--persistent", is_flag=True, help="Predict each file named by a line on stdin.")
+@click.option(
+    "--step-timeout", type=SECONDS, default=900.0, help="Time limit of a step in seconds."
+)
+@click.option("--persistent", is_flag=True, help="Process the file that each line on stdin names.")
 def predict(outputs: Path, persistent: bool, **given: Any) -> None:
-    """Predict one step of the challenge's contract: the task of a submission's predict.sh.
+    """Do one step of the challenge's contract, as a submission's predict.sh must.
 
     \b
     segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs

@@ -12,12 +12,14 @@ from segbench.results import FailurePolicy, Policy
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=EXISTING_FOLDER)
-@click.option("--out", type=FOLDER, default=Path("reports/latest"), help="Where the report goes.")
+@click.option(
+    "--out", type=FOLDER, default=Path("reports/latest"), help="The folder of the report."
+)
 @click.option(
     "--published",
     type=click.Choice(["table3", "table4", "table5"]),
     multiple=True,
-    help="Add the paper's rows; repeatable.",
+    help="Show the paper's rows next to yours; repeatable.",
 )
 @policy_options
 def report(

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 )
 @adapter_option
 @click.option("--name", help="The name in tables. [the adapter's name]")
-@click.option("--case", multiple=True, metavar="PATTERN", help="Only such cases; repeatable.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many cases.")
+@click.option(
+    "--case", multiple=True, metavar="PATTERN", help="Only cases whose names match; repeatable."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only this many cases, the first by name.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, help="Cases at a time, each with its own model."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would run, and the memory it takes.")
-@click.option("--retry-failed", is_flag=True, help="Run cases again that failed or were invalid.")
+@click.option("--retry-failed", is_flag=True, help="Run failed and invalid cases again.")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of each model. [processors / jobs]"
 )
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
 )
 @click.option("--python", type=FILE, help="The interpreter of the adapter.")
 @click.option("--in-process", is_flag=True, help="No worker process: for debugging an adapter.")
-@click.option("--step-timeout", type=SECONDS, default=900.0, help="Seconds a step may take.")
+@click.option(
+    "--step-timeout", type=SECONDS, default=900.0, help="Time limit of a step in seconds."
+)
 @click.option(
     "--predictions",
     type=click.Choice(["all", "final", "none"]),
@@ -59,9 +63,11 @@ if TYPE_CHECKING:
     "--boxes",
     type=click.Choice(["given", "none"]),
     default="given",
-    help="Give the boxes of the cases to the model, or withhold them: no step 0.",
+    help="Give the model the boxes of the cases, or withhold them: no step 0.",
 )
-@click.option("--exact-sum", is_flag=True, help="NSD to the official last bit, for audits.")
+@click.option(
+    "--exact-sum", is_flag=True, help="Sum NSD in the official order: equal to the last bit."
+)
 @policy_options
 def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Let a simulated user refine MODEL's segmentation of every case in DATA.

@@ -12,7 +12,7 @@ import click
 @click.argument("name")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF NAME]...")
 def train(name: str, arguments: tuple[str, ...]) -> None:
-    """Train the adapter NAME by its own program.
+    """Train the adapter NAME with its own training program.
 
     \b
     segbench train ours --help

@@ -20,7 +20,7 @@ def verify(run_folder: Path, data: Path | None, references: Path | None) -> None
     \b
     segbench verify runs/ours
 
-    Exit status 1 if anything differs, floats to the last bit, or cannot be checked.
+    Exit status 1 if anything differs or cannot be checked. Floats must be equal to the last bit.
     """
     from segbench.runs import verify as verification
 

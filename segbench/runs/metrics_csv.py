@@ -32,9 +32,9 @@ def columns(n_clicks: int) -> list[str]:
 def table(cases: Iterable[CaseResult], policy: Policy, settings: Settings) -> str:
     """Return ``metrics.csv``: one row a scored case, in name order.
 
-    Floats are written by shortest round trip and NaN is blank, as pandas wrote them; read them
-    with ``float_precision="round_trip"``. A step 0 that was not run is 0. Invalid cases have no
-    row and, with the failure policy ``carry_forward``, neither have cases without any prediction.
+    Floats are written in their shortest exact form and NaN is blank, as pandas writes them. A step
+    0 that was not run is 0. Invalid cases have no row and, with the failure policy
+    ``carry_forward``, neither have cases without any prediction.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

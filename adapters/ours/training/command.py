@@ -37,7 +37,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     add("--config", choices=sorted(CONFIGS), default=defaults.config)
     budget = made.add_mutually_exclusive_group()
     add_number(budget.add_argument, "--minutes", defaults.minutes, "wall time")
-    budget.add_argument("--steps", type=int, help="instead of minutes: reproducible bit by bit")
+    budget.add_argument(
+        "--steps", type=int, help="instead of minutes: can be repeated to the last bit"
+    )
     add("--init", type=Path, help="initial weights")
     add("--resume", action="store_true", help="continue a stopped training")
     add_number(add, "--share-generated", defaults.share_generated, "share of generated scenes")
