@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench schema clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,9 @@ check: .venv/.ready ## format, lint, types
 
 bench: .venv/.ready ## slow tests and benchmarks
 	$(BIN)/python -m pytest -q -m slow
+
+schema: .venv/.ready ## docs/schema/ from the dataclasses of the run folder
+	$(BIN)/python -m segbench.runs.json_schema docs/schema
 
 clean:
 	rm -rf .venv $(DEMO)

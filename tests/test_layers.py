@@ -35,7 +35,8 @@ ORDER = {
         *("scratch", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress", "config"),
+        *("json_files", "config", "case_json", "manifest_json", "json_schema"),
+        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress"),
         *("job", "manifest", "run_case", "backends", "runner", "verify", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
@@ -185,6 +186,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "matplotlib": "report",
         "joblib": "runs.backends",
         "rich": "runs.progress",
+        "pydantic": "runs",
         "huggingface_hub": "models.download",
         "torch": "nowhere",
     }
@@ -210,4 +212,5 @@ def test_help_and_the_contract_load_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich"}
+    heavy = {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich", "pydantic"}
+    assert not loaded & heavy
