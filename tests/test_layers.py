@@ -187,6 +187,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "joblib": "runs.backends",
         "rich": "runs.progress",
         "pydantic": "runs",
+        "platformdirs": "models",
         "huggingface_hub": "models.download",
         "torch": "nowhere",
     }
