@@ -45,7 +45,7 @@ ORDER = {
         *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
         *("time_limit", "failures"),
     ],
-    "phantoms": ["shapes", "anatomy", "recording"],
+    "phantoms": ["scene"],
     "cli": [
         *("options", "group", "run", "verify", "report", "train", "predict", "models", "phantoms"),
     ],
@@ -131,7 +131,7 @@ def test_imports_point_downward(file):
         ("protocol.metrics", "import segbench.protocol.simulator"),
         ("core", "from segbench import contract"),
         ("report.tables.table", "from segbench.report.page import html_page"),
-        ("phantoms.shapes", "from segbench.report.modalities import modality_code"),
+        ("phantoms.scene", "from segbench.report.modalities import modality_code"),
         ("evaluation", "from segbench.cli.options import SECONDS"),
     ],
 )
