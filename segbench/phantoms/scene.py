@@ -138,8 +138,9 @@ def pet(levels: Field, rng: Rng) -> Field:
 
 def us(levels: Field, rng: Rng) -> Field:
     """Return the levels in a sector, with speckle."""
-    noise = (ndimage.gaussian_filter(rng.normal(size=levels.shape), (0.9, 0.6, 1.2)) for _ in "ri")
-    return levels * np.hypot(*noise) * sector(levels.shape)
+    echoes: Field = ndimage.gaussian_filter(rng.normal(size=(2, *levels.shape)), (0, 0.9, 0.6, 1.2))
+    speckle: Field = np.hypot(*echoes)
+    return levels * speckle * sector(levels.shape)
 
 
 def sector(shape: Voxel) -> Mask:

@@ -72,7 +72,7 @@ def describe_call(job: JobSettings, model: ModelDescription) -> Call:
         jobs=config.jobs,
         threads=job.worker.threads,
         step_timeout=config.step_timeout,
-        worker=cast(Worker, model.environment),
+        worker=cast(Worker, model.environment),  # of another process; checked when it is written
         versions={"python": platform.python_version()} | _versions(),
         platform=platform.platform(),
         processors=os.cpu_count(),
