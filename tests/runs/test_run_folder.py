@@ -180,6 +180,8 @@ def changed(facts, place, value):
     [
         (["labels"], KeyError, "labels: expected a value, found none"),
         (["surprise"], 1, "surprise: unknown keyword argument, found '1'"),
+        (["steps", 0, "surprise"], 1, "steps.0.surprise: unknown keyword argument"),
+        (["cost", "surprise"], 1, "cost.surprise: Extra inputs are not permitted"),
         (["labels", 0], "2", "labels.0: expected 2, found '2'"),
         (["labels", 0], True, "labels.0: expected 1, found True"),
         (["labels", 0], 65536, "labels.0: expected less than or equal to 65535, found '65536'"),
