@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check bench wheel clean
+.PHONY: demo test check bench schema wheel clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,9 @@ wheel: .venv/.ready ## dist/*.whl, tried in an environment of its own
 	dist/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd dist && venv/bin/segbench phantoms val --cases 1 \
 	  && venv/bin/segbench run --model boxfill --data val && venv/bin/segbench verify runs/boxfill
+
+schema: .venv/.ready ## docs/schema/ from the dataclasses of the run folder
+	$(BIN)/python -m segbench.runs.json_schema docs/schema
 
 clean:
 	rm -rf .venv $(DEMO) dist

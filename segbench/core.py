@@ -166,13 +166,21 @@ class AdapterInfo:
     """Name, version and properties of an adapter; part of a run's identity."""
 
     name: str
+    """Its name."""
     version: str = "0"
+    """Its version; raise it when predictions may differ."""
     licence: str = "not stated"
+    """The licence of model and weights."""
     weights_sha256: str | None = None
-    prompts: tuple[str, ...] = ("box", "click")  # the kinds of prompt that it uses
+    """sha256 of its weights; null if it has none or does not state it."""
+    prompts: tuple[str, ...] = ("box", "click")
+    """The kinds of prompt that it uses."""
     deterministic: bool = True
-    sees_reference: bool = False  # such a run is shown but never ranked
+    """Whether equal inputs give equal predictions."""
+    sees_reference: bool = False
+    """Whether it sees the reference; such a run is shown but never ranked."""
     note: str = ""
+    """Anything else that a reader should know."""
 
 
 @dataclass(frozen=True)
@@ -180,12 +188,19 @@ class Settings:
     """The evaluation protocol: everything that moves a number, with a name and a version."""
 
     protocol: str = "segfm3d-2025"
+    """The protocol's name."""
     version: int = 1
+    """The protocol's version."""
     n_clicks: int = 5
+    """Rounds of clicks."""
     nsd_tolerance_mm: float = 2.0
+    """Tolerance of NSD, in mm."""
     seed: int = 42
-    nsd_gate: float = 0.2  # NSD counts only when the step's mean DSC is above this
+    """Seed of the choice between equally deep voxels, set again for every click."""
+    nsd_gate: float = 0.2
+    """NSD counts only when the step's mean DSC is above this."""
     seconds_per_label: float = 90.0
+    """The protocol's time limit; raw scores do not depend on it."""
 
     @property
     def hash(self) -> str:

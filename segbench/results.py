@@ -17,11 +17,6 @@ FailurePolicy = Literal["zero", "carry_forward"]
 class Policy:
     """How raw facts become scores; chosen by the reader of a run, never stored with a case.
 
-    ``failures``: a failed step scores 0 (``zero``), or the score of the last prediction
-    (``carry_forward``, the official script's number). ``time_limit``: seconds per label; a case
-    whose total time is above the limit times its number of labels scores 0 in all steps; None
-    applies no limit.
-
     Raises
     ------
     RunError
@@ -29,7 +24,11 @@ class Policy:
     """
 
     failures: FailurePolicy = "zero"
+    """The score of a failed step: 0 (zero), or that of the last prediction (carry_forward, the
+    official script's number)."""
     time_limit: float | None = None
+    """Seconds per label: a case whose total time is above the limit times its number of labels
+    scores 0 in all steps; null applies no limit."""
 
     def __post_init__(self) -> None:
         if self.failures not in get_args(FailurePolicy):

@@ -18,6 +18,7 @@ from adapters.ours.training.command import parser as training_options
 from segbench.cli import cli
 from segbench.phantoms import make_phantoms
 from segbench.runs.job import close_models
+from segbench.runs.json_schema import write_schemas
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -279,8 +280,15 @@ def schema(request):
 def test_a_schema_is_one_and_leaves_nothing_open(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     for described in objects(schema):
-        assert described["additionalProperties"] in (False, {"type": "string"})
-        assert all("description" in field for field in described.get("properties", {}).values())
+        assert ("properties" in described) == (described["additionalProperties"] is False)
+        for name, field in described.get("properties", {}).items():
+            assert field.keys() & {"description", "$ref"}, name
+
+
+def test_the_schemas_are_those_of_the_code(tmp_path):
+    write_schemas(tmp_path)
+    for schema in SCHEMAS.values():
+        assert (tmp_path / schema.name).read_text() == schema.read_text(), "run: make schema"
 
 
 def test_the_results_page_names_every_field(schema):

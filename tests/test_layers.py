@@ -36,7 +36,8 @@ ORDER = {
         *("scratch", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress", "config"),
+        *("json_files", "config", "case_json", "manifest_json", "json_schema"),
+        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress"),
         *("job", "manifest", "run_case", "backends", "runner", "verify", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
@@ -45,7 +46,7 @@ ORDER = {
         *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
         *("time_limit", "failures"),
     ],
-    "phantoms": ["shapes", "anatomy", "recording"],
+    "phantoms": ["scene"],
     "cli": [
         *("options", "group", "run", "verify", "report", "train", "predict", "models", "phantoms"),
     ],
@@ -131,7 +132,7 @@ def test_imports_point_downward(file):
         ("protocol.metrics", "import segbench.protocol.simulator"),
         ("core", "from segbench import contract"),
         ("report.tables.table", "from segbench.report.page import html_page"),
-        ("phantoms.shapes", "from segbench.report.modalities import modality_code"),
+        ("phantoms.scene", "from segbench.report.modalities import modality_code"),
         ("evaluation", "from segbench.cli.options import SECONDS"),
     ],
 )
@@ -193,6 +194,8 @@ def test_each_dependency_stays_where_it_belongs(file):
         "matplotlib": "report",
         "joblib": "runs.backends",
         "rich": "runs.progress",
+        "pydantic": "runs",
+        "platformdirs": "models",
         "huggingface_hub": "models.download",
         "torch": "nowhere",
     }
@@ -218,4 +221,5 @@ def test_help_and_the_contract_load_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich"}
+    heavy = {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich", "pydantic"}
+    assert not loaded & heavy

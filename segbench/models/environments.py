@@ -13,6 +13,8 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from segbench.errors import AdapterError
 from segbench.models.loading import adapter_name
 from segbench.models.registry import has_own_environment
@@ -50,57 +52,47 @@ def readiness(file: Path, needs: Sequence[str] = ()) -> str:
     if not has_own_environment(file):
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs {', '.join(missing)}" if missing else "ready"
-    uv = _find_uv()
-    if uv is None:
-        return "needs uv, or --python"
-    if lock_of(file).exists():
-        return "ready" if _is_built(file) else "not built, the first run does it"
-    command = [uv, "sync", "--quiet", "--offline", "--check", "--script", str(file)]
-    built = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    return "ready" if built else "not built, the first run does it"
+    if _is_built(file):
+        return "ready"
+    return "needs uv, or --python" if _find_uv() is None else "not built, the first run does it"
 
 
 def _find_uv() -> str | None:
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
+def lock_of(file: Path) -> Path:
+    """Return the file of an adapter's locked versions, whether it exists or not.
+
+    A list of versions without URLs and hashes, so that it works with pip and uv, and with every
+    build of torch.
+    """
+    return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
+
+
 def _environment_interpreter(file: Path) -> Path:
+    folder = _environment_folder(file)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not _is_built(file):
+        _build(file, folder, python)
+    return python
+
+
+def _build(file: Path, folder: Path, python: Path) -> None:
+    """Build the environment of the header, in the versions of the lock if there is one."""
     uv = _find_uv()
     if uv is None:
         raise AdapterError(
             f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
             "pip install uv, or name an interpreter that has them with --python"
         )
-    if lock_of(file).exists():
-        return _build_locked(file, uv)
-    _run([uv, "sync", "--quiet", "--script", str(file)], file)
-    return Path(_run([uv, "python", "find", "--script", str(file)], file).strip())
-
-
-# ---- environments with a lock ----------------------------------------------------------------
-
-
-def lock_of(file: Path) -> Path:
-    """Return the file of an adapter's locked versions, whether it exists or not.
-
-    A file of requirements, not uv's own format: versions without URLs and hashes, so that it works
-    with pip and uv, and with every build of torch.
-    """
-    return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
-
-
-def _build_locked(file: Path, uv: str) -> Path:
-    """Build the environment of the header in the versions of the lock, unless it exists."""
-    folder = _environment_folder(file)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not _is_built(file):
-        requires_python = tomllib.loads(_header(file)).get("requires-python", "")
-        version = ["--python", requires_python] if requires_python else []
-        _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
-        requirements = ["--requirements", str(file), "--constraints", str(lock_of(file))]
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), *requirements], file)
-        (folder / "built").touch()
-    return python
+    requires_python = tomllib.loads(_header(file)).get("requires-python", "")
+    version = ["--python", requires_python] if requires_python else []
+    lock = ["--constraints", str(lock_of(file))] if lock_of(file).exists() else []
+    _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
+    packages = ["--requirements", str(file), *lock]
+    _run([uv, "pip", "install", "--quiet", "--python", str(python), *packages], file)
+    (folder / "built").touch()
 
 
 def _is_built(file: Path) -> bool:
@@ -109,10 +101,9 @@ def _is_built(file: Path) -> bool:
 
 def _environment_folder(file: Path) -> Path:
     """Return the folder of the environment: another header or lock has another folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    requirements = _header(file).encode() + lock_of(file).read_bytes()
-    digest = hashlib.sha256(requirements).hexdigest()[:16]
-    return cache / "segbench" / "environments" / f"{adapter_name(file)}-{digest}"
+    lock = lock_of(file).read_bytes() if lock_of(file).exists() else b""
+    digest = hashlib.sha256(_header(file).encode() + lock).hexdigest()[:16]
+    return user_cache_path("segbench") / "environments" / f"{adapter_name(file)}-{digest}"
 
 
 def _header(file: Path) -> str:
@@ -129,10 +120,9 @@ def _header(file: Path) -> str:
     return re.sub("^# ?", "", match["toml"], flags=re.MULTILINE)
 
 
-def _run(command: list[str], file: Path) -> str:
+def _run(command: list[str], file: Path) -> None:
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode != 0:
         raise AdapterError(
             f"{file.name}: its environment cannot be built: {process.stderr.strip()}"
         )
-    return process.stdout

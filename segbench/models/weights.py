@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
 from segbench.models.environments import readiness
@@ -83,8 +84,7 @@ class ModelEntry:
 
 def default_weights_folder() -> Path:
     """Return the default folder for downloaded weights."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "segbench" / "models"
+    return user_data_path("segbench") / "models"
 
 
 # ---- the declaration -------------------------------------------------------------------------

@@ -1,15 +1,13 @@
 """Phantoms: small generated cases in the challenge's format, for trying segbench without data.
 
-They look like their modality, have several labels, varied shapes and spacings, and the same bytes
-for the same seed. They are not scans, and scores on them do not predict scores on scans. To add a
-modality, add a function to ``recording`` and an entry at the end of ``KINDS``; the names and
-contents of phantoms depend on the number and the order of the entries.
+They have several labels, varied shapes and spacings, and the same bytes for the same seed. They are
+not scans, and scores on them do not predict scores on scans.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +17,7 @@ from numpy.typing import NDArray
 from segbench.core import Case, Image, Spacing, Voxel
 from segbench.data.challenge_npz import write_case
 from segbench.errors import CaseError
-from segbench.phantoms import recording
-from segbench.phantoms.shapes import Rng, Structure
+from segbench.phantoms.scene import Rng, Structure, make_scene
 from segbench.protocol.boxes import draw_box
 
 MIN_VOXELS = 60  # one or two clicks would correct a smaller label
@@ -30,7 +27,6 @@ MIN_VOXELS = 60  # one or two clicks would correct a smaller label
 class PhantomKind:
     """How to generate phantoms of one modality; each pair is the smallest and the largest value."""
 
-    record: Callable[[Voxel, Spacing, Rng], recording.Recording]
     n_slices: tuple[int, int]
     side: tuple[int, int]  # voxels along y and x
     slice_thickness_mm: tuple[float, float]
@@ -39,13 +35,11 @@ class PhantomKind:
 
 
 KINDS = {
-    "CT": PhantomKind(recording.ct, (28, 64), (80, 120), (2.0, 4.0), (0.7, 1.2)),
-    "MR": PhantomKind(recording.mr, (24, 48), (80, 120), (2.0, 5.0), (0.7, 1.2)),
-    "PET": PhantomKind(recording.pet, (48, 72), (64, 96), (3.0, 4.0), (2.5, 4.0), (1, 3)),
-    "US": PhantomKind(recording.us, (40, 64), (80, 120), (0.5, 0.9), (0.4, 0.7)),
-    "Microscopy": PhantomKind(
-        recording.microscopy, (24, 48), (64, 112), (1.0, 2.0), (1.0, 1.0), (2, 5)
-    ),
+    "CT": PhantomKind((28, 64), (80, 120), (2.0, 4.0), (0.7, 1.2)),
+    "MR": PhantomKind((24, 48), (80, 120), (2.0, 5.0), (0.7, 1.2)),
+    "PET": PhantomKind((48, 72), (64, 96), (3.0, 4.0), (2.5, 4.0), (1, 3)),
+    "US": PhantomKind((40, 64), (80, 120), (0.5, 0.9), (0.4, 0.7)),
+    "Microscopy": PhantomKind((24, 48), (64, 112), (1.0, 2.0), (1.0, 1.0), (2, 5)),
 }
 
 
@@ -82,7 +76,7 @@ def phantom(modality: str, rng: Rng, *, name: str, with_boxes: bool = True) -> C
     """Generate one phantom.
 
     With boxes, its labels are compact structures with a box each. Without boxes, they are vessel
-    trees, bones and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
+    trees and scattered lesions. Labels are 1 to K, each of at least 60 voxels.
 
     Parameters
     ----------
@@ -93,14 +87,14 @@ def phantom(modality: str, rng: Rng, *, name: str, with_boxes: bool = True) -> C
     """
     kind = KINDS[modality]
     shape, spacing = _shape_and_spacing(kind, rng)
-    recorded = kind.record(shape, spacing, rng)
+    voxels, structures = make_scene(modality, shape, rng, with_boxes=with_boxes)
     n_labels = int(rng.integers(kind.n_labels[0], kind.n_labels[1] + 1))
-    reference = annotate(recorded.structures, rng, n_labels=n_labels, compact=with_boxes)
+    reference = annotate(structures, rng, n_labels=n_labels)
     if not reference.any():  # rare: all chosen structures are too small
         return phantom(modality, rng, name=name, with_boxes=with_boxes)
     labels = tuple(range(1, int(reference.max()) + 1))
     boxes = (draw_box(reference == label, label, rng) for label in labels if with_boxes)
-    return Case(name, Image(recorded.voxels, spacing), reference, tuple(boxes), labels, modality)
+    return Case(name, Image(voxels, spacing), reference, tuple(boxes), labels, modality)
 
 
 def _shape_and_spacing(kind: PhantomKind, rng: Rng) -> tuple[Voxel, Spacing]:
@@ -111,19 +105,13 @@ def _shape_and_spacing(kind: PhantomKind, rng: Rng) -> tuple[Voxel, Spacing]:
     return (z, y, x), (round(rng.uniform(*kind.slice_thickness_mm), 1), pixel, pixel)
 
 
-def annotate(
-    structures: tuple[Structure, ...], rng: Rng, *, n_labels: int, compact: bool
-) -> NDArray[np.uint8]:
-    """Return a label map of up to ``n_labels`` randomly chosen target structures."""
-    targets = [s for s in structures if s.target and s.compact == compact]
-    order = rng.permutation(len(targets))
-    chosen = {id(targets[index]) for index in order[:n_labels]}
+def annotate(structures: Sequence[Structure], rng: Rng, *, n_labels: int) -> NDArray[np.uint8]:
+    """Return a label map of up to ``n_labels`` randomly chosen targets, in painting order."""
+    targets = [index for index, structure in enumerate(structures) if structure.target]
+    chosen = rng.permutation(targets)[:n_labels]
     label_map = np.zeros(structures[0].mask.shape, np.uint8)
-    for value, structure in enumerate(structures, 1):
-        if id(structure) in chosen:
-            label_map[structure.mask] = value
-        elif not structure.part:
-            label_map[structure.mask] = 0
+    for index, structure in enumerate(structures):
+        label_map[structure.mask] = index + 1 if index in chosen else 0
     return contiguous(label_map)
 
 

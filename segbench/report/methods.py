@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from segbench.errors import RunError
 from segbench.report.modalities import modality_code
@@ -49,18 +48,6 @@ class Method:
         return not self.run.adapter.sees_reference
 
     @property
-    def n_planned(self) -> int | None:
-        """The number of cases of its data, None if it is not in the manifest."""
-        cases = self.data.get("cases")
-        return cases if isinstance(cases, int) or cases is None else len(cases)
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The manifest's entry about the data, empty if it has none."""
-        data = self.run.manifest.get("data")
-        return data if isinstance(data, Mapping) else {}
-
-    @property
     def time_limit(self) -> float:
         """The limit in seconds per label: the policy's, or the protocol's if that has none."""
         limit = self.policy.time_limit
@@ -99,8 +86,7 @@ def read_methods(folders: Sequence[Path], policy: Policy = Policy()) -> tuple[Me
     Raises
     ------
     RunError
-        If no folder is given, a folder is given twice, a manifest lacks a field, or the
-        protocols differ.
+        If no folder is given, a folder is given twice or cannot be read, or the protocols differ.
     """
     if not folders:
         raise RunError("a report needs at least one run folder, none was given")
@@ -108,8 +94,6 @@ def read_methods(folders: Sequence[Path], policy: Policy = Policy()) -> tuple[Me
         if times > 1:
             raise RunError(f"{folder}: given {times} times, a report can have each run only once")
     runs = [read_run(folder) for folder in folders]
-    for run in runs:
-        _require_manifest(run)
     for run in runs[1:]:
         _require_same_protocol(runs[0], run)
     return tuple(
@@ -129,26 +113,12 @@ def cases_of_modality(method: Method, code: str) -> list[ScoredCase]:
     return [case for case in method.scored_cases if modality_code(case.result.modality) == code]
 
 
-def protocol_of(run: Run) -> dict[str, Any]:
-    """Return name, version and hash of the protocol of a run."""
-    return {key: run.manifest["protocol"][key] for key in ("name", "version", "hash")}
-
-
-def _require_manifest(run: Run) -> None:
-    try:
-        _ = run.method, run.adapter, run.settings, protocol_of(run)
-    except (KeyError, TypeError) as error:
-        raise RunError(
-            f"{run.folder}/run.json: expected a manifest with all fields: {error!r}"
-        ) from None
-
-
 def _require_same_protocol(first: Run, other: Run) -> None:
-    if protocol_of(first)["hash"] == protocol_of(other)["hash"]:
+    if first.manifest.protocol.hash == other.manifest.protocol.hash:
         return
     old, new = asdict(first.settings), asdict(other.settings)
     changes = [f"{key} {old[key]} and {new[key]}" for key in old if old[key] != new[key]]
-    changes.append(f"hash {protocol_of(first)['hash']} and {protocol_of(other)['hash']}")
+    changes.append(f"hash {first.manifest.protocol.hash} and {other.manifest.protocol.hash}")
     raise RunError(
         f"{first.folder} and {other.folder}: a report needs runs with the same protocol, "
         f"these differ in {', '.join(changes)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from segbench.report.methods import Method, protocol_of
+from segbench.report.methods import Method
 from segbench.report.tables.render import escape_markdown, to_html, to_markdown
 from segbench.report.tables.table import Table
 
@@ -77,9 +77,9 @@ def index_markdown(methods: Sequence[Method], tables: Sequence[Table], command: 
 
 def opening_sentence(methods: Sequence[Method]) -> str:
     """Return the first sentence of the report: its runs and their protocol."""
-    protocol = protocol_of(methods[0].run)
+    protocol = methods[0].run.manifest.protocol
     runs = "1 run" if len(methods) == 1 else f"{len(methods)} runs"
     return (
-        f"{runs} under protocol {protocol['name']} version {protocol['version']} "
-        f"(settings {protocol['hash']}): {', '.join(method.display_name for method in methods)}."
+        f"{runs} under protocol {protocol.name} version {protocol.version} "
+        f"(settings {protocol.hash}): {', '.join(method.display_name for method in methods)}."
     )

@@ -7,15 +7,17 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from segbench.data.dataset import CaseFile
 from segbench.errors import RunError
 from segbench.runs.job import JobSettings, ModelDescription
+from segbench.runs.json_files import SCHEMA
+from segbench.runs.manifest_json import Call, Data, GitState, Manifest, Protocol, Worker
 from segbench.runs.run_folder import read_manifest, write_manifest
 
 IDENTITY = (
@@ -33,64 +35,57 @@ def write_or_check(job: JobSettings, model: ModelDescription, cases: Sequence[Ca
     RunError
         If the folder has another run, with every difference.
     """
-    config = job.config
-    before = read_manifest(config.out)
-    facts = identity(job, model) | {
-        "name": config.name or model.info.name,
-        "model": config.model,
-        "data": describe_data(config.data, config.references, cases),
-    }
+    before = read_manifest(job.config.out)
+    now = describe_run(job, model, cases)
     if before is not None:
-        _refuse_another_run(config.out, before, facts)
-    calls = [*(before or {}).get("calls", ()), describe_call(job, model)]
-    write_manifest(config.out, {**facts, "calls": calls})
+        _refuse_another_run(job.config.out, before, now)
+        now = replace(now, calls=(*before.calls, *now.calls))
+    write_manifest(job.config.out, now)
 
 
-def identity(job: JobSettings, model: ModelDescription) -> dict[str, Any]:
-    """Return the facts that are the same in all calls of one run."""
-    settings = job.config.settings
-    return {
-        "protocol": {
-            "name": settings.protocol,
-            "version": settings.version,
-            "hash": settings.hash,
-        },
-        "settings": vars(settings),
-        "adapter": {**asdict(model.info), "prompts": list(model.info.prompts)},
-        "adapter_source_sha256": job.source_sha256,
-        "options": dict(job.options),
-        "boxes": job.config.boxes,
-        "exact_sum": job.config.exact_sum,
-    }
+def describe_run(job: JobSettings, model: ModelDescription, cases: Sequence[CaseFile]) -> Manifest:
+    """Return the manifest of a run with this call only."""
+    config, settings = job.config, job.config.settings
+    return Manifest(
+        schema=SCHEMA,
+        protocol=Protocol(settings.protocol, settings.version, settings.hash),
+        settings=settings,
+        adapter=model.info,
+        adapter_source_sha256=job.source_sha256,
+        options=dict(job.options),
+        boxes=config.boxes,
+        exact_sum=config.exact_sum,
+        name=config.name or model.info.name,
+        model=config.model,
+        data=describe_data(config.data, config.references, cases),
+        calls=(describe_call(job, model),),
+    )
 
 
-def describe_call(job: JobSettings, model: ModelDescription) -> dict[str, Any]:
+def describe_call(job: JobSettings, model: ModelDescription) -> Call:
     """Return what may differ between the calls of one run."""
     config = job.config
-    return {
-        "command": config.command,
-        "predictions": config.predictions,
-        "policy": vars(config.policy),
-        "jobs": config.jobs,
-        "threads": job.worker.threads,
-        "step_timeout": config.step_timeout,
-        "worker": model.environment,
-        **describe_machine(),
-    }
+    return Call(
+        command=config.command,
+        predictions=config.predictions,
+        policy=config.policy,
+        jobs=config.jobs,
+        threads=job.worker.threads,
+        step_timeout=config.step_timeout,
+        worker=cast(Worker, model.environment),  # of another process; checked when it is written
+        versions={"python": platform.python_version()} | _versions(),
+        platform=platform.platform(),
+        processors=os.cpu_count(),
+        git=git_state(Path(__file__).resolve().parents[2]),
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def describe_data(
-    folder: Path, references: Path | None, cases: Sequence[CaseFile]
-) -> dict[str, Any]:
+def describe_data(folder: Path, references: Path | None, cases: Sequence[CaseFile]) -> Data:
     """Return which cases there were; the result of each has the sha256 of its file."""
     lines = "".join(f"{case.file.name} {_size(case.file)}\n" for case in cases)
     fingerprint = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
-    return {
-        "path": str(folder),
-        "references": str(references) if references else None,
-        "cases": len(cases),
-        "names_and_sizes_sha256": fingerprint,
-    }
+    return Data(str(folder), str(references) if references else None, len(cases), fingerprint)
 
 
 def _size(file: Path) -> int:
@@ -98,17 +93,6 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:  # a broken link: refused when it is read
         return -1
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return the versions, the machine and the state of the source of this call."""
-    return {
-        "versions": {"python": platform.python_version()} | _versions(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "git": git_state(Path(__file__).resolve().parents[2]),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def _versions() -> dict[str, str]:
@@ -121,13 +105,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def git_state(checkout: Path) -> dict[str, Any] | None:
+def git_state(checkout: Path) -> GitState | None:
     """Return the commit of a checkout and whether it has changes; None if it is none."""
     if not (checkout / ".git").exists():
         return None
     commit = _git(checkout, "rev-parse", "HEAD")
     changes = _git(checkout, "status", "--porcelain", "--untracked-files=no")
-    return None if commit is None else {"commit": commit, "changed": bool(changes)}
+    return None if commit is None else GitState(commit, bool(changes))
 
 
 def _git(checkout: Path, *words: str) -> str | None:
@@ -140,7 +124,7 @@ def _git(checkout: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
-def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _refuse_another_run(folder: Path, before: Manifest, now: Manifest) -> None:
     """Raise if a run folder was made by something else than this call.
 
     Raises
@@ -148,7 +132,8 @@ def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[st
     RunError
         With every difference.
     """
-    found = [line for key in IDENTITY for line in _differences(key, before.get(key), now[key])]
+    old, new = asdict(before), asdict(now)
+    found = [line for key in IDENTITY for line in _differences(key, old[key], new[key])]
     if found:
         raise RunError(
             f"{folder} holds another run; choose another --out, or remove it. Different: "

@@ -82,10 +82,10 @@ def verify(folder: Path, data: Path | None = None, references: Path | None = Non
 
 
 def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
-    folder = data or Path(run.manifest["data"]["path"])
+    folder = data or Path(run.manifest.data.path)
     if not folder.is_dir():
         raise RunError(f"{run.folder}: its data were in {folder}, not found from here; give --data")
-    stored = run.manifest["data"]["references"]
+    stored = run.manifest.data.references
     return find_cases(folder, references=references or (Path(stored) if stored else None))
 
 
@@ -118,9 +118,7 @@ def check_case(
     The same compare, click and score as in `segbench.protocol.interaction.interact`.
     """
     reference = PreparedReference(case.reference, case.labels)
-    nsd = NsdSettings.of(
-        case.image.spacing, run.settings, exact_sum=bool(run.manifest["exact_sum"])
-    )
+    nsd = NsdSettings.of(case.image.spacing, run.settings, exact_sum=run.manifest.exact_sum)
     steps = result.steps[-len(predictions) :]
     pairs = reference.compare(np.zeros_like(case.reference, dtype=np.uint8))
     pairs_are_known = len(steps) == len(result.steps)  # the segmentation before the first step

@@ -18,7 +18,8 @@ from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import find_cases, read_case, sha256_of
 from segbench.models.loading import load_adapter
 from segbench.models.registry import find_adapter
-from segbench.phantoms import KINDS, annotate
+from segbench.phantoms import annotate
+from segbench.phantoms.scene import make_scene
 from segbench.protocol.boxes import draw_box
 from tests.bench.volumes import organs
 
@@ -27,9 +28,9 @@ def small_case(number: int) -> Case:
     """Return a phantom of 96 x 160 x 160 voxels with 3 labels."""
     reference, rng = np.zeros(1, np.uint8), np.random.default_rng([96, number])
     while reference.max() < 3:
-        scene = KINDS["CT"].record((96, 160, 160), (2.0, 1.0, 1.0), rng)
-        reference = annotate(scene.structures, rng, n_labels=3, compact=True)
-    return boxed(f"CT_Small_{number:02}", scene.voxels, (2.0, 1.0, 1.0), reference, rng)
+        voxels, structures = make_scene("CT", (96, 160, 160), rng)
+        reference = annotate(structures, rng, n_labels=3)
+    return boxed(f"CT_Small_{number:02}", voxels, (2.0, 1.0, 1.0), reference, rng)
 
 
 abdomen = cache(organs)

@@ -84,6 +84,29 @@ def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv):
     assert len(calls()) == 2
 
 
+def test_without_a_lock_the_header_alone_is_installed(mine, fake_uv):
+    calls = fake_uv()
+    lock_of(mine).unlink()
+    python = find_interpreter(mine, None)
+    assert calls()[1] == f"pip install --quiet --python {python} --requirements {mine}"
+    lock_of(mine).write_text("numpy==2.4.6\n")
+    assert readiness(mine) == "not built, the first run does it"
+
+
+def test_uv_is_needed_only_to_build(mine, fake_uv, tmp_path, monkeypatch):
+    with monkeypatch.context() as without_uv:
+        without_uv.setenv("PATH", str(tmp_path / "empty"))
+        without_uv.setattr("sys.executable", str(tmp_path / "python"))
+        assert readiness(mine) == "needs uv, or --python"
+        with pytest.raises(AdapterError, match=r"mine\.py declares its own dependencies"):
+            find_interpreter(mine, None)
+    fake_uv()
+    python = find_interpreter(mine, None)
+    monkeypatch.setattr("segbench.models.environments._find_uv", lambda: None)
+    assert readiness(mine) == "ready"
+    assert find_interpreter(mine, None) == python
+
+
 def test_another_lock_or_header_is_another_environment(mine, fake_uv):
     fake_uv()
     first = find_interpreter(mine, None)

@@ -133,7 +133,7 @@ def test_a_program_is_evaluated_like_any_model(contiguous, tmp_path):
     assert outcome.case_results[0].summary().dsc == (1.0,) * 6  # its objects are boxes
     assert (
         run_folder.read_run(outcome.folder)
-        .manifest["options"]["command"]
+        .manifest.options["command"]
         .endswith("{inputs} {outputs}")
     )
 

@@ -150,21 +150,6 @@ def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
     assert listed == {"MODEL", *adapter_names()}
 
 
-def test_an_environment_is_ready_once_uv_has_built_it(tmp_path, monkeypatch):
-    file = tmp_path / "mine.py"
-    file.write_text("# /// script\n# dependencies = []\n# ///\n")
-    calls = tmp_path / "uv"
-    calls.write_text(f"#!/bin/sh\ntest -e {tmp_path}/built\n")
-    calls.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert readiness(file) == "not built, the first run does it"
-    (tmp_path / "built").touch()
-    assert readiness(file) == "ready"
-    calls.unlink()
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert readiness(file) == "needs uv, or --python"
-
-
 # ---- fetching --------------------------------------------------------------------------------
 
 

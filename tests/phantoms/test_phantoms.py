@@ -3,20 +3,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import find_cases, read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
-from segbench.phantoms.shapes import (
-    Structure,
-    balls,
-    ellipsoids,
-    scattered_balls,
-    vessel_tree,
-    waves,
-)
+from segbench.phantoms.scene import Structure, cells, waves
 from segbench.protocol.boxes import draw_box
 
 N, SEED = 20, 5
@@ -270,44 +262,13 @@ def test_labels_are_renumbered_in_order_without_the_small_ones():
     assert not result[labels == 3].any()
 
 
-def test_a_part_without_a_label_has_the_label_around_it_and_a_neighbour_removes_it():
-    organ, lesion, bone = np.zeros((3, 5, 20, 20), bool)
+def test_a_structure_removes_the_labels_of_those_below_it():
+    organ, bone = np.zeros((2, 5, 20, 20), bool)
     organ[:, 2:18, 2:18] = True
-    lesion[:, 5:8, 5:8] = True
     bone[:, 10:15, 10:15] = True
-    structures = (
-        Structure(organ, 1, target=True),
-        Structure(lesion, 2, part=True),
-        Structure(bone, 3),
-    )
-    labels = annotate(structures, np.random.default_rng(0), n_labels=3, compact=True)
+    structures = (Structure(organ, 1), Structure(bone, 3, target=False))
+    labels = annotate(structures, np.random.default_rng(0), n_labels=3)
     assert np.array_equal(labels == 1, organ & ~bone)
-
-
-def test_balls_are_round_in_mm_and_never_thinner_than_a_slice():
-    ball = balls((9, 31, 31), (3.0, 1.0, 1.0), [12.0, 15.0, 15.0], 6.0)
-    z, y, x = (np.ptp(index) for index in np.nonzero(ball))
-    assert (z, y, x) == (2, 10, 10)
-    thin = balls((9, 31, 31), (3.0, 1.0, 1.0), [13.4, 15.0, 15.0], 0.1)
-    assert thin.sum() >= 1
-
-
-def test_a_voxel_of_two_ellipsoids_belongs_to_the_nearer_one():
-    centres = np.array([[5.0, 10.0, 8.0], [5.0, 10.0, 14.0]])
-    owner, distance = ellipsoids((11, 21, 23), centres, np.full((2, 3), 4.5))
-    assert owner[5, 10, 10] == 1
-    assert owner[5, 10, 12] == 2
-    assert np.array_equal(owner > 0, np.isfinite(distance))
-    assert distance.min() == 0
-    assert distance[owner > 0].max() < 1
-
-
-def test_rotating_a_ball_changes_nothing():
-    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(1, 3, 3)))[0]
-    centre, radius = np.array([[7.0, 7.0, 7.0]]), np.full((1, 3), 5.2)
-    plain, _ = ellipsoids((15, 15, 15), centre, radius)
-    turned, _ = ellipsoids((15, 15, 15), centre, radius, axes)
-    assert np.array_equal(plain, turned)
 
 
 def test_waves_have_mean_square_one_and_are_smooth():
@@ -316,21 +277,13 @@ def test_waves_have_mean_square_one_and_are_smooth():
     assert all(np.abs(np.diff(v, axis=axis)).max() < 3 for v in values for axis in range(3))
 
 
-def test_a_vessel_tree_is_connected_forks_and_is_thin():
-    mask = vessel_tree((40, 80, 80), (2.0, 1.0, 1.0), np.random.default_rng(0), radius_mm=3.0)
-    _, pieces = ndimage.label(mask, np.ones((3, 3, 3)))
-    sections = [ndimage.label(mask[z])[1] for z in range(40)]
-    assert pieces == 1
-    assert max(sections) >= 3
-    assert ndimage.distance_transform_edt(mask, (2.0, 1.0, 1.0)).max() < 9
-
-
-def test_scattered_balls_are_inside_their_region():
-    organ = np.zeros((12, 40, 40), bool)
-    organ[2:9, 10:30, 10:30] = True
-    spots = scattered_balls(organ, (2.0, 1.0, 1.0), np.random.default_rng(0), n=5, radii_mm=(2, 4))
-    assert spots.any()
-    assert not (spots & ~organ).any()
+def test_cells_touch_and_do_not_overlap():
+    found = cells((30, 60, 60), np.random.default_rng(0))
+    assert sum(cell.target for cell in found) == 8
+    assert np.max(np.sum([cell.mask for cell in found], axis=0)) == 1
+    owner = sum(number * cell.mask for number, cell in enumerate(found, 1))
+    beside = owner[..., 1:], owner[..., :-1]
+    assert np.any((beside[0] != beside[1]) & (beside[0] > 0) & (beside[1] > 0))
 
 
 def test_the_middle_slice_is_not_dark_in_any_modality(arrays):

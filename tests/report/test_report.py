@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import asdict, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -14,6 +14,7 @@ from segbench.report import report_tables, terminal_table, write_report
 from segbench.report.methods import read_methods
 from segbench.results import CaseResult, Policy, StepResult
 from segbench.runs.run_folder import write_case_result, write_manifest
+from tests.manifests import manifest
 
 FLAT = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 RISING = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)  # AUC over the clicks: 0.45 + 0.55 + 0.65 + 0.75 = 2.4
@@ -42,21 +43,10 @@ def case(name, dsc=FLAT, *, boxes=True, failed=(), seconds=1.0, nsd=None, **fact
 def run(tmp_path):
     def make(name, cases, *, folder=None, settings=Settings(), planned=None, **info):
         out = tmp_path / (folder or name)
-        manifest = {
-            "name": name,
-            "model": name,
-            "adapter": asdict(AdapterInfo(name, **info)),
-            "settings": asdict(settings),
-            "protocol": {
-                "name": settings.protocol,
-                "version": settings.version,
-                "hash": settings.hash,
-            },
-            "data": {"path": "/somewhere/val", "cases": planned or len(cases)},
-            "options": {},
-            "versions": {},
-        }
-        write_manifest(out, manifest)
+        facts = manifest(
+            AdapterInfo(name, **info), settings=settings, n_cases=planned or max(len(cases), 1)
+        )
+        write_manifest(out, facts)
         for result in cases:
             write_case_result(out, result)
         return out
@@ -168,8 +158,8 @@ def test_nothing_is_bold_over_different_cases_and_the_notes_name_them(run):
 
 
 def test_a_case_whose_file_changed_between_runs_is_not_the_same_case(run):
-    a = run("a", [case("CT_1", RISING, file_sha256="1")])
-    table = tables(a, run("b", [case("CT_1", file_sha256="2")]))["table3"]
+    a = run("a", [case("CT_1", RISING, file_sha256="1" * 64)])
+    table = tables(a, run("b", [case("CT_1", file_sha256="2" * 64)]))["table3"]
     assert not any(bold(table, "CT", "a"))
     assert "Not the same files: 1 case (CT_1)" in notes(table)
 

@@ -5,6 +5,7 @@ interpreter, or is ``uv``: then uv builds it from header and lock, as for a user
 """
 
 import json
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -60,7 +61,7 @@ def test_environments_that_exclude_each_other_are_in_one_report(runs):
     both = [name for name in ("nninteractive", "nninteractive_challenge") if name in runs]
     if len(both) < 2:
         pytest.skip("needs interpreters for both releases of nnInteractive")
-    notes = [json.dumps(runs[name].manifest["adapter"]) for name in both]
+    notes = [json.dumps(asdict(runs[name].adapter)) for name in both]
     assert "2.6.0" in notes[0]
     assert "1.0.1" in notes[1]
 

@@ -154,7 +154,7 @@ def test_a_new_case_continues_the_run(config_for, data, make_case):
     write_case(data / "US_Toy_004.npz", make_case("US_Toy_004", seed=9))
     outcome = run(config_for())
     assert len(outcome.run.case_results) == 4
-    assert outcome.run.manifest["data"]["cases"] == 4
+    assert outcome.run.manifest.data.cases == 4
 
 
 def test_an_invalid_case_is_recorded_and_the_run_goes_on(config_for, data):
@@ -232,11 +232,8 @@ def test_cases_without_a_manifest_are_not_adopted(config_for):
 def test_every_call_is_noted(config_for):
     run(config_for(limit=1, command="one"))
     outcome = run(config_for(predictions="none", command="two"))
-    calls = outcome.run.manifest["calls"]
-    assert [(call["command"], call["predictions"]) for call in calls] == [
-        ("one", "all"),
-        ("two", "none"),
-    ]
+    calls = outcome.run.manifest.calls
+    assert [(call.command, call.predictions) for call in calls] == [("one", "all"), ("two", "none")]
 
 
 def test_predictions_of_an_older_attempt_do_not_stay(config_for, scripted):
@@ -324,7 +321,7 @@ def test_the_case_folder_is_searched_once(config_for, monkeypatch):
     monkeypatch.setattr(runner, "find_cases", lambda *a, **k: searched.append(a) or whole(*a, **k))
     run(config_for(limit=1))
     assert len(searched) == 1
-    assert run(config_for(limit=1)).run.manifest["data"]["cases"] == 3
+    assert run(config_for(limit=1)).run.manifest.data.cases == 3
 
 
 RECORDING = """
@@ -366,8 +363,8 @@ def test_the_first_worker_describes_the_model_before_any_case_starts(config_for,
     # one model per process that runs cases; with several jobs none in this process
     assert len(owners) == len(set(owners)) <= jobs
     assert (os.getpid() in owners) == (jobs == 1)
-    assert summary.run.manifest["adapter"]["name"] == "recording"
-    assert summary.run.manifest["calls"][0]["worker"]["versions"]["numpy"]
+    assert summary.run.manifest.adapter.name == "recording"
+    assert summary.run.manifest.calls[0].worker["versions"]["numpy"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -75,7 +75,7 @@ make_adapter = Still
 
 def test_a_changed_score_is_found(run):
     def change(facts):
-        facts["steps"][1]["scores"][0]["dsc"] += 1e-16 + 1e-3
+        facts["steps"][1]["scores"][0]["dsc"] -= 1e-16 + 1e-3
 
     tamper(run, "CT_Toy_001", change)
     (check,) = verify(run).different

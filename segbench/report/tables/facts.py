@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segbench.report.methods import Method, protocol_of
+from segbench.report.methods import Method
 from segbench.report.tables.notes import common_notes, policy_name
 from segbench.report.tables.table import Cell, Column, Row, Table, Value
 
@@ -33,31 +33,22 @@ def _weights(method: Method) -> str | None:
 
 
 def _protocol(method: Method) -> str:
-    protocol = protocol_of(method.run)
-    return f"{protocol['name']} v{protocol['version']}"
+    protocol = method.run.manifest.protocol
+    return f"{protocol.name} v{protocol.version}"
 
 
 def _options(method: Method) -> str | None:
-    options = method.run.manifest.get("options")
-    if not isinstance(options, Mapping):
-        return None
+    options = method.run.manifest.options
     return ", ".join(f"{key}={_hide_folder(value)}" for key, value in options.items()) or None
 
 
 def _boxes(method: Method) -> str:
-    boxes = method.run.manifest.get("boxes", "given")
-    return "withheld" if boxes == "none" else "as the cases have them"
+    return "withheld" if method.run.manifest.boxes == "none" else "as the cases have them"
 
 
-def _hide_folder(value: object) -> str:
+def _hide_folder(text: str) -> str:
     # Reports are published, so they show no absolute path of the machine.
-    text = str(value)
     return Path(text).name if Path(text).is_absolute() else text
-
-
-def _data(method: Method) -> str | None:
-    path = method.data.get("path")
-    return Path(path).name if path else None
 
 
 def _failed_steps(method: Method) -> int:
@@ -90,9 +81,9 @@ _FACTS: dict[str, Callable[[Method], Value]] = {
     "Prompts used": lambda method: ", ".join(method.run.adapter.prompts) or "none",
     "Sees the reference": lambda method: "no" if method.ranked else "yes: shown, never ranked",
     "Protocol": _protocol,
-    "Protocol settings": lambda method: str(protocol_of(method.run)["hash"]),
-    "Data": _data,
-    "Cases of the data": lambda method: method.n_planned,
+    "Protocol settings": lambda method: method.run.manifest.protocol.hash,
+    "Data": lambda method: Path(method.run.manifest.data.path).name,
+    "Cases of the data": lambda method: method.run.manifest.data.cases,
     "Cases done": lambda method: len(method.case_results),
     "Cases ok": lambda method: method.count("ok"),
     "Cases failed": lambda method: method.count("failed"),

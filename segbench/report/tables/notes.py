@@ -36,11 +36,10 @@ def coverage_notes(methods: Sequence[Method]) -> list[str]:
 def _coverage(method: Method) -> str:
     n_done, n_scored = len(method.case_results), len(method.scored_cases)
     n_failed, n_invalid = method.count("failed"), method.count("invalid")
-    of_planned = "" if method.n_planned is None else f" of {method.n_planned}"
-    unfinished = method.n_planned is not None and n_done < method.n_planned
+    n_cases = method.run.manifest.data.cases
     n_left_out = n_done - n_scored - n_invalid
     return (
-        f"{n_done}{of_planned} cases done{' (unfinished)' if unfinished else ''}, "
+        f"{n_done} of {n_cases} cases done{' (unfinished)' if n_done < n_cases else ''}, "
         f"{n_scored} scored, {n_failed} failed, {n_invalid} invalid"
         + (f", {n_left_out} left out because no step has a prediction" if n_left_out else "")
     )

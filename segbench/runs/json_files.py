@@ -1,0 +1,134 @@
+"""JSON files of a run folder, read into dataclasses whose annotations say what a file may contain.
+
+pydantic checks the values, and makes the JSON Schemas of docs/schema/. Text is parsed by the
+standard library, which can read back a path or a message that is not valid Unicode.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+
+from segbench.errors import RunError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    File = TypeVar("File", bound=DataclassInstance)
+
+SCHEMA: Final = 2
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+EARLY_FORMAT = (
+    ", an early format whose prompts have other names; run the cases again into another folder"
+)
+_adapter = cache(TypeAdapter)
+
+
+def read_json(file: Path, kind: type[File]) -> File:
+    """Read a JSON file into a dataclass.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, is of another schema, or a value is not what its field expects; with
+        the file, the expectation and the finding.
+    """
+    try:
+        return _parse(file.read_text(encoding="utf-8"), kind)
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: cannot be read as JSON: {error}") from None
+    except RunError as error:
+        raise RunError(f"{file}: {error}") from None
+
+
+def to_json(facts: Mapping[str, Any], kind: type[File], file: Path) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    RunError
+        If `read_json` would refuse it, with the reason.
+    """
+    text = json.dumps(facts, indent=1) + "\n"
+    try:
+        _parse(text, kind)
+    except RunError as error:
+        raise RunError(f"{file}: {error}") from None
+    return text
+
+
+def _parse(text: str, kind: type[File]) -> File:
+    facts = json.loads(text)
+    found = facts.get("schema") if isinstance(facts, dict) else None
+    if found != SCHEMA:
+        reason = EARLY_FORMAT if found == 1 else ""
+        raise RunError(f"expected schema {SCHEMA}, found {found}{reason}")
+    try:
+        value: File = _adapter(kind).validate_python(facts)
+    except ValidationError as error:
+        raise RunError(_first_line(error)) from None
+    for difference in _differences(facts, value):
+        raise RunError(difference)
+    return value
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{place}: expected a value, found none"
+    if first["type"] == "union_tag_invalid":
+        return f"{place}: expected {first['ctx']['expected_tags']}, found {first['ctx']['tag']!r}"
+    reason = re.sub(r"^\w+ should( be)?", "expected", first["msg"]).replace("Unexpected", "unknown")
+    return f"{place}: {reason}, found {str(first['input'])[:80]!r}"
+
+
+def _differences(found: Any, read: Any, place: str = "") -> Iterator[str]:
+    """Yield where reading has filled in a default, or converted a value, as "2" for the number."""
+    read = vars(read) if is_dataclass(read) else read
+    if isinstance(read, dict):
+        for key, value in read.items():
+            if str(key) not in found:
+                yield f"{place}{key}: expected a value, found none"
+            yield from _differences(found.get(str(key)), value, f"{place}{key}.")
+    elif isinstance(read, tuple):
+        for index, value in enumerate(read):
+            yield from _differences(found[index], value, f"{place}{index}.")
+    elif found != read or isinstance(found, bool) != isinstance(read, bool):
+        yield f"{place[:-1]}: expected {read!r}, found {found!r}"
+
+
+# ---- docs/schema/ ----------------------------------------------------------------------------
+
+
+def json_schema(kind: type[DataclassInstance]) -> str:
+    """Return the JSON Schema of a file, as text."""
+    schema = _adapter(kind).json_schema(schema_generator=_FileSchema)
+    tidy = json.loads(json.dumps(schema), object_hook=_with_short_description)
+    return json.dumps({"$schema": _FileSchema.schema_dialect, **tidy}, indent=2) + "\n"
+
+
+class _FileSchema(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Leave out titles that only repeat the name of a field."""
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Require fields with a default, too: the default is for Python, a file has every field."""
+        return field["type"] == "dataclass-field" or super().field_is_required(field, total)
+
+
+def _with_short_description(described: dict[str, Any]) -> dict[str, Any]:
+    """Reduce a description to the first paragraph of the docstring, in one line."""
+    if "description" in described:
+        first, _, _ = str(described["description"]).partition("\n\n")
+        described["description"] = " ".join(first.split())
+    return described
