@@ -9,10 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
+BASE = [
+    *("errors", "files", "arrays", "text_table", "core", "results", "threads", "processes"),
+    "contract",
+]
 # layers, the lowest first: a package imports only from layers below its own
 # (docs/architecture.md)
 LAYERS = [
-    ["errors", "core", "results", "threads", "processes", "contract"],
+    [*BASE],
     ["protocol"],
     ["data"],
     ["models"],
@@ -23,7 +27,7 @@ LAYERS = [
 ]
 # inside a package imports point one way, too: a module imports only from those before it
 ORDER = {
-    "": ["errors", "core", "results", "threads", "processes", "contract"],
+    "": BASE,
     "protocol": [
         *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
         *("mask_pairs", "scoring", "simulator", "interaction"),
@@ -55,7 +59,8 @@ ADAPTERS_MAY = {
     *("models.finite_image", "models.prompt_painting", "models.submission_npz"),
 }
 FOREIGN = {
-    *("__init__", "core", "errors", "contract", "data.__init__", "data.challenge_npz"),
+    *("__init__", "arrays", "core", "errors", "contract", "files"),
+    *("data.__init__", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.finite_image"),
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }

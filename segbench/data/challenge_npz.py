@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import lzma
 import math
-import os
 import tokenize
 import zipfile
 import zlib
@@ -31,6 +30,7 @@ from segbench.core import Box, Case, LabelMap
 from segbench.data.pickled_numpy import UnsafePickle
 from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
+from segbench.files import atomic_write
 
 BOX_KEYS = (
     "z_min",
@@ -209,11 +209,15 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6)
     level : int
         Of the compression; 0 stores the arrays uncompressed.
     """
+    with atomic_write(file) as stream:
+        write_archive(stream, arrays, level)
+
+
+def write_archive(stream: IO[bytes], arrays: Mapping[str, NDArray[Any]], level: int) -> None:
+    """Write an ``.npz`` to an open file: see `write_arrays`."""
     compression = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     # an entry opened by name has the date 1980, so that the bytes do not depend on the clock
-    with zipfile.ZipFile(partial, "w", compression, compresslevel=level) as archive:
+    with zipfile.ZipFile(stream, "w", compression, compresslevel=level) as archive:
         for key, array in arrays.items():
-            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                npy.write_array(stream, np.asanyarray(array), allow_pickle=True)
-    partial.replace(file)
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
+                npy.write_array(entry, np.asanyarray(array), allow_pickle=True)

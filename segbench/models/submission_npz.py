@@ -17,8 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
-from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
+from segbench.data.challenge_npz import (
+    ChallengeFile,
+    boxes_to_array,
+    parse_box,
+    write_archive,
+    write_arrays,
+)
 from segbench.errors import CaseError
 
 CLICK_KINDS = {True: "fg", False: "bg"}
@@ -41,7 +48,10 @@ def write_input(
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
         arrays["prev_pred"] = interactions.previous_segmentation
-    write_arrays(file, arrays, level=0)  # not compressed: this is part of the step's time
+    # not compressed, and nobody waits for the disk: this is part of the step's time
+    file.unlink(missing_ok=True)  # the program may still have the last step's input open
+    with file.open("wb") as stream:
+        write_archive(stream, arrays, level=0)
 
 
 def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
@@ -83,7 +93,7 @@ def read_output(file: Path) -> LabelMap:
     low, high = segmentation.min(), segmentation.max()
     if not (low >= 0 and high <= MAX_LABEL and (segmentation == np.floor(segmentation)).all()):
         return segmentation
-    return segmentation.astype(np.min_scalar_type(int(high)))
+    return segmentation.astype(label_map_dtype([int(high)]))
 
 
 # ---- the submission's side -------------------------------------------------------------------

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from segbench.errors import AdapterError
 from segbench.models.environments import readiness
 from segbench.models.loading import adapter_name
 from segbench.models.registry import adapter_names, find_adapter
+from segbench.text_table import text_table
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -200,14 +201,4 @@ def models_table(folder: Path) -> str:
             first_cells = ("", "", "")
         if not entry.weights:
             rows.append((*first_cells, "none", "", "", ""))
-    return f"{align_columns(rows)}\n\nweights go to {folder}"
-
-
-def align_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return f"{text_table(rows)}\n\nweights go to {folder}"

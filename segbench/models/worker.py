@@ -138,6 +138,8 @@ def serve_request(
     adapter: Adapter, request: dict[str, Any], scratch: Path, worker_pid: int
 ) -> dict[str, Any]:
     """Serve one request; return the seconds that the adapter took, or how it failed."""
+    import numpy as np
+
     prepare = prepare_set_image if request["method"] == "set_image" else prepare_predict
     start = time.perf_counter()
     try:
@@ -147,7 +149,9 @@ def serve_request(
         seconds = time.perf_counter() - start
         exit_if_forked(worker_pid)
         if segmentation is not None:
-            save_segmentation(segmentation, scratch / f"segmentation-{request['number']}.npy")
+            # segbench reads the file only after the reply
+            file = scratch / f"segmentation-{request['number']}.npy"
+            np.save(file, segmentation, allow_pickle=False)
     except Exception as error:  # of any kind: it is a failure of the model
         return {
             "failure": describe_failure(error),
@@ -155,15 +159,6 @@ def serve_request(
             **peak_memory(),
         }
     return {"seconds": seconds, **peak_memory()}
-
-
-def save_segmentation(segmentation: Any, file: Path) -> None:
-    """Write a segmentation completely or not at all."""
-    import numpy as np
-
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, segmentation, allow_pickle=False)
-    partial.replace(file)
 
 
 def prepare_set_image(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import glob
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from segbench.core import AdapterInfo, Settings, StepScore, prompt_from_json, prompt_to_json
 from segbench.errors import RunError
+from segbench.files import write_text
 from segbench.results import CaseResult, StepResult
 
 SCHEMA = 2
@@ -168,16 +168,6 @@ def remove_leftovers(folder: Path, case: str) -> None:
     for file in (case_file(folder, case), prediction_file(folder, case)):
         for partial in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
             partial.unlink(missing_ok=True)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text file whole or not at all, safe against a crash of the machine."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
 
 
 def _dump(facts: Mapping[str, Any]) -> str:
