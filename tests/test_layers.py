@@ -34,7 +34,7 @@ ORDER = {
     ],
     "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
     "models": [
-        *("loading", "finite_image", "prompt_painting", "submission_npz", "worker", "registry"),
+        *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "download", "training"),
         *("scratch", "worker_process", "supervisor", "in_process"),
     ],
@@ -56,12 +56,12 @@ ORDER = {
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 ADAPTERS_MAY = {
     *("core", "errors", "contract", "data.challenge_npz"),
-    *("models.finite_image", "models.prompt_painting", "models.submission_npz"),
+    *("models.prompt_painting", "models.submission_npz"),
 }
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files"),
     *("data.__init__", "data.challenge_npz"),
-    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.finite_image"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 

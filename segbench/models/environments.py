@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.errors import AdapterError
-from segbench.models.loading import adapter_name
+from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import has_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)

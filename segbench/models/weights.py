@@ -8,7 +8,6 @@ installed. An adapter without a declaration has no weights; its licence is the o
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import adapter_name, licence_in_source
 from segbench.models.environments import readiness
-from segbench.models.loading import adapter_name
 from segbench.models.registry import adapter_names, find_adapter
 from segbench.text_table import text_table
 
@@ -136,16 +135,6 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     if not files:
         raise ValueError(f"{table['name']}: names no files")
     return Weights(files=files, **table)
-
-
-def licence_in_source(file: Path) -> str:
-    """Return the licence in the file's AdapterInfo, if it is a string literal there."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
-            for keyword in node.keywords:
-                if keyword.arg == "licence" and isinstance(keyword.value, ast.Constant):
-                    return str(keyword.value.value)
-    return "not stated"
 
 
 # ---- the list ---------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def run(config: RunConfig, open_progress: OpenProgress = no_progress) -> RunSumm
     RunError
         If the folder has another run, or a case that is done has changed since.
     """
-    resolve_model(config.model)  # an unknown model is refused before any case is read
+    resolve_model(config.model, config.option)  # what is unknown is refused before cases are read
     cases = find_pending(config)
     job = job_settings(config)  # may build the environment of the adapter
     backend = open_backend(job)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segbench.models.finite_image import finite_image
 
 from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.data.challenge_npz import write_case
 from segbench.errors import AdapterNotFound
 from segbench.models.environments import find_interpreter
-from segbench.models.finite_image import finite_image
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import (
     adapter_names,

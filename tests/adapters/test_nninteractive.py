@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from adapters._weights import select_device
 
 from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
 from adapters._nninteractive import NnInteractive, Release, checked_options, load_adapter
 from adapters._nninteractive_model import read_model, require_torch_modules
-from adapters._weights import select_device
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from tests.peers.random_nninteractive import plans, write_folder

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 
 import segbench
 from segbench.core import Image, mean_scores
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
-from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find_adapter
 from segbench.phantoms import phantom

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from segbench.models.finite_image import finite_image
 
 from segbench.core import Box, LabelMap, Voxel
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
 from segbench.protocol.simulator import next_click
 
 from ..crop import FloatArray, Window, crop_image, crop_mask, window_around
