@@ -57,7 +57,7 @@ class Oracle:
         return np.zeros_like(self._reference) if is_too_early else self._reference
 
 
-def make_adapter(references: str = "", from_step: int = 0) -> Oracle:
+def make_adapter(references: str, from_step: int = 0) -> Oracle:
     """Make the adapter.
 
     Parameters
@@ -67,8 +67,6 @@ def make_adapter(references: str = "", from_step: int = 0) -> Oracle:
     from_step
         The first step that returns the reference; earlier ones return background.
     """
-    if not Path(references).is_dir() or not references:
-        raise AdapterError(
-            f"oracle: expected --option references=DIR, a folder of cases; found {references!r}"
-        )
+    if not Path(references).is_dir():
+        raise AdapterError(f"oracle: references: expected a folder of cases, found {references!r}")
     return Oracle(Path(references), from_step)

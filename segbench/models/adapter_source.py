@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -30,9 +29,23 @@ def adapter_name(file: Path) -> str:
     return (file.parent if file.name == "__init__.py" else file).stem
 
 
+def parse_source(file: Path) -> ast.Module:
+    """Return a file's syntax tree; an empty one if it is not Python: importing it reports that."""
+    try:
+        return ast.parse(file.read_bytes())
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def first_line(file: Path) -> str:
+    """Return the first line of a file's docstring."""
+    docstring = ast.get_docstring(parse_source(file)) or ""
+    return docstring.partition("\n")[0].replace("``", "")
+
+
 def licence_in_source(file: Path) -> str:
     """Return the licence in the file's AdapterInfo, if it is a string literal there."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse_source(file)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
             for keyword in node.keywords:
                 if keyword.arg == "licence" and isinstance(keyword.value, ast.Constant):
@@ -52,6 +65,14 @@ class AdapterOption:
     choices: tuple[Any, ...] = ()
     default: str | None = None  # in Python's notation; None if the option must be given
     meaning: str = ""
+
+    @property
+    def default_text(self) -> str:
+        """The default as a user gives it; empty without one, for which None or "" stands."""
+        if self.default is None:
+            return "required"
+        text = {"True": "yes", "False": "no", "None": ""}.get(self.default, self.default)
+        return text.strip("'")
 
     @property
     def values(self) -> str:
@@ -108,9 +129,9 @@ def parse_options(file: Path, given: Mapping[str, str]) -> dict[str, Any]:
             raise AdapterError(
                 f"{name}: no option {key!r}{hint} Known: {', '.join(known) or 'none'}"
             )
-    missing = [key for key, option in known.items() if option.default is None and key not in given]
-    if missing:
-        raise AdapterError(f"{name}: expected --option {missing[0]}=...")
+    for key, option in known.items():
+        if option.default is None and key not in given:
+            raise AdapterError(f"{name}: expected --option {key}=VALUE. {option.meaning}".rstrip())
     return {key: _parse(name, known[key], text) for key, text in given.items()}
 
 
@@ -144,11 +165,7 @@ def adapter_options(file: Path) -> tuple[AdapterOption, ...] | None:
 
 
 def _make_adapter(file: Path) -> ast.FunctionDef | None:
-    try:
-        body = ast.parse(file.read_bytes()).body
-    except SyntaxError:  # importing the adapter reports it
-        return None
-    functions = (node for node in body if isinstance(node, ast.FunctionDef))
+    functions = (node for node in parse_source(file).body if isinstance(node, ast.FunctionDef))
     return next((node for node in functions if node.name == "make_adapter"), None)
 
 
@@ -172,4 +189,4 @@ def _parameters(docstring: str) -> dict[str, str]:
     if section is None:
         return {}
     entries = re.findall(r"^(\w+)\b[^\n]*((?:\n[ \t]+[^\n]*)*)", section[1], re.M)
-    return {name: " ".join(inspect.cleandoc(text).split()) for name, text in entries}
+    return {name: " ".join(text.replace("``", "").split()) for name, text in entries}

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.models.adapter_source import adapter_name, parse_options
+from segbench.models.adapter_source import adapter_name, parse_options, parse_source
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
@@ -109,12 +109,8 @@ def sources_of(file: Path) -> list[Path]:
 
 
 def _relative_imports(file: Path) -> list[Path]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError:  # importing the adapter reports it
-        return []
     names = []
-    for node in ast.walk(tree):
+    for node in ast.walk(parse_source(file)):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names += [node.module] if node.module else [alias.name for alias in node.names]
     candidates = (file.with_name(f"{name}.py") for name in names)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 
 import segbench
 from segbench.core import Image, mean_scores
@@ -14,6 +13,8 @@ from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find_adapter
 from segbench.phantoms import phantom
 from segbench.protocol.interaction import interact
+from segbench.runs.run_case import non_finite_voxels
+from segbench_adapters.kit.finite_image import MAX_MAGNITUDE, finite_image
 
 
 def ramp(dtype="float32"):
