@@ -15,13 +15,16 @@ from typing import IO
 
 
 @contextlib.contextmanager
-def atomic_write(file: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing; it appears whole or not at all, even if the machine crashes."""
+def atomic_write(file: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file for writing; it appears whole or not at all.
+
+    With ``sync`` this holds even if the machine crashes; without it nobody waits for the disk.
+    """
     partial = partial_file(file)
     try:
         with partial.open("wb") as stream:
             yield stream
-        publish(partial, file)
+        publish(partial, file, sync=sync)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -37,10 +40,11 @@ def partial_file(file: Path) -> Path:
     return file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
 
 
-def publish(partial: Path, file: Path) -> None:
-    """Move a complete partial file to its place, after its content is on the disk."""
-    with partial.open("rb+") as stream:
-        os.fsync(stream.fileno())
+def publish(partial: Path, file: Path, *, sync: bool = True) -> None:
+    """Move a complete partial file to its place; with ``sync`` after its content is on the disk."""
+    if sync:
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
     partial.replace(file)
 
 

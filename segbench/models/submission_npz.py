@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 
 from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
-from segbench.data.challenge_npz import (
-    ChallengeFile,
-    boxes_to_array,
-    parse_box,
-    write_archive,
-    write_arrays,
-)
+from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
 from segbench.errors import CaseError
 
 CLICK_KINDS = {True: "fg", False: "bg"}
@@ -48,10 +42,8 @@ def write_input(
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
         arrays["prev_pred"] = interactions.previous_segmentation
-    # not compressed, and nobody waits for the disk: this is part of the step's time
-    file.unlink(missing_ok=True)  # the program may still have the last step's input open
-    with file.open("wb") as stream:
-        write_archive(stream, arrays, level=0)
+    # not compressed, not waiting for the disk: this is part of the step's time
+    write_arrays(file, arrays, level=0, sync=False)
 
 
 def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
