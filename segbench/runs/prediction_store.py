@@ -7,7 +7,6 @@ makes the interaction wait, so that memory does not fill up. The file appears wh
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +17,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from segbench.arrays import label_map_dtype
 from segbench.core import LabelMap
 from segbench.data.challenge_npz import write_prediction
+from segbench.files import partial_file, publish
 from segbench.protocol.mask_pairs import MaskPairs
 
 QUEUE_SIZE = 2  # label maps that may wait
@@ -39,7 +40,7 @@ def segmentation_sha256(pairs: MaskPairs) -> str:
             digest.update(np.ascontiguousarray(rows).data)
     if pairs.unknown_labels:
         label_map = pairs.segmentation
-        dtype = np.min_scalar_type(label_map.max())  # the same sha256 for every dtype
+        dtype = label_map_dtype([label_map.max()])  # the same sha256 for every dtype
         digest.update(_bytes(label_map.astype(dtype, copy=False)))
     return digest.hexdigest()
 
@@ -65,6 +66,7 @@ class PredictionWriter:
 
     def __init__(self, file: Path | None, n_maps: int, *, last_only: bool = False) -> None:
         self._file, self._n_maps, self._last_only = file, n_maps, last_only
+        self._partial = partial_file(file) if file is not None else Path()
         self._n_seen = 0
         self._last: LabelMap | None = None
         self._maps: list[LabelMap] = []  # of those that are not in the stream
@@ -93,11 +95,6 @@ class PredictionWriter:
         finally:
             self._pool.shutdown(cancel_futures=True)
             self._discard_stream()
-
-    @property
-    def _partial(self) -> Path:
-        assert self._file is not None
-        return self._file.with_name(f".{self._file.name}.{os.getpid()}.partial")
 
     def _store(self, label_map: LabelMap) -> None:
         self._n_seen += 1
@@ -150,7 +147,7 @@ class PredictionWriter:
             npy.write_array(stream, np.ascontiguousarray(self._last), allow_pickle=False)
         self._archive.close()
         self._archive = self._stream = None
-        self._partial.replace(self._file)
+        publish(self._partial, self._file)
 
     def _discard_stream(self) -> None:
         if self._stream is None or self._archive is None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from segbench.core import Box, LabelMap, Voxel
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
 from segbench.protocol.simulator import next_click
+from segbench_adapters import kit
 
 from ..crop import FloatArray, Window, crop_image, crop_mask, window_around
 from ..intensity import Intensity, occupied_box
@@ -87,7 +87,7 @@ def read_scans(folder: Path, left_out: Sequence[str] = ()) -> list[Scan]:
 def read_scan(path: Path) -> Scan:
     """Read the image and the label map; training simulates its own boxes."""
     with ChallengeFile(path) as file:
-        voxels, label_map = finite_image(file.read("imgs")), file.read("gts")
+        voxels, label_map = kit.finite_image(file.read("imgs")), file.read("gts")
     return Scan(path.stem, voxels, label_map, Intensity.of(voxels))
 
 

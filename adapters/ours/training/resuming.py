@@ -12,6 +12,7 @@ import torch
 
 from segbench.core import Click
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 from .interactive_sample import LABEL, InteractiveSample
 from .scenes import Scene
@@ -38,9 +39,8 @@ def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
         "optimiser": trainer.optimiser.state_dict(),
         "batch": [_pack(sample) for sample in trainer.batch],
     }
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with kit.atomic_write(path) as stream:
+        torch.save(state, stream)
 
 
 def load_state(path: Path, trainer: Trainer) -> float:
