@@ -90,6 +90,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     add_number(add, "--share-without-box", defaults.share_without_box, "share without a box")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
+    add("--warm-up", type=int, default=defaults.warm_up_steps, help="steps of rising rate")
+    add_number(add, "--ema-decay", defaults.ema_decay, "of the moving average of the weights")
     always = ", ".join(defaults.left_out)
     add(
         "--leave-out",
@@ -142,6 +144,8 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
         config=options.config,
         phases=options.phases or parse_phases(DEFAULT_PHASES[options.config]),
         learning_rate=options.rate,
+        warm_up_steps=options.warm_up,
+        ema_decay=options.ema_decay,
         share_generated=options.share_generated,
         share_nested=options.share_nested,
         share_large=options.share_large,

@@ -101,7 +101,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.schedule, self.steps - self.warm_from, done)
         # the batch always has one size, so the search for the fastest algorithms is made once
-        with torch.backends.cudnn.flags(benchmark=True):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             logits, losses, dice = self._forward(batch)
             self.check_loss()
             self._optimise(losses.mean())
