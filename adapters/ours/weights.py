@@ -37,8 +37,13 @@ class Recipe:
     training: str  # a sentence for the model card
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
-    """Write a checkpoint atomically."""
+def save_checkpoint(
+    path: Path,
+    state: Mapping[str, Tensor],
+    recipe: Recipe,
+    progress: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint atomically; ``progress`` lets a training go on from the weights alone."""
     half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
@@ -50,6 +55,8 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> 
         "licence": recipe.licence,
         "training": recipe.training,
     }
+    if progress is not None:
+        metadata["progress"] = json.dumps(progress)
     with kit.atomic_write(path) as stream:
         stream.write(save(half_precision, metadata=metadata))
 
@@ -74,6 +81,13 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     network = ResidualEncoderUNet(recipe.config)
     load_weights(network, state, path.name)
     return network.eval(), recipe
+
+
+def read_progress(path: Path) -> dict[str, Any]:
+    """Return the progress stored with the weights of a training; empty if there is none."""
+    with safe_open(path, framework="pt") as file:
+        progress: dict[str, Any] = json.loads((file.metadata() or {}).get("progress", "{}"))
+    return progress
 
 
 def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
