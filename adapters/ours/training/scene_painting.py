@@ -82,12 +82,13 @@ def _background(scenes: Sequence[SceneParameters], patch: int, device: torch.dev
         torch.tensor([scene.region_cells for scene in scenes], device=device),
         patch,
     )
-    counts = column([len(scene.levels) for scene in scenes], device)[:, None]
-    regions = torch.arange(MAX_REGIONS, device=device).view(1, -1, 1, 1, 1)
-    region = torch.where(regions < counts, fields, -torch.inf).argmax(dim=1)
-    padded = [np.resize(scene.levels, MAX_REGIONS) for scene in scenes]
-    levels = stack(padded, device)
-    brightness = levels.gather(1, region.flatten(1)).view(region.shape)
+    levels = stack([np.resize(scene.levels, MAX_REGIONS) for scene in scenes], device)
+    counts = column([len(scene.levels) for scene in scenes], device)
+    highest, brightness = fields[:, 0], levels[:, 0].view(-1, 1, 1, 1).expand_as(fields[:, 0])
+    for region in range(1, MAX_REGIONS):  # a region is where its field is the highest
+        inside = (fields[:, region] > highest) & (region < counts)
+        highest = torch.where(inside, fields[:, region], highest)
+        brightness = torch.where(inside, levels[:, region].view(-1, 1, 1, 1), brightness)
     texture = smooth_noise(
         stack([scene.texture_noise for scene in scenes], device),
         torch.tensor([scene.texture_cells for scene in scenes], device=device),
@@ -161,9 +162,11 @@ def _fields(objects: Sequence[ObjectParameters], coordinates: Tensor) -> Tensor:
 
 def _blob_field(blobs: Sequence[ObjectParameters], local: Tensor) -> Tensor:
     """Superellipsoids: 1 minus the distance from the middle in half axes."""
-    power = column([blob.power for blob in blobs], local.device)
-    distance: Tensor = local.abs().pow(power[:, None]).sum(1)
-    return 1 - distance.pow(1 / power)
+    fields = torch.empty_like(local[:, 0])
+    for power in sorted({blob.power for blob in blobs}):  # a power of one number is fast
+        rows = [row for row, blob in enumerate(blobs) if blob.power == power]
+        fields[rows] = 1 - local[rows].abs().pow(power).sum(1).pow(1 / power)
+    return fields
 
 
 def _tube_field(tubes: Sequence[ObjectParameters], local: Tensor) -> Tensor:
