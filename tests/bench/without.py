@@ -33,9 +33,7 @@ def erosion():
 
 
 def measuring_cores():
-    depth._deepest_by_distance = lambda padded: depth._argmax_all(
-        depth._squared_depth(padded), np.zeros(3, int)
-    )
+    depth._deepest_by_distance = lambda padded: depth._argmax_all(depth._squared_depth(padded))
 
 
 def surfaces_of_the_reference():

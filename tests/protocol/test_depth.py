@@ -56,12 +56,11 @@ def test_erosion_gives_up_on_a_component_that_is_deeper_than_it_seems():
     assert np.array_equal(found, [[20, 20, 20]])
 
 
-def test_erosion_gives_up_when_its_budget_is_used(monkeypatch):
-    component = np.ones((20, 20, 20), bool)
+def test_erosion_gives_up_when_a_length_needs_many_lookups(monkeypatch):
+    component = np.ones((11, 11, 11), bool)
     padded = np.pad(component, 1)
-    monkeypatch.setattr(depth, "EROSION_BUDGET", 0.1)
     assert depth._erode(padded) is None
-    monkeypatch.setattr(depth, "EROSION_BUDGET", 1000)
+    monkeypatch.setattr(depth, "MAX_LOOKUPS", 1000)
     assert np.array_equal(depth._erode(padded) - 1, expected_voxels(component))
 
 
