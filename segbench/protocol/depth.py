@@ -111,7 +111,8 @@ def _deepest_by_distance(padded: Mask) -> Positions:
     # the nearest voxel outside is not farther than this
     start = np.maximum(low - int(greatest + SLACK) - 2, 0)
     squares = _squared_depth(padded[_box(start, high + int(greatest + SLACK) + 2)])
-    return _argmax_all(squares[_box(low - start, high - start)]) + low
+    deepest: Positions = _argmax_all(squares[_box(low - start, high - start)]) + low
+    return deepest
 
 
 def _box(low: Positions, high: Positions) -> Roi:

@@ -76,7 +76,8 @@ class PreparedReference:
         require_label_map(segmentation, "prediction")
         require_same_shape(segmentation, self._label_map)
         voxels = np.ascontiguousarray(segmentation)
-        predicted, unknown = self._pack(voxels), ()
+        predicted = self._pack(voxels)
+        unknown: tuple[int, ...] = ()
         if sum(mask.count for mask in predicted.values()) != np.count_nonzero(voxels):
             # something is outside the region of its label, or has another label
             predicted, unknown = self._pack_in_new_rois(voxels)
@@ -89,9 +90,7 @@ class PreparedReference:
         rois = sorted(self._rois.items())
         return {label: pack_label(voxels, label, roi) for label, roi in rois}
 
-    def _pack_in_new_rois(
-        self, voxels: LabelMap
-    ) -> tuple[dict[int, PackedMask], tuple[int, ...]]:
+    def _pack_in_new_rois(self, voxels: LabelMap) -> tuple[dict[int, PackedMask], tuple[int, ...]]:
         """Return all of each label, in regions that contain it, and the labels not compared."""
         bounding_boxes = label_rois(voxels)
         self._grow_rois(bounding_boxes)
@@ -124,34 +123,34 @@ def label_rois(label_map: LabelMap) -> dict[int, Roi]:
     """Return the bounding box of each label of a label map, ascending by label.
 
     Only runs of equal voxels along x are examined, which is many times faster than all voxels. A
-    run is a box itself: of this row the boxes of label 7 are x = 2 to 4 and 6 to 7, together 2 to 7.
-    ::
+    run is a box itself: in this row label 7 has the boxes x = 2 to 4 and 6 to 7, united 2 to 7::
 
         x      0  1  2  3  4  5  6  7
         label  0  0  7  7  7  2  7  7
     """
     n_planes = max(CHUNK_VOXELS // label_map[0].size, 1)  # examined together
-    slabs = [
-        _unite_boxes(*_boxes_of_runs(label_map[z : z + n_planes], z))
+    boxes = [
+        _unite_boxes(*_boxes_of_runs(label_map, slice(z, z + n_planes)))
         for z in range(0, len(label_map), n_planes)
     ]
-    labels, low, high = _unite_boxes(*map(np.concatenate, zip(*slabs, strict=True)))
-    sides = zip(labels.tolist(), low.tolist(), high.tolist(), strict=True)
-    return {label: tuple(map(slice, start, stop)) for label, start, stop in sides}
+    labels, low, high = _unite_boxes(*map(np.concatenate, zip(*boxes, strict=True)))
+    corners = zip(low.tolist(), high.tolist(), strict=True)
+    rois = (tuple(map(slice, first, stop)) for first, stop in corners)
+    return dict(zip(labels.tolist(), rois, strict=True))
 
 
-def _boxes_of_runs(slab: LabelMap, first_plane: int) -> LabelledBoxes:
-    """Return the runs along x that are not background."""
-    voxels = slab.ravel()
+def _boxes_of_runs(label_map: LabelMap, planes: slice) -> LabelledBoxes:
+    """Return the runs in some planes that are not background."""
+    voxels = label_map[planes].ravel()
     starts_run = np.ones(voxels.size, bool)
     np.not_equal(voxels[1:], voxels[:-1], out=starts_run[1:])
-    starts_run[:: slab.shape[2]] = True  # each row starts with a run
+    starts_run[:: label_map.shape[2]] = True  # each row starts with a run
     first = np.flatnonzero(starts_run)
     last = np.append(first[1:], voxels.size) - 1
     labels = voxels[first]
-    inside = labels != 0
+    inside, origin = labels != 0, planes.start * label_map[0].size
     low, high = (
-        np.stack(np.unravel_index(ends[inside], slab.shape), axis=1) + (first_plane, 0, 0)
+        np.stack(np.unravel_index(origin + ends[inside], label_map.shape), axis=1)
         for ends in (first, last)
     )
     return labels[inside], low, high + 1

@@ -187,12 +187,11 @@ def offsets_within_tolerance(
        -1 -1 -1 -1
     """
     lengths = _offset_lengths(tolerance_mm, spacing, shape)
-    return np.count_nonzero(lengths <= tolerance_mm, axis=2) - 1
+    farthest: NDArray[np.intp] = np.count_nonzero(lengths <= tolerance_mm, axis=2) - 1
+    return farthest
 
 
-def _offset_lengths(
-    tolerance_mm: float, spacing: Spacing, shape: Voxel
-) -> NDArray[np.float64]:
+def _offset_lengths(tolerance_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.float64]:
     """Return the lengths in mm of all offsets from (0, 0, 0) to beyond the tolerance.
 
     They are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).

@@ -129,13 +129,13 @@ def test_the_same_maps_make_the_same_bytes_and_the_same_as_at_once(tmp_path):
 
 
 def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path, monkeypatch):
-    disk, store = threading.Event(), PredictionWriter._store
+    disk, keep = threading.Event(), PredictionWriter._keep
 
     def slow(writer, labels):
         disk.wait(10)
-        store(writer, labels)
+        keep(writer, labels)
 
-    monkeypatch.setattr(PredictionWriter, "_store", slow)
+    monkeypatch.setattr(PredictionWriter, "_keep", slow)
     with PredictionWriter(tmp_path / "CT_a.npz", QUEUE_SIZE + 1) as writer:
         for labels in maps(*range(QUEUE_SIZE)):
             writer.add(labels)
