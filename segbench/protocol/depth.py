@@ -24,7 +24,7 @@ THIN = 0.15  # a component that fills less of its padded box is eroded
 MAX_EROSION = 6  # voxels; deeper components get a distance transform
 MAX_LOOKUPS = 1  # for one length, per voxel of the padded box; with more a transform is cheaper
 
-SLACK = math.sqrt(3) + 1e-3  # voxels: the depth of a cell bounds that of its voxels; for float32
+SLACK = math.sqrt(3) + 1e-3  # voxels; twice a cell's depth is this near to its voxels' depth
 
 
 def deepest_voxels(component: Mask) -> Positions:
@@ -108,9 +108,9 @@ def _deepest_by_distance(padded: Mask) -> Positions:
     greatest = float(estimate.max())
     core = bounding_box(estimate + SLACK >= greatest - SLACK)
     low, high = 2 * np.array([[side.start, side.stop] for side in core]).T
-    # the nearest voxel outside is not farther than this
-    start = np.maximum(low - int(greatest + SLACK) - 2, 0)
-    squares = _squared_depth(padded[_box(start, high + int(greatest + SLACK) + 2)])
+    margin = int(greatest + SLACK) + 2  # farther than any voxel is from the outside
+    start = np.maximum(low - margin, 0)
+    squares = _squared_depth(padded[_box(start, high + margin)])
     deepest: Positions = _argmax_all(squares[_box(low - start, high - start)]) + low
     return deepest
 

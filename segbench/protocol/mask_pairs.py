@@ -16,11 +16,11 @@ from segbench.core import LabelMap, Roi
 from segbench.protocol.packed_mask import PackedMask, pack_label
 from segbench.protocol.validation import require_label_map, require_same_shape
 
-Corners = NDArray[np.intp]  # (n, 3)
-LabelledBoxes = tuple[LabelMap, Corners, Corners]  # labels, first voxels, voxels after the last
-
 CHUNK_VOXELS = 2**20  # examined together: very fragmented label maps need no more memory
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its region, too
+
+Corners = NDArray[np.intp]  # of boxes, (n, 3): the first voxels, or those after the last
+LabelledBoxes = tuple[LabelMap, Corners, Corners]
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,7 @@ from segbench.protocol.validation import as_masks, checked_spacing
 
 # the published table has the voxels around a corner in the opposite order
 MIRRORED_CODES = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
-# relative to the tolerance: lengths this near may be rounded to either side of it
-ROUNDING = 1e-9
+ROUNDING = 1e-9  # relative; lengths this near to the tolerance may be rounded to either side
 MAX_ROWS = 5000  # (z, y) offsets within the tolerance; with more, a distance map is faster
 
 

@@ -206,12 +206,12 @@ def _shifted(words: Words, by: int) -> Words:
     """
     if by == 0:
         return words
-    stay, move = np.uint64(abs(by)), np.uint64(WORD - abs(by))
+    shift, carry = np.uint64(abs(by)), np.uint64(WORD - abs(by))
     if by > 0:
-        shifted, carried = words << stay, words >> move
+        shifted, carried = words << shift, words >> carry
         shifted[..., 1:] |= carried[..., :-1]
     else:
-        shifted, carried = words >> stay, words << move
+        shifted, carried = words >> shift, words << carry
         shifted[..., :-1] |= carried[..., 1:]
     return shifted
 

@@ -26,7 +26,7 @@ from tests.bench.without import TRICKS
 
 pytestmark = pytest.mark.slow
 
-BARS = {"three": 60, "organs": 110, "vessel": 90}  # times less CPU for a whole case with boxes
+BARS = {"three": 60, "organs": 85, "vessel": 58}  # times less CPU for a whole case with boxes
 EMPTY_BAR = 12  # for the first step without boxes
 MEMORY_BAR = 10  # times less memory above the label maps
 WORTH = 0.08  # of a whole case, on one of the volumes; a tenth (decision 0017) less the noise
