@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap
+from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Roi
 from segbench_adapters import kit
 
 from .geometry import (
-    Roi,
     box_corners,
     normalise,
     pad_widths,
