@@ -74,7 +74,9 @@ def _ct(parameters: Sequence[RenderParameters], image: Tensor, generators: Gener
 
 def _mr(parameters: Sequence[RenderParameters], image: Tensor, generators: Generators) -> Tensor:
     """Rician noise: the magnitude of a complex signal."""
-    noise = _white_noise(image, generators, 2) * _numbers(parameters, "noise", image.device)[:, None]
+    noise = (
+        _white_noise(image, generators, 2) * _numbers(parameters, "noise", image.device)[:, None]
+    )
     return ((image + noise[:, 0]).square() + noise[:, 1].square()).sqrt()
 
 

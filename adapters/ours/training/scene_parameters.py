@@ -220,7 +220,7 @@ def _crowd(draw: _Draw) -> Objects:
 
 
 def _nested(draw: _Draw) -> Objects:
-    """An organ with one or two lesions inside; the organ's label excludes the lesions."""
+    """Draw an organ with one or two lesions inside; the organ's label excludes the lesions."""
     rng = draw.rng
     objects = _others(draw)
     outer_index = len(objects)

@@ -19,7 +19,7 @@ def apply_along_axes(volumes: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     for axis, matrix in zip((2, 3, 4), matrices):
         moved = volumes.movedim(axis, -1)
         product = torch.bmm(moved.flatten(1, -2), matrix.transpose(1, 2))
-        volumes = product.unflatten(1, moved.shape[1:-1]).movedim(-1, axis)
+        volumes = product.view(*moved.shape[:-1], -1).movedim(-1, axis)
     return volumes.contiguous()
 
 

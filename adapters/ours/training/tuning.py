@@ -131,9 +131,7 @@ def _scan_samples(
     )
 
 
-def _scene_samples(
-    schedule: Schedule, patch: int, *, seed: int
-) -> tuple[SampleParameters, ...]:
+def _scene_samples(schedule: Schedule, patch: int, *, seed: int) -> tuple[SampleParameters, ...]:
     """Return samples of generated scenes, the same for the same seed."""
     rng = np.random.default_rng(seed)
     shares = scene_shares(schedule)
