@@ -16,8 +16,9 @@ from ..weights import Recipe, save_checkpoint
 from .crops import scans_on_device
 from .csv_log import append_row, drop_rows_after
 from .curves import draw_curves
-from .objects import Scan, draw_tune_patients, read_scans, split_by_patient
+from .objects import Scan, cropped_to_nonzero, draw_tune_patients, read_scans, split_by_patient
 from .pace import Pace, measure_pace, paced_schedule
+from .paper_samples import paper_sampler
 from .pretrained import load_initial_weights
 from .reporter import Reporter
 from .resuming import (
@@ -30,8 +31,8 @@ from .resuming import (
     training_conditions,
 )
 from .sample_loader import SampleLoader
-from .samples import SampleGenerator, SamplePainter
-from .schedule import Schedule, check_schedule, fraction_done, phase_at
+from .samples import SampleGenerator, SamplePainter, Sampler
+from .schedule import Schedule, check_schedule, fraction_done, phase_at, with_steps
 from .setup import TrainingSetup, check_left_out, check_setup
 from .trainer import StepResult, Trainer
 from .tuning import (
@@ -101,10 +102,11 @@ class TrainingRun:
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
         history = (
             f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples_seen} samples of "
-            f"{_patch_sizes(schedule)}, seed {schedule.seed}, {trainer.origin}"
+            f"{_patch_sizes(schedule)}, seed {schedule.seed}, recipe {schedule.recipe}, "
+            f"{trainer.origin}"
         )
         config, radius = CONFIGS[schedule.config], ball_radius(patch)
-        recipe = Recipe(config, patch, radius, True, trainer.licence, history)
+        recipe = Recipe(config, patch, radius, schedule.antialias, trainer.licence, history)
         progress = progress_of(trainer, self.minutes)
         save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe, progress)
         save_state(self.setup.state, trainer, self.minutes, self.pace)
@@ -113,6 +115,15 @@ class TrainingRun:
             draw_curves(self.setup.out)
         except (OSError, ValueError, KeyError) as error:  # a picture must not end a training
             self.reporter.write_line(f"the curves could not be drawn: {error}")
+
+    def write_if_due(self) -> None:
+        """Evaluate, or save, if its interval has passed."""
+        if self.evaluated_at is None:
+            self.evaluated_at = self.minutes
+        if self.minutes - self.evaluated_at >= self.schedule.tune_every_minutes:
+            self.evaluate()
+        elif self.minutes - self.saved_at >= self.schedule.save_every_minutes:
+            self.save()
 
     def log(self) -> None:
         """Append the means over the last steps to the log."""
@@ -142,6 +153,39 @@ def train(
     called_at = clock()
     check_schedule(schedule)
     check_setup(setup)
+    train_scans, tune_scans = _read_scans(schedule, setup)
+    reporter.write_line(
+        f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
+        f"{_joined_names(tune_scans)}"
+    )
+    schedule = with_steps(schedule, len(train_scans))
+    conditions = training_conditions(
+        schedule,
+        scans=[scan.name for scan in train_scans],
+        tune_scans=[scan.name for scan in tune_scans],
+        init=setup.init.name if setup.init else None,
+        licence=setup.licence,
+    )
+    state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
+    train_scans, sampler = _training_samples(schedule, train_scans)
+    device = torch.device(setup.device)
+    scans_there = scans_on_device([*train_scans, *tune_scans], device)
+    painter = SamplePainter(sampler, scans_there, device, schedule.antialias)
+    loader = SampleLoader(sampler, setup.workers)
+    try:
+        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
+        trainer = _paced_trainer(schedule, loader, painter, pace)
+        trainer.conditions = conditions
+        tune_sets = build_tune_sets(schedule, tune_scans, painter)
+        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
+        _initialise(run, state)
+        _train_until_done(run, clock, called_at)
+    finally:
+        loader.close()
+
+
+def _read_scans(schedule: Schedule, setup: TrainingSetup) -> tuple[list[Scan], list[Scan]]:
+    """Return the scans to train on and those of the held-out patients."""
     scans = read_scans(setup.data, schedule.left_out)
     check_left_out(setup.data, schedule.left_out)
     tune_patients = schedule.tune_patients or draw_tune_patients(
@@ -153,36 +197,15 @@ def train(
             f"{setup.data}: no scan is left to train on; for generated scenes only, use "
             "--share-generated 1"
         )
-    reporter.write_line(
-        f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
-        f"{_joined_names(tune_scans)}"
-    )
-    conditions = training_conditions(
-        schedule,
-        scans=[scan.name for scan in train_scans],
-        tune_scans=[scan.name for scan in tune_scans],
-        init=setup.init.name if setup.init else None,
-        licence=setup.licence,
-    )
-    generator = SampleGenerator(objects_by_group(train_scans), schedule)
-    device = torch.device(setup.device)
-    painter = SamplePainter(generator, scans_on_device([*train_scans, *tune_scans], device), device)
-    loader = SampleLoader(generator, setup.workers)
-    try:
-        has_state = setup.resume and setup.state.is_file()
-        state = read_state(setup.state, conditions) if has_state else None
-        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
-        paced = schedule if pace is None else paced_schedule(schedule, pace)
-        trainer = Trainer(paced, loader, painter, pace is not None and pace.channels_last)
-        trainer.conditions = conditions
-        tune_sets = build_tune_sets(schedule, tune_scans, painter)
-        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
-        if pace is not None:
-            _report_pace(run, pace)
-        _initialise(run, state)
-        _train_until_done(run, clock, called_at)
-    finally:
-        loader.close()
+    return train_scans, tune_scans
+
+
+def _training_samples(schedule: Schedule, scans: list[Scan]) -> tuple[list[Scan], Sampler]:
+    """Return the scans as the recipe sees them, and what draws samples of them."""
+    if schedule.recipe == "paper":
+        scans = [cropped_to_nonzero(scan) for scan in scans]
+        return scans, paper_sampler(scans, schedule.seed)
+    return scans, SampleGenerator(objects_by_group(scans), schedule)
 
 
 def _measured_pace(
@@ -196,8 +219,18 @@ def _measured_pace(
     return pace
 
 
-def _report_pace(run: TrainingRun, pace: Pace) -> None:
-    schedule = run.schedule
+def _paced_trainer(
+    schedule: Schedule, loader: SampleLoader, painter: SamplePainter, pace: Pace | None
+) -> Trainer:
+    if pace is None:
+        return Trainer(schedule, loader, painter)
+    return Trainer(paced_schedule(schedule, pace), loader, painter, pace.channels_last)
+
+
+def _report_pace(run: TrainingRun) -> None:
+    schedule, pace = run.schedule, run.pace
+    if pace is None:
+        return
     rates = ", ".join(
         f"{rate:.1f}/s at {phase.patch}^3"
         for phase, rate in zip(schedule.phases, pace.samples_per_second)
@@ -211,6 +244,7 @@ def _report_pace(run: TrainingRun, pace: Pace) -> None:
 def _initialise(run: TrainingRun, state: dict[str, object] | None) -> None:
     """Start from the stored state, from the weights of a lost state, from initial ones or none."""
     setup, trainer = run.setup, run.trainer
+    _report_pace(run)
     if state is not None:
         restore(trainer, state)
         _resume(run, float(str(state["minutes"])), "")
@@ -259,7 +293,6 @@ def _train_until_done(run: TrainingRun, clock: Clock, called_at: float) -> None:
         run.results.append(run.trainer.step(run.done))
         now = clock()
         run.minutes = (now - started) / 60
-        run.evaluated_at = run.minutes if run.evaluated_at is None else run.evaluated_at
         run.reporter.show_step(run.done, run.trainer.steps, run.trainer.last_loss)
         if run.trainer.steps % LOG_EVERY == 0:
             run.log()
@@ -267,16 +300,17 @@ def _train_until_done(run: TrainingRun, clock: Clock, called_at: float) -> None:
             break
         if now - called_at >= 60 * run.setup.stop_after:
             run.save()
-            run.reporter.write_line(
-                f"stopped after {run.minutes:.1f} of {run.schedule.minutes:g} minutes; the same "
-                "command continues"
-            )
+            run.reporter.write_line(f"stopped after {_used(run)}; the same command continues")
             return
-        if run.minutes - run.evaluated_at >= run.schedule.tune_every_minutes:
-            run.evaluate()
-        elif run.minutes - run.saved_at >= run.schedule.save_every_minutes:
-            run.save()
+        run.write_if_due()
     run.evaluate()
+
+
+def _used(run: TrainingRun) -> str:
+    steps = run.schedule.steps
+    if steps is None:
+        return f"{run.minutes:.1f} of {run.schedule.minutes:g} minutes"
+    return f"{run.trainer.steps} of {steps} steps"
 
 
 def _patch_sizes(schedule: Schedule) -> str:
