@@ -167,7 +167,7 @@ def train(
         licence=setup.licence,
     )
     state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
-    train_scans, sampler = _training_samples(schedule, train_scans)
+    train_scans, sampler = training_samples(schedule, train_scans)
     device = torch.device(setup.device)
     scans_there = scans_on_device([*train_scans, *tune_scans], device)
     painter = SamplePainter(sampler, scans_there, device, schedule.antialias)
@@ -200,7 +200,7 @@ def _read_scans(schedule: Schedule, setup: TrainingSetup) -> tuple[list[Scan], l
     return train_scans, tune_scans
 
 
-def _training_samples(schedule: Schedule, scans: list[Scan]) -> tuple[list[Scan], Sampler]:
+def training_samples(schedule: Schedule, scans: list[Scan]) -> tuple[list[Scan], Sampler]:
     """Return the scans as the recipe sees them, and what draws samples of them."""
     if schedule.recipe == "paper":
         scans = [cropped_to_nonzero(scan) for scan in scans]
