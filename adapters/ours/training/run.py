@@ -167,11 +167,8 @@ def train(
         licence=setup.licence,
     )
     state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
-    train_scans, sampler = training_samples(schedule, train_scans)
-    device = torch.device(setup.device)
-    scans_there = scans_on_device([*train_scans, *tune_scans], device)
-    painter = SamplePainter(sampler, scans_there, device, schedule.antialias)
-    loader = SampleLoader(sampler, setup.workers)
+    painter = sample_painter(schedule, train_scans, tune_scans, torch.device(setup.device))
+    loader = SampleLoader(painter.generator, setup.workers)
     try:
         pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
         trainer = _paced_trainer(schedule, loader, painter, pace)
@@ -200,12 +197,18 @@ def _read_scans(schedule: Schedule, setup: TrainingSetup) -> tuple[list[Scan], l
     return train_scans, tune_scans
 
 
-def training_samples(schedule: Schedule, scans: list[Scan]) -> tuple[list[Scan], Sampler]:
-    """Return the scans as the recipe sees them, and what draws samples of them."""
+def sample_painter(
+    schedule: Schedule, train_scans: list[Scan], tune_scans: list[Scan], device: torch.device
+) -> SamplePainter:
+    """Return what draws and paints the samples of the schedule's recipe."""
+    sampler: Sampler
     if schedule.recipe == "paper":
-        scans = [cropped_to_nonzero(scan) for scan in scans]
-        return scans, paper_sampler(scans, schedule.seed)
-    return scans, SampleGenerator(objects_by_group(scans), schedule)
+        train_scans = [cropped_to_nonzero(scan) for scan in train_scans]
+        sampler = paper_sampler(train_scans, schedule.seed)
+    else:
+        sampler = SampleGenerator(objects_by_group(train_scans), schedule)
+    scans = scans_on_device([*train_scans, *tune_scans], device)
+    return SamplePainter(sampler, scans, device, schedule.antialias)
 
 
 def _measured_pace(

@@ -13,12 +13,10 @@ import torch
 from adapters.ours.network import CONFIGS, NetworkConfig
 from adapters.ours.prompts import BOX, IMAGE, NEGATIVE, POSITIVE, PREVIOUS
 from adapters.ours.training.command import main, parse_options, schedule_of
-from adapters.ours.training.crops import scans_on_device
 from adapters.ours.training.objects import read_scans
 from adapters.ours.training.reporter import Reporter
-from adapters.ours.training.run import train, training_samples
+from adapters.ours.training.run import sample_painter, train
 from adapters.ours.training.sample_loader import SampleLoader
-from adapters.ours.training.samples import SamplePainter
 from adapters.ours.training.schedule import RECIPES, Phase, learning_rate, with_steps
 from adapters.ours.training.setup import TrainingSetup
 from adapters.ours.training.trainer import Trainer
@@ -60,7 +58,7 @@ def data(tmp_path):
         rng = np.random.default_rng(seed)
         label_map = np.zeros(grid.shape[:3], np.uint8)
         label_map[((grid - (8, 9, 8 + seed % 3)) ** 2).sum(-1) <= 9] = 1
-        label_map[12:14, 12:15, 13:17] = 2
+        label_map[12, 11:16, 12:18] = label_map[13, 12:15, 13:17] = 2
         voxels = rng.integers(1, 90, label_map.shape) + 60 * (label_map > 0)
         voxels[:2] = voxels[:, -3:] = 0
         label_map[0, 0, 0] = 3
@@ -75,10 +73,8 @@ def data(tmp_path):
 
 def trainer_of(data, **changes):
     schedule = replace(PAPER, **changes)
-    scans, sampler = training_samples(schedule, read_scans(data))
-    cpu = torch.device("cpu")
-    painter = SamplePainter(sampler, scans_on_device(scans, cpu), cpu, schedule.antialias)
-    return Trainer(schedule, SampleLoader(sampler, n_workers=0), painter)
+    painter = sample_painter(schedule, read_scans(data), [], torch.device("cpu"))
+    return Trainer(schedule, SampleLoader(painter.generator, n_workers=0), painter)
 
 
 def recorded_passes(trainer):
@@ -202,14 +198,19 @@ def click_of_the_text(prediction, reference):
 
 
 def plain_batch(folder, samples):
-    """Return the network's input without a click, and the references."""
+    """Return the network's input without a click, and the references.
+
+    The sides of the challenge's box are those of the middle slice. Its slack is less than a voxel
+    here.
+    """
     inputs = torch.zeros(len(samples), 8, PATCH, PATCH, PATCH)
     references = torch.zeros(len(samples), PATCH, PATCH, PATCH, dtype=torch.bool)
     for row, sample in enumerate(samples):
         inputs[row, IMAGE], references[row] = plain_sample(folder, sample)
-        used = references[row].nonzero()
-        low, high = used.min(dim=0).values.tolist(), (used.max(dim=0).values + 1).tolist()
-        inputs[(row, BOX, *(slice(a, b) for a, b in zip(low, high, strict=True)))] = 1
+        slices = references[row].flatten(1).any(dim=1).nonzero()[:, 0]
+        y, x = references[row, slices[len(slices) // 2]].nonzero(as_tuple=True)
+        z_span, y_span, x_span = (slice(at.min(), at.max() + 1) for at in (slices, y, x))
+        inputs[row, BOX, z_span, y_span, x_span] = 1
     return inputs, references
 
 
@@ -252,7 +253,7 @@ def test_the_weights_are_those_of_a_plain_loop_written_from_the_text(data):
 
 
 def test_modalities_scans_and_classes_are_drawn_uniformly(data):
-    (_, sampler), n = training_samples(PAPER, read_scans(data)), 3000
+    sampler, n = trainer_of(data).loader.generator, 3000
     scenes = [sampler.draw(index, PATCH).scene for index in range(n)]
     names = [scene.scan for scene in scenes]
     shares = {f"CT_STS_{i:03}": 1 / 15 for i in range(5)}
@@ -278,7 +279,7 @@ def test_a_sample_is_the_plain_window_and_its_box(data):
 def test_a_large_object_is_made_smaller_together_with_its_box(tmp_path):
     grid = np.indices((40, 40, 40)).transpose(1, 2, 3, 0)
     ball = ((grid - 20) ** 2).sum(-1) <= 15**2
-    voxels = (ball * 90 + 10).astype(np.uint8)
+    voxels = (ball * 90 + 10 + 60 * (grid[..., 0] % 2)).astype(np.uint8)
     np.savez(tmp_path / "CT_A_1.npz", imgs=voxels, gts=ball.astype(np.uint8), spacing=[1.0] * 3)
     trainer = trainer_of(tmp_path)
     sample = trainer.loader.generator.draw(0, PATCH)
@@ -286,6 +287,12 @@ def test_a_large_object_is_made_smaller_together_with_its_box(tmp_path):
     batch = trainer.painter.paint([sample], PATCH)
     box, reference = batch.inputs[0, BOX] > 0, batch.references[0]
     assert int(reference.sum()) == pytest.approx(int(ball.sum()) * (12 / 35) ** 3, rel=0.1)
+    # linear interpolation skips voxels, so that every second slice is not averaged away
+    image = torch.from_numpy((voxels - voxels.mean()) / (voxels.std() + 1e-6)).float()[None, None]
+    low = sample.scene.window.low[0]
+    window = image[:, :, low : low + 35, low : low + 35, low : low + 35]
+    plain = torch.nn.functional.interpolate(window, (PATCH,) * 3, mode="trilinear")
+    torch.testing.assert_close(batch.inputs[0, IMAGE], plain[0, 0], rtol=0, atol=1e-4)
     assert not (reference & ~box).any()
     assert reference.any(dim=2).any(dim=1).sum() == box.any(dim=2).any(dim=1).sum()
 
@@ -294,7 +301,7 @@ def test_scans_without_a_labelled_voxel_are_refused(tmp_path):
     blank = np.zeros((4, 4, 4), np.uint8)
     np.savez(tmp_path / "CT_A_1.npz", imgs=blank + 1, gts=blank, spacing=[1.0] * 3)
     with pytest.raises(AdapterError, match="1 scans to train on: expected a labelled voxel"):
-        training_samples(PAPER, read_scans(tmp_path))
+        trainer_of(tmp_path)
 
 
 # ---- schedule and files ----------------------------------------------------------------------
