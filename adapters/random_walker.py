@@ -35,13 +35,13 @@ from segbench.core import (
     Interactions,
     LabelMap,
     Prompt,
+    Roi,
     Voxel,
     sum_in_order,
 )
 from segbench.models.finite_image import finite_image
 
 FloatArray = NDArray[np.float32]
-Roi = tuple[slice, slice, slice]
 Rounds = tuple[tuple[Prompt, ...], ...]
 
 MAX_VOXELS = 100_000  # of a label's grid

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 LabelMap = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
 Voxel = tuple[int, int, int]
+Roi = tuple[slice, ...]  # region of interest: one slice per axis
 Spacing = tuple[float, float, float]
 
 MAX_LABEL = 65535  # the largest value a label map may hold

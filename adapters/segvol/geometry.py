@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from segbench.core import Roi
+
 Size = tuple[int, ...]
-Roi = tuple[slice, ...]
 
 
 def normalise(voxels: NDArray[Any]) -> NDArray[np.float32] | None:

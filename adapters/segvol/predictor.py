@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap
+from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Roi
 from segbench.errors import AdapterError
 from segbench.models.finite_image import finite_image
 
 from .geometry import (
-    Roi,
     box_corners,
     foreground_roi,
     normalise,

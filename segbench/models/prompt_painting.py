@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segbench.core import Click, Interactions, LabelMap, Mask, Voxel
+from segbench.core import Click, Interactions, LabelMap, Mask, Roi, Voxel
 
 BALL_RADIUS = (
     4.0  # voxels, as the paper's click channels (section 2.2 of the paper that `ours` follows)
 )
-Roi = tuple[slice, slice, slice]
 
 
 def paint_prompts(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> LabelMap:

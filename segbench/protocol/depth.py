@@ -12,18 +12,19 @@ from functools import lru_cache
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from segbench import threads
-from segbench.core import Mask
-from segbench.protocol.packed_mask import Positions
+from segbench.core import Mask, Roi
+from segbench.protocol.packed_mask import Positions, bounding_box
 
 MAX_FINE_VOXELS = 60_000_000  # padded errors above this are measured at half the resolution
 
 # Chosen by timing on the volumes of tests/bench; they change the speed, never the result.
 THIN = 0.15  # a component that fills less of its padded box is eroded
-MAX_EROSION = 10  # voxels; deeper components get a distance transform
-EROSION_BUDGET = 1.3  # voxels examined per voxel of the padded box before a transform is cheaper
+MAX_EROSION = 6  # voxels; deeper components get a distance transform
+MAX_LOOKUPS = 1  # for one length, per voxel of the padded box; with more a transform is cheaper
+
+SLACK = math.sqrt(3) + 1e-3  # voxels; twice a cell's depth is this near to its voxels' depth
 
 
 def deepest_voxels(component: Mask) -> Positions:
@@ -58,20 +59,28 @@ def _deepest(padded: Mask) -> Positions:
 def _erode(padded: Mask) -> Positions | None:
     """Return the voxels that remain longest if those of depth 1, sqrt(2), sqrt(3), ... are removed.
 
+    A voxel is deeper than a length exactly if all offsets up to this length lead to voxels of the
+    component. In two dimensions, after the lengths 1 (and sqrt(2)), 2 (to sqrt(8)) and 3::
+
+        #####      .....      .....      .....
+        #####      .###.      .....      .....
+        #####      .###.      ..#..      .....
+        #####      .###.      .....      .....
+        #####      .....      .....      .....
+
     None if a distance transform would be cheaper.
     """
     voxels, inside = np.flatnonzero(padded), padded.ravel()
-    budget = EROSION_BUDGET * padded.size
     for sphere in _spheres():
-        # voxels this deep have all these neighbours inside the array, at worst on its faces
+        if len(sphere) * len(voxels) > MAX_LOOKUPS * padded.size:
+            return None
         deeper = voxels
-        for neighbour in sphere @ [padded.shape[1] * padded.shape[2], padded.shape[2], 1]:
-            budget -= len(deeper)
-            deeper = deeper[inside[deeper + neighbour]]
+        # no offset leaves the array: one step shorter it leads into the component, and the faces
+        # of the array are empty
+        for offset in sphere @ [padded.shape[1] * padded.shape[2], padded.shape[2], 1]:
+            deeper = deeper[inside[deeper + offset]]
         if not len(deeper):
             return np.stack(np.unravel_index(voxels, padded.shape), axis=1)
-        if budget < 0:
-            break
         voxels = deeper
     return None
 
@@ -85,25 +94,34 @@ def _spheres() -> list[Positions]:
 
 
 def _deepest_by_distance(padded: Mask) -> Positions:
-    """Measure depth, but only near where the deepest voxels can be.
+    """Measure depth, but only near the core, where the deepest voxels can be.
 
     Cells of 2x2x2 voxels that are completely inside give bounds: the depth of a voxel is twice that
-    of its cell, plus or minus sqrt(3).
+    of its cell, plus or minus sqrt(3). In one dimension::
+
+        component               .# ## ## #.
+        twice the cell's depth  00 22 22 00
+        depth                   01 23 32 10
     """
     cells = _reduce_blocks(np.pad(padded, [(0, size % 2) for size in padded.shape]), np.logical_and)
-    depth = np.sqrt(_squared_depth(cells))
-    slack, greatest = math.sqrt(3) + 1e-3, float(depth.max())  # and more than float32 rounds
-    (core,) = find_objects((depth >= greatest - slack).view(np.uint8))
-    margin = int(2 * greatest + slack) + 2  # more than the greatest possible depth
+    estimate = 2 * np.sqrt(_squared_depth(cells))
+    greatest = float(estimate.max())
+    core = bounding_box(estimate + SLACK >= greatest - SLACK)
     low, high = 2 * np.array([[side.start, side.stop] for side in core]).T
+    margin = int(greatest + SLACK) + 2  # farther than any voxel is from the outside
     start = np.maximum(low - margin, 0)
-    squares = _squared_depth(padded[tuple(map(slice, start, high + margin))])
-    return _argmax_all(squares[tuple(map(slice, low - start, high - start))], low)
+    squares = _squared_depth(padded[_box(start, high + margin)])
+    deepest: Positions = _argmax_all(squares[_box(low - start, high - start)]) + low
+    return deepest
 
 
-def _argmax_all(squares: NDArray[np.float32], low: Positions) -> Positions:
-    """Return the positions of the greatest value, from ``low``, in lexicographic order."""
-    return np.argwhere(squares == squares.max()) + low
+def _box(low: Positions, high: Positions) -> Roi:
+    return tuple(map(slice, low, high))
+
+
+def _argmax_all(squares: NDArray[np.float32]) -> Positions:
+    """Return the positions of the greatest value in lexicographic order."""
+    return np.argwhere(squares == squares.max())
 
 
 def _squared_depth(voxels: Mask) -> NDArray[np.float32]:
@@ -127,19 +145,25 @@ def _reduce_blocks(voxels: Mask, operation: np.ufunc) -> Mask:
 def _deepest_by_blocks(component: Mask, padding: Positions) -> Positions:
     """Return the voxels of the component in the deepest blocks of 2x2x2 voxels (PROTOCOL 4.4).
 
-    Blocks start at the corner of the padded box. Whole blocks of padding after the first change
-    nothing and are left out. A padding of one voxel shares its block with the component: no empty
-    block is before it, so depth has no boundary on that side.
+    Blocks start at the corner of the padded box. A row of four voxels, padded by 4, by 3 and by 1::
+
+        .. .. ## ## .. ..       .. .# ## #. ..      .# ## #.
+
+    Empty blocks after the first change nothing and are left out. With a padding of 1 there is none:
+    depth has no boundary on that side.
     """
-    padding = np.minimum(padding, 2 + padding % 2)
-    odd = component.shape % np.array(2)
-    padded = np.pad(component, np.stack([padding, padding + odd], axis=1))
+    before = np.where(padding > 1, 2 + padding % 2, 1)
+    after = before + component.shape % np.array(2)  # so that all sizes are even
+    padded = np.pad(component, np.stack([before, after], axis=1))
     blocks = _reduce_blocks(padded, np.logical_or)
-    if padding.min() > 1:
-        deepest = _deepest(blocks)
-    else:
-        deepest = _argmax_all(_squared_depth(blocks), np.zeros(3, int))
-    voxels = (2 * deepest[:, None] + list(np.ndindex(2, 2, 2))).reshape(-1, 3)
-    voxels = voxels[padded[tuple(voxels.T)]]
-    in_order: Positions = voxels[np.lexsort(voxels.T[::-1])] - padding
+    bounded = padding.min() > 1
+    deepest = _deepest(blocks) if bounded else _argmax_all(_squared_depth(blocks))
+    return _voxels_in_blocks(padded, deepest) - before
+
+
+def _voxels_in_blocks(mask: Mask, blocks: Positions) -> Positions:
+    """Return the voxels of a mask in some of its blocks, in lexicographic order."""
+    voxels = (2 * blocks[:, None] + list(np.ndindex(2, 2, 2))).reshape(-1, 3)
+    voxels = voxels[mask[tuple(voxels.T)]]
+    in_order: Positions = voxels[np.lexsort(voxels.T[::-1])]
     return in_order

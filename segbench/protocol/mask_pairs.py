@@ -6,17 +6,21 @@ does not depend on the prediction once per case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from segbench.core import LabelMap, Mask
-from segbench.protocol.packed_mask import PackedMask, Roi, pack_label
+from segbench.core import LabelMap, Roi
+from segbench.protocol.packed_mask import PackedMask, pack_label
 from segbench.protocol.validation import require_label_map, require_same_shape
 
 CHUNK_VOXELS = 2**20  # examined together: very fragmented label maps need no more memory
 MARGIN = 3  # voxels around a label, so that the next prediction mostly fits its region, too
+
+Corners = NDArray[np.intp]  # of boxes, (n, 3): the first voxels, or those after the last
+LabelledBoxes = tuple[LabelMap, Corners, Corners]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +63,7 @@ class PreparedReference:
         self._label_map = np.ascontiguousarray(label_map)
         self._rois: dict[int, Roi] = {}
         self._expected: dict[int, PackedMask] = {}
-        self._fits_a_prediction = False
-        self._fit_rois(label_rois(self._label_map))
+        self._grow_rois(label_rois(self._label_map))
 
     def compare(self, segmentation: LabelMap) -> MaskPairs:
         """Return both masks of each label; the segmentation must not change afterwards.
@@ -73,75 +76,95 @@ class PreparedReference:
         require_label_map(segmentation, "prediction")
         require_same_shape(segmentation, self._label_map)
         voxels = np.ascontiguousarray(segmentation)
+        predicted = self._pack(voxels)
         unknown: tuple[int, ...] = ()
-        n_foreground = np.count_nonzero(voxels)
-        # the first prediction mostly leaves the regions around the reference: not tried
-        predicted = self._pack(voxels) if self._fits_a_prediction or not n_foreground else {}
-        if sum(mask.count for mask in predicted.values()) != n_foreground:
+        if sum(mask.count for mask in predicted.values()) != np.count_nonzero(voxels):
             # something is outside the region of its label, or has another label
-            rois = label_rois(voxels)
-            self._fit_rois(rois)
-            self._fits_a_prediction = True
-            predicted = self._pack(voxels)
-            unknown = tuple(sorted(rois.keys() - set(self.labels)))
-        for label in predicted.keys() - self._expected.keys():
-            self._expected[label] = pack_label(self._label_map, label, self._rois[label])
+            predicted, unknown = self._pack_in_new_rois(voxels)
         expected = {label: self._expected[label] for label in predicted}
         fortran = self._in_fortran_order and in_fortran_order(segmentation)
         return MaskPairs(segmentation, predicted, expected, fortran, unknown)
 
     def _pack(self, voxels: LabelMap) -> dict[int, PackedMask]:
-        """Return the mask of each label that has a region."""
-        with_roi = (label for label in self.labels if label in self._rois)
-        return {label: pack_label(voxels, label, self._rois[label]) for label in with_roi}
+        """Return what the regions contain of their labels."""
+        rois = sorted(self._rois.items())
+        return {label: pack_label(voxels, label, roi) for label, roi in rois}
 
-    def _fit_rois(self, bounding_boxes: dict[int, Roi]) -> None:
-        """Enlarge the regions of labels so that they contain these bounding boxes and a margin."""
+    def _pack_in_new_rois(self, voxels: LabelMap) -> tuple[dict[int, PackedMask], tuple[int, ...]]:
+        """Return all of each label, in regions that contain it, and the labels not compared."""
+        bounding_boxes = label_rois(voxels)
+        self._grow_rois(bounding_boxes)
+        return self._pack(voxels), tuple(sorted(bounding_boxes.keys() - set(self.labels)))
+
+    def _grow_rois(self, bounding_boxes: Mapping[int, Roi]) -> None:
+        """Make the regions contain these bounding boxes and a margin; pack the reference again."""
         for label in bounding_boxes.keys() & set(self.labels):
-            box = bounding_boxes[label]
-            sides = zip(box, self._rois.get(label, box), self._label_map.shape, strict=True)
-            roi = tuple(
-                slice(min(max(b.start - MARGIN, 0), r.start), max(min(b.stop + MARGIN, n), r.stop))
-                for b, r, n in sides
-            )
+            needed = _with_margin(bounding_boxes[label], self._label_map.shape)
+            roi = _union(needed, self._rois.get(label, needed))
             if roi != self._rois.get(label):
                 self._rois[label] = roi
-                self._expected.pop(label, None)
+                self._expected[label] = pack_label(self._label_map, label, roi)
+
+
+def _with_margin(box: Roi, shape: tuple[int, ...]) -> Roi:
+    return tuple(
+        slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, size))
+        for side, size in zip(box, shape, strict=True)
+    )
+
+
+def _union(one: Roi, other: Roi) -> Roi:
+    return tuple(
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
 
 
 def label_rois(label_map: LabelMap) -> dict[int, Roi]:
-    """Return the bounding box of each label of a label map, ascending by label."""
-    n_planes = max(CHUNK_VOXELS // label_map[0].size, 1)  # examined together
-    buffer = np.empty(n_planes * label_map[0].size, bool)  # reused: new memory is slow
-    rois: dict[int, Roi] = {}
-    for z in range(0, len(label_map), n_planes):
-        for label, low, high in _bounds_from_runs(label_map[z : z + n_planes], buffer):
-            roi = slice(z + low[0], z + high[0]), slice(low[1], high[1]), slice(low[2], high[2])
-            sides = zip(roi, rois.get(label, roi), strict=True)
-            rois[label] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in sides)
-    return dict(sorted(rois.items()))
+    """Return the bounding box of each label of a label map, ascending by label.
 
+    Only runs of equal voxels along x are examined, which is many times faster than all voxels. A
+    run is a box itself: in this row label 7 has the boxes x = 2 to 4 and 6 to 7, united 2 to 7::
 
-def _bounds_from_runs(
-    label_map: LabelMap, buffer: Mask
-) -> Iterator[tuple[int, list[int], list[int]]]:
-    """Yield each label, the first voxel of its bounding box and the one after the last.
-
-    Only both ends of each run along x are examined, which is many times faster than all voxels.
+        x      0  1  2  3  4  5  6  7
+        label  0  0  7  7  7  2  7  7
     """
-    flat, starts_run = label_map.ravel(), buffer[: label_map.size]
-    np.not_equal(flat[1:], flat[:-1], out=starts_run[1:])
+    n_planes = max(CHUNK_VOXELS // label_map[0].size, 1)  # examined together
+    boxes = [
+        _unite_boxes(*_boxes_of_runs(label_map, slice(z, z + n_planes)))
+        for z in range(0, len(label_map), n_planes)
+    ]
+    labels, low, high = _unite_boxes(*map(np.concatenate, zip(*boxes, strict=True)))
+    corners = zip(low.tolist(), high.tolist(), strict=True)
+    rois = (tuple(map(slice, first, stop)) for first, stop in corners)
+    return dict(zip(labels.tolist(), rois, strict=True))
+
+
+def _boxes_of_runs(label_map: LabelMap, planes: slice) -> LabelledBoxes:
+    """Return the runs in some planes that are not background."""
+    voxels = label_map[planes].ravel()
+    starts_run = np.ones(voxels.size, bool)
+    np.not_equal(voxels[1:], voxels[:-1], out=starts_run[1:])
     starts_run[:: label_map.shape[2]] = True  # each row starts with a run
     first = np.flatnonzero(starts_run)
-    last = np.append(first[1:], flat.size) - 1
-    order = np.argsort(flat[first], kind="stable")
-    order = order[np.count_nonzero(flat[first] == 0) :]
-    if len(order):
-        found, starts = np.unique(flat[first[order]], return_index=True)
-        low, high = (np.stack(np.unravel_index(at[order], label_map.shape)) for at in (first, last))
-        low = np.minimum.reduceat(low, starts, axis=1)
-        high = np.maximum.reduceat(high, starts, axis=1) + 1
-        yield from zip(found.tolist(), low.T.tolist(), high.T.tolist(), strict=True)
+    last = np.append(first[1:], voxels.size) - 1
+    labels = voxels[first]
+    inside, origin = labels != 0, planes.start * label_map[0].size
+    low, high = (
+        np.stack(np.unravel_index(origin + ends[inside], label_map.shape), axis=1)
+        for ends in (first, last)
+    )
+    return labels[inside], low, high + 1
+
+
+def _unite_boxes(labels: LabelMap, low: Corners, high: Corners) -> LabelledBoxes:
+    """Return one box per label, ascending: the smallest that contains all boxes of the label."""
+    by_label = np.argsort(labels, kind="stable")
+    found, starts = np.unique(labels[by_label], return_index=True)
+    return (
+        found,
+        np.minimum.reduceat(low[by_label], starts),
+        np.maximum.reduceat(high[by_label], starts),
+    )
 
 
 def in_fortran_order(array: LabelMap) -> bool:

@@ -27,9 +27,7 @@ from segbench.protocol.validation import as_masks, checked_spacing
 
 # the published table has the voxels around a corner in the opposite order
 MIRRORED_CODES = np.array([int(f"{code:08b}"[::-1], 2) for code in range(256)])
-RELATIVE_MARGIN = (
-    1e-9  # relative: offsets this near to the tolerance may be rounded to either side of it
-)
+ROUNDING = 1e-9  # relative; lengths this near to the tolerance may be rounded to either side
 MAX_ROWS = 5000  # (z, y) offsets within the tolerance; with more, a distance map is faster
 
 
@@ -148,33 +146,66 @@ def _areas_mm2(surface: Surface, other: Surface, nsd: NsdSettings) -> tuple[floa
 
 def _agrees(surface: Surface, other: Surface, nsd: NsdSettings) -> Mask:
     """Return for each corner whether the other surface is within tolerance (PROTOCOL 6.4)."""
-    offsets = offsets_within_tolerance(nsd.tolerance_mm, nsd.spacing, surface.corners.shape)
-    if offsets is not None:
-        return other.dilated(offsets).contains(surface.corners.positions)
-    return distances_mm(surface.corners, other.corners, nsd.spacing) <= nsd.tolerance_mm
+    limits = nsd.tolerance_mm, nsd.spacing, surface.corners.shape
+    if has_too_many_rows(*limits) or has_tie(*limits):
+        return distances_mm(surface.corners, other.corners, nsd.spacing) <= nsd.tolerance_mm
+    return other.dilated(offsets_within_tolerance(*limits)).contains(surface.corners.positions)
+
+
+def has_too_many_rows(tolerance_mm: float, spacing: Spacing, shape: Voxel) -> bool:
+    """Return whether dilation would be slower than a distance map."""
+    n_z, n_y, _ = _offset_counts(tolerance_mm, spacing, shape)
+    return n_z * n_y > MAX_ROWS
+
+
+@lru_cache(64)
+def has_tie(tolerance_mm: float, spacing: Spacing, shape: Voxel) -> bool:
+    """Return whether rounding may decide what is within the tolerance; then scipy must measure.
+
+    Offsets of one true length can differ in float64: with 0.3 mm voxels (3, 0, 0) is
+    0.8999999999999999 mm long and (1, 2, 2) 0.9 mm. A tolerance of 0.8999999999999999 mm separates
+    them, and which of them scipy meets depends on its search.
+    """
+    lengths = _offset_lengths(tolerance_mm, spacing, shape)
+    near = lengths[np.abs(lengths - tolerance_mm) <= ROUNDING * tolerance_mm]
+    return bool((near <= tolerance_mm).any() and (near > tolerance_mm).any())
 
 
 @lru_cache(64)
 def offsets_within_tolerance(
     tolerance_mm: float, spacing: Spacing, shape: Voxel
-) -> NDArray[np.intp] | None:
+) -> NDArray[np.intp]:
     """Return the largest offset along x within a tolerance, for each offset along z and y.
 
-    Lengths are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
-    -1 means none; offsets that leave the shape are left out.
+    -1 means none; offsets that leave the shape are left out. For 2 mm and voxels of 1 mm, with z
+    downward and y to the right::
 
-    None if dilation would be slower than a distance map, or if float64 puts offsets of possibly the
-    same true length on both sides of the tolerance: then scipy's transform decides.
+        2  1  0 -1
+        1  1 -1 -1
+        0 -1 -1 -1
+       -1 -1 -1 -1
     """
-    farthest = tolerance_mm / np.array(spacing) * (1 + RELATIVE_MARGIN) + 2
-    sizes = np.minimum(farthest, shape).astype(int).tolist()
-    if sizes[0] * sizes[1] > MAX_ROWS:
-        return None
-    z, y, x = (np.arange(size) * side for size, side in zip(sizes, spacing, strict=True))
-    lengths = np.sqrt((z[:, None, None] ** 2 + y[:, None] ** 2) + x**2)
-    limits = (tolerance_mm * times for times in (1 - RELATIVE_MARGIN, 1, 1 + RELATIVE_MARGIN))
-    low, exact, high = (np.count_nonzero(lengths <= limit, axis=2) - 1 for limit in limits)
-    return exact if np.array_equal(exact, low) or np.array_equal(exact, high) else None
+    lengths = _offset_lengths(tolerance_mm, spacing, shape)
+    farthest: NDArray[np.intp] = np.count_nonzero(lengths <= tolerance_mm, axis=2) - 1
+    return farthest
+
+
+def _offset_lengths(tolerance_mm: float, spacing: Spacing, shape: Voxel) -> NDArray[np.float64]:
+    """Return the lengths in mm of all offsets from (0, 0, 0) to beyond the tolerance.
+
+    They are float64 and added up as scipy does, so that both decide alike (PROTOCOL 6.2, 6.4).
+    """
+    counts = _offset_counts(tolerance_mm, spacing, shape)
+    z, y, x = (np.arange(count) * side for count, side in zip(counts, spacing, strict=True))
+    lengths: NDArray[np.float64] = np.sqrt((z[:, None, None] ** 2 + y[:, None] ** 2) + x**2)
+    return lengths
+
+
+def _offset_counts(tolerance_mm: float, spacing: Spacing, shape: Voxel) -> Voxel:
+    """Return how many offsets along each axis to examine: 0, those within, and one beyond."""
+    beyond = tolerance_mm / np.array(spacing) * (1 + ROUNDING) + 2
+    n_z, n_y, n_x = np.minimum(beyond, shape).astype(int).tolist()
+    return n_z, n_y, n_x
 
 
 @lru_cache(64)

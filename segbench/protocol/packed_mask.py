@@ -14,9 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.core import LabelMap, Mask, Voxel
+from segbench.core import LabelMap, Mask, Roi, Voxel
 
-Roi = tuple[slice, ...]  # one slice per axis, in voxels of the volume
 Words = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
@@ -108,16 +107,15 @@ class PackedMask:
     def neighbour_codes(self, corners: Positions) -> NDArray[np.uint8]:
         """Return which of the eight voxels around each corner are in the mask (PROTOCOL 6.3).
 
-        Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset.
+        Bit ``4 dz + 2 dy + dx`` of a code is the voxel at that offset from the corner's position:
+        1 + 4 = 5 means (0, 0, 0) and (0, 1, 0). No corner may be on the last side of an axis; those
+        of a surface never are.
         """
-        octets, (_, height, width) = self.words.ravel().view(np.uint8), self.words.shape
-        pairs = np.ndarray(len(octets) - 1, "<u2", octets, strides=(1,))  # each byte and the next
-        byte, bit = corners >> 3, (corners & 7).astype(np.uint8)
+        _, height, width = self.shape
         codes = np.zeros(len(corners), np.uint8)
-        for number, (dz, dy) in enumerate(np.ndindex(2, 2)):
-            start = byte + (dz * height + dy) * width * (WORD // 8)
-            # the last bits of all have no neighbour, and are no corner of a surface
-            codes |= ((pairs.take(start, mode="clip") >> bit) & 3).astype(np.uint8) << 2 * number
+        for bit, (dz, dy, dx) in enumerate(np.ndindex(2, 2, 2)):
+            voxels = corners + ((dz * height + dy) * width + dx)
+            codes |= self.contains(voxels).view(np.uint8) << bit
         return codes
 
     def dilate(self, offsets: NDArray[np.intp]) -> PackedMask:
@@ -200,14 +198,21 @@ def bounding_box(array: NDArray[np.generic]) -> Roi:
 
 
 def _shifted(words: Words, by: int) -> Words:
-    """Return each row shifted along x by less than a word; what leaves the row is lost."""
-    shift, carry = (np.left_shift, np.right_shift)[:: 1 if by > 0 else -1]
-    # numpy shifts a word by all of its bits to 0, which is right if nothing is to be shifted
-    shifted, over = shift(words, np.uint64(abs(by))), carry(words, np.uint64(WORD - abs(by)))
+    """Return each row shifted along x by less than a word; what leaves the row is lost.
+
+    With words of four bits, lowest first, a row shifted by 1 and by -1::
+
+        0110 0001 1001      0011 0000 1100      1100 0011 0010
+    """
+    if by == 0:
+        return words
+    shift, carry = np.uint64(abs(by)), np.uint64(WORD - abs(by))
     if by > 0:
-        shifted[..., 1:] |= over[..., :-1]
+        shifted, carried = words << shift, words >> carry
+        shifted[..., 1:] |= carried[..., :-1]
     else:
-        shifted[..., :-1] |= over[..., 1:]
+        shifted, carried = words >> shift, words << carry
+        shifted[..., :-1] |= carried[..., 1:]
     return shifted
 
 

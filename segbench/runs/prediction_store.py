@@ -12,11 +12,9 @@ import zipfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from segbench.core import LabelMap
 from segbench.data.challenge_npz import write_prediction
@@ -51,7 +49,7 @@ def _bytes(label_map: LabelMap) -> memoryview:
 class PredictionWriter:
     """Takes the label maps of a case one by one; writes ``segs`` and ``all_segs``.
 
-    Of the maps that are stored only the last stays in memory.
+    As long as all are uint8 they go into the file at once, and only the last stays in memory.
 
     Parameters
     ----------
@@ -66,10 +64,7 @@ class PredictionWriter:
     def __init__(self, file: Path | None, n_maps: int, *, last_only: bool = False) -> None:
         self._file, self._n_maps, self._last_only = file, n_maps, last_only
         self._n_seen = 0
-        self._last: LabelMap | None = None
-        self._maps: list[LabelMap] = []  # of those that are not in the stream
-        self._archive: zipfile.ZipFile | None = None
-        self._stream: IO[bytes] | None = None
+        self._store: Uint8Stream | LabelMapList | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predictions")
         self._pending: deque[Future[None]] = deque()
 
@@ -77,7 +72,7 @@ class PredictionWriter:
         """Take the next label map; it must not change afterwards. Wait while the queue is full."""
         if len(self._pending) == QUEUE_SIZE:
             self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._store, label_map))
+        self._pending.append(self._pool.submit(self._keep, label_map))
 
     def __enter__(self) -> PredictionWriter:
         """Return the writer."""
@@ -88,77 +83,94 @@ class PredictionWriter:
         try:
             while self._pending and fault is None:
                 self._pending.popleft().result()
-            if fault is None:
-                self._finish()
+            if fault is None and self._store is not None:
+                self._store.finish()
         finally:
             self._pool.shutdown(cancel_futures=True)
-            self._discard_stream()
+            if self._store is not None:
+                self._store.discard()
 
-    @property
-    def _partial(self) -> Path:
-        assert self._file is not None
-        return self._file.with_name(f".{self._file.name}.{os.getpid()}.partial")
-
-    def _store(self, label_map: LabelMap) -> None:
+    def _keep(self, label_map: LabelMap) -> None:
         self._n_seen += 1
         if self._file is None or (self._last_only and self._n_seen < self._n_maps):
             return
-        if label_map.dtype == np.uint8 and self._last is None:
-            self._open_stream(label_map)
-        elif label_map.dtype != np.uint8 and self._stream is not None:
-            self._maps = self._read_back()
-        self._last = label_map
-        if self._stream is None:
-            self._maps.append(label_map)
-        else:
-            self._stream.write(_bytes(label_map))
+        if self._store is None:
+            self._file.parent.mkdir(exist_ok=True)
+            n_maps = 1 if self._last_only else self._n_maps
+            self._store = Uint8Stream(self._file, (n_maps, *label_map.shape))
+        if label_map.dtype != np.uint8 and isinstance(self._store, Uint8Stream):
+            self._store = LabelMapList(self._file, self._store.read_back())
+        self._store.add(label_map)
 
-    def _read_back(self) -> list[LabelMap]:
-        """Return the maps of the stream, and end it: a uint16 map does not fit into it."""
-        assert self._stream is not None
-        assert self._archive is not None
-        self._stream.close()
-        self._archive.close()
-        with zipfile.ZipFile(self._partial) as archive, archive.open("all_segs.npy") as stream:
-            npy.read_magic(stream)
-            (_, *shape), _, _ = npy.read_array_header_1_0(stream)
-            stored = np.frombuffer(stream.read(), np.uint8).reshape(-1, *shape)
-        self._archive = self._stream = None
-        self._partial.unlink()
-        return list(stored)
 
-    def _open_stream(self, label_map: NDArray[np.uint8]) -> None:
-        assert self._file is not None
-        self._file.parent.mkdir(exist_ok=True)
+class Uint8Stream:
+    """Label maps of uint8, compressed into a file one by one; it appears when it is finished.
+
+    Parameters
+    ----------
+    file : Path
+        Where it will be.
+    shape : tuple of int
+        Number of label maps, and the shape of each.
+    """
+
+    def __init__(self, file: Path, shape: tuple[int, ...]) -> None:
+        self._file, self._shape = file, shape
+        self._last: LabelMap
+        self._partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
         self._archive = zipfile.ZipFile(
             self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
         )
         self._stream = self._archive.open("all_segs.npy", "w", force_zip64=True)
-        shape = (1 if self._last_only else self._n_maps, *label_map.shape)
-        header = {"descr": label_map.dtype.str, "fortran_order": False, "shape": shape}
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(self._stream, header)
 
-    def _finish(self) -> None:
-        if self._file is None or self._last is None:
-            return
-        if self._stream is None or self._archive is None:
-            self._file.parent.mkdir(exist_ok=True)
-            write_prediction(self._file, self._maps)
-            return
+    def add(self, label_map: LabelMap) -> None:
+        """Write the next label map."""
+        self._last = label_map
+        self._stream.write(_bytes(label_map))
+
+    def finish(self) -> None:
+        """Write the last label map once more, as ``segs``, and give the file its name."""
         self._stream.close()
         with self._archive.open("segs.npy", "w", force_zip64=True) as stream:
             npy.write_array(stream, np.ascontiguousarray(self._last), allow_pickle=False)
         self._archive.close()
-        self._archive = self._stream = None
         self._partial.replace(self._file)
 
-    def _discard_stream(self) -> None:
-        if self._stream is None or self._archive is None:
-            return
-        stream, archive = self._stream, self._archive
-        self._archive = self._stream = None
+    def read_back(self) -> list[LabelMap]:
+        """Return the label maps that were written, and remove them from the disk."""
+        self._stream.close()
+        self._archive.close()
+        with zipfile.ZipFile(self._partial) as archive, archive.open("all_segs.npy") as stream:
+            npy.read_magic(stream)
+            npy.read_array_header_1_0(stream)
+            label_maps = np.frombuffer(stream.read(), np.uint8).reshape(-1, *self._shape[1:])
+        self._partial.unlink()
+        return list(label_maps)
+
+    def discard(self) -> None:
+        """Remove the file, unless it is finished."""
         try:
-            stream.close()
-            archive.close()
+            self._stream.close()
+            self._archive.close()
         finally:  # also on a full disk
             self._partial.unlink(missing_ok=True)
+
+
+class LabelMapList:
+    """Label maps of any dtype, in memory until the last: one above 255 widens all of them."""
+
+    def __init__(self, file: Path, label_maps: list[LabelMap]) -> None:
+        self._file, self._label_maps = file, label_maps
+
+    def add(self, label_map: LabelMap) -> None:
+        """Keep the next label map."""
+        self._label_maps.append(label_map)
+
+    def finish(self) -> None:
+        """Write the file."""
+        write_prediction(self._file, self._label_maps)
+
+    def discard(self) -> None:
+        """Remove nothing: an unfinished list has no file."""

@@ -6,16 +6,17 @@ import cc3d
 import numpy as np
 from scipy.ndimage import find_objects
 
+from segbench.core import Roi
 from segbench.protocol import depth, mask_pairs, simulator
-from segbench.protocol.packed_mask import PackedMask, Roi, Surface
+from segbench.protocol.packed_mask import PackedMask, Surface
 
 
 def regions_of_the_last_step():
-    fit = mask_pairs.PreparedReference.compare
+    whole = mask_pairs.PreparedReference.compare
 
     def compare(self, segmentation):
-        self._fit_rois(mask_pairs.label_rois(segmentation))
-        return fit(self, segmentation)
+        self._grow_rois(mask_pairs.label_rois(segmentation))
+        return whole(self, segmentation)
 
     mask_pairs.PreparedReference.compare = compare
 
@@ -33,9 +34,7 @@ def erosion():
 
 
 def measuring_cores():
-    depth._deepest_by_distance = lambda padded: depth._argmax_all(
-        depth._squared_depth(padded), np.zeros(3, int)
-    )
+    depth._deepest_by_distance = lambda padded: depth._argmax_all(depth._squared_depth(padded))
 
 
 def surfaces_of_the_reference():
@@ -46,20 +45,6 @@ def surfaces_of_the_reference():
 def positions_from_bytes():
     PackedMask.positions = cached_property(lambda self: np.flatnonzero(self.unpacked()))
     PackedMask.positions.__set_name__(PackedMask, "positions")
-
-
-def codes_from_pairs_of_bytes():
-    def neighbour_codes(self, corners):
-        _, height, width = self.shape
-        found = np.zeros(len(corners), np.uint8)
-        octets = self.words.ravel().view(np.uint8)
-        for number, (z, y, x) in enumerate(np.ndindex(2, 2, 2)):
-            at = corners + (z * height + y) * width + x
-            bit = octets.take(at >> 3, mode="clip") >> (at & 7).astype(np.uint8) & 1
-            found |= bit << number
-        return found
-
-    PackedMask.neighbour_codes = neighbour_codes
 
 
 def counting_errors_only():
@@ -90,7 +75,6 @@ TRICKS = {
         measuring_cores,
         surfaces_of_the_reference,
         positions_from_bytes,
-        codes_from_pairs_of_bytes,
         counting_errors_only,
         boxes_from_lines,
     )

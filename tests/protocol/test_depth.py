@@ -35,11 +35,12 @@ def components(draw):
     return cropped(mask)
 
 
-@given(components(), st.sampled_from([0, 0.15, 1.1]))
+@given(components(), st.sampled_from([(0, 1), (0.15, 1), (1.1, 1000)]))
 @thorough
-def test_both_ways_find_all_deepest_voxels_in_lexicographic_order(component, thin):
+def test_both_ways_find_all_deepest_voxels_in_lexicographic_order(component, limits):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(depth, "THIN", thin)
+        patch.setattr(depth, "THIN", limits[0])
+        patch.setattr(depth, "MAX_LOOKUPS", limits[1])
         found = deepest_voxels(component)
     assert np.array_equal(found, expected_voxels(component))
 
@@ -56,13 +57,17 @@ def test_erosion_gives_up_on_a_component_that_is_deeper_than_it_seems():
     assert np.array_equal(found, [[20, 20, 20]])
 
 
-def test_erosion_gives_up_when_its_budget_is_used(monkeypatch):
-    component = np.ones((20, 20, 20), bool)
+def test_erosion_gives_up_when_a_length_needs_many_lookups(monkeypatch):
+    component = np.ones((11, 11, 11), bool)
     padded = np.pad(component, 1)
-    monkeypatch.setattr(depth, "EROSION_BUDGET", 0.1)
     assert depth._erode(padded) is None
-    monkeypatch.setattr(depth, "EROSION_BUDGET", 1000)
+    monkeypatch.setattr(depth, "MAX_LOOKUPS", 1000)
     assert np.array_equal(depth._erode(padded) - 1, expected_voxels(component))
+
+
+def test_erosion_gives_up_below_its_greatest_depth(monkeypatch):
+    monkeypatch.setattr(depth, "MAX_LOOKUPS", 1000)
+    assert depth._erode(np.pad(np.ones((13, 13, 13), bool), 1)) is None
 
 
 def test_the_spheres_hold_each_offset_once_by_length():

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from segbench.protocol.metrics import (
     dice,
+    has_tie,
+    has_too_many_rows,
     offsets_within_tolerance,
     surface_areas,
     surface_dice,
@@ -177,16 +179,24 @@ def test_a_tie_at_the_tolerance_is_decided_as_scipy_does(side_mm, tolerance_mm, 
     assert abs(nsd(prediction, reference, spacing, tolerance_mm) - expected) <= 1e-12
 
 
-def test_no_offsets_are_given_where_rounding_decides_what_is_within():
+def test_a_tie_is_where_rounding_decides_what_is_within():
     # three voxels along an axis round to the tolerance, (1, 2, 2) to just above it
-    assert offsets_within_tolerance(0.8999999999999999, (0.3, 0.3, 0.3), (9, 9, 9)) is None
+    assert has_tie(0.8999999999999999, (0.3, 0.3, 0.3), (9, 9, 9))
     # 2 mm along an axis is within, and the next longer offset is not near it
+    assert not has_tie(2.0, (1.0, 1.0, 1.0), (9, 9, 9))
+    # offsets that are all equally near, all within or all beyond, are no tie
+    assert not has_tie(0.9 * (1 + 1e-12), (0.3, 0.3, 0.3), (9, 9, 9))
+    assert not has_tie(0.9 * (1 - 1e-12), (0.3, 0.3, 0.3), (9, 9, 9))
+
+
+def test_the_offsets_within_the_tolerance_are_the_farthest_along_x():
     found = offsets_within_tolerance(2.0, (1.0, 1.0, 1.0), (3, 9, 9))
     assert np.array_equal(found, [[2, 1, 0, -1], [1, 1, -1, -1], [0, -1, -1, -1]])
 
 
-def test_offsets_stay_few_at_spacings_of_micrometres():
-    assert offsets_within_tolerance(2.0, (1e-4, 1e-4, 1e-4), (2000, 2000, 2000)) is None
+def test_rows_are_too_many_at_spacings_of_micrometres_unless_the_region_is_small():
+    assert has_too_many_rows(2.0, (1e-4, 1e-4, 1e-4), (2000, 2000, 2000))
+    assert not has_too_many_rows(2.0, (1e-4, 1e-4, 1e-4), (5, 5, 2000))
     assert offsets_within_tolerance(2.0, (1e-4, 1e-4, 1e-4), (5, 5, 2000)).shape == (5, 5)
 
 

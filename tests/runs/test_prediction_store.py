@@ -49,12 +49,16 @@ def test_the_file_is_what_the_challenge_expects(tmp_path):
         assert (raw["segs"] == 5).all()
 
 
-def test_a_label_above_255_at_any_step_widens_the_whole_file(tmp_path):
-    label_maps = maps(1) + maps(300, dtype=np.uint16) + maps(2)
+@pytest.mark.parametrize("step", range(3))
+def test_a_label_above_255_at_any_step_widens_the_whole_file(tmp_path, step):
+    label_maps = maps(1, 2)
+    label_maps[step:step] = maps(300, dtype=np.uint16)
     written(tmp_path / "predictions" / "CT_a.npz", label_maps)
     with np.load(tmp_path / "predictions" / "CT_a.npz") as raw:
         assert raw["all_segs"].dtype == np.uint16
-        assert raw["all_segs"][:, 0, 0, 0].tolist() == [1, 300, 2]
+        found = raw["all_segs"][:, 0, 0, 0].tolist()
+        assert found == [int(label_map.max()) for label_map in label_maps]
+        assert raw["segs"].max() == found[-1]
     assert [file.name for file in (tmp_path / "predictions").iterdir()] == ["CT_a.npz"]
 
 
@@ -129,13 +133,13 @@ def test_the_same_maps_make_the_same_bytes_and_the_same_as_at_once(tmp_path):
 
 
 def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path, monkeypatch):
-    disk, store = threading.Event(), PredictionWriter._store
+    disk, keep = threading.Event(), PredictionWriter._keep
 
     def slow(writer, labels):
         disk.wait(10)
-        store(writer, labels)
+        keep(writer, labels)
 
-    monkeypatch.setattr(PredictionWriter, "_store", slow)
+    monkeypatch.setattr(PredictionWriter, "_keep", slow)
     with PredictionWriter(tmp_path / "CT_a.npz", QUEUE_SIZE + 1) as writer:
         for labels in maps(*range(QUEUE_SIZE)):
             writer.add(labels)
