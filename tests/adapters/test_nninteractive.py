@@ -293,8 +293,8 @@ class Dangerous:
         return (print, ("executed",))
 
 
-def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, monkeypatch):
-    monkeypatch.setenv(_checkpoint.FORCE_WEIGHTS_ONLY, "0")
+def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, environment):
+    environment(**{_checkpoint.FORCE_WEIGHTS_ONLY: "0"})
     file = read(folder).checkpoint
     with _checkpoint.loading_safely(file):
         content = torch.load(file, weights_only=False)
