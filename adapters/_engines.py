@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
-from ._checkpoint import sha256_of
 from ._programs import PERSISTENT
 
 ENGINES = ("docker", "podman", "apptainer")
@@ -68,7 +68,7 @@ def image_id(engine: str, image: str) -> str:
     if engine == "apptainer":
         if not Path(image).is_file():
             raise AdapterError(f"container: expected an image file for apptainer, found {image!r}")
-        return f"sha256:{sha256_of(Path(image))}"
+        return f"sha256:{kit.sha256_of(Path(image))}"
     result = _run([engine, "image", "inspect", "--format", "{{.Id}}", image])
     if result is None or result.returncode != 0:
         raise AdapterError(

@@ -25,25 +25,32 @@ import numpy as np
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Mask, Prompt
 from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
+from segbench_adapters import kit
 
-from ._checkpoint import loading_safely, sha256_of
 from ._nninteractive_model import TrainedModel, read_model, require_torch_modules
-from ._weights import select_device
 
 REVISION = "2"  # of this replay: increase it when outputs may change
-OPTIONS = {
-    "model": "",
-    "fold": "",
-    "device": "auto",
-    "autozoom": "yes",
-    "decay": "",
-    "perfect": "again",
-    "seed": "0",
-    "trust": "no",
-}
-PERFECT_CHOICES = ("again", "keep", "fail")
-SWITCHES = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of both adapters, as ``make_adapter`` describes them."""
+
+    model: str
+    fold: str = ""
+    device: str = "auto"
+    autozoom: bool = True
+    decay: float | None = None
+    perfect: str = "again"
+    seed: int = 0
+    trust: bool = False
+
+    def check(self, name: str) -> None:
+        """Refuse numbers out of range."""
+        if not 0 <= self.seed < 1 << 32:
+            raise AdapterError(f"{name}: seed {self.seed}: expected a number below 2**32")
+        if self.decay is not None and not 0 < self.decay <= 1:
+            raise AdapterError(f"{name}: decay {self.decay}: expected a number above 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,13 @@ class NnInteractive:
         self._labels, self._shape = labels, image.voxels.shape
         self._target = torch.zeros(self._shape, dtype=torch.uint8)
         with stdout_suppressed():
-            self._session.set_image(finite_image(image.voxels)[None].astype(np.float32))
+            self._session.set_image(kit.finite_image(image.voxels)[None].astype(np.float32))
             self._session.set_target_buffer(self._target)
             self._session._finish_preprocessing_and_initialize_interactions()
 
     def predict(self, interactions: Interactions) -> LabelMap:
         """Segment label by label; later labels overwrite earlier ones, as in the submission."""
-        segmentation = np.zeros(
-            self._shape, np.uint8 if max(self._labels, default=0) < 256 else np.uint16
-        )
+        segmentation = np.zeros(self._shape, kit.label_map_dtype(self._labels))
         for label in self._labels:
             segmentation[self._label_mask(label, interactions)] = label
         return segmentation
@@ -138,58 +143,31 @@ def add_prompt(session: Any, prompt: Prompt) -> None:
 # ---- from options to an adapter --------------------------------------------------------------
 
 
-def load_adapter(release: Release, options: Mapping[str, str]) -> NnInteractive:
+def load_adapter(release: Release, options: Options) -> NnInteractive:
     """Return the adapter for one release.
 
     Raises
     ------
     AdapterError
-        An unknown option or value, a missing or malformed model folder, a checkpoint that would
+        A number out of range, a missing or malformed model folder, a checkpoint that would
         execute code, or an environment that is not the release's.
     """
-    chosen = checked_options(release.name, options)
-    model = read_model(release.name, chosen["model"], chosen["fold"], release.session_files)
+    options.check(release.name)
+    model = read_model(release.name, options.model, options.fold, release.session_files)
     versions = check_packages(release)
-    session = load_session(release, model, chosen)
-    decay = parse_decay(release.name, chosen["decay"])
-    if decay is not None:
-        session.interaction_decay = decay
-    note = session_note(session, model, decay_given=decay is not None)
+    session = load_session(release, model, options)
+    if options.decay is not None:
+        session.interaction_decay = options.decay
+    note = session_note(session, model, decay_given=options.decay is not None)
     info = AdapterInfo(
         name=release.name,
         version=f"{REVISION} ({versions})",
         licence=f"Apache-2.0 (code); weights: {model.licence}",
-        weights_sha256=sha256_of(model.checkpoint),
+        weights_sha256=kit.sha256_of(model.checkpoint),
         deterministic=session.device.type == "cpu",
-        note=f"{note}, seed {chosen['seed']}",
+        note=f"{note}, seed {options.seed}",
     )
-    return NnInteractive(session, info, perfect=chosen["perfect"], seed=int(chosen["seed"]))
-
-
-def checked_options(name: str, options: Mapping[str, str]) -> dict[str, str]:
-    """Return all options with their defaults; refuse unknown ones."""
-    unknown = sorted(options.keys() - OPTIONS.keys())
-    if unknown:
-        raise AdapterError(f"{name}: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
-    chosen = {**OPTIONS, **options}
-    for key, known in (("autozoom", SWITCHES), ("trust", SWITCHES), ("perfect", PERFECT_CHOICES)):
-        if chosen[key] not in known:
-            raise AdapterError(f"{name}: {key} {chosen[key]!r}: expected one of {', '.join(known)}")
-    if not chosen["seed"].isdecimal() or int(chosen["seed"]) >= 1 << 32:
-        raise AdapterError(f"{name}: seed {chosen['seed']!r}: expected a number below 2**32")
-    parse_decay(name, chosen["decay"])
-    return chosen
-
-
-def parse_decay(name: str, text: str) -> float | None:
-    """Return the user's interaction decay; None means that of the model or the package."""
-    try:
-        decay = float(text) if text else 1.0
-    except ValueError:
-        decay = 0.0
-    if not 0 < decay <= 1:
-        raise AdapterError(f"{name}: decay {text!r}: expected a number above 0, at most 1")
-    return decay if text else None
+    return NnInteractive(session, info, perfect=options.perfect, seed=options.seed)
 
 
 def check_packages(release: Release) -> str:
@@ -209,20 +187,19 @@ def check_packages(release: Release) -> str:
     return ", ".join(f"{package} {version}" for package, version in found.items())
 
 
-def load_session(release: Release, model: TrainedModel, chosen: Mapping[str, str]) -> Any:
+def load_session(release: Release, model: TrainedModel, options: Options) -> Any:
     """Return a session of the installed package with the model loaded."""
     import torch
 
-    trusted = chosen["trust"] == "yes"
-    guard = contextlib.nullcontext() if trusted else loading_safely(model.checkpoint)
+    guard = contextlib.nullcontext() if options.trust else kit.loading_safely(model.checkpoint)
     with contextlib.redirect_stdout(sys.stderr), guard:
-        if not trusted:
+        if not options.trust:
             require_torch_modules(release.name, model.plans)
         module = importlib.import_module("nnInteractive.inference.inference_session")
         session = module.nnInteractiveInferenceSession(
-            device=select_device(chosen["device"]),
+            device=kit.select_device(options.device),
             torch_n_threads=torch.get_num_threads(),  # the session sets the number
-            do_autozoom=chosen["autozoom"] == "yes",
+            do_autozoom=options.autozoom,
             **release.session_options,
         )
         try:

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
@@ -167,29 +168,50 @@ class Submission:
 def make_adapter(
     image: str = "",
     command: str = "",
-    engine: str = "auto",
+    engine: Literal["auto", "docker", "podman", "apptainer"] = "auto",
     memory: str = "32g",
     gpus: str = "",
     predict: str = "sh predict.sh",
-    seconds: str = "",
-    persistent: str = "no",
+    seconds: float | None = None,
+    persistent: bool = False,
     name: str = "",
 ) -> Submission:
-    """Make the adapter from ``container:IMAGE`` or ``command:TEMPLATE``."""
+    """Make the adapter from ``container:IMAGE`` or ``command:TEMPLATE``.
+
+    Parameters
+    ----------
+    image
+        The container image: what follows ``container:``.
+    command
+        The program with ``{inputs}`` and ``{outputs}``: what follows ``command:``.
+    engine
+        auto: the first of the others that works.
+    memory
+        Memory limit of the container.
+    gpus
+        docker: all or device=0; podman: a device; apptainer: any value means --nv.
+    predict
+        The command in the container.
+    seconds
+        Time limit of a step.
+    persistent
+        Whether one call serves many steps.
+    name
+        The model's name in tables; image or program by default.
+    """
     if bool(image) == bool(command):
         raise AdapterError(
             "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}'"
         )
-    if persistent not in ("yes", "no"):
-        raise AdapterError(f"persistent {persistent!r}: expected yes or no")
-    is_persistent = persistent == "yes"
+    if seconds is not None and seconds <= 0:
+        raise AdapterError(f"seconds {seconds:g}: expected a positive number")
     if image:
-        engine = find_engine(engine)
-        version = image_id(engine, image)
+        found = find_engine(engine)
+        version = image_id(found, image)
         words = container_command(
-            engine, image, memory=memory, gpus=gpus, predict=predict, persistent=is_persistent
+            found, image, memory=memory, gpus=gpus, predict=predict, persistent=persistent
         )
-        call = CommandTemplate(words, kill_command(engine))
+        call = CommandTemplate(words, kill_command(found))
     else:
         call, version = CommandTemplate(split_command(command)), "not known"
     info = AdapterInfo(
@@ -199,7 +221,7 @@ def make_adapter(
         deterministic=False,
         note=image or command,
     )
-    return Submission(info, call, parse_seconds(seconds), persistent=is_persistent)
+    return Submission(info, call, seconds, persistent=persistent)
 
 
 def split_command(command: str) -> list[str]:
@@ -210,16 +232,3 @@ def split_command(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError as error:
         raise AdapterError(f"command: {command!r}: {error}") from None
-
-
-def parse_seconds(seconds: str) -> float | None:
-    """Return the option ``seconds`` as a number; None means no limit."""
-    if not seconds:
-        return None
-    try:
-        limit = float(seconds)
-    except ValueError:
-        limit = -1.0
-    if not 0 < limit < float("inf"):
-        raise AdapterError(f"seconds {seconds!r}: expected a positive number")
-    return limit

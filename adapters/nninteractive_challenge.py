@@ -23,7 +23,9 @@ docs/baselines.md.
 
 from __future__ import annotations
 
-from ._nninteractive import NnInteractive, Release, load_adapter
+from typing import Literal
+
+from ._nninteractive import NnInteractive, Options, Release, load_adapter
 
 RELEASE = Release(
     name="nninteractive_challenge",
@@ -33,6 +35,37 @@ RELEASE = Release(
 )
 
 
-def make_adapter(**options: str) -> NnInteractive:
-    """Load a trained model's folder: the option ``model``."""
-    return load_adapter(RELEASE, options)
+def make_adapter(
+    model: str = "",
+    fold: str = "",
+    device: str = "auto",
+    autozoom: bool = True,
+    decay: float | None = None,
+    perfect: Literal["again", "keep", "fail"] = "again",
+    seed: int = 0,
+    trust: bool = False,
+) -> NnInteractive:
+    """Load a trained model's folder.
+
+    Parameters
+    ----------
+    model
+        The folder, in nnU-Net's format.
+    fold
+        Required if the folder has several.
+    device
+        auto (a CUDA device if there is one), cpu, cuda or cuda:N.
+    autozoom
+        Whether the patch is enlarged while the object reaches its border.
+    decay
+        Factor on all earlier prompts at each later one; that of the model by default.
+    perfect
+        A label without a new click: predict it again, keep its mask, or fail as the submission.
+    seed
+        Of the random patches.
+    trust
+        Load a checkpoint also if this may execute code in it.
+    """
+    return load_adapter(
+        RELEASE, Options(model, fold, device, autozoom, decay, perfect, seed, trust)
+    )

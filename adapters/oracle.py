@@ -57,10 +57,16 @@ class Oracle:
         return np.zeros_like(self._reference) if is_too_early else self._reference
 
 
-def make_adapter(references: str = "", from_step: str = "0") -> Oracle:
-    """Make the adapter; ``references`` is the folder of the cases, with ``imgs`` and ``gts``."""
-    if not Path(references).is_dir() or not references:
-        raise AdapterError(
-            f"oracle: expected --option references=DIR, a folder of cases; found {references!r}"
-        )
-    return Oracle(Path(references), int(from_step))
+def make_adapter(references: str, from_step: int = 0) -> Oracle:
+    """Make the adapter.
+
+    Parameters
+    ----------
+    references
+        The folder of the cases, with ``imgs`` and ``gts``.
+    from_step
+        The first step that returns the reference; earlier ones return background.
+    """
+    if not Path(references).is_dir():
+        raise AdapterError(f"oracle: references: expected a folder of cases, found {references!r}")
+    return Oracle(Path(references), from_step)

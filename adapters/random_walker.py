@@ -39,7 +39,7 @@ from segbench.core import (
     Voxel,
     sum_in_order,
 )
-from segbench.models.finite_image import finite_image
+from segbench_adapters import kit
 
 FloatArray = NDArray[np.float32]
 Rounds = tuple[tuple[Prompt, ...], ...]
@@ -106,7 +106,7 @@ class RandomWalker:
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Store the image with finite voxels."""
-        self._image = Image(finite_image(image.voxels), image.spacing)
+        self._image = Image(kit.finite_image(image.voxels), image.spacing)
         self._hints_by_rounds: dict[Rounds, tuple[tuple[int, Hint], ...]] = {}
         self._probabilities: dict[int, tuple[object, Roi, FloatArray]] = {}
         self._last: tuple[Rounds | None, LabelMap] = (None, np.zeros(0, np.uint8))
@@ -138,9 +138,8 @@ class RandomWalker:
         present = sorted(
             boxes_by_label.keys() | {label for label, hint in label_hints if hint.positive}
         )
-        wide = any(label > np.iinfo(np.uint8).max for label in present)
         shape = self._image.voxels.shape
-        segmentation = np.zeros(shape, np.uint16 if wide else np.uint8)
+        segmentation = np.zeros(shape, kit.label_map_dtype(present))
         best = np.full(shape, 0.5, np.float32)
         for label in present:
             roi, probability = self._label_probability(

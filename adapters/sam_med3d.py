@@ -26,23 +26,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask, Spacing
 from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
-
-from ._checkpoint import numpy_safe_globals, sha256_of
-from ._weights import (
-    check_choice,
-    find_weights,
-    load_strictly,
-    read_checkpoint,
-    select_device,
-)
+from segbench_adapters import kit
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +80,7 @@ class SamMed3D:
         """Resample the image; its content seeds the random points."""
         spacing = axes_spacing(image.spacing, self._options.spacing)
         self._step = tuple(SPACING_MM / mm for mm in spacing)  # in image voxels
-        voxels = finite_image(image.voxels).astype(np.float32)
+        voxels = kit.finite_image(image.voxels).astype(np.float32)
         self._image = resample(voxels, self._step, is_mask=False)
         self._sha256 = hashlib.sha256(np.ascontiguousarray(image.voxels).data).hexdigest()
         self._labels = labels
@@ -97,8 +88,7 @@ class SamMed3D:
     def predict(self, interactions: Interactions) -> LabelMap:
         """Segment the labels in ascending order; later ones overwrite earlier ones."""
         segmentation = np.zeros(
-            interactions.previous_segmentation.shape,
-            np.min_scalar_type(max(self._labels, default=0)),
+            interactions.previous_segmentation.shape, kit.label_map_dtype(self._labels)
         )
         for label in self._labels:
             last = last_prompt(interactions, label)
@@ -285,35 +275,48 @@ def resample(voxels: NDArray[Any], step: Sequence[float], *, is_mask: bool) -> t
 def make_adapter(
     weights: str = "",
     device: str = "auto",
-    point: str = "random",
-    seed: str = "0",
-    spacing: str = "xyz",
+    point: Literal["random", "centre"] = "random",
+    seed: int = 0,
+    spacing: Literal["xyz", "zyx"] = "xyz",
     record: str = "",
 ) -> SamMed3D:
     """Load a checkpoint.
+
+    Parameters
+    ----------
+    weights
+        The checkpoint, a ``.pth`` file.
+    device
+        auto (a CUDA device if there is one), cpu, cuda or cuda:N.
+    point
+        The point that the network gets: random in the cube around the prompt, or its centre.
+    seed
+        Of the random point, from 0.
+    spacing
+        The order in which the submission uses a file's spacing (xyz), or that of the axes (zyx).
+    record
+        A file to which each random point is appended, as a line of JSON.
 
     Raises
     ------
     AdapterError
         A value is unknown, a device or a package is missing, or the weights are unusable.
     """
-    check_choice("point", point, ("random", "centre"))
-    check_choice("spacing", spacing, ("xyz", "zyx"))
-    if not seed.isdecimal():
-        raise AdapterError(f"seed {seed!r}: expected a whole number from 0")
-    file = find_weights(weights, SOURCE)
-    network = load_network(file).to(select_device(device))
+    if seed < 0:
+        raise AdapterError(f"seed {seed}: expected a whole number from 0")
+    file = kit.find_weights(weights, SOURCE)
+    network = load_network(file).to(kit.select_device(device))
     packages = (f"{name} {importlib.metadata.version(name)}" for name in ("medim", "torchio"))
     drawn = f"the random point is drawn from seed {seed}, the image, the label and the prompt"
     info = AdapterInfo(
         "SAM-Med3D",
         version=", ".join((REVISION, *packages)),
         licence=LICENCE,
-        weights_sha256=sha256_of(file),
+        weights_sha256=kit.sha256_of(file),
         deterministic=next(network.parameters()).device.type == "cpu",
         note=f"of a box only the centre; {drawn if point == 'random' else 'no random point'}",
     )
-    options = SamMed3DOptions(point, int(seed), spacing, Path(record) if record else None)
+    options = SamMed3DOptions(point, seed, spacing, Path(record) if record else None)
     return SamMed3D(network, info, options)
 
 
@@ -326,12 +329,9 @@ def load_network(file: Path) -> torch.nn.Module:
         import torchio  # noqa: F401
     except ImportError as error:
         raise AdapterError(f"sam_med3d needs {error.name}, see docs/baselines.md") from error
-    found = read_checkpoint(file, [argparse.Namespace, *numpy_safe_globals()])
-    state = found.get("model_state_dict")
-    if not isinstance(state, dict):
-        keys = ", ".join(map(str, list(found)[:3]))
-        raise AdapterError(f"{file.name}: expected a key 'model_state_dict', found {keys}")
+    allowed = [argparse.Namespace, *kit.numpy_safe_globals()]
+    state = kit.read_state(file, "model_state_dict", allowed)
     with contextlib.redirect_stdout(sys.stderr):  # medim prints
         network: torch.nn.Module = medim.create_model("SAM-Med3D", **NETWORK)
-    load_strictly(network, state, file=file, unused=UNUSED)
+    kit.load_strictly(network, state, name=file.name, unused=UNUSED)
     return network.eval()

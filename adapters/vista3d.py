@@ -16,17 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap, Mask
 from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
-
-from ._checkpoint import sha256_of
-from ._weights import check_choice, find_weights, load_strictly, read_checkpoint, select_device
+from segbench_adapters import kit
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +74,7 @@ class Vista3D:
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Scale the image as the submission does."""
         as_stored = self._options.intensities == "stored"
-        voxels = finite_image(image.voxels)
+        voxels = kit.finite_image(image.voxels)
         self._image = scale_intensity(voxels, as_stored=as_stored)[None, None].to(self._device)
         self._labels = labels
 
@@ -88,8 +85,7 @@ class Vista3D:
             points = [[SUBMISSION_CLICK], *([] for _ in self._labels[1:])]
         longest = max(map(len, points), default=0) if self._options.padding == "corner" else 0
         segmentation = np.zeros(
-            interactions.previous_segmentation.shape,
-            np.min_scalar_type(max(self._labels, default=0)),
+            interactions.previous_segmentation.shape, kit.label_map_dtype(self._labels)
         )
         for label, own in zip(self._labels, points):
             if own:  # windows of padding points alone are empty
@@ -168,44 +164,51 @@ def submission_can_scale(voxels: NDArray[Any]) -> bool:
 
 def read_state(file: Path) -> dict[str, Any]:
     """Return a checkpoint's tensors, as published or as the training script saves them."""
-    found = read_checkpoint(file)
-    state = found.get("model", found)
-    if not isinstance(state, dict):
-        raise AdapterError(f"{file.name}: model: expected tensors, found {type(state).__name__}")
+    state = kit.read_state(file, "model")
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def make_adapter(
     weights: str = "",
     device: str = "auto",
-    no_clicks: str = "empty",
-    intensities: str = "stored",
-    padding: str = "corner",
+    no_clicks: Literal["empty", "submission"] = "empty",
+    intensities: Literal["stored", "float"] = "stored",
+    padding: Literal["corner", "none"] = "corner",
 ) -> Vista3D:
     """Load a checkpoint.
+
+    Parameters
+    ----------
+    weights
+        The checkpoint, a ``.pth`` file.
+    device
+        auto (a CUDA device if there is one), cpu, cuda or cuda:N.
+    no_clicks
+        Without any click: an empty segmentation, or the submission's click at a fixed voxel.
+    intensities
+        Scale them in the stored dtype, as the submission does, or as floats.
+    padding
+        Fewer clicks than another label's: points in the corner, as in the submission, or none.
 
     Raises
     ------
     AdapterError
         A value is unknown, a device or a package is missing, or the weights are unusable.
     """
-    check_choice("no_clicks", no_clicks, tuple(NOTES))
-    check_choice("intensities", intensities, ("stored", "float"))
-    check_choice("padding", padding, ("corner", "none"))
-    file = find_weights(weights, SOURCE)
+    file = kit.find_weights(weights, SOURCE)
     try:
         import monai
         from monai.networks.nets.vista3d import vista3d132
     except ImportError as error:
         raise AdapterError(f"vista3d needs {error.name}, see docs/baselines.md") from error
-    torch_device = select_device(device)
+    torch_device = kit.select_device(device)
     network = vista3d132(in_channels=1, **NETWORK)
-    load_strictly(network, read_state(file), file=file)
+    kit.load_strictly(network, read_state(file), name=file.name)
     info = AdapterInfo(
         "VISTA3D",
         version=f"{REVISION}, monai {monai.__version__}",
         licence=LICENCE,
-        weights_sha256=sha256_of(file),
+        weights_sha256=kit.sha256_of(file),
         prompts=("click",),
         deterministic=torch_device.type == "cpu",
         note=NOTES[no_clicks],

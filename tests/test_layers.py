@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGE, ADAPTERS = ROOT / "segbench", ROOT / "adapters"
+PACKAGE, ADAPTERS, KIT = ROOT / "segbench", ROOT / "adapters", ROOT / "segbench_adapters"
+BASE = [
+    *("errors", "files", "arrays", "text_table", "core", "results", "threads", "processes"),
+    "contract",
+]
 # layers, the lowest first: a package imports only from layers below its own
 # (docs/architecture.md)
 LAYERS = [
-    ["errors", "core", "results", "threads", "processes", "contract"],
+    [*BASE],
     ["protocol"],
     ["data"],
     ["models"],
@@ -24,15 +28,15 @@ LAYERS = [
 ]
 # inside a package imports point one way, too: a module imports only from those before it
 ORDER = {
-    "": ["errors", "core", "results", "threads", "processes", "contract"],
+    "": BASE,
     "protocol": [
         *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
         *("mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
     "models": [
-        *("loading", "finite_image", "prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "download", "training"),
+        *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
+        *("environments", "weights", "model_page", "download", "training"),
         *("scratch", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
@@ -54,11 +58,13 @@ ORDER = {
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 ADAPTERS_MAY = {
     *("core", "errors", "contract", "data.challenge_npz"),
-    *("models.finite_image", "models.prompt_painting", "models.submission_npz"),
+    *("models.prompt_painting", "models.submission_npz"),
 }
+KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
-    *("__init__", "core", "errors", "contract", "data.__init__", "data.challenge_npz"),
-    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.finite_image"),
+    *("__init__", "arrays", "core", "errors", "contract", "files"),
+    *("data.__init__", "data.challenge_npz"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 
@@ -161,16 +167,20 @@ def test_core_imports_nothing_but_numpy_and_the_standard_library():
     assert roots - set(sys.stdlib_module_names) == {"numpy"}
 
 
-@pytest.mark.parametrize("module", sorted(FOREIGN))
-def test_what_runs_in_foreign_environments_needs_numpy_alone(module):
-    tree = ast.parse(
-        (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"),
-        feature_version=(3, 9),
-    )
+FOREIGN_FILES = [
+    *(PACKAGE / f"{module.replace('.', '/')}.py" for module in sorted(FOREIGN)),
+    *sorted(KIT.rglob("*.py")),
+]
+
+
+@pytest.mark.parametrize("file", FOREIGN_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_runs_in_foreign_environments_needs_numpy_alone(file):
+    tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 9))
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
         for node in top
+        if not getattr(node, "level", 0)
     }
     assert roots - set(sys.stdlib_module_names) <= {"numpy", "segbench"}
 
@@ -178,11 +188,18 @@ def test_what_runs_in_foreign_environments_needs_numpy_alone(module):
 @pytest.mark.parametrize(
     "file", sorted(ADAPTERS.rglob("*.py")), ids=lambda file: str(file.relative_to(ADAPTERS))
 )
-def test_adapters_see_only_the_contract(file):
+def test_adapters_see_only_the_contract_and_the_kit(file):
+    of_kit = {name for name in imported(file) if name.startswith("segbench_adapters")}
+    assert of_kit <= {"segbench_adapters.kit"}
     found = from_segbench(file)
     if "training" in file.parts:
         found = {module for module in found if not module.startswith("protocol.")}
     assert found <= ADAPTERS_MAY
+
+
+@pytest.mark.parametrize("file", sorted(KIT.rglob("*.py")), ids=lambda file: file.name)
+def test_the_kit_sees_little_of_segbench(file):
+    assert from_segbench(file) <= KIT_MAY
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
@@ -198,6 +215,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "platformdirs": "models",
         "huggingface_hub": "models.download",
         "torch": "nowhere",
+        "segbench_adapters": "nowhere",
     }
     assert [name for name, home in homes.items() if name in roots and home not in module] == []
 

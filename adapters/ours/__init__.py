@@ -3,48 +3,76 @@
 Camaret Ndir, Pfefferle and Schirrmeister, *Dynamic Prompt Generation for Interactive 3D Medical
 Image Segmentation Training*, CVPR 2025 workshop on foundation models for 3D biomedical image
 segmentation. Training data and scores: docs/model.md.
-
-Options: ``device`` is ``auto`` (default: a CUDA device if one is available), ``cpu`` or ``cuda``.
-``weights`` is a checkpoint (default: the bundled one); its metadata choose the network. The other
-options, for labels without a box and for reproducing the authors' submission, are in ``options``
-and docs/ours.md.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from segbench.errors import AdapterError
 
-from .options import DEFAULTS, parse_options
+from .options import VARIANTS, OursOptions, chosen_bugs
 
 if TYPE_CHECKING:
     from .predictor import Ours
+    from .submission_predictor import OursAsSubmitted
 
 BUNDLED_WEIGHTS = Path(__file__).resolve().parent / "weights" / "small.safetensors"
-OPTIONS = {"device": "auto", "weights": str(BUNDLED_WEIGHTS), **DEFAULTS}
 
 
-def make_adapter(**options: str) -> Ours:
+def make_adapter(
+    *,
+    device: str = "auto",
+    weights: str = "",
+    variant: Literal["ours", "paper", "submission"] = "ours",
+    no_box: Literal["follow", "paper"] | None = None,
+    bugs: str = "",
+    fix: str = "",
+    zoom_in: bool = False,
+    enforce_clicks: bool = False,
+    tta_flips: Literal[1, 2, 8] = 1,
+) -> Ours | OursAsSubmitted:
     """Load a checkpoint.
+
+    Parameters
+    ----------
+    device
+        auto (a CUDA device if there is one), cpu, cuda or cuda:N.
+    weights
+        A checkpoint, whose metadata choose the network; by default the bundled one.
+    variant
+        This implementation, the paper's choices, or the authors' submission with its bugs.
+    no_box
+        The crop of a label without a box: around its clicks, or the paper's central third.
+    bugs
+        Bugs of the submission to add, with commas between their names.
+    fix
+        Bugs of the variant to leave out.
+    zoom_in
+        Enlarge small objects to the patch.
+    enforce_clicks
+        Make the segmentation agree with every click.
+    tta_flips
+        Forward passes over flipped inputs, whose mean is taken.
 
     Raises
     ------
     AdapterError
-        An option or value is unknown, the device or torch is not available, or the weights are
+        The name of a bug is unknown, the device or torch is not available, or the weights are
         unusable.
     """
-    unknown = sorted(options.keys() - OPTIONS.keys())
-    if unknown:
-        raise AdapterError(f"ours: no option {unknown[0]!r}; known are {', '.join(OPTIONS)}")
-    values = {**OPTIONS, **options}
-    parsed = parse_options(values)
+    chosen = chosen_bugs(variant, bugs, fix)
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
         raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
+    from .forward import NetworkOnImage
     from .predictor import Ours
+    from .submission_predictor import OursAsSubmitted
 
-    return Ours(Path(values["weights"]), device=values["device"], options=parsed)
+    file = Path(weights) if weights else BUNDLED_WEIGHTS
+    model = NetworkOnImage(file, device=device, tta_flips=tta_flips)
+    options = OursOptions(no_box or VARIANTS[variant][0], zoom_in, enforce_clicks)
+    return OursAsSubmitted(model, options, chosen) if chosen else Ours(model, options)

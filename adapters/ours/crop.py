@@ -9,14 +9,14 @@ matrices are exact identities. ``resampling`` does the same on a device, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.core import Box, LabelMap, Mask, Voxel
+from segbench.core import Box, Click, LabelMap, Mask, Voxel
 
 from .intensity import Intensity
 
@@ -43,6 +43,10 @@ class Window:
             slice(*(min(max(end, span.start), span.stop) for end in (low, low + size)))
             for low, size, span in zip(self.low, self.size, region)
         )
+
+    def contains(self, voxel: Voxel) -> bool:
+        """Whether a voxel is inside."""
+        return all(low <= at < low + n for at, low, n in zip(voxel, self.low, self.size))
 
     def enlarged(self, factor: float) -> Window:
         """Return the window with ``factor`` times the edges and the same centre."""
@@ -75,6 +79,25 @@ def window_around(box: Box, patch: int, *, zoom_in: bool = False) -> Window:
         edge = min(max(-(-3 * extent // 2), patch // MAX_ZOOM_IN), patch)
     low = as_voxel((low + high - edge) // 2 for low, high in zip(box.low, box.high))
     return Window(low, (edge, edge, edge))
+
+
+def window_around_prompts(
+    box: Box, clicks: Sequence[Click], patch: int, *, zoom_in: bool
+) -> Window:
+    """Return the window around a box; if clicks are outside it, that around box and clicks."""
+    window = window_around(box, patch, zoom_in=zoom_in)
+    if all(window.contains(click.voxel) for click in clicks):
+        return window
+    return window_around(enclosing_box(box, clicks), patch)
+
+
+def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
+    """Return the smallest box that contains a box and clicks."""
+    lows, highs = zip(
+        (box.low, box.high), *((click.voxel, np.add(click.voxel, 1)) for click in clicks)
+    )
+    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
+    return replace(box, low=low, high=high)
 
 
 def crop_image(

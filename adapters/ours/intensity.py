@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench_adapters import kit
+
 EPSILON = 1e-6  # the authors'; makes a constant image zero
 
 
@@ -42,11 +44,6 @@ class Intensity:
 
 def occupied_box(voxels: NDArray[Any]) -> tuple[slice, ...]:
     """Return the smallest box that holds every non-zero voxel; everything when there is none."""
-    spans = []
-    for axis in range(voxels.ndim):
-        others = tuple(a for a in range(voxels.ndim) if a != axis)
-        used = np.flatnonzero(voxels.any(axis=others))
-        if not len(used):
-            return tuple(slice(None) for _ in voxels.shape)
-        spans.append(slice(int(used[0]), int(used[-1]) + 1))
-    return tuple(spans)
+    box = kit.bounding_box(voxels)
+    is_empty = any(span.start == span.stop for span in box)
+    return tuple(slice(0, n) for n in voxels.shape) if is_empty else box

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,9 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segbench.core import LabelMap
+from segbench_adapters import kit
 
 from .crop import Region
 from .resampling import slabs
+
+Score = Callable[[Tensor], Tensor]  # from logits to what is compared
 
 
 class SlicedLogits(Protocol):
@@ -45,39 +48,33 @@ def merge(
     all_logits: Sequence[LabelLogits],
     shape: tuple[int, ...],
     device: torch.device,
-    *,
-    mixed: bool = False,
+    score: Score | None = None,
 ) -> LabelMap:
     """Return argmax over {p_bg, p_1, ..., p_K}, where p_bg is the product of all 1 - p_c.
 
     Log-probabilities are compared; ties go to the background, then to the smaller label. With
-    ``mixed`` raw logits replace the log-probabilities of the labels, as in the submission. The
-    result is copied from the device once, at the end.
+    ``score`` its values replace the log-probabilities of the labels. The result is copied from the
+    device once, at the end.
     """
     ordered = sorted(all_logits, key=lambda one: one.label)
-    dtype = smallest_dtype([one.label for one in ordered])
+    dtype = kit.label_map_dtype(one.label for one in ordered)
     segmentation = torch.zeros(
         shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
     )
     if ordered:
         for slab in slabs(_bounding_region([one.region for one in ordered])[0]):
             present = [one for one in ordered if _overlap(one.region[0], slab)]
-            _merge_slices(segmentation, slab, present, mixed)
+            _merge_slices(segmentation, slab, present, score)
     return segmentation.cpu().numpy().astype(dtype, copy=False)
 
 
-def smallest_dtype(labels: Sequence[int]) -> type[np.uint8] | type[np.uint16]:
-    """Return the smaller of uint8 and uint16 that holds every label."""
-    return np.uint8 if max(labels, default=0) <= np.iinfo(np.uint8).max else np.uint16
-
-
 def _merge_slices(
-    segmentation: Tensor, slab: slice, all_logits: Sequence[LabelLogits], mixed: bool
+    segmentation: Tensor, slab: slice, all_logits: Sequence[LabelLogits], score: Score | None
 ) -> None:
     """Merge a few slices, within the bounding rectangle of all regions."""
     if not all_logits:  # between two windows
         return
-    if len(all_logits) == 1 and not mixed:  # p > 1 - p: nothing to compare with
+    if len(all_logits) == 1 and score is None:  # p > 1 - p: nothing to compare with
         (one,) = all_logits
         span = _intersection(one.region[0], slab)
         segmentation[(span, *one.region[1:])] = (one.logits.slices(span) > 0) * one.label
@@ -91,9 +88,9 @@ def _merge_slices(
         logits = one.logits.slices(span)
         here = _relative((span, *one.region[1:]), union)
         background[here] -= F.softplus(logits)
-        score = logits if mixed else -F.softplus(-logits)
-        inside[here] = torch.where(score > best[here], one.label, inside[here])
-        best[here] = torch.maximum(best[here], score)
+        scores = -F.softplus(-logits) if score is None else score(logits)
+        inside[here] = torch.where(scores > best[here], one.label, inside[here])
+        best[here] = torch.maximum(best[here], scores)
     inside *= best > background
 
 

@@ -1,4 +1,4 @@
-"""The options of the adapter other than device and weights, as one value.
+"""The variants of the adapter and the bugs of the authors' submission, by name.
 
 ``docs/ours.md`` describes each option and its effect on the scores.
 """
@@ -28,71 +28,40 @@ BUGS = {
     "silent_label_fails": "a label without a click in some round is an error",
     "empty_image_fails": "an image of zeros is an error",
 }
-VARIANTS: dict[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
+VARIANTS: Mapping[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
     "ours": ("follow", frozenset()),
     "paper": ("paper", frozenset({"fixed_crop"})),
     "submission": ("paper", frozenset(BUGS)),
-}
-NO_BOX = ("follow", "paper")
-SWITCHES = ("no", "yes")
-TTA_FLIPS = {  # axes of the network's input to flip, one tuple per forward pass
-    "1": ((),),
-    "2": ((), (2, 3, 4)),
-    "8": ((), (2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)),
 }
 
 
 @dataclass(frozen=True)
 class OursOptions:
-    """The mode without a box, the bugs to reproduce, and three experiments."""
+    """What to do for a label without a box, and two experiments."""
 
-    no_box: str = "follow"
-    bugs: frozenset[str] = frozenset()
+    no_box: str = "follow"  # its clicks; or "paper": the box of the paper, the central third
     zoom_in: bool = False
     enforce_clicks: bool = False
-    tta_flips: tuple[tuple[int, ...], ...] = TTA_FLIPS["1"]
 
 
-DEFAULTS = {
-    "variant": "ours",
-    "no_box": "",
-    "bugs": "",
-    "fix": "",
-    "zoom_in": "no",
-    "enforce_clicks": "no",
-    "tta_flips": "1",
-}
+def chosen_bugs(variant: str, added: str, fixed: str) -> frozenset[str]:
+    """Return the bugs of a variant, with those added and without those fixed.
 
-
-def parse_options(options: Mapping[str, str]) -> OursOptions:
-    """Return the parsed values of a full set of options.
+    Parameters
+    ----------
+    added, fixed : str
+        Names with commas between them.
 
     Raises
     ------
     AdapterError
-        A value is unknown; the message lists the known ones.
+        A name is unknown; the message lists the known ones.
     """
-    _check_choice("variant", options["variant"], tuple(VARIANTS))
-    no_box, bugs = VARIANTS[options["variant"]]
-    if options["no_box"]:
-        no_box = _check_choice("no_box", options["no_box"], NO_BOX)
-    bugs = (bugs | _bug_names("bugs", options["bugs"])) - _bug_names("fix", options["fix"])
-    zoom_in, enforce = (
-        _check_choice(name, options[name], SWITCHES) == "yes"
-        for name in ("zoom_in", "enforce_clicks")
-    )
-    tta_flips = TTA_FLIPS[_check_choice("tta_flips", options["tta_flips"], tuple(TTA_FLIPS))]
-    return OursOptions(no_box, bugs, zoom_in, enforce, tta_flips)
+    return (VARIANTS[variant][1] | _bug_names("bugs", added)) - _bug_names("fix", fixed)
 
 
 def _bug_names(option: str, value: str) -> frozenset[str]:
     names = frozenset(name for name in value.split(",") if name)
-    for name in sorted(names):
-        _check_choice(option, name, tuple(BUGS))
+    for name in sorted(names - BUGS.keys()):
+        raise AdapterError(f"ours: {option} {name!r}: expected one of {', '.join(BUGS)}")
     return names
-
-
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise AdapterError(f"ours: {option} {value!r}: expected one of {', '.join(choices)}")
-    return value

@@ -18,9 +18,15 @@ from torch import Tensor
 from segbench.core import Box, Click, Interactions
 from segbench.errors import AdapterError
 
-from .crop import Region, Window, as_voxel, default_box, window_around
+from .crop import (
+    Region,
+    Window,
+    as_voxel,
+    default_box,
+    window_around,
+    window_around_prompts,
+)
 from .prompts import NEGATIVE, POSITIVE, draw_ball, patch_position
-from .without_box import enclosing_box
 
 Bugs = Collection[str]
 
@@ -49,20 +55,16 @@ def crop_frame(
     """Return the window around a box; without ``fixed_crop`` it includes the clicks, too."""
     if "closed_boxes" in bugs:
         box = replace(box, high=as_voxel(n - 1 for n in box.high))
-    window = window_around(box, patch, zoom_in=zoom_in)
-    if "fixed_crop" not in bugs and not all(contains(window, click) for click in clicks):
-        window = window_around(enclosing_box(box, clicks), patch)
+    if "fixed_crop" in bugs:
+        window = window_around(box, patch, zoom_in=zoom_in)
+    else:
+        window = window_around_prompts(box, clicks, patch, zoom_in=zoom_in)
     if "rounded_centre" in bugs:
         window = replace(window, low=_rounded_low(box, window, region))
     assumed_window = window
     if "pasted_at_origin" in bugs and window.clipped_to(region) == _spans(window):
         assumed_window = Window(as_voxel(span.start for span in region), (patch, patch, patch))
     return CropFrame(box, window, assumed_window)
-
-
-def contains(window: Window, click: Click) -> bool:
-    """Whether a click is inside a window."""
-    return all(low <= at < low + n for at, low, n in zip(click.voxel, window.low, window.size))
 
 
 def default_box_for(label: int, labels: Sequence[int], region: Region, bugs: Bugs) -> Box | None:
@@ -101,7 +103,7 @@ def draw_clicks_in_frame(
     if "open_balls" in bugs:
         radius = float(np.nextafter(radius, 0))
     for click in clicks:
-        if "outside_clicks" in bugs and not contains(frame.assumed_window, click):
+        if "outside_clicks" in bugs and not frame.assumed_window.contains(click.voxel):
             continue
         centre = patch_position(click, frame.assumed_window, patch)
         if "corner_clicks" in bugs:

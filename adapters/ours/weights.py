@@ -7,7 +7,6 @@ radius, a description of the training, and the licence.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 from .network import NORMS, NetworkConfig, ResidualEncoderUNet, canonical_state
 
@@ -37,8 +37,13 @@ class Recipe:
     training: str  # a sentence for the model card
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None:
-    """Write a checkpoint atomically."""
+def save_checkpoint(
+    path: Path,
+    state: Mapping[str, Tensor],
+    recipe: Recipe,
+    progress: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint atomically; ``progress`` lets a training go on from the weights alone."""
     half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
@@ -50,9 +55,10 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> 
         "licence": recipe.licence,
         "training": recipe.training,
     }
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(save(half_precision, metadata=metadata))
-    temporary.replace(path)
+    if progress is not None:
+        metadata["progress"] = json.dumps(progress)
+    with kit.atomic_write(path) as stream:
+        stream.write(save(half_precision, metadata=metadata))
 
 
 def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
@@ -75,6 +81,13 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
     network = ResidualEncoderUNet(recipe.config)
     load_weights(network, state, path.name)
     return network.eval(), recipe
+
+
+def read_progress(path: Path) -> dict[str, Any]:
+    """Return the progress stored with the weights of a training; empty if there is none."""
+    with safe_open(path, framework="pt") as file:
+        progress: dict[str, Any] = json.loads((file.metadata() or {}).get("progress", "{}"))
+    return progress
 
 
 def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
@@ -104,26 +117,7 @@ def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
 
 def load_weights(network: ResidualEncoderUNet, state: Mapping[str, Tensor], name: str) -> None:
     """Load a state, canonical or with the library's aliases; raise if a tensor does not fit."""
-    weights, expected = canonical_state(state), network.state_dict()
-    unknown = sorted(weights.keys() - expected.keys())
-    missing = sorted(expected.keys() - weights.keys())
-    if unknown or missing:
-        raise AdapterError(
-            f"{name}: {len(unknown)} unknown and {len(missing)} missing tensors, "
-            f"first {(unknown + missing)[0]}"
-        )
-    for key, tensor in weights.items():
-        shape = tuple(expected[key].shape)
-        if tensor.shape != shape:
-            raise AdapterError(
-                f"{name}: {key}: expected shape {shape}, found {tuple(tensor.shape)}"
-            )
-    network.load_state_dict(weights)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    kit.load_strictly(network, canonical_state(state), name=name)
 
 
 def _parse(metadata: Mapping[str, str]) -> Recipe:

@@ -8,7 +8,7 @@ touches a face of the window that is inside the volume, as in nnInteractive's Au
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,11 +18,61 @@ from torch import Tensor
 
 from segbench.core import Box, Click, LabelMap, Mask
 
-from .crop import Region, Window, as_voxel
+from .crop import Region, Window, as_voxel, enclosing_box, window_around
+from .forward import NetworkOnImage
+from .merging import LabelLogits
+from .prompts import draw_clicks
+from .resampling import PatchOnVolume
 
 WINDOW_GROWTH = 1.5  # factor on the window's edges, between two forward passes
 MAX_FORWARD_PASSES = 5
 MIN_BORDER_FRACTION = 0.002  # of a face; a prediction that covers less does not touch it
+
+
+class PreviousBoxes:
+    """The bounding boxes of the labels of a segmentation, found together when one is needed."""
+
+    def __init__(self, segmentation: LabelMap) -> None:
+        self.segmentation = segmentation
+
+    def of(self, label: int) -> Region | None:
+        """Return the box of a label; None if no voxel has it."""
+        return self._boxes[label - 1] if label <= len(self._boxes) else None
+
+    @cached_property
+    def _boxes(self) -> Sequence[Region | None]:
+        boxes: Sequence[Region | None] = find_objects(self.segmentation)
+        return boxes
+
+
+def segment_without_box(
+    model: NetworkOnImage, clicks: Sequence[Click], previous: PreviousBoxes, *, zoom_in: bool
+) -> LabelLogits:
+    """Segment a label around its clicks; enlarge the crop while the border is touched."""
+    label, patch = clicks[0].label, model.recipe.patch
+    previous_box = previous.of(label)
+    box = estimate_box(clicks, previous_box)
+    window = window_around(box, patch, zoom_in=zoom_in and bool(previous_box))
+    mask = model.previous_mask(previous.segmentation, window, label)
+    logits = _forward_with_clicks(model, window, mask, clicks)
+    for _ in range(MAX_FORWARD_PASSES - 1):
+        if not touches_border(logits > 0, window, model.voxels.shape):
+            break
+        prediction = (logits > 0).cpu().numpy()
+        wider = window.enlarged(WINDOW_GROWTH)
+        mask = model.previous_mask(previous.segmentation, wider, label)
+        mask = transfer_prediction(mask, prediction, window, wider)
+        window = wider
+        logits = _forward_with_clicks(model, window, mask, clicks)
+    return LabelLogits(label, PatchOnVolume(logits, window, model.region))
+
+
+def _forward_with_clicks(
+    model: NetworkOnImage, window: Window, previous: Mask, clicks: Sequence[Click]
+) -> Tensor:
+    prompts = model.prompt_channels(previous)
+    draw_clicks(prompts, clicks, window, model.recipe.ball_radius)
+    return model.forward(window, prompts)
 
 
 def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
@@ -37,15 +87,6 @@ def estimate_box(clicks: Sequence[Click], previous_box: Region | None) -> Box:
     low, last = [span.start for span in previous_box], [span.stop - 1 for span in previous_box]
     extended = _extend_towards_click(_label_box(clicks[0], low, last), clicks[-1])
     return enclosing_box(extended, clicks)
-
-
-def enclosing_box(box: Box, clicks: Iterable[Click]) -> Box:
-    """Return the smallest box that contains a box and clicks."""
-    lows, highs = zip(
-        (box.low, box.high), *((click.voxel, np.add(click.voxel, 1)) for click in clicks)
-    )
-    low, high = as_voxel(np.min(lows, axis=0)), as_voxel(np.max(highs, axis=0))
-    return replace(box, low=low, high=high)
 
 
 def _extend_towards_click(box: Box, click: Click) -> Box:
@@ -91,9 +132,3 @@ def transfer_prediction(previous: Mask, prediction: Mask, window: Window, wider:
     merged = previous.copy()
     merged[np.ix_(*targets)] = prediction[np.ix_(*sources)]
     return merged
-
-
-def label_boxes(segmentation: LabelMap) -> Sequence[Region | None]:
-    """Return the bounding box of every label; entry 0 is label 1."""
-    boxes: Sequence[Region | None] = find_objects(segmentation)
-    return boxes

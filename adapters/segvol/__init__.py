@@ -3,14 +3,10 @@
 Du et al., *SegVol: Universal and Interactive Volumetric Medical Image Segmentation*, NeurIPS 2024.
 Network and inference are reimplemented; the weights are the authors'. Clicks have no effect, and
 a label without a box stays empty: docs/baselines.md.
-
-Options: ``weights`` is a published checkpoint; ``device`` is ``auto`` (default: a CUDA device if
-one is available), ``cpu`` or ``cuda``.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segbench.errors import AdapterError
@@ -21,6 +17,13 @@ if TYPE_CHECKING:
 
 def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
     """Load a checkpoint.
+
+    Parameters
+    ----------
+    weights
+        A published checkpoint.
+    device
+        auto (a CUDA device if there is one), cpu, cuda or cuda:N.
 
     Raises
     ------
@@ -33,4 +36,4 @@ def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
         raise AdapterError("segvol needs torch: pip install 'segbench[segvol]'") from error
     from .predictor import load_adapter
 
-    return load_adapter(Path(weights).expanduser(), device)
+    return load_adapter(weights, device)

@@ -1,4 +1,4 @@
-"""SegVol's preprocessing: intensities, foreground crop, box corners, sliding windows."""
+"""SegVol's preprocessing: intensities, box corners, sliding windows."""
 
 from __future__ import annotations
 
@@ -31,16 +31,6 @@ def normalise(voxels: NDArray[Any]) -> NDArray[np.float32] | None:
     image -= image.min()
     scaled: NDArray[np.float32] = (image / max(image.max(), 1e-8)).astype(np.float32)
     return scaled
-
-
-def foreground_roi(image: NDArray[np.float32]) -> Roi:
-    """Return the bounding box of the voxels above 0."""
-    roi = []
-    for axis in range(image.ndim):
-        others = tuple(other for other in range(image.ndim) if other != axis)
-        (occupied,) = np.nonzero((image > 0).any(axis=others))
-        roi.append(slice(int(occupied[0]), int(occupied[-1]) + 1) if occupied.size else slice(0, 0))
-    return tuple(roi)
 
 
 def resize_nearest(volume: Tensor, size: Size) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 PATCH = (4, 16, 16)  # voxels, (z, y, x)
 HEAD_WIDTH = 64  # width of a head of the image encoder
@@ -366,10 +367,10 @@ def network_from(state: Mapping[str, Tensor], name: str) -> SegVolNetwork:
     used = {key: tensor for key, tensor in known.items() if not _is_unused(key)}
     try:
         network = SegVolNetwork(sizes_of(used))
-        network.load_state_dict(used)
     except (KeyError, RuntimeError) as error:
         words = " ".join(str(error).split())
         raise AdapterError(f"{name}: not a checkpoint of SegVol: {words[:500]}") from error
+    kit.load_strictly(network, used, name=name)
     return network.eval()
 
 

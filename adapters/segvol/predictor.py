@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from segbench.core import AdapterInfo, Box, Image, Interactions, LabelMap, Roi
-from segbench.errors import AdapterError
-from segbench.models.finite_image import finite_image
+from segbench_adapters import kit
 
 from .geometry import (
     box_corners,
-    foreground_roi,
     normalise,
     pad_widths,
     resize_nearest,
@@ -28,6 +21,7 @@ from .geometry import (
 from .network import SegVolNetwork, network_from
 
 LICENCE = "code Apache-2.0; weights as their authors say (docs/baselines.md)"
+SOURCE = "`segbench models show segvol` lists their sources."
 NOTE = "uses boxes only: clicks change nothing, and a label without a box is empty"
 
 
@@ -50,11 +44,11 @@ class SegVol:
         """Normalise the image, crop it to its foreground, and embed it as a whole."""
         self._shape = image.voxels.shape
         self._segmentations: dict[tuple[Box, ...], LabelMap] = {}
-        values = normalise(finite_image(image.voxels))
+        values = normalise(kit.finite_image(image.voxels))
         self._volume: Tensor | None = None
         if values is None:
             return
-        self._foreground = foreground_roi(values)
+        self._foreground = kit.bounding_box(values > 0)
         self._volume = torch.from_numpy(np.ascontiguousarray(values[self._foreground]))
         resized = resize_nearest(self._volume, self.network.sizes.window)
         self._global_embedding = self._embed(resized)
@@ -70,8 +64,8 @@ class SegVol:
         del self.network
 
     def _segment(self, boxes: tuple[Box, ...]) -> LabelMap:
-        wide = any(box.label > np.iinfo(np.uint8).max for box in boxes)
-        segmentation = np.zeros(self._shape, np.uint16 if wide else np.uint8)
+        dtype = kit.label_map_dtype(box.label for box in boxes)
+        segmentation = np.zeros(self._shape, dtype)
         if self._volume is not None:
             for box in boxes:
                 logits = self._logits(self._volume, box)
@@ -129,17 +123,7 @@ class SegVol:
             return self.network.segment(embedding, corners.to(self.device)).cpu().clone()
 
 
-def select_device(name: str) -> torch.device:
-    """Return the device of the option ``device``."""
-    available = torch.cuda.is_available()
-    if name not in ("auto", "cpu", "cuda"):
-        raise AdapterError(f"segvol: device {name!r}: expected auto, cpu or cuda")
-    if name == "cuda" and not available:
-        raise AdapterError("segvol: device cuda: torch sees no CUDA device")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
-
-
-def load_adapter(weights: Path, device: str) -> SegVol:
+def load_adapter(weights: str, device: str) -> SegVol:
     """Return the adapter with the weights of a published checkpoint.
 
     Raises
@@ -147,39 +131,6 @@ def load_adapter(weights: Path, device: str) -> SegVol:
     AdapterError
         The file does not exist or is not a checkpoint of SegVol; nothing in it is executed.
     """
-    if not weights.is_file():
-        problem = "no weights given" if weights == Path() else f"no weights at {weights}"
-        raise AdapterError(
-            f"segvol: {problem}; `segbench models` lists their sources, "
-            "pass the file: --option weights=FILE"
-        )
-    state = read_state(weights)
-    with weights.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return SegVol(network_from(state, weights.name), select_device(device), sha256)
-
-
-def read_state(weights: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name without reading the rest into memory.
-
-    Raises
-    ------
-    AdapterError
-        The file is not a checkpoint, or loading it needs any unsafe global.
-    """
-    # memory-mapped: the file also contains the optimizer; torch's older format does not support it
-    mapped = zipfile.is_zipfile(weights)
-    try:
-        saved = torch.load(weights, map_location="cpu", weights_only=True, mmap=mapped)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError) as error:
-        words = " ".join(str(error).split())[:300] or type(error).__name__
-        raise AdapterError(f"{weights.name}: not a checkpoint of tensors: {words}") from error
-    state = saved.get("model_state_dict", saved) if isinstance(saved, dict) else saved
-    if not isinstance(state, dict):
-        raise AdapterError(
-            f"{weights.name}: expected tensors by name, found {type(state).__name__}"
-        )
-    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
-    if other:
-        raise AdapterError(f"{weights.name}: {other[0]!r}: expected a tensor")
-    return state
+    file = kit.find_weights(weights, SOURCE)
+    network = network_from(kit.read_state(file, "model_state_dict"), file.name)
+    return SegVol(network, kit.select_device(device), kit.sha256_of(file))

@@ -20,6 +20,7 @@ def models(ctx: click.Context, folder: Path | None) -> None:
 
     \b
     segbench models
+    segbench models show ours
     segbench models fetch nninteractive
     """
     from segbench.models.weights import default_weights_folder, models_table
@@ -27,6 +28,22 @@ def models(ctx: click.Context, folder: Path | None) -> None:
     ctx.obj = folder or default_weights_folder()
     if ctx.invoked_subcommand is None:
         click.echo(models_table(ctx.obj))
+
+
+@models.command()
+@click.argument("name")
+@click.pass_obj
+def show(folder: Path, /, name: str) -> None:
+    """Describe the adapter NAME: its environment, licences, weights and options.
+
+    \b
+    segbench models show random_walker
+    segbench models show my_model.py
+    """
+    from segbench.models.model_page import model_page
+    from segbench.models.weights import find_model_entry
+
+    click.echo(model_page(find_model_entry(name), folder))
 
 
 @models.command()

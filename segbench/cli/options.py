@@ -66,5 +66,5 @@ adapter_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_options,
-    help="An option of the adapter; repeatable.",
+    help="An option of the adapter (segbench models show NAME lists them); repeatable.",
 )

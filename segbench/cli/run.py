@@ -86,7 +86,7 @@ def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
     out = out or default_out(model)
     config = RunConfig(model=model, out=out, command=command_line(), **options)
     if dry_run:
-        resolve_model(model)  # an unknown model is refused here, too
+        resolve_model(model, config.option)  # what is unknown is refused here, too
         click.echo(_plan(runner.find_pending(config)))
         return
     summary = runner.run(config, progress)

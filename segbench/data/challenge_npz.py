@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import lzma
 import math
-import os
 import tokenize
 import zipfile
 import zlib
@@ -31,6 +30,7 @@ from segbench.core import Box, Case, LabelMap
 from segbench.data.pickled_numpy import UnsafePickle
 from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
+from segbench.files import atomic_write
 
 BOX_KEYS = (
     "z_min",
@@ -199,7 +199,9 @@ def write_prediction(file: Path, segmentations: Sequence[LabelMap]) -> None:
     write_arrays(file, {"segs": stack[-1], "all_segs": stack}, level=1)
 
 
-def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6) -> None:
+def write_arrays(
+    file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6, *, sync: bool = True
+) -> None:
     """Write an ``.npz`` completely or not at all; equal arrays give equal bytes.
 
     Parameters
@@ -208,12 +210,13 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]], level: int = 6)
         Object arrays are pickled by numpy, and must come from segbench itself.
     level : int
         Of the compression; 0 stores the arrays uncompressed.
+    sync : bool
+        Wait until the file is on the disk.
     """
-    compression = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    method = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
+    file_stream = atomic_write(file, sync=sync)
     # an entry opened by name has the date 1980, so that the bytes do not depend on the clock
-    with zipfile.ZipFile(partial, "w", compression, compresslevel=level) as archive:
+    with file_stream as to, zipfile.ZipFile(to, "w", method, compresslevel=level) as archive:
         for key, array in arrays.items():
-            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                npy.write_array(stream, np.asanyarray(array), allow_pickle=True)
-    partial.replace(file)
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
+                npy.write_array(entry, np.asanyarray(array), allow_pickle=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import fnmatch
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap
 from segbench.data.challenge_npz import ChallengeFile, parse_box
 from segbench.errors import CaseError
+from segbench.files import sha256_of as bytes_sha256
 from segbench.protocol.validation import checked_label_map, checked_spacing
 
 
@@ -138,10 +138,9 @@ def read_case(source: CaseFile) -> Case:
 
 
 def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file's bytes."""
+    """Return the sha256 of a file; refuse one that cannot be read."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return bytes_sha256(file)
     except OSError as error:
         raise CaseError(f"{file.name}: cannot be read: {error.strerror}") from None
 

@@ -6,7 +6,6 @@ records it; later downloads must be identical.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
+from segbench.files import sha256_of, write_text
 from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
 
 Report = Callable[[str], None]
@@ -123,9 +123,7 @@ def check_pins(pins: Pins, weights: Weights) -> None:
 
 def write_record(target: Path, record: Mapping[str, Any]) -> None:
     """Write the record of a download next to its files, completely or not at all."""
-    partial = target / f".{RECORD_FILE}.partial"
-    partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(target / RECORD_FILE)
+    write_text(target / RECORD_FILE, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def expected_sha256(
@@ -145,8 +143,7 @@ def expected_sha256(
 
 def verify_sha256(file: Path, expected: str | None) -> str:
     """Return a file's sha256; remove the file if another one is expected."""
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256_of(file)
     if expected not in (None, digest):
         file.unlink()
         raise AdapterError(f"{file.name}: expected sha256 {expected}, found {digest}; removed it")

@@ -16,7 +16,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from segbench.errors import AdapterError
-from segbench.models.loading import adapter_name
+from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import has_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)

@@ -14,11 +14,7 @@ from types import ModuleType
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo
 from segbench.errors import AdapterError
-
-
-def adapter_name(file: Path) -> str:
-    """Return the name of an adapter: of its file, or of the folder of its ``__init__.py``."""
-    return (file.parent if file.name == "__init__.py" else file).stem
+from segbench.models.adapter_source import adapter_name, parse_options
 
 
 def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
@@ -27,19 +23,14 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     Raises
     ------
     AdapterError
-        If the file defines no ``make_adapter``, or that does not accept the options.
+        If the file defines no ``make_adapter``, or does not have the options.
     """
+    values = parse_options(file, options)
     module = import_adapter_file(file)
     make_adapter = getattr(module, "make_adapter", None)
     if make_adapter is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
-    try:
-        adapter: Adapter = make_adapter(**options)
-    except TypeError as error:
-        options_text = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
-        raise AdapterError(
-            f"{adapter_name(file)}: options given: {options_text}; {error}"
-        ) from error
+    adapter: Adapter = make_adapter(**values)
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from segbench.arrays import label_map_dtype
 from segbench.core import Click, Interactions, LabelMap, Mask, Roi, Voxel
 
 BALL_RADIUS = (
@@ -32,11 +33,8 @@ def paint_prompts(interactions: Interactions, fill: Callable[[Voxel], Mask]) -> 
     uint8 or uint16 array, shape of the previous segmentation
         uint16 if a label is above 255.
     """
-    prompts = [prompt for prompts in interactions.rounds for prompt in prompts]
-    needs_uint16 = any(prompt.label > np.iinfo(np.uint8).max for prompt in prompts)
-    segmentation = np.zeros(
-        interactions.previous_segmentation.shape, np.uint16 if needs_uint16 else np.uint8
-    )
+    labels = (prompt.label for prompts in interactions.rounds for prompt in prompts)
+    segmentation = np.zeros(interactions.previous_segmentation.shape, label_map_dtype(labels))
     for box in interactions.boxes:
         roi = tuple(slice(a, b) for a, b in zip(box.low, box.high))
         size = segmentation[roi].shape  # smaller than the box where that exceeds the volume

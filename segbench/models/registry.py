@@ -1,8 +1,8 @@
 """Find the file of an adapter by name, and its source files.
 
-An adapter is one file, or one folder with an ``__init__.py``, that defines
-``make_adapter(**options)``; options are strings. A file without a PEP 723 header runs with
-the interpreter of segbench, a file with one in the environment that the header declares.
+An adapter is one file, or one folder with an ``__init__.py``, that defines ``make_adapter``. A
+file without a PEP 723 header runs with the interpreter of segbench, a file with one in the
+environment that the header declares.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import ast
 import difflib
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.models.loading import adapter_name
+from segbench.models.adapter_source import adapter_name, parse_options, parse_source
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
@@ -57,15 +58,26 @@ def find_adapter(name: str) -> Path:
     )
 
 
-def resolve_model(model: str) -> tuple[Path, dict[str, str]]:
-    """Return the adapter file for a value of ``--model``, and the options that the value implies.
+def resolve_model(
+    model: str, option: Mapping[str, str] | None = None
+) -> tuple[Path, dict[str, str]]:
+    """Return the adapter file for a value of ``--model``, and all options, as text.
 
     ``container:IMAGE`` and ``command:TEMPLATE`` are options of the adapter ``container``.
+
+    Raises
+    ------
+    AdapterNotFound
+        There is no such adapter.
+    AdapterError
+        It does not have one of the options, or a value has another type.
     """
     scheme, colon, value = model.partition(":")
-    if colon and scheme in SCHEMES:
-        return find_adapter("container"), {SCHEMES[scheme]: value}
-    return find_adapter(model), {}
+    implied = {SCHEMES[scheme]: value} if colon and scheme in SCHEMES else {}
+    file = find_adapter("container" if implied else model)
+    options = {**implied, **(option or {})}
+    parse_options(file, options)
+    return file, options
 
 
 def has_own_environment(file: Path) -> bool:
@@ -97,12 +109,8 @@ def sources_of(file: Path) -> list[Path]:
 
 
 def _relative_imports(file: Path) -> list[Path]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError:  # importing the adapter reports it
-        return []
     names = []
-    for node in ast.walk(tree):
+    for node in ast.walk(parse_source(file)):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names += [node.module] if node.module else [alias.name for alias in node.names]
     candidates = (file.with_name(f"{name}.py") for name in names)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
 from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
 from segbench.errors import CaseError
@@ -41,7 +42,8 @@ def write_input(
         arrays["clicks"] = raw_clicks(labels, interactions)
         arrays["clicks_order"] = raw_clicks_order(labels, interactions)
         arrays["prev_pred"] = interactions.previous_segmentation
-    write_arrays(file, arrays, level=0)  # not compressed: this is part of the step's time
+    # not compressed, not waiting for the disk: this is part of the step's time
+    write_arrays(file, arrays, level=0, sync=False)
 
 
 def raw_clicks(labels: Sequence[int], interactions: Interactions) -> NDArray[Any]:
@@ -83,7 +85,7 @@ def read_output(file: Path) -> LabelMap:
     low, high = segmentation.min(), segmentation.max()
     if not (low >= 0 and high <= MAX_LABEL and (segmentation == np.floor(segmentation)).all()):
         return segmentation
-    return segmentation.astype(np.min_scalar_type(int(high)))
+    return segmentation.astype(label_map_dtype([int(high)]))
 
 
 # ---- the submission's side -------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 from segbench.core import AdapterInfo, Image, Interactions, StepOutput
 from segbench.errors import AdapterError
-from segbench.models.loading import adapter_name
+from segbench.models.adapter_source import adapter_name
 from segbench.models.worker_process import WorkerConfig, WorkerError, WorkerProcess
 
 SET_IMAGE_ATTEMPTS = 2  # per image; after that, its clicks fail at once

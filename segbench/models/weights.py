@@ -8,11 +8,10 @@ installed. An adapter without a declaration has no weights; its licence is the o
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from typing import Any
 from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import adapter_name, licence_in_source
 from segbench.models.environments import readiness
-from segbench.models.loading import adapter_name
 from segbench.models.registry import adapter_names, find_adapter
+from segbench.text_table import text_table
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -137,16 +137,6 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     return Weights(files=files, **table)
 
 
-def licence_in_source(file: Path) -> str:
-    """Return the licence in the file's AdapterInfo, if it is a string literal there."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
-            for keyword in node.keywords:
-                if keyword.arg == "licence" and isinstance(keyword.value, ast.Constant):
-                    return str(keyword.value.value)
-    return "not stated"
-
-
 # ---- the list ---------------------------------------------------------------------------------
 
 
@@ -200,14 +190,4 @@ def models_table(folder: Path) -> str:
             first_cells = ("", "", "")
         if not entry.weights:
             rows.append((*first_cells, "none", "", "", ""))
-    return f"{align_columns(rows)}\n\nweights go to {folder}"
-
-
-def align_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return f"{text_table(rows)}\n\nweights go to {folder}"

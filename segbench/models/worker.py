@@ -33,16 +33,16 @@ Call = Callable[[], Any]
 SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
-def expose_segbench() -> None:
-    """Make the package ``segbench`` importable, and no other package of its site-packages."""
-    package = Path(__file__).resolve().parents[1]
+def expose(name: str) -> None:
+    """Make a package importable that is in the folder of segbench, and no other one there."""
+    package = Path(__file__).resolve().parents[2] / name
     spec = importlib.util.spec_from_file_location(
-        "segbench", package / "__init__.py", submodule_search_locations=[str(package)]
+        name, package / "__init__.py", submodule_search_locations=[str(package)]
     )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["segbench"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
 
 
@@ -50,7 +50,8 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     """Serve requests until the request ``close``."""
     request_stream, reply_stream = private_pipes()
     requests = read_requests(request_stream, Path(folder))
-    expose_segbench()
+    for name in ("segbench", "segbench_adapters"):
+        expose(name)
     from segbench.models.loading import close_adapter, load_adapter
 
     worker_pid = os.getpid()
@@ -138,6 +139,8 @@ def serve_request(
     adapter: Adapter, request: dict[str, Any], scratch: Path, worker_pid: int
 ) -> dict[str, Any]:
     """Serve one request; return the seconds that the adapter took, or how it failed."""
+    import numpy as np
+
     prepare = prepare_set_image if request["method"] == "set_image" else prepare_predict
     start = time.perf_counter()
     try:
@@ -147,7 +150,9 @@ def serve_request(
         seconds = time.perf_counter() - start
         exit_if_forked(worker_pid)
         if segmentation is not None:
-            save_segmentation(segmentation, scratch / f"segmentation-{request['number']}.npy")
+            # segbench reads the file only after the reply
+            file = scratch / f"segmentation-{request['number']}.npy"
+            np.save(file, segmentation, allow_pickle=False)
     except Exception as error:  # of any kind: it is a failure of the model
         return {
             "failure": describe_failure(error),
@@ -155,15 +160,6 @@ def serve_request(
             **peak_memory(),
         }
     return {"seconds": seconds, **peak_memory()}
-
-
-def save_segmentation(segmentation: Any, file: Path) -> None:
-    """Write a segmentation completely or not at all."""
-    import numpy as np
-
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, segmentation, allow_pickle=False)
-    partial.replace(file)
 
 
 def prepare_set_image(adapter: Adapter, request: dict[str, Any], scratch: Path) -> Call:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench import threads
+from segbench.arrays import bounding_box
 from segbench.core import Mask, Roi
-from segbench.protocol.packed_mask import Positions, bounding_box
+from segbench.protocol.packed_mask import Positions
 
 MAX_FINE_VOXELS = 60_000_000  # padded errors above this are measured at half the resolution
 

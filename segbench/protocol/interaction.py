@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from segbench.arrays import label_map_dtype
 from segbench.contract import ModelHandle
 from segbench.core import (
     MAX_LABEL,
@@ -104,8 +105,8 @@ def validated_output(output: StepOutput, shape: tuple[int, ...]) -> StepOutput:
     low, high = int(label_map.min()), int(label_map.max())
     if low < 0 or high > MAX_LABEL:
         return _failed(output, f"returned labels {low} to {high}, expected 0 to {MAX_LABEL}")
-    dtype = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    return replace(output, segmentation=label_map.astype(dtype, copy=False))
+    narrow: LabelMap = label_map.astype(label_map_dtype([high]), copy=False)
+    return replace(output, segmentation=narrow)
 
 
 def _failed(output: StepOutput, reason: str) -> StepOutput:

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.arrays import bounding_box
 from segbench.core import LabelMap, Mask, Roi, Voxel
 
 Words = NDArray[np.uint64]
@@ -186,15 +187,6 @@ def _padded(shape: tuple[int, ...]) -> tuple[Mask, Mask]:
 
 def _packed(padded: Mask) -> Words:
     return np.packbits(padded, axis=-1, bitorder="little").view("<u8")
-
-
-def bounding_box(array: NDArray[np.generic]) -> Roi:
-    """Return the smallest box around the values that are not 0; there must be some."""
-    planes = np.bitwise_or.reduce(array.reshape(len(array), -1), axis=1)
-    above = np.bitwise_or.reduce(array, axis=0)
-    lines = planes, np.bitwise_or.reduce(above, axis=1), np.bitwise_or.reduce(above, axis=0)
-    used = (np.flatnonzero(line).tolist() for line in lines)
-    return tuple(slice(at[0], at[-1] + 1) for at in used)
 
 
 def _shifted(words: Words, by: int) -> Words:

@@ -13,10 +13,11 @@ import cc3d
 import numpy as np
 from numpy.typing import ArrayLike
 
+from segbench.arrays import bounding_box
 from segbench.core import Click, Mask, Settings, Voxel
 from segbench.protocol.depth import MAX_FINE_VOXELS, deepest_voxels
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference
-from segbench.protocol.packed_mask import PackedMask, Positions, bounding_box
+from segbench.protocol.packed_mask import PackedMask, Positions
 from segbench.protocol.validation import as_masks
 
 

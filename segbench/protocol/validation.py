@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, LabelMap, Mask, Spacing
 from segbench.errors import CaseError
 
@@ -67,7 +68,7 @@ def checked_label_map(raw: NDArray[Any], what: str) -> LabelMap:
     low, high = int(raw.min()), int(raw.max())
     if low < 0 or high > MAX_LABEL:
         raise CaseError(f"{what}: expected labels 0..{MAX_LABEL}, found {low}..{high}")
-    narrow: LabelMap = raw.astype(np.uint8 if high < 256 else np.uint16, copy=False)
+    narrow: LabelMap = raw.astype(label_map_dtype([high]), copy=False)
     return narrow
 
 

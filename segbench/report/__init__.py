@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from segbench.files import write_text
 from segbench.report.methods import Method, read_methods
 from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
@@ -25,7 +26,6 @@ from segbench.report.tables.render import to_csv, to_html, to_latex, to_markdown
 from segbench.report.tables.table import Cell, Column, Row, Table
 from segbench.report.tables.time_limit import time_limit_table
 from segbench.results import Policy
-from segbench.runs.run_folder import write_text
 
 __all__ = ["report_tables", "terminal_table", "write_report"]
 

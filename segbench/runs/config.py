@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from segbench.core import Settings
 from segbench.errors import RunError
-from segbench.models.loading import adapter_name
+from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import SCHEMES, find_adapter
 from segbench.results import FailurePolicy, Policy
 

@@ -45,14 +45,14 @@ def job_settings(config: RunConfig) -> JobSettings:
     Raises
     ------
     AdapterNotFound, AdapterError
-        If there is no such adapter, or its environment cannot be built.
+        If there is no such adapter or option, or its environment cannot be built.
     """
-    adapter, implied = resolve_model(config.model)
+    adapter, options = resolve_model(config.model, config.option)
     return JobSettings(
         config=config,
         adapter=adapter,
         source_sha256=source_sha256(adapter),
-        options=tuple(sorted({**implied, **config.option}.items())),
+        options=tuple(sorted(options.items())),
         worker=WorkerConfig(
             python=find_interpreter(adapter, config.python),
             step_timeout=config.step_timeout,

@@ -7,7 +7,6 @@ makes the interaction wait, so that memory does not fill up. The file appears wh
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from segbench.arrays import label_map_dtype
 from segbench.core import LabelMap
 from segbench.data.challenge_npz import write_prediction
+from segbench.files import partial_file, publish
 from segbench.protocol.mask_pairs import MaskPairs
 
 QUEUE_SIZE = 2  # label maps that may wait
@@ -37,7 +38,7 @@ def segmentation_sha256(pairs: MaskPairs) -> str:
             digest.update(np.ascontiguousarray(rows).data)
     if pairs.unknown_labels:
         label_map = pairs.segmentation
-        dtype = np.min_scalar_type(label_map.max())  # the same sha256 for every dtype
+        dtype = label_map_dtype([label_map.max()])  # the same sha256 for every dtype
         digest.update(_bytes(label_map.astype(dtype, copy=False)))
     return digest.hexdigest()
 
@@ -117,7 +118,7 @@ class Uint8Stream:
     def __init__(self, file: Path, shape: tuple[int, ...]) -> None:
         self._file, self._shape = file, shape
         self._last: LabelMap
-        self._partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+        self._partial = partial_file(file)
         self._archive = zipfile.ZipFile(
             self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
         )
@@ -136,7 +137,7 @@ class Uint8Stream:
         with self._archive.open("segs.npy", "w", force_zip64=True) as stream:
             npy.write_array(stream, np.ascontiguousarray(self._last), allow_pickle=False)
         self._archive.close()
-        self._partial.replace(self._file)
+        publish(self._partial, self._file)
 
     def read_back(self) -> list[LabelMap]:
         """Return the label maps that were written, and remove them from the disk."""

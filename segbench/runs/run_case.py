@@ -7,13 +7,15 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segbench.contract import ModelHandle
 from segbench.core import Case, Prompt, sum_in_order
 from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import CaseError
-from segbench.models.finite_image import non_finite_voxels
 from segbench.protocol.interaction import InteractionStep, interact, steps
 from segbench.results import CaseResult, StepResult
 from segbench.runs import run_folder
@@ -158,6 +160,13 @@ def build_result(
             "peak_mb": max(peaks, default=None),
         },
     )
+
+
+def non_finite_voxels(voxels: NDArray[Any]) -> int:
+    """Return how many voxels of an image are NaN or infinite."""
+    if voxels.dtype.kind != "f":
+        return 0
+    return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
 def prediction_writer(case: Case, config: RunConfig) -> PredictionWriter:

@@ -9,12 +9,12 @@ every field, docs/schema/ holds them as JSON Schema.
 from __future__ import annotations
 
 import glob
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segbench.core import AdapterInfo, Settings
 from segbench.errors import RunError
+from segbench.files import write_text
 from segbench.results import CaseResult
 from segbench.runs.case_json import StoredCase, case_facts, case_result
 from segbench.runs.json_files import read_json, to_json
@@ -110,13 +110,3 @@ def remove_leftovers(folder: Path, case: str) -> None:
     for file in (case_file(folder, case), prediction_file(folder, case)):
         for partial in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
             partial.unlink(missing_ok=True)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text file whole or not at all, safe against a crash of the machine."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)

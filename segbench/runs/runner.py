@@ -14,6 +14,7 @@ from segbench.core import sum_in_order
 from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile, find_cases, select_cases, sha256_of
 from segbench.errors import CaseError, RunError
+from segbench.files import write_text
 from segbench.models.registry import resolve_model
 from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
@@ -71,7 +72,7 @@ def run(config: RunConfig, open_progress: OpenProgress = no_progress) -> RunSumm
     RunError
         If the folder has another run, or a case that is done has changed since.
     """
-    resolve_model(config.model)  # an unknown model is refused before any case is read
+    resolve_model(config.model, config.option)  # what is unknown is refused before cases are read
     cases = find_pending(config)
     job = job_settings(config)  # may build the environment of the adapter
     backend = open_backend(job)
@@ -193,7 +194,7 @@ def finish(config: RunConfig, cases: PendingCases, crashed: Sequence[CrashedCase
     """Write ``metrics.csv`` and return what the run folder has now."""
     run = run_folder.read_run(config.out)
     table = metrics_csv.table(run.case_results, config.policy, config.settings)
-    run_folder.write_text(config.out / "metrics.csv", table)
+    write_text(config.out / "metrics.csv", table)
     names = {case.case for case in crashed}
     left = (
         case.name for case in cases.pending if case.name not in names and _is_left(case, config)

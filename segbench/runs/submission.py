@@ -50,9 +50,9 @@ def predict(
     AdapterError
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
-    file, implied = resolve_model(model)
+    file, options = resolve_model(model, option)
     config = WorkerConfig(find_interpreter(file, python), step_timeout, threads_per_model(jobs=1))
-    worker = WorkerModel(file, implied | dict(option or {}), config)
+    worker = WorkerModel(file, options, config)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         for each in inputs:

@@ -431,8 +431,8 @@ def test_a_run_is_not_resumed_with_another_image(contiguous, docker, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seconds": "0"}, "seconds '0': expected a positive number"),
-        ({"seconds": "soon"}, "seconds 'soon': expected a positive number"),
+        ({"seconds": "0"}, "seconds 0: expected a positive number"),
+        ({"seconds": "soon"}, "seconds 'soon': expected a number"),
         ({"persistent": "maybe"}, "persistent 'maybe': expected yes or no"),
         ({"command": "x '{inputs} {outputs}"}, "No closing quotation"),
     ],

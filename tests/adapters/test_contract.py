@@ -10,7 +10,6 @@ from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
 from segbench.data.challenge_npz import write_case
 from segbench.errors import AdapterNotFound
 from segbench.models.environments import find_interpreter
-from segbench.models.finite_image import finite_image
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import (
     adapter_names,
@@ -22,6 +21,7 @@ from segbench.models.registry import (
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import validated_output
+from segbench_adapters import kit
 from tests.peers.smallest import options_for, smallest, why_not
 
 NAMES = adapter_names()
@@ -128,7 +128,7 @@ def test_all_adapters_treat_non_finite_voxels_alike(model, value):
     voxels = CASES[0].image.voxels.astype(np.float64)
     voxels[tuple(size // 2 for size in voxels.shape)] = value
     segmentations = []
-    for image_voxels in (voxels, finite_image(voxels)):
+    for image_voxels in (voxels, kit.finite_image(voxels)):
         model.set_image(Image(image_voxels, CASES[0].image.spacing), CASES[0].labels)
         segmentations.append(segment(model, CASES[0], 1))
     np.testing.assert_array_equal(*segmentations)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import _checkpoint, _nninteractive_model, nninteractive, nninteractive_challenge
-from adapters._nninteractive import NnInteractive, Release, checked_options, load_adapter
+from adapters import _nninteractive_model, nninteractive, nninteractive_challenge
+from adapters._nninteractive import NnInteractive, Options, Release, load_adapter
 from adapters._nninteractive_model import read_model, require_torch_modules
-from adapters._weights import select_device
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import parse_options
+from segbench.models.registry import find_adapter
+from segbench_adapters import kit
+from segbench_adapters.kit import checkpoints
 from tests.peers.random_nninteractive import plans, write_folder
 
 SHAPE = (4, 6, 8)
@@ -190,23 +193,25 @@ def test_an_image_of_zeros_is_refused_by_name():
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ({"folds": "0"}, "no option 'folds'; known are model, fold"),
-        ({"autozoom": "maybe"}, "autozoom 'maybe': expected one of no, yes"),
+        ({"folds": "0"}, "no option 'folds'; did you mean 'fold'"),
+        ({"autozoom": "maybe"}, "autozoom 'maybe': expected yes or no"),
         ({"perfect": "stop"}, "perfect 'stop': expected one of again, keep, fail"),
-        ({"decay": "1.5"}, "decay '1.5': expected a number above 0"),
-        ({"decay": "strong"}, "decay 'strong'"),
-        ({"seed": "-1"}, "seed '-1': expected a number below"),
+        ({"decay": "1.5"}, "decay 1.5: expected a number above 0"),
+        ({"decay": "strong"}, "decay 'strong': expected a number"),
+        ({"seed": "-1"}, "seed -1: expected a number below"),
     ],
 )
-def test_a_wrong_option_is_named(option, reason):
+@pytest.mark.parametrize("adapter", [nninteractive, nninteractive_challenge])
+def test_a_wrong_option_is_named(adapter, option, reason):
+    file = find_adapter(adapter.__name__.rpartition(".")[2])
     with pytest.raises(AdapterError, match=reason):
-        checked_options("nn", option)
+        adapter.make_adapter(**parse_options(file, option))
 
 
 def test_a_wrong_device_is_named():
-    assert select_device("cpu") == torch.device("cpu")
+    assert kit.select_device("cpu") == torch.device("cpu")
     with pytest.raises(AdapterError, match=r"'tpu': expected auto, cpu, cuda or cuda:N"):
-        select_device("tpu")
+        kit.select_device("tpu")
 
 
 # ---- the folder ------------------------------------------------------------------------------
@@ -282,10 +287,10 @@ def test_plans_that_call_anything_but_torch_modules_are_refused():
 def test_another_release_or_none_is_refused_with_instructions(folder):
     release = Release("nn", {"numpy": "0.1", "no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected numpy 0\.1 in .*, found .*--python"):
-        load_adapter(release, {"model": str(folder)})
+        load_adapter(release, Options(str(folder)))
     release = Release("nn", {"no-such": "2"}, ("inference_session_class.json",), {})
     with pytest.raises(AdapterError, match=r"expected no-such 2 in .*, found none"):
-        load_adapter(release, {"model": str(folder)})
+        load_adapter(release, Options(str(folder)))
 
 
 class Dangerous:
@@ -294,21 +299,21 @@ class Dangerous:
 
 
 def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, environment):
-    environment(**{_checkpoint.FORCE_WEIGHTS_ONLY: "0"})
+    environment(**{checkpoints.FORCE_WEIGHTS_ONLY: "0"})
     file = read(folder).checkpoint
-    with _checkpoint.loading_safely(file):
+    with kit.loading_safely(file):
         content = torch.load(file, weights_only=False)
     assert content["_best_ema"] == 0.7
     assert "decoder.encoder.stem.convs.0.all_modules.0.weight" in content["network_weights"]
-    assert os.environ[_checkpoint.FORCE_WEIGHTS_ONLY] == "0"
-    assert _checkpoint.FORCE_NO_WEIGHTS_ONLY not in os.environ
+    assert os.environ[checkpoints.FORCE_WEIGHTS_ONLY] == "0"
+    assert checkpoints.FORCE_NO_WEIGHTS_ONLY not in os.environ
 
 
 def test_a_checkpoint_that_would_execute_code_is_refused_before_it_does(tmp_path, capfd):
     file = read(write_folder(tmp_path / "model", logging=Dangerous())).checkpoint
     with (
         pytest.raises(AdapterError, match=r"would call .*print.*trust=yes"),
-        _checkpoint.loading_safely(file),
+        kit.loading_safely(file),
     ):
         torch.load(file, weights_only=False)
     assert capfd.readouterr().out == ""
@@ -319,7 +324,7 @@ def test_weights_only_false_of_a_package_is_overruled(tmp_path, capfd):
     good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
     torch.save({"a": torch.ones(1)}, good)
     torch.save({"a": Dangerous()}, bad)
-    with pytest.raises(AdapterError, match=r"good\.pth: "), _checkpoint.loading_safely(good):
+    with pytest.raises(AdapterError, match=r"good\.pth: "), kit.loading_safely(good):
         torch.load(bad, weights_only=False)
     assert capfd.readouterr().out == ""
 
@@ -328,13 +333,7 @@ def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     file = tmp_path / "checkpoint_final.pth"
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(AdapterError, match="not a checkpoint that can be examined"):
-        _checkpoint.refuse_unsafe(file)
-
-
-def test_the_sha256_is_that_of_the_file(tmp_path):
-    file = tmp_path / "abc"
-    file.write_bytes(b"abc")
-    assert _checkpoint.sha256_of(file).startswith("ba7816bf8f01cfea")
+        kit.refuse_unsafe(file)
 
 
 def test_3d_boxes_are_allowed_to_a_session_that_refuses_them():

@@ -6,6 +6,8 @@ import pytest
 from adapters import sam_med3d
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import parse_options
+from segbench.models.registry import find_adapter
 from tests.peers.running import checkout_of, run, steps
 
 SHAPE = (12, 30, 41)
@@ -145,12 +147,12 @@ def test_missing_weights_are_reported_before_any_import():
     [
         ({"point": "first"}, "point 'first': expected one of random, centre"),
         ({"spacing": "yxz"}, "spacing 'yxz': expected one of xyz, zyx"),
-        ({"seed": "-1"}, "seed '-1': expected a whole number"),
+        ({"seed": "-1"}, "seed -1: expected a whole number"),
     ],
 )
 def test_an_unknown_option_value_is_refused(option, message):
     with pytest.raises(AdapterError, match=message):
-        sam_med3d.make_adapter(weights="x", **option)
+        sam_med3d.make_adapter(**parse_options(find_adapter("sam_med3d"), option))
 
 
 def test_each_option_changes_the_segmentation():

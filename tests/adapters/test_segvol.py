@@ -133,10 +133,10 @@ def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
-    with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
+    with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
         InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "code.pth")})
     (tmp_path / "text.pth").write_text("no checkpoint")
-    with pytest.raises(AdapterError, match="not a checkpoint of tensors"):
+    with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
         InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "text.pth")})
     with pytest.raises(AdapterError, match="segbench models"):
         InProcessModel(find_adapter("segvol"), {})
@@ -145,7 +145,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([1, 2], "expected tensors by name, found list"),
+        ([1, 2], "expected a dictionary, found list"),
         ({"model_state_dict": 7}, "expected tensors by name, found int"),
         ({1: 2}, "1: expected a tensor"),
         ({"model_state_dict": {"model.x": "y"}}, "'model.x': expected a tensor"),
@@ -159,7 +159,7 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message)
 
 def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
     (tmp_path / "empty.pth").touch()
-    with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint of tensors"):
+    with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint that can be read"):
         InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "empty.pth")})
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)

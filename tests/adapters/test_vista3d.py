@@ -6,6 +6,8 @@ import pytest
 from adapters import vista3d
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import parse_options
+from segbench.models.registry import find_adapter
 from tests.peers.running import checkout_of, run, steps
 
 SHAPE = (12, 30, 41)
@@ -112,7 +114,7 @@ def test_missing_weights_are_reported_before_any_import():
 @pytest.mark.parametrize("option", ["no_clicks", "intensities", "padding"])
 def test_an_unknown_option_value_is_refused(option):
     with pytest.raises(AdapterError, match=f"{option} 'maybe': expected one of"):
-        vista3d.make_adapter(weights="x", **{option: "maybe"})
+        parse_options(find_adapter("vista3d"), {option: "maybe"})
 
 
 def test_the_licence_of_the_weights_is_reported_as_contradictory():

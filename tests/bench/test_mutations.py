@@ -18,9 +18,9 @@ DEPTH = "tests/data/test_challenge_npz.py::test_values_may_be_nested_20_deep"
 # what changes: file below segbench/, text, its replacement, the start of the name of the test
 MUTATIONS = {
     "a result is written in place": (
-        "runs/run_folder.py",
-        'partial = file.with_name(f".{file.name}.{os.getpid()}.partial")',
-        "partial = file",
+        "files.py",
+        'with partial.open("wb") as stream:\n            yield stream\n        publish(partial, file',
+        'with file.open("wb") as stream:\n            yield stream\n        (lambda *_, **__: None)(file',
         "tests/runs/test_interruptions.py::test_a_result_that_the_disk_cannot_hold_appears_nowhere",
     ),
     "partial files stay": (
@@ -144,7 +144,7 @@ MUTATIONS = {
 def copy(tmp_path_factory):
     """Return a copy of the code and its tests."""
     folder = tmp_path_factory.mktemp("mutated")
-    for name in ("segbench", "adapters", "tests"):
+    for name in ("segbench", "segbench_adapters", "adapters", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "golden")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -94,7 +94,7 @@ def _adapter(network: str):
         ball = torch.zeros((1, 2, 96, 96, 96))
         ball[:, 1] = -5
         ball[:, 1, 24:72, 24:72, 24:72] = 5
-        adapter.network = lambda _: ball
+        adapter.model.network = lambda _: ball
     return adapter
 
 

@@ -149,6 +149,38 @@ def test_the_table_names_every_adapter_and_what_it_needs(tmp_path):
     assert listed == {"MODEL", *adapter_names()}
 
 
+def test_a_model_is_shown_with_its_options_without_being_imported(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        '"""My model.\n\nMore of it."""\n'
+        "import no_such_package\n"
+        "def make_adapter(weights: str, seed: int = 3):\n"
+        '    """Make it.\n\n    Parameters\n    ----------\n    seed\n        Of noise.\n    """\n'
+    )
+    result = CliRunner().invoke(cli, ["models", "show", str(tmp_path / "mine.py")])
+    assert result.exit_code == 0, result.output
+    heading, facts, options = result.output.split("\n\n")
+    assert heading == "My model."
+    assert "environment  ready" in facts
+    assert [line.split() for line in options.splitlines()[1:]] == [
+        ["weights", "text", "required"],
+        ["seed", "a", "whole", "number", "3", "Of", "noise."],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ours", ["small (CC-BY-SA-4.0): in place", "variant", "ours, paper, submission"]),
+        ("boxfill", ["options: none"]),
+        ("container", ["persistent", "yes or no"]),
+    ],
+)
+def test_our_models_are_shown(name, words):
+    result = CliRunner().invoke(cli, ["models", "show", name])
+    assert result.exit_code == 0, result.output
+    assert [word for word in words if word not in result.output] == []
+
+
 # ---- fetching --------------------------------------------------------------------------------
 
 

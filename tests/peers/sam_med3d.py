@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from segbench.models.adapter_source import parse_options
 from segbench.models.loading import import_adapter_file
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +26,10 @@ SMALL = {
 
 def make_adapter(**options: str) -> Any:
     """Make the adapter with the small network."""
-    adapter = import_adapter_file(ROOT / "adapters" / "sam_med3d.py")
+    file = ROOT / "adapters" / "sam_med3d.py"
+    adapter = import_adapter_file(file)
     adapter.NETWORK.update(SMALL)
-    return adapter.make_adapter(**options)
+    return adapter.make_adapter(**parse_options(file, options))
 
 
 def write_weights(file: Path, network: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from segbench.models.adapter_source import parse_options
 from segbench.models.loading import import_adapter_file
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +21,11 @@ SMALL_ROI_SIZE = (64, 64, 64)
 
 def make_adapter(**options: str) -> Any:
     """Make the adapter with the small network and window."""
-    adapter = import_adapter_file(ROOT / "adapters" / "vista3d.py")
+    file = ROOT / "adapters" / "vista3d.py"
+    adapter = import_adapter_file(file)
     adapter.NETWORK.update(SMALL)
     adapter.ROI_SIZE = SMALL_ROI_SIZE
-    return adapter.make_adapter(**options)
+    return adapter.make_adapter(**parse_options(file, options))
 
 
 def write_weights(file: Path, network: dict[str, Any]) -> None:

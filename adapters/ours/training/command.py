@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,16 +18,51 @@ from .schedule import Phase, Schedule
 from .setup import TrainingSetup
 
 DEFAULT_PHASES = {"small": "1:64:2", "paper": "1:192:2"}
+CHECK_STEPS, CHECK_PATCHES = 10, (48, 64)  # of a trial on a processor
+PLANS: dict[str, dict[str, Any]] = {  # defaults of options
+    "gpu": {
+        "phases": "0.4:64:32,1:96:16",
+        "minutes": 20.0,
+        "rate": 1.5e-3,
+        "share_generated": 0.5,
+        "tune_every": 5.0,
+        "resume": True,
+        "measure_seconds": 30.0,
+    }
+}
 
 
 def main(arguments: Sequence[str], program: str) -> None:
     """Parse the arguments and train."""
-    options = parser(program).parse_args(arguments)
+    options = parse_options(arguments, program)
     if options.threads:
         torch.set_num_threads(options.threads)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with open_reporter() as reporter:
         train(schedule_of(options), setup_of(options), reporter)
+
+
+def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
+    """Parse the arguments; a plan sets the defaults of the other options."""
+    made = parser(program)
+    plan = made.parse_args(arguments).plan
+    if plan is not None:
+        made.set_defaults(workers=max(n_cores() - 2, 1), **PLANS[plan])
+    options = made.parse_args(arguments)
+    if isinstance(options.phases, str):
+        options.phases = parse_phases(options.phases)
+    if options.check:
+        options.steps, options.device, options.resume = CHECK_STEPS, "cpu", False
+        options.phases = tuple(
+            Phase(phase.until, edge, 1) for phase, edge in zip(options.phases, CHECK_PATCHES)
+        )
+        options.measure_seconds = min(options.measure_seconds, 1.0)
+    return options
+
+
+def n_cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parser(program: str) -> argparse.ArgumentParser:
@@ -34,18 +72,28 @@ def parser(program: str) -> argparse.ArgumentParser:
     add = made.add_argument
     add("--data", type=Path, required=True, help="folder of training cases (npz)")
     add("--out", type=Path, required=True, help="checkpoint to write (safetensors)")
+    add("--plan", choices=sorted(PLANS), help="defaults of the options below for a GPU")
+    add("--check", action="store_true", help="try the plan: ten small steps on the processor")
     add("--config", choices=sorted(CONFIGS), default=defaults.config)
     budget = made.add_mutually_exclusive_group()
     add_number(budget.add_argument, "--minutes", defaults.minutes, "wall time")
     budget.add_argument(
         "--steps", type=int, help="instead of minutes: can be repeated to the last bit"
     )
+    help_stop = "minutes after which this call ends; the same command continues"
+    add("--stop-after", type=float, default=math.inf, help=help_stop)
+    add_number(add, "--measure-seconds", 0.0, "fit the schedule to the speed that is measured in")
     add("--init", type=Path, help="initial weights")
     add("--resume", action="store_true", help="continue a stopped training")
     add_number(add, "--share-generated", defaults.share_generated, "share of generated scenes")
+    add_number(add, "--share-nested", defaults.share_nested, "of these with nested objects")
+    add_number(add, "--share-large", defaults.share_large, "of these with a large object")
+    add_number(add, "--share-tiny", defaults.share_tiny, "of these with a tiny object")
     add_number(add, "--share-without-box", defaults.share_without_box, "share without a box")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
+    add("--warm-up", type=int, default=defaults.warm_up_steps, help="steps of rising rate")
+    add_number(add, "--ema-decay", defaults.ema_decay, "of the moving average of the weights")
     always = ", ".join(defaults.left_out)
     add(
         "--leave-out",
@@ -60,6 +108,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     )
     add("--licence", help="of the weights [that of --init, or: not stated]")
     add_number(add, "--tune-every", defaults.tune_every_minutes, "minutes between evaluations")
+    add_number(add, "--save-every", defaults.save_every_minutes, "minutes between stored states")
     add("--seed", type=int, default=defaults.seed, help=f"[{defaults.seed}]")
     add("--workers", type=int, default=1, help="processes that generate samples [1]")
     add("--threads", type=int, help="of torch [torch's default]")
@@ -91,17 +140,26 @@ def left_out(prefixes: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def schedule_of(options: argparse.Namespace) -> Schedule:
     """Return the schedule of the options."""
+    defaults = Schedule()
     return Schedule(
         minutes=options.minutes,
         steps=options.steps,
         config=options.config,
         phases=options.phases or parse_phases(DEFAULT_PHASES[options.config]),
         learning_rate=options.rate,
+        warm_up_steps=options.warm_up,
+        ema_decay=options.ema_decay,
         share_generated=options.share_generated,
+        share_nested=options.share_nested,
+        share_large=options.share_large,
+        share_tiny=options.share_tiny,
         share_without_box=options.share_without_box,
         left_out=left_out(options.leave_out),
         tune_patients=options.tune_patients,
         tune_every_minutes=options.tune_every,
+        save_every_minutes=options.save_every,
+        tune_objects=1 if options.check else defaults.tune_objects,
+        tune_scenes=1 if options.check else defaults.tune_scenes,
         seed=options.seed,
     )
 
@@ -119,4 +177,6 @@ def setup_of(options: argparse.Namespace) -> TrainingSetup:
         options.workers,
         device,
         options.licence,
+        options.stop_after,
+        options.measure_seconds,
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
+
+from segbench_adapters import kit
 
 Row = Sequence[object]
 
@@ -23,7 +26,7 @@ def drop_rows_after(path: Path, steps: int) -> None:
         return
     columns, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
     whole = (row for row in rows if len(row) == len(columns))  # the last may be cut off
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
-    temporary.replace(path)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([columns, *(row for row in whole if int(row[0]) <= steps)])
+    with kit.atomic_write(path) as stream:
+        stream.write(text.getvalue().encode())

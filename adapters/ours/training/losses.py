@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, list[float]]:
+def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, Tensor]:
     """Return each sample's loss (Eq. 14-16), and the Dice of its thresholded prediction.
 
     The sign of the Dice term is that of the authors' code; the printed one maximises the loss.
@@ -18,7 +18,7 @@ def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tens
     overlap = soft_dice(probability, target)
     entropy = F.binary_cross_entropy_with_logits(logits, reference, reduction="none")
     losses = weight * (1 - overlap) + entropy.flatten(1).mean(1)
-    return losses, soft_dice((probability > 0.5).float(), target).tolist()
+    return losses, soft_dice((probability > 0.5).float(), target)
 
 
 def soft_dice(probability: Tensor, target: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def soft_dice(probability: Tensor, target: Tensor) -> Tensor:
 
 def deep_supervision_loss(
     heads: Sequence[Tensor], reference: Tensor, *, weights: Sequence[float], dice_weight: float
-) -> tuple[Tensor, list[float]]:
+) -> tuple[Tensor, Tensor]:
     """Return each sample's weighted mean loss over the heads, finest first, and the finest Dice.
 
     The target of a coarse head is the reference, averaged over its voxels. Heads beyond

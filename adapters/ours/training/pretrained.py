@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
 from ..weights import load_checkpoint, load_weights
@@ -76,7 +76,7 @@ def load_initial_weights(path: Path, config: NetworkConfig) -> InitialWeights:
 def load_safely(file: Path) -> dict[str, Any]:
     """Unpickle a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
     try:
-        with torch.serialization.safe_globals(_safe_globals()):
+        with torch.serialization.safe_globals(kit.numpy_safe_globals()):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise AdapterError(
@@ -160,12 +160,3 @@ def _checked_tensors(
             raise AdapterError(f"{file.name}: {key} is missing or contradicts its alias")
     load_weights(ResidualEncoderUNet(config), state, file.name)
     return state
-
-
-def _safe_globals() -> list[Any]:
-    """Return the constructors of NumPy numbers and arrays, by their NumPy 2 and 1 names."""
-    multiarray = np._core.multiarray  # type: ignore[attr-defined]
-    makers = [multiarray.scalar, multiarray._reconstruct]
-    old = [(maker, f"numpy.core.multiarray.{maker.__name__}") for maker in makers]
-    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
-    return [*makers, *old, np.ndarray, np.dtype, *dtypes]

@@ -1,103 +1,173 @@
-"""Simulate images of several modalities from a map of ideal brightness."""
+"""Simulate images of several modalities from maps of ideal brightness, in batches."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .shapes import smooth_noise
+from .scene_parameters import RenderParameters, SceneParameters
+from .separable import apply_along_axes, blur, smooth_noise, thick_slice_matrix
+
+EVERY = 7  # voxels of which one counts for the percentiles
+Values = Callable[[str], Tensor]
 
 
-def render(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Return an image in [0, 1] of a (z, y, x) map of ideal brightness, in a random modality."""
-    modality = (ct, mr, ultrasound, emission)[int(rng.integers(4))]
-    image = modality(rng, brightness)
-    if rng.random() < 0.3:
-        image = thick_slices(image, axis=int(rng.integers(3)), slices=int(rng.integers(2, 5)))
-    return clip_to_percentiles(rng, image)
+def render(scenes: Sequence[SceneParameters], brightness: Tensor, targets: Tensor) -> Tensor:
+    """Return z-scored images of (n, z, y, x) maps of brightness; padding next to a target is zero.
+
+    The generator of a scene's noise is on the device of the maps and starts from its seed.
+    """
+    parameters = [scene.render for scene in scenes]
+    device = brightness.device
+
+    def value(name: str) -> Tensor:
+        return torch.tensor([float(getattr(p, name)) for p in parameters], device=device)
+
+    image = brightness.clone()
+    bounded = [row for row, p in enumerate(parameters) if p.modality in ("ultrasound", "emission")]
+    image[bounded] = image[bounded].clamp_min(0)
+    image = blur(image[:, None], value("blur"))[:, 0]
+    image = _add_noise(scenes, image)
+    image = blur(image[:, None], value("last_blur"))[:, 0]
+    image = _thick_slices(parameters, image)
+    image = _clip_to_percentiles(image, value("tail"), value("gamma"))
+    flat = image.flatten(1)
+    mean, deviation = (v.view(-1, 1, 1, 1) for v in (flat.mean(1), flat.std(1)))
+    image = (image - mean) / (deviation + 1e-3)
+    image = image * value("scale").view(-1, 1, 1, 1) + value("shift").view(-1, 1, 1, 1)
+    return image * ~_padding(parameters, targets)
 
 
-def ct(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Simulate CT: slight blur, additive noise, often correlated."""
-    image = gaussian_blur(brightness, rng.uniform(0, 1.0))
-    noise = gaussian_blur(white_noise(rng, image), rng.choice([0.0, 0.6]))
-    return image + log_uniform(rng, 0.005, 0.12) * noise / noise.std()
+def _add_noise(scenes: Sequence[SceneParameters], image: Tensor) -> Tensor:
+    """Apply each scene's noise and bias field, by its modality."""
+    device, patch = image.device, image.shape[-1]
+    noisy = image.clone()
+    for modality, formula in FORMULAS.items():
+        rows = [row for row, scene in enumerate(scenes) if scene.render.modality == modality]
+        if not rows:
+            continue
+        chosen = [scenes[row] for row in rows]
+        generators = [
+            torch.Generator(device).manual_seed(scene.noise_seed % (1 << 62)) for scene in chosen
+        ]
+        noisy[rows] = formula([scene.render for scene in chosen], image[rows], generators)
+    bias = smooth_noise(
+        torch.stack([torch.from_numpy(scene.render.bias_noise) for scene in scenes]).to(device),
+        torch.tensor([scene.render.bias_cells for scene in scenes], device=device),
+        patch,
+    )[:, 0]
+    strength = _numbers([scene.render for scene in scenes], "bias", device)
+    return noisy * (strength * bias).exp()
 
 
-def mr(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Simulate MR: Rician noise and a bias field."""
-    image = gaussian_blur(brightness, rng.uniform(0, 1.0))
-    noise = log_uniform(rng, 0.005, 0.1)
-    magnitude = (image + noise * white_noise(rng, image)).square()
-    magnitude = (magnitude + (noise * white_noise(rng, image)).square()).sqrt()
-    return magnitude * bias_field(rng, len(image), rng.uniform(0.05, 0.35))
+Generators = Sequence[torch.Generator]
 
 
-def ultrasound(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Simulate ultrasound: multiplicative speckle, shadows."""
-    image = gaussian_blur(brightness.clamp_min(0.02), rng.uniform(0.4, 1.2))
-    real, imaginary = (
-        gaussian_blur(white_noise(rng, image), rng.uniform(0.4, 1.0)) for _ in range(2)
+def _ct(parameters: Sequence[RenderParameters], image: Tensor, generators: Generators) -> Tensor:
+    """Additive noise, often correlated."""
+    noise = _blurred_noise(parameters, image, generators, 1)[:, 0]
+    noise = noise / noise.flatten(1).std(1).view(-1, 1, 1, 1)
+    return image + _numbers(parameters, "noise", image.device) * noise
+
+
+def _mr(parameters: Sequence[RenderParameters], image: Tensor, generators: Generators) -> Tensor:
+    """Rician noise: the magnitude of a complex signal."""
+    noise = (
+        _white_noise(image, generators, 2) * _numbers(parameters, "noise", image.device)[:, None]
     )
-    speckle = (real.square() + imaginary.square()).sqrt()
-    strength = rng.uniform(0.3, 0.9)
-    speckled = image * (1 + strength * (speckle / speckle.mean() - 1))
-    return speckled * bias_field(rng, len(image), rng.uniform(0.1, 0.5))
+    return ((image + noise[:, 0]).square() + noise[:, 1].square()).sqrt()
 
 
-def emission(rng: np.random.Generator, brightness: Tensor) -> Tensor:
-    """Simulate PET or fluorescence: Poisson noise, a wide point spread function."""
-    sharp = gaussian_blur(brightness.clamp_min(0), rng.uniform(0.5, 1.8)).numpy()
-    photons = log_uniform(rng, 20, 200)
-    counts = torch.from_numpy((rng.poisson(sharp * photons) / photons).astype(np.float32))
-    return gaussian_blur(counts, rng.uniform(0, 0.9))
+def _ultrasound(
+    parameters: Sequence[RenderParameters], image: Tensor, generators: Generators
+) -> Tensor:
+    """Multiplicative speckle."""
+    speckle = _blurred_noise(parameters, image, generators, 2).square().sum(1).sqrt()
+    relative = speckle / speckle.flatten(1).mean(1).view(-1, 1, 1, 1) - 1
+    return image.clamp_min(0.02) * (1 + _numbers(parameters, "noise", image.device) * relative)
 
 
-def bias_field(rng: np.random.Generator, patch: int, strength: float) -> Tensor:
-    """Return a smooth positive factor per voxel."""
-    return (strength * smooth_noise(rng, patch, int(rng.integers(2, 5)))[0]).exp()
+def _emission(
+    parameters: Sequence[RenderParameters], image: Tensor, generators: Generators
+) -> Tensor:
+    """Poisson noise of PET and fluorescence."""
+    photons = _numbers(parameters, "photons", image.device)
+    rates = image.clamp_min(0) * photons
+    counts = [torch.poisson(rate, generator) for rate, generator in zip(rates, generators)]
+    return torch.stack(counts) / photons
 
 
-def clip_to_percentiles(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Clip to percentiles as in the challenge's files, at random stronger or with a gamma."""
-    tail = float(rng.choice([0.005, 0.005, 0.02, 0.08]))
-    low, high = torch.quantile(image.flatten()[::5], torch.tensor([tail, 1 - tail]))
-    unit = ((image - low) / (high - low + 1e-5)).clamp(0, 1)
-    gamma = log_uniform(rng, 0.6, 1.7) if rng.random() < 0.35 else 1.0
-    return torch.pow(unit, gamma)
+FORMULAS = {"ct": _ct, "mr": _mr, "ultrasound": _ultrasound, "emission": _emission}
 
 
-def thick_slices(image: Tensor, *, axis: int, slices: int) -> Tensor:
+def _blurred_noise(
+    parameters: Sequence[RenderParameters], image: Tensor, generators: Generators, channels: int
+) -> Tensor:
+    sigmas = torch.tensor([p.noise_blur for p in parameters], device=image.device)
+    return blur(_white_noise(image, generators, channels), sigmas)
+
+
+def _white_noise(image: Tensor, generators: Generators, channels: int) -> Tensor:
+    """Return (n, channels, z, y, x) of white noise, each sample from its own generator."""
+    shape, device = (channels, *image.shape[1:]), image.device
+    return torch.stack([torch.randn(shape, generator=g, device=device) for g in generators])
+
+
+def _numbers(parameters: Sequence[RenderParameters], name: str, device: torch.device) -> Tensor:
+    values = [float(getattr(p, name)) for p in parameters]
+    return torch.tensor(values, device=device).view(-1, 1, 1, 1)
+
+
+def _thick_slices(parameters: Sequence[RenderParameters], image: Tensor) -> Tensor:
     """Average neighbouring slices and resample, as in an anisotropic scan."""
-    kernel = [slices if a == axis else 1 for a in range(3)]
-    coarse = F.avg_pool3d(image[None, None], kernel, kernel, ceil_mode=True)
-    size = tuple(image.shape)
-    return F.interpolate(coarse, size=size, mode="trilinear", align_corners=False)[0, 0]
-
-
-def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Blur with a Gaussian of ``sigma`` voxels."""
-    if sigma < 0.2:
+    rows = [row for row, p in enumerate(parameters) if p.thick_slices > 1]
+    if not rows:
         return image
-    radius = int(np.ceil(2.5 * sigma))
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel, blurred = kernel / kernel.sum(), image[None, None]
-    for axis in range(3):
-        view = [1, 1, 1, 1, 1]
-        view[axis + 2] = len(kernel)
-        padding = [0] * 6
-        padding[2 * (2 - axis)] = padding[2 * (2 - axis) + 1] = radius
-        blurred = F.conv3d(F.pad(blurred, padding, mode="replicate"), kernel.view(view))
-    return blurred[0, 0]
+    patch = image.shape[-1]
+    chosen = [parameters[row] for row in rows]
+    matrices = [
+        torch.stack(
+            [
+                thick_slice_matrix(patch, p.thick_slices if p.thick_axis == axis else 1)
+                for p in chosen
+            ]
+        ).to(image.device)
+        for axis in range(3)
+    ]
+    image = image.clone()
+    image[rows] = apply_along_axes(image[rows][:, None], matrices)[:, 0]
+    return image
 
 
-def white_noise(rng: np.random.Generator, like: Tensor) -> Tensor:
-    """Return white noise in the shape of ``like``."""
-    return torch.from_numpy(rng.standard_normal(tuple(like.shape), np.float32))
+def _clip_to_percentiles(image: Tensor, tail: Tensor, gamma: Tensor) -> Tensor:
+    """Clip to percentiles as in the challenge's files, and apply the gamma; result in [0, 1]."""
+    values = image.flatten(1)[:, ::EVERY].sort(dim=1).values
+    last = values.shape[1] - 1
+    low, high = (
+        values.gather(1, (share * last).round().long()[:, None]).view(-1, 1, 1, 1)
+        for share in (tail, 1 - tail)
+    )
+    unit = ((image - low) / (high - low + 1e-5)).clamp(0, 1)
+    return unit.pow(gamma.view(-1, 1, 1, 1))
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Return a number uniform on a logarithmic scale."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+def _padding(parameters: Sequence[RenderParameters], targets: Tensor) -> Tensor:
+    """Return the slab next to each target where a window extends outside the volume."""
+    patch, device = targets.shape[-1], targets.device
+    padding = torch.zeros_like(targets)
+    at = torch.arange(patch, device=device)
+    for row, p in enumerate(parameters):
+        if p.padding is None:
+            continue
+        axis, far_side, share = p.padding
+        used = targets[row].any(dim=tuple(a for a in range(3) if a != axis))
+        used = used.flip(0) if far_side else used
+        free = torch.where(used, at, patch).min()  # slices before the first one of the target
+        slab = (share * (free + 1)).floor()
+        outside = at < slab
+        outside = outside.flip(0) if far_side else outside
+        shape = [patch if a == axis else 1 for a in range(3)]
+        padding[row] = outside.view(shape).expand(patch, patch, patch)
+    return padding

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from segbench.core import Click
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
-from .interactive_sample import LABEL, InteractiveSample
-from .scenes import Scene
+from ..prompts import BOX, CHANNELS, IMAGE, NEGATIVE, POSITIVE, PREVIOUS
+from ..weights import load_checkpoint, read_progress
+from .interactive_batch import InteractiveBatch
+from .pace import Pace
 from .trainer import Trainer
 
-FORMAT = "segbench-ours-training-3"
+FORMAT = "segbench-ours-training-4"
+MASKS = [PREVIOUS, BOX, POSITIVE, NEGATIVE]  # channels that are not empty and not the image
 
 
-def save_state(path: Path, trainer: Trainer, minutes: float) -> None:
+def save_state(path: Path, trainer: Trainer, minutes: float, pace: Pace | None) -> None:
     """Write everything that the next step depends on, atomically."""
     state = {
         "format": FORMAT,
-        "schedule": json.dumps(asdict(trainer.schedule)),
         "conditions": json.dumps(trainer.conditions),
         "minutes": minutes,
+        "pace": None if pace is None else (pace.channels_last, list(pace.samples_per_second)),
         "licence": trainer.licence,
         "origin": trainer.origin,
         "steps": trainer.steps,
+        "warm_from": trainer.warm_from,
         "samples_seen": trainer.samples_seen,
         "next_index": trainer.loader.next_index,
         "rng": json.dumps(trainer.rng.bit_generator.state),
         "network": trainer.network.state_dict(),
         "ema_network": trainer.ema_network.state_dict(),
         "optimiser": trainer.optimiser.state_dict(),
-        "batch": [_pack(sample) for sample in trainer.batch],
+        "batch": None if trainer.batch is None else _pack(trainer.batch),
     }
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with kit.atomic_write(path) as stream:
+        torch.save(state, stream)
 
 
-def load_state(path: Path, trainer: Trainer) -> float:
-    """Restore the state of a trainer; return the minutes already used.
+def read_state(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
+    """Read a state and check that it belongs to this training.
 
     Raises
     ------
@@ -53,24 +56,82 @@ def load_state(path: Path, trainer: Trainer) -> float:
         licence are different.
     """
     # to the CPU: load_state_dict copies tensors to their device; the optimiser's counts stay
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
-    _check_unchanged(path, json.loads(state["schedule"]), asdict(trainer.schedule))
-    _check_unchanged(path, json.loads(state["conditions"]), trainer.conditions)
+    _check_unchanged(path, json.loads(state["conditions"]), conditions)
+    return state
+
+
+def stored_pace(state: dict[str, Any]) -> Pace | None:
+    """Return the pace that a training measured when it began."""
+    return None if state["pace"] is None else Pace(state["pace"][0], tuple(state["pace"][1]))
+
+
+def restore(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Bring a trainer into a stored state."""
     trainer.network.load_state_dict(state["network"])
     trainer.ema_network.load_state_dict(state["ema_network"])
     trainer.optimiser.load_state_dict(state["optimiser"])
     trainer.rng.bit_generator.state = json.loads(state["rng"])
     trainer.steps, trainer.samples_seen = state["steps"], state["samples_seen"]
+    trainer.warm_from = state["warm_from"]
     trainer.licence, trainer.origin = state["licence"], state["origin"]
     trainer.loader.next_index = state["next_index"]
-    trainer.batch = [_unpack(packed) for packed in state["batch"]]
-    return float(state["minutes"])
+    trainer.batch = None if state["batch"] is None else _unpack(state["batch"], trainer.device)
+
+
+def progress_of(trainer: Trainer, minutes: float) -> dict[str, Any]:
+    """Return what is stored with the weights, to go on from them where the state is gone."""
+    return {
+        "minutes": minutes,
+        "steps": trainer.steps,
+        "samples_seen": trainer.samples_seen,
+        "next_index": trainer.loader.next_index,
+        "origin": trainer.origin,
+        "conditions_sha256": _sha256(trainer.conditions),
+    }
+
+
+def restore_from_weights(trainer: Trainer, path: Path) -> float | None:
+    """Go on from the averaged weights alone; return the minutes used, None if that is impossible.
+
+    The optimiser begins anew, so the learning rate is warmed up again.
+
+    Raises
+    ------
+    AdapterError
+        The weights are those of a training with other options, scans or initial weights.
+    """
+    progress = read_progress(path)
+    if not progress:
+        return None
+    if progress["conditions_sha256"] != _sha256(trainer.conditions):
+        raise AdapterError(
+            f"{path.name}: trained with other options, scans or initial weights; continue with "
+            "the same ones or choose another file"
+        )
+    network, recipe = load_checkpoint(path)
+    trainer.network.load_state_dict(network.state_dict())
+    trainer.ema_network.load_state_dict(network.state_dict())
+    trainer.steps, trainer.samples_seen = progress["steps"], progress["samples_seen"]
+    trainer.warm_from = trainer.steps
+    trainer.loader.next_index = progress["next_index"]
+    trainer.licence, trainer.origin = recipe.licence, progress["origin"]
+    return float(progress["minutes"])
+
+
+def training_conditions(schedule: Any, **files: Any) -> dict[str, Any]:
+    """Return what a resumed training must have in common with the stored one."""
+    conditions: dict[str, Any] = json.loads(json.dumps({**asdict(schedule), **files}))
+    return conditions
+
+
+def _sha256(conditions: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()
 
 
 def _check_unchanged(path: Path, stored: dict[str, Any], current: dict[str, Any]) -> None:
-    current = json.loads(json.dumps(current))
     for key in current:
         if stored.get(key) != current[key]:
             raise AdapterError(
@@ -79,24 +140,21 @@ def _check_unchanged(path: Path, stored: dict[str, Any], current: dict[str, Any]
             )
 
 
-def _pack(sample: InteractiveSample) -> dict[str, Any]:
-    """Return a sample as tensors and plain values, which load without executing code."""
-    box = sample.box
+def _pack(batch: InteractiveBatch) -> dict[str, Any]:
+    """Return a batch as small tensors and plain values, which load without executing code."""
     return {
-        "image": torch.from_numpy(sample.scene.image),
-        "reference": torch.from_numpy(sample.reference),
-        "previous_segmentation": torch.from_numpy(sample.previous_segmentation),
-        "box": None if box is None else [(span.start, span.stop) for span in box],
-        "clicks": [(click.voxel, click.positive) for click in sample.clicks],
+        "images": batch.inputs[:, IMAGE].clone(),
+        "masks": batch.inputs[:, MASKS] > 0,
+        "references": batch.references,
+        "n_clicks": batch.n_clicks,
     }
 
 
-def _unpack(packed: dict[str, Any]) -> InteractiveSample:
-    box = packed["box"]
-    image, reference, previous_segmentation = (
-        np.ascontiguousarray(packed[name].cpu().numpy())
-        for name in ("image", "reference", "previous_segmentation")
+def _unpack(packed: dict[str, Any], device: torch.device) -> InteractiveBatch:
+    images, masks, references = (
+        packed[name].to(device) for name in ("images", "masks", "references")
     )
-    spans = None if box is None else tuple(slice(low, high) for low, high in box)
-    clicks = [Click(LABEL, tuple(at), positive=positive) for at, positive in packed["clicks"]]
-    return InteractiveSample(Scene(image, reference), spans, previous_segmentation, clicks)
+    n, *shape = references.shape
+    inputs = torch.zeros((n, CHANNELS, *shape), device=device)
+    inputs[:, IMAGE], inputs[:, MASKS] = images, masks.float()
+    return InteractiveBatch(inputs, references, list(packed["n_clicks"]))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from segbench.errors import AdapterError
@@ -14,19 +13,30 @@ from segbench.errors import AdapterError
 from ..network import CONFIGS
 from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
+from .crops import scans_on_device
 from .csv_log import append_row, drop_rows_after
 from .curves import draw_curves
-from .interactive_sample import InteractiveSample
 from .objects import Scan, draw_tune_patients, read_scans, split_by_patient
+from .pace import Pace, measure_pace, paced_schedule
 from .pretrained import load_initial_weights
 from .reporter import Reporter
-from .resuming import load_state, save_state
-from .sample_loader import SampleGenerator, SampleLoader
+from .resuming import (
+    progress_of,
+    read_state,
+    restore,
+    restore_from_weights,
+    save_state,
+    stored_pace,
+    training_conditions,
+)
+from .sample_loader import SampleLoader
+from .samples import SampleGenerator, SamplePainter
 from .schedule import Schedule, check_schedule, fraction_done, phase_at
 from .setup import TrainingSetup, check_left_out, check_setup
-from .trainer import SampleResult, Trainer, mixed_precision
+from .trainer import StepResult, Trainer
 from .tuning import (
     TUNE_CLICKS,
+    TuneSet,
     build_tune_sets,
     ellipsoid_dice,
     mean_dice_curve,
@@ -49,12 +59,14 @@ class TrainingRun:
     """A trainer, its tune sets, and the time used so far."""
 
     trainer: Trainer
-    tune_sets: dict[str, list[InteractiveSample]]
+    tune_sets: dict[str, TuneSet]
     setup: TrainingSetup
     reporter: Reporter
+    pace: Pace | None = None
     minutes: float = 0.0
     evaluated_at: float | None = 0.0  # minutes; None: set after the next step
-    results: list[SampleResult] = field(default_factory=list)
+    saved_at: float = 0.0
+    results: list[StepResult] = field(default_factory=list)
 
     @property
     def schedule(self) -> Schedule:
@@ -68,11 +80,10 @@ class TrainingRun:
 
     def evaluate(self) -> None:
         """Evaluate the EMA network on each tune set, append its curves, and save."""
-        with mixed_precision(self.trainer.device):
-            curves = {
-                name: mean_dice_curve(self.trainer.ema_network, samples)
-                for name, samples in self.tune_sets.items()
-            }
+        curves = {
+            name: mean_dice_curve(self.trainer.ema_network, tune_set)
+            for name, tune_set in self.tune_sets.items()
+        }
         for name, curve in curves.items():
             row = [self.trainer.steps, self.trainer.samples_seen, f"{self.minutes:.1f}", name]
             path = self.setup.out.with_suffix(".tune.csv")
@@ -84,6 +95,7 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the log, the EMA weights, the state for resuming, and a picture of the curves."""
+        self.trainer.check_loss()
         if self.results:
             self.log()
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
@@ -93,8 +105,10 @@ class TrainingRun:
         )
         config, radius = CONFIGS[schedule.config], ball_radius(patch)
         recipe = Recipe(config, patch, radius, True, trainer.licence, history)
-        save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe)
-        save_state(self.setup.state, trainer, self.minutes)
+        progress = progress_of(trainer, self.minutes)
+        save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe, progress)
+        save_state(self.setup.state, trainer, self.minutes, self.pace)
+        self.saved_at = self.minutes
         try:
             draw_curves(self.setup.out)
         except (OSError, ValueError, KeyError) as error:  # a picture must not end a training
@@ -102,12 +116,11 @@ class TrainingRun:
 
     def log(self) -> None:
         """Append the means over the last steps to the log."""
-        means = (
-            [loss for _, _, loss in self.results],
-            [dice for clicks, dice, _ in self.results if clicks == 0],
-            [dice for clicks, dice, _ in self.results if clicks > 0],
-        )
-        formatted = [_format(float(np.mean(values))) if values else "" for values in means]
+        clicks = torch.tensor([n for result in self.results for n in result.n_clicks])
+        losses = torch.cat([result.losses for result in self.results]).cpu()
+        dice = torch.cat([result.dice for result in self.results]).cpu()
+        means = (losses, dice[clicks == 0], dice[clicks > 0])
+        formatted = [_format(float(values.mean())) if len(values) else "" for values in means]
         patch = phase_at(self.schedule, self.done).patch
         trainer = self.trainer
         row = [trainer.steps, trainer.samples_seen, f"{self.minutes:.2f}", patch, *formatted]
@@ -126,6 +139,7 @@ def train(
         There are no scans, the patches are invalid, another training has the same output, its
         state cannot be resumed, the initial weights do not fit, or the loss is not finite.
     """
+    called_at = clock()
     check_schedule(schedule)
     check_setup(setup)
     scans = read_scans(setup.data, schedule.left_out)
@@ -143,33 +157,69 @@ def train(
         f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
         f"{_joined_names(tune_scans)}"
     )
+    conditions = training_conditions(
+        schedule,
+        scans=[scan.name for scan in train_scans],
+        tune_scans=[scan.name for scan in tune_scans],
+        init=setup.init.name if setup.init else None,
+        licence=setup.licence,
+    )
     generator = SampleGenerator(objects_by_group(train_scans), schedule)
+    device = torch.device(setup.device)
+    painter = SamplePainter(generator, scans_on_device([*train_scans, *tune_scans], device), device)
     loader = SampleLoader(generator, setup.workers)
     try:
-        trainer = Trainer(schedule, loader, torch.device(setup.device))
-        trainer.conditions = {
-            "scans": [scan.name for scan in train_scans],
-            "tune_scans": [scan.name for scan in tune_scans],
-            "init": setup.init.name if setup.init else None,
-            "licence": setup.licence,
-        }
-        run = TrainingRun(trainer, build_tune_sets(schedule, tune_scans), setup, reporter)
-        _initialise(run)
-        _train_until_done(run, clock)
+        has_state = setup.resume and setup.state.is_file()
+        state = read_state(setup.state, conditions) if has_state else None
+        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
+        paced = schedule if pace is None else paced_schedule(schedule, pace)
+        trainer = Trainer(paced, loader, painter, pace is not None and pace.channels_last)
+        trainer.conditions = conditions
+        tune_sets = build_tune_sets(schedule, tune_scans, painter)
+        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
+        if pace is not None:
+            _report_pace(run, pace)
+        _initialise(run, state)
+        _train_until_done(run, clock, called_at)
     finally:
         loader.close()
 
 
-def _initialise(run: TrainingRun) -> None:
-    """Start from the stored state, from initial weights, or from random ones."""
+def _measured_pace(
+    schedule: Schedule, setup: TrainingSetup, loader: SampleLoader, painter: SamplePainter
+) -> Pace | None:
+    if not setup.measure_seconds:
+        return None
+    pace = measure_pace(schedule, loader, painter, setup.measure_seconds)
+    loader.close()
+    loader.next_index = 0
+    return pace
+
+
+def _report_pace(run: TrainingRun, pace: Pace) -> None:
+    schedule = run.schedule
+    rates = ", ".join(
+        f"{rate:.1f}/s at {phase.patch}^3"
+        for phase, rate in zip(schedule.phases, pace.samples_per_second)
+    )
+    run.reporter.write_line(
+        f"samples {rates}, {'channels last' if pace.channels_last else 'contiguous'}; warm-up "
+        f"{schedule.warm_up_steps} steps, average over {1 / (1 - schedule.ema_decay):.0f} steps"
+    )
+
+
+def _initialise(run: TrainingRun, state: dict[str, object] | None) -> None:
+    """Start from the stored state, from the weights of a lost state, from initial ones or none."""
     setup, trainer = run.setup, run.trainer
-    if setup.resume and setup.state.is_file():
-        run.minutes, run.evaluated_at = load_state(setup.state, trainer), None
-        for suffix in LOGS:
-            drop_rows_after(setup.out.with_suffix(suffix), trainer.steps)
-        run.reporter.write_line(f"resumed after {trainer.steps} steps, {run.minutes:.1f} minutes")
+    if state is not None:
+        restore(trainer, state)
+        _resume(run, float(str(state["minutes"])), "")
         return
     if setup.resume:
+        minutes = restore_from_weights(trainer, setup.out) if setup.out.is_file() else None
+        if minutes is not None:
+            _resume(run, minutes, " from the averaged weights: the state is missing")
+            return
         run.reporter.write_line(f"{setup.state.name}: no state to resume, starting a new training")
     for suffix in LOGS:  # of a training that ended before its first state
         setup.out.with_suffix(suffix).unlink(missing_ok=True)
@@ -182,29 +232,50 @@ def _initialise(run: TrainingRun) -> None:
         run.evaluate()
 
 
+def _resume(run: TrainingRun, minutes: float, how: str) -> None:
+    run.minutes, run.evaluated_at, run.saved_at = minutes, None, minutes
+    for suffix in LOGS:
+        drop_rows_after(run.setup.out.with_suffix(suffix), run.trainer.steps)
+    run.reporter.write_line(
+        f"resumed after {run.trainer.steps} steps, {run.minutes:.1f} minutes{how}"
+    )
+
+
 def _report_baseline(run: TrainingRun) -> None:
-    for name, samples in run.tune_sets.items():
-        if samples[0].box is not None:
-            baseline = ellipsoid_dice(samples)
+    for name, tune_set in run.tune_sets.items():
+        if tune_set.samples[0].box is not None:
+            baseline = ellipsoid_dice(tune_set)
             run.reporter.write_line(
-                f"{name}: {len(samples)} objects, inscribed ellipsoid {baseline:.3f}"
+                f"{name}: {len(tune_set.samples)} objects, inscribed ellipsoid {baseline:.3f}"
             )
 
 
-def _train_until_done(run: TrainingRun, clock: Clock) -> None:
+def _train_until_done(run: TrainingRun, clock: Clock, called_at: float) -> None:
     started = clock() - 60 * run.minutes
     if run.done >= 1:
         run.reporter.write_line("the budget is already used: nothing to do")
         return
     while run.done < 1:
-        run.results += run.trainer.step(run.done)
-        run.minutes = (clock() - started) / 60
+        run.results.append(run.trainer.step(run.done))
+        now = clock()
+        run.minutes = (now - started) / 60
         run.evaluated_at = run.minutes if run.evaluated_at is None else run.evaluated_at
-        run.reporter.show_step(run.done, run.trainer.steps, run.results[-1][2])
+        run.reporter.show_step(run.done, run.trainer.steps, run.trainer.last_loss)
         if run.trainer.steps % LOG_EVERY == 0:
             run.log()
-        if run.minutes - run.evaluated_at >= run.schedule.tune_every_minutes and run.done < 1:
+        if run.done >= 1:
+            break
+        if now - called_at >= 60 * run.setup.stop_after:
+            run.save()
+            run.reporter.write_line(
+                f"stopped after {run.minutes:.1f} of {run.schedule.minutes:g} minutes; the same "
+                "command continues"
+            )
+            return
+        if run.minutes - run.evaluated_at >= run.schedule.tune_every_minutes:
             run.evaluate()
+        elif run.minutes - run.saved_at >= run.schedule.save_every_minutes:
+            run.save()
     run.evaluate()
 
 

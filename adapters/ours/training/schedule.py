@@ -37,6 +37,9 @@ class Schedule:
     clip_norm: float = 5.0
     ema_decay: float = 0.999  # of the exponential moving average of the weights
     share_generated: float = 0.4
+    share_nested: float = 0.2  # of the generated scenes, as the next two
+    share_large: float = 0.12
+    share_tiny: float = 0.12
     share_without_box: float = 0.25
     next_click_probability: float = 0.75
     max_clicks: int = 6
@@ -44,7 +47,10 @@ class Schedule:
     left_out: tuple[str, ...] = ("US_DeepRegTRUS", "MR_OpenMS")
     tune_share: float = 0.15
     tune_patients: tuple[str, ...] = ()  # if empty, ``tune_share`` of them are drawn
+    tune_objects: int = 6  # per group of scans
+    tune_scenes: int = 10
     tune_every_minutes: float = 10.0
+    save_every_minutes: float = 3.0
     seed: int = 42
 
 
@@ -59,6 +65,11 @@ def check_schedule(schedule: Schedule) -> None:
     budget = schedule.minutes if schedule.steps is None else schedule.steps
     if budget <= 0:
         raise AdapterError(f"a budget of {budget}: expected minutes or steps above 0")
+    shares = (schedule.share_nested, schedule.share_large, schedule.share_tiny)
+    if min(shares) < 0 or sum(shares) > 1:
+        raise AdapterError(
+            f"shares of nested, large and tiny scenes {shares}: expected a sum of at most 1"
+        )
     stride = CONFIGS[schedule.config].stride
     for phase in schedule.phases:
         # below three voxels per axis at the bottleneck the norm has too few values; see Schedule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ class TrainingSetup:
     workers: int = 1
     device: str = "cpu"
     licence: str | None = None  # of the weights; default: that of the initial weights
+    stop_after: float = math.inf  # minutes; the training is then continued by the same command
+    measure_seconds: float = 0.0  # to fit the schedule to the speed of the machine; 0: do not
 
     @property
     def state(self) -> Path:

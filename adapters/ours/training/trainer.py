@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import copy
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segbench.core import Mask
 from segbench.errors import AdapterError
 
 from ..network import CONFIGS, ResidualEncoderUNet
-from ..prompts import IMAGE, NEGATIVE, POSITIVE
-from .interactive_sample import InteractiveSample, add_click
+from ..prompts import NEGATIVE, POSITIVE
+from .interactive_batch import InteractiveBatch, joined
 from .losses import click_loss, deep_supervision_loss
+from .precision import mixed_precision
 from .pretrained import InitialWeights
 from .sample_loader import SampleLoader
+from .samples import SamplePainter
 from .schedule import Phase, Schedule, learning_rate, phase_at
 
-SampleResult = tuple[int, float, float]  # clicks, Dice and loss of one sample
+
+@dataclass(frozen=True)
+class StepResult:
+    """Clicks, Dice and loss of each sample of a batch; the tensors are still on the device."""
+
+    n_clicks: list[int]
+    dice: Tensor
+    losses: Tensor
 
 
 @dataclass
@@ -32,30 +39,39 @@ class Trainer:
 
     schedule: Schedule
     loader: SampleLoader
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    painter: SamplePainter
+    channels_last: bool = False
     network: ResidualEncoderUNet = field(init=False)
     ema_network: ResidualEncoderUNet = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
     rng: np.random.Generator = field(init=False)
-    batch: list[InteractiveSample] = field(default_factory=list)
+    batch: InteractiveBatch | None = None
     steps: int = 0
+    warm_from: int = 0  # step from which the warm-up counts
     samples_seen: int = 0
+    last_loss: float = 0.0  # of the step before the last one
     licence: str = "not stated"  # of the weights
     origin: str = "from random weights"
     conditions: dict[str, Any] = field(default_factory=dict)  # fixed on resuming
+    _pending_loss: Tensor | None = None
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.schedule.seed)
         self.network = ResidualEncoderUNet(CONFIGS[self.schedule.config]).to(self.device)
         self.ema_network = copy.deepcopy(self.network)
         self.rng = np.random.default_rng(
-            [self.schedule.seed, 0, 1]
-        )  # the generator's seeds have two parts
+            [self.schedule.seed, 0, 0, 1]
+        )  # the generator's seeds have three parts
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.schedule.learning_rate,
             weight_decay=self.schedule.weight_decay,
         )
+
+    @property
+    def device(self) -> torch.device:
+        """The device that paints the samples and trains."""
+        return self.painter.device
 
     def initialise_from(self, initial: InitialWeights, licence: str | None = None) -> None:
         """Start from initial weights; the result keeps their licence or gets another.
@@ -75,19 +91,62 @@ class Trainer:
         inherited = initial.licence if initial.licence_is_inherited else self.licence
         self.licence, self.origin = licence or inherited, initial.origin
 
-    def step(self, done: float) -> list[SampleResult]:
-        """Train on one batch after a share ``done`` of the budget; return a result per sample."""
-        schedule, phase = self.schedule, phase_at(self.schedule, done)
-        self._fill_batch(phase)
+    def step(self, done: float) -> StepResult:
+        """Train on one batch after a share ``done`` of the budget; return its results.
+
+        The processor does not wait for the device's result: a loss that is not finite is noticed
+        in the next step, or by ``check_loss``.
+        """
+        batch = self._filled_batch(phase_at(self.schedule, done))
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(schedule, self.steps, done)
-        # masks are copied as booleans, which are smaller, and become floats on the device
-        inputs = self._to_device(np.stack([d.prompt_channels for d in self.batch])).float()
-        inputs[:, IMAGE] = self._to_device(np.stack([d.scene.image for d in self.batch]))
-        reference = self._to_device(np.stack([d.reference for d in self.batch])).float()
+            group["lr"] = learning_rate(self.schedule, self.steps - self.warm_from, done)
+        # the batch always has one size, so the search for the fastest algorithms is made once
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            logits, losses, dice = self._forward(batch)
+            self.check_loss()
+            self._optimise(losses.mean())
+        self.steps += 1
+        self.samples_seen += len(batch)
+        result = StepResult(list(batch.n_clicks), dice, losses.detach())
+        self._continue_samples(batch, logits > 0)
+        return result
+
+    def check_loss(self) -> None:
+        """Raise if the loss of the last step is not finite.
+
+        Raises
+        ------
+        AdapterError
+            The weights are spoilt; the message says how to go on.
+        """
+        if self._pending_loss is None:
+            return
+        self.last_loss, self._pending_loss = float(self._pending_loss), None
+        if not np.isfinite(self.last_loss):
+            raise AdapterError(
+                f"the loss is {self.last_loss} after {self.steps} steps; the last checkpoint is "
+                "unchanged: start from it with --init, another --out and a lower --rate"
+            )
+
+    def _filled_batch(self, phase: Phase) -> InteractiveBatch:
+        """Keep the samples of this patch size and add new ones in place of the finished ones."""
+        kept = self.batch if self.batch is not None and self.batch.patch == phase.patch else None
+        missing = phase.batch - (0 if kept is None else len(kept))
+        parts = [] if kept is None else [kept]
+        if missing > 0:
+            drawn = [self.loader.next(phase.patch) for _ in range(missing)]
+            parts.append(self.painter.paint(drawn, phase.patch))
+        return joined(parts) if len(parts) > 1 else parts[0]
+
+    def _forward(self, batch: InteractiveBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits, and each sample's loss and Dice."""
+        schedule, inputs = self.schedule, batch.inputs
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
         with mixed_precision(self.device):
             outputs = self.network.outputs(inputs, heads=len(schedule.deep_supervision_weights))
         logits = [out[:, 1].float() - out[:, 0].float() for out in outputs]
+        reference = batch.references.float()
         losses, dice = deep_supervision_loss(
             logits,
             reference,
@@ -96,54 +155,33 @@ class Trainer:
         )
         clicked = inputs[:, POSITIVE] + inputs[:, NEGATIVE]
         losses = losses + schedule.click_weight * click_loss(logits[0], reference, clicked)
-        self._optimise(losses.mean())
-        results = [(d.n_clicks, v, lo) for d, v, lo in zip(self.batch, dice, losses.tolist())]
-        self._continue_samples((logits[0].detach() > 0).cpu().numpy())
-        return results
-
-    def _to_device(self, values: Any) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
-
-    def _fill_batch(self, phase: Phase) -> None:
-        """Keep the samples of this patch size and replace the finished ones."""
-        fitting = [d for d in self.batch if len(d.reference) == phase.patch]
-        missing = phase.batch - len(fitting)
-        self.batch = fitting + [self.loader.next(phase.patch) for _ in range(missing)]
+        return logits[0].detach(), losses, dice
 
     def _optimise(self, loss: Tensor) -> None:
-        if not bool(loss.isfinite()):
-            raise AdapterError(
-                f"the loss is {loss.item()} after {self.steps} steps; the last checkpoint is "
-                "unchanged: start from it with --init, another --out and a lower --rate"
-            )
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
         self.optimiser.step()
-        self.steps += 1
-        self.samples_seen += len(self.batch)
+        self._pending_loss = loss.detach()
         # a smaller decay at first, so that the average forgets the initial weights
-        decay = min(self.schedule.ema_decay, (1 + self.steps) / (20 + self.steps))
+        decay = min(self.schedule.ema_decay, (2 + self.steps) / (21 + self.steps))
         with torch.no_grad():
-            for mean, new in zip(self.ema_network.parameters(), self.network.parameters()):
-                mean.lerp_(new, 1 - decay)
+            means: list[Tensor] = list(self.ema_network.parameters())
+            new: list[Tensor] = list(self.network.parameters())
+            torch._foreach_lerp_(means, new, 1 - decay)
 
-    def _continue_samples(self, predictions: Mask) -> None:
+    def _continue_samples(self, batch: InteractiveBatch, predictions: Tensor) -> None:
         """Keep some samples, with a click on the largest error of the prediction."""
-        self.batch = [
-            sample
-            for sample, prediction in zip(self.batch, predictions)
-            if sample.n_clicks < self.schedule.max_clicks
-            and self.rng.random() < self.schedule.next_click_probability
-            and add_click(sample, prediction)
+        rows = self._rows_to_continue(batch.n_clicks)
+        self.batch = None
+        if rows:
+            self.batch = batch.rows(rows)
+            self.batch.add_clicks(predictions[rows])
+
+    def _rows_to_continue(self, n_clicks: Sequence[int]) -> list[int]:
+        schedule = self.schedule
+        return [
+            row
+            for row, clicks in enumerate(n_clicks)
+            if clicks < schedule.max_clicks and self.rng.random() < schedule.next_click_probability
         ]
-
-
-def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in bfloat16 where the hardware multiplies it natively; elsewhere it is slow."""
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        flags = Path("/proc/cpuinfo")
-        fast = flags.is_file() and "avx512_bf16" in flags.read_text()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)

@@ -2,85 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from segbench.core import Mask
-
+from ..network import ResidualEncoderUNet
 from ..prompts import BOX
-from .interactive_sample import InteractiveSample, add_click, start_sample
-from .objects import Scan, ScanObject, crop_scene, objects_of
-from .scenes import generated_scene
+from .boxes import BoxParameters
+from .crops import draw_crop
+from .interactive_batch import InteractiveBatch
+from .losses import soft_dice
+from .objects import Scan, ScanObject, objects_of
+from .precision import mixed_precision
+from .samples import SamplePainter, SampleParameters, scene_shares
+from .scene_drawing import draw_scene
 from .schedule import Schedule
 
 TUNE_CLICKS = 5
-TUNE_OBJECTS, TUNE_SCENES = 6, 10  # per group, and in total
+CHUNK = 4  # samples that are evaluated at the same time
 
 
-def tune_samples(
-    objects: Sequence[ScanObject], patch: int, *, with_box: bool, seed: int
-) -> list[InteractiveSample]:
-    """Return a sample for each object, the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    scenes = [crop_scene(scan_object, rng, patch, with_box=with_box) for scan_object in objects]
-    return [
-        start_sample(scene, rng, with_box=with_box) for scene in scenes if scene.reference.any()
-    ]
+@dataclass(frozen=True)
+class TuneSet:
+    """Fixed samples of one kind; painted again for every evaluation."""
+
+    samples: tuple[SampleParameters, ...]  # all with a box, or all without
+    painter: SamplePainter
+    patch: int
+
+    def batches(self) -> Iterator[InteractiveBatch]:
+        """Yield the samples whose object is visible, a few at a time."""
+        for start in range(0, len(self.samples), CHUNK):
+            batch = self.painter.paint_once(self.samples[start : start + CHUNK], self.patch)
+            visible = batch.references.flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+            if visible:
+                yield batch.rows(visible)
 
 
-def generated_tune_samples(count: int, patch: int, *, seed: int) -> list[InteractiveSample]:
-    """Return samples of generated scenes, the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    return [start_sample(generated_scene(rng, patch), rng, with_box=True) for _ in range(count)]
-
-
-def dice(prediction: Mask, reference: Mask) -> float:
-    """Return the Dice similarity coefficient on the patch; the reference is not empty."""
-    both = int((prediction & reference).sum())
-    return 2 * both / (int(prediction.sum()) + int(reference.sum()))
-
-
-def mean_dice_curve(network: nn.Module, samples: Sequence[InteractiveSample]) -> list[float]:
+def mean_dice_curve(network: ResidualEncoderUNet, tune_set: TuneSet) -> list[float]:
     """Return the mean DSC at the first prompt and after each of ``TUNE_CLICKS`` more clicks."""
-    curves = [_dice_curve(network, sample) for sample in samples]
-    return [float(mean) for mean in np.mean(curves, axis=0)]
+    curves = [_dice_curves(network, batch) for batch in tune_set.batches()]
+    return [float(mean) for mean in torch.cat(curves).mean(dim=0)]
 
 
-def ellipsoid_dice(samples: Sequence[InteractiveSample]) -> float:
+def ellipsoid_dice(tune_set: TuneSet) -> float:
     """Return the mean DSC of the ellipsoid inscribed in each box, a baseline."""
+    scores = [
+        _dice(_inscribed_ellipsoids(batch.inputs[:, BOX] > 0), batch.references)
+        for batch in tune_set.batches()
+    ]
+    return float(torch.cat(scores).mean())
+
+
+def _inscribed_ellipsoids(boxes: Tensor) -> Tensor:
+    """Return the ellipsoids inscribed in (n, z, y, x) masks of boxes."""
+    at = torch.arange(boxes.shape[-1], device=boxes.device, dtype=torch.float32)
+    squares = torch.zeros(boxes.shape, device=boxes.device)
+    for axis in (1, 2, 3):
+        used = boxes.any(dim=tuple(a for a in (1, 2, 3) if a != axis))
+        low = torch.where(used, at, torch.inf).amin(dim=1, keepdim=True)
+        high = torch.where(used, at, -torch.inf).amax(dim=1, keepdim=True) + 1
+        relative = (at - (low + high - 1) / 2) / ((high - low) / 2)
+        shape = [len(boxes), *(boxes.shape[a] if a == axis else 1 for a in (1, 2, 3))]
+        squares = squares + relative.square().view(shape)
+    return squares <= 1
+
+
+def _dice(predictions: Tensor, references: Tensor) -> Tensor:
+    """Return the Dice similarity coefficients on the patch, (n,)."""
+    return soft_dice(predictions.flatten(1).float(), references.flatten(1).float())
+
+
+def _dice_curves(network: ResidualEncoderUNet, batch: InteractiveBatch) -> Tensor:
     scores = []
-    for sample in samples:
-        box = np.argwhere(sample.input_channels[BOX])
-        low, high = box.min(0), box.max(0) + 1
-        axes = np.ogrid[tuple(slice(0, n) for n in sample.reference.shape)]
-        middle, radii = (low + high - 1) / 2, (high - low) / 2
-        inside = sum(((a - m) / r) ** 2 for a, m, r in zip(axes, middle, radii)) <= 1
-        scores.append(dice(inside, sample.reference))
-    return float(np.mean(scores))
-
-
-def _dice_curve(network: nn.Module, sample: InteractiveSample) -> list[float]:
-    sample = replace(sample, clicks=list(sample.clicks))
-    scores = []
-    for _ in range(TUNE_CLICKS + 1):
-        prediction = predict_mask(network, sample)
-        scores.append(dice(prediction, sample.reference))
-        add_click(sample, prediction)
-    return scores
-
-
-def predict_mask(network: nn.Module, sample: InteractiveSample) -> Mask:
-    """Return the network's mask for the current prompts."""
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        inputs = torch.from_numpy(sample.input_channels)[None].to(device)
-        logits: Tensor = network(inputs)[0].float()
-    mask: Mask = (logits[1] > logits[0]).cpu().numpy()
-    return mask
+    for step in range(TUNE_CLICKS + 1):
+        with torch.inference_mode(), mixed_precision(batch.inputs.device):
+            logits = network(batch.inputs).float()
+            predictions = (logits[:, 1] > logits[:, 0]).clone()
+        scores.append(_dice(predictions, batch.references))
+        if step < TUNE_CLICKS:
+            batch.add_clicks(predictions)
+    return torch.stack(scores, dim=1)
 
 
 def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
@@ -92,19 +97,45 @@ def objects_by_group(scans: Sequence[Scan]) -> list[list[ScanObject]]:
 
 
 def build_tune_sets(
-    schedule: Schedule, tune_scans: Sequence[Scan]
-) -> dict[str, list[InteractiveSample]]:
+    schedule: Schedule, tune_scans: Sequence[Scan], painter: SamplePainter
+) -> dict[str, TuneSet]:
     """Return the tune sets: held-out scans with and without boxes, and generated scenes."""
     rng = np.random.default_rng(schedule.seed + 1)
     patch, seed = schedule.phases[-1].patch, schedule.seed + 2
     objects = [
         group[int(index)]
         for group in objects_by_group(tune_scans)
-        for index in rng.permutation(len(group))[:TUNE_OBJECTS]
+        for index in rng.permutation(len(group))[: schedule.tune_objects]
     ]
-    sets = {
-        "scans": tune_samples(objects, patch, with_box=True, seed=seed),
-        "scans_without_box": tune_samples(objects[::2], patch, with_box=False, seed=seed),
-        "scenes": generated_tune_samples(TUNE_SCENES, patch, seed=seed),
+    samples = {
+        "scans": _scan_samples(objects, patch, with_box=True, seed=seed),
+        "scans_without_box": _scan_samples(objects[::2], patch, with_box=False, seed=seed),
+        "scenes": _scene_samples(schedule, patch, seed=seed),
     }
-    return {name: samples for name, samples in sets.items() if samples}
+    return {name: TuneSet(drawn, painter, patch) for name, drawn in samples.items() if drawn}
+
+
+def _scan_samples(
+    objects: Sequence[ScanObject], patch: int, *, with_box: bool, seed: int
+) -> tuple[SampleParameters, ...]:
+    """Return a sample for each object, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return tuple(
+        SampleParameters(
+            index,
+            0,
+            draw_crop(scan_object, rng, patch, with_box=with_box),
+            BoxParameters.draw(rng) if with_box else None,
+        )
+        for index, scan_object in enumerate(objects)
+    )
+
+
+def _scene_samples(schedule: Schedule, patch: int, *, seed: int) -> tuple[SampleParameters, ...]:
+    """Return samples of generated scenes, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    shares = scene_shares(schedule)
+    return tuple(
+        SampleParameters(index, 0, draw_scene(rng, patch, shares), BoxParameters.draw(rng))
+        for index in range(schedule.tune_scenes)
+    )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from segbench.report.tables.table import Cell, Table
+from segbench.text_table import text_table
 
 MAX_FLOAT_ROWS = 40  # a table with more rows does not fit on a page and becomes a longtable
 
@@ -40,16 +41,9 @@ def to_text(table: Table) -> str:
     """Return aligned plain text for a terminal, with the notes."""
     header = [column.title for column in table.columns]
     lines = [[cell.text for cell in row] for group in table.printed_groups() for row in group]
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    lines = [header, ["-" * width for width in widths], *lines]
-    aligned = (
-        "  ".join(
-            text.rjust(width) if column.align == "r" else text.ljust(width)
-            for text, width, column in zip(line, widths, table.columns, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-    return "\n".join([*aligned, *table.notes]) + "\n"
+    right = [number for number, column in enumerate(table.columns) if column.align == "r"]
+    aligned = text_table([header, *lines], right=right, rule=True)
+    return "\n".join([aligned, *table.notes]) + "\n"
 
 
 def to_markdown(table: Table) -> str:

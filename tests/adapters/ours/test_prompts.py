@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from adapters.ours.crop import Window
 from adapters.ours.prompts import (
@@ -15,8 +16,7 @@ from adapters.ours.prompts import (
     draw_box,
     draw_clicks,
 )
-from adapters.ours.training.interactive_sample import InteractiveSample
-from adapters.ours.training.scenes import Scene
+from adapters.ours.training.interactive_batch import ball_masks, box_masks, start_batch
 from segbench.core import Box, Click
 
 
@@ -26,14 +26,26 @@ def empty(patch=12):
 
 def test_channels_are_in_the_order_of_the_weights():
     assert (IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE) == (0, 1, 2, 4, 5)
-    image, previous = np.full((4, 4, 4), 0.5, np.float32), np.zeros((4, 4, 4), bool)
-    previous[1] = True
-    channels = InteractiveSample(Scene(image, previous), None, previous).input_channels
+    image, previous = torch.full((1, 4, 4, 4), 0.5), torch.zeros(1, 4, 4, 4, dtype=torch.bool)
+    previous[:, 1] = True
+    batch = start_batch(image, previous, [None])
+    batch.add_clicks(previous)
+    channels = batch.inputs[0].numpy()
     assert channels.shape == (8, 4, 4, 4)
     assert channels.dtype == np.float32
-    np.testing.assert_array_equal(channels[0], image)
-    np.testing.assert_array_equal(channels[1], previous)
-    assert not channels[2:].any()
+    np.testing.assert_array_equal(channels[0], image[0])
+    np.testing.assert_array_equal(channels[1], previous[0])
+    assert not channels[[2, 3, 5, 6, 7]].any()
+
+
+def test_training_marks_boxes_and_clicks_as_inference_does():
+    channels, window = empty(), Window((0, 0, 0), (12, 12, 12))
+    draw_box(channels, Box(1, (2, 3, 4), (5, 6, 9), 3), window)
+    draw_clicks(channels, [Click(1, (1, 6, 7), True)], window, radius=ball_radius(12))
+    boxes = box_masks(torch.tensor([[2, 3, 4]]), torch.tensor([[5, 6, 9]]), 12)
+    np.testing.assert_array_equal(boxes[0], channels[BOX] > 0)
+    balls = ball_masks(torch.tensor([[1, 6, 7]]), 12)
+    np.testing.assert_array_equal(balls[0], channels[POSITIVE] > 0)
 
 
 def test_the_whole_box_is_filled_including_the_last_plane():

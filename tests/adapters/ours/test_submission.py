@@ -8,7 +8,8 @@ from adapters.ours import make_adapter
 from adapters.ours.crop import Window
 from adapters.ours.merging import LabelLogits, merge
 from adapters.ours.network import NetworkConfig, ResidualEncoderUNet
-from adapters.ours.options import BUGS, VARIANTS, parse_options
+from adapters.ours.options import BUGS, VARIANTS, chosen_bugs
+from adapters.ours.predictor import Ours
 from adapters.ours.prompts import BOX, CHANNELS, POSITIVE
 from adapters.ours.resampling import PatchOnVolume
 from adapters.ours.submission import (
@@ -19,9 +20,12 @@ from adapters.ours.submission import (
     draw_clicks_in_frame,
     refuse_missing_clicks,
 )
+from adapters.ours.submission_predictor import OursAsSubmitted, raw_logits
 from adapters.ours.weights import Recipe, save_checkpoint
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.adapter_source import adapter_options
+from segbench.models.registry import find_adapter
 
 TINY = NetworkConfig((2, 2, 2), (1, 1, 1))
 PATCH = 192
@@ -182,7 +186,7 @@ def test_a_failing_label_fills_all_but_one_slice():
     values[10:15, 10:15, 10:15] = 9
     first = LabelLogits(1, PatchOnVolume(values, Window((0, 0, 0), (64, 64, 64)), whole))
     failing = LabelLogits(2, FailedLabelLogits(whole, torch.device("cpu")))
-    segmentation = merge([first, failing], shape, torch.device("cpu"), mixed=True)
+    segmentation = merge([first, failing], shape, torch.device("cpu"), raw_logits)
     assert (segmentation == 2).sum() == 116875
     assert (segmentation == 1).sum() == 125
     assert not segmentation[1].any()
@@ -203,7 +207,7 @@ def adapter_with(tmp_path, network, *, patch=16, **options):
     recipe = Recipe(TINY, patch, 2.0, antialias=True, licence="none", training="none")
     save_checkpoint(path, ResidualEncoderUNet(TINY).state_dict(), recipe)
     adapter = make_adapter(weights=str(path), device="cpu", **options)
-    adapter.network = network
+    adapter.model.network = network
     return adapter
 
 
@@ -301,40 +305,31 @@ def test_the_submission_pads_outside_the_non_zero_region(tmp_path):
 # ---- the options -----------------------------------------------------------------------------
 
 
-def parsed(**options):
-    return parse_options(
-        {"variant": "ours", "no_box": "", "bugs": "", "fix": ""} | SWITCHES | options
-    )
-
-
-SWITCHES = {"zoom_in": "no", "enforce_clicks": "no", "tta_flips": "1"}
-
-
 def test_variants_are_sets_of_bugs():
-    assert (parsed().no_box, parsed().bugs) == ("follow", frozenset())
-    assert parsed(variant="paper").no_box == "paper"
-    assert parsed(variant="submission").bugs == set(BUGS)
-    assert set(VARIANTS) == {"ours", "paper", "submission"}
+    assert chosen_bugs("ours", "", "") == set()
+    assert chosen_bugs("submission", "", "") == set(BUGS)
+    assert VARIANTS["paper"][0] == VARIANTS["submission"][0] == "paper"
+    (variant,) = (o for o in adapter_options(find_adapter("ours")) if o.name == "variant")
+    assert set(variant.choices) == set(VARIANTS)
 
 
 def test_bugs_can_be_added_and_removed():
-    assert parsed(bugs="mixed_merge,open_balls").bugs == {"mixed_merge", "open_balls"}
-    fixed = parsed(variant="submission", fix="mixed_merge").bugs
-    assert fixed == set(BUGS) - {"mixed_merge"}
-    assert parsed(variant="submission", no_box="follow").no_box == "follow"
+    assert chosen_bugs("ours", "mixed_merge,open_balls", "") == {"mixed_merge", "open_balls"}
+    assert chosen_bugs("submission", "", "mixed_merge") == set(BUGS) - {"mixed_merge"}
+
+
+def test_without_bugs_the_adapter_is_the_plain_one():
+    assert isinstance(make_adapter(device="cpu", variant="paper", fix="fixed_crop"), Ours)
+    assert isinstance(make_adapter(device="cpu", bugs="fixed_crop"), OursAsSubmitted)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "mine"}, "variant 'mine': expected one of ours, paper, submission"),
-        ({"no_box": "guess"}, "no_box 'guess': expected one of follow, paper"),
         ({"bugs": "typo"}, "bugs 'typo': expected one of one_default_box"),
         ({"fix": "mixed_merge,typo"}, "fix 'typo': expected one of one_default_box"),
-        ({"zoom_in": "maybe"}, "zoom_in 'maybe': expected one of no, yes"),
-        ({"tta_flips": "3"}, "tta_flips '3': expected one of 1, 2, 8"),
     ],
 )
-def test_unknown_values_are_refused_with_the_known_ones(options, message):
+def test_unknown_bugs_are_refused_with_the_known_ones(options, message):
     with pytest.raises(AdapterError, match=message):
-        parsed(**options)
+        make_adapter(**options)

@@ -1,33 +1,42 @@
-"""Training of `ours`: scenes, crops of scans, interactive samples, the loader, the loss."""
+"""Training of `ours`: crops of scans, boxes, interactive batches, the loader, the loss."""
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from adapters.ours.crop import window_around
+from adapters.ours.crop import Window, crop_image, crop_mask, window_around
 from adapters.ours.intensity import Intensity
 from adapters.ours.prompts import BOX, NEGATIVE, POSITIVE, PREVIOUS
-from adapters.ours.training.interactive_sample import add_click, simulated_box, start_sample
+from adapters.ours.training.boxes import KINDS, BoxParameters, simulated_boxes
+from adapters.ours.training.crops import (
+    IntensityParameters,
+    draw_crop,
+    jittered_window,
+    mask_to_patch,
+    paint_crops,
+    scans_on_device,
+    search_window,
+)
+from adapters.ours.training.interactive_batch import start_batch
 from adapters.ours.training.losses import click_loss, deep_supervision_loss, dice_ce_loss
 from adapters.ours.training.objects import (
     Scan,
-    crop_scene,
     draw_tune_patients,
-    jittered_window,
     objects_of,
     read_scans,
-    search_window,
     split_by_patient,
     tight_box,
 )
-from adapters.ours.training.sample_loader import SampleGenerator, SampleLoader
-from adapters.ours.training.scenes import Scene, generated_scene
+from adapters.ours.training.sample_loader import SampleLoader
+from adapters.ours.training.samples import SampleGenerator
 from adapters.ours.training.schedule import Phase, Schedule, learning_rate, phase_at
 from segbench.errors import AdapterError
 
@@ -50,25 +59,17 @@ def scans(tmp_path):
     return tmp_path
 
 
-def cube(patch=16, low=4, high=10):
-    reference = np.zeros((patch,) * 3, bool)
-    reference[low:high, low:high, low:high] = True
-    return Scene(np.zeros((patch,) * 3, np.float32), reference)
+CPU = torch.device("cpu")
 
 
-def test_generated_scenes_have_one_object_and_finite_intensities(rng):
-    for _ in range(6):
-        scene = generated_scene(rng, 32)
-        assert scene.image.shape == scene.reference.shape == (32, 32, 32)
-        assert scene.image.dtype == np.float32
-        assert np.isfinite(scene.image).all()
-        assert 60 <= scene.reference.sum() <= 0.6 * 32**3
+def cubes(count=1, patch=16, low=4, high=10):
+    references = torch.zeros(count, patch, patch, patch, dtype=torch.bool)
+    references[:, low:high, low:high, low:high] = True
+    return references
 
 
-def test_the_same_seed_generates_the_same_scene():
-    first, second = (generated_scene(np.random.default_rng(9), 32) for _ in range(2))
-    np.testing.assert_array_equal(first.image, second.image)
-    np.testing.assert_array_equal(first.reference, second.reference)
+def batch_of(references, boxes):
+    return start_batch(torch.zeros(references.shape), references, boxes)
 
 
 def test_scans_whose_licence_is_unclear_are_left_out(scans):
@@ -123,14 +124,70 @@ def _of(objects, index):
     return list(objects.values())[index]
 
 
-def test_a_cropped_scene_contains_the_object(scans, rng):
+def test_the_box_of_an_object_is_tight(scans):
     (scan_object,) = objects_of(read_scans(scans)[0])
     assert scan_object.box == tight_box(scan_object.scan.label_map, 1)
     assert np.subtract(scan_object.box.high, scan_object.box.low).tolist() == [11, 11, 11]
-    for _ in range(5):
-        scene = crop_scene(scan_object, rng, 32, with_box=True)
-        assert scene.reference.any()
-        assert np.isfinite(scene.image).all()
+
+
+def test_crops_contain_the_object_with_and_without_a_box(scans, rng):
+    read = read_scans(scans)
+    (scan_object,) = objects_of(read[0])
+    crops = [draw_crop(scan_object, rng, 32, with_box=bool(i % 2)) for i in range(12)]
+    assert {crop.rotation is None for crop in crops} == {True, False}
+    images, masks = paint_crops(crops, 32, scans_on_device(read, CPU))
+    assert images.isfinite().all()
+    assert masks.flatten(1).sum(1).min() >= 20
+
+
+def test_a_crop_without_augmentation_is_that_of_inference(scans, rng):
+    (scan,) = read_scans(scans)[:1]
+    (scan_object,) = objects_of(scan)
+    window = Window((-3, 2, 5), (30, 22, 19))
+    crop = replace(
+        draw_crop(scan_object, rng, 16, with_box=True),
+        window=window,
+        axes=(0, 1, 2),
+        flipped=(False, False, False),
+        rotation=None,
+        intensity=IntensityParameters(),
+    )
+    images, masks = paint_crops([crop], 16, scans_on_device([scan], CPU))
+    expected = crop_image(scan.voxels, window, 16, intensity=scan.intensity, antialias=True)
+    np.testing.assert_allclose(images[0].numpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(masks[0].numpy(), crop_mask(scan.label_map, window, 16, label=1))
+    turned = replace(crop, axes=(2, 0, 1), flipped=(True, False, True))
+    images, masks = paint_crops([turned], 16, scans_on_device([scan], CPU))
+    moved = np.transpose(expected, (2, 0, 1))[::-1, :, ::-1]
+    np.testing.assert_allclose(images[0].numpy(), moved, atol=1e-5)
+
+
+def test_a_rotation_by_nothing_changes_nothing_but_the_margin(scans, rng):
+    """A window of twice the patch, so that the enlarged window is whole voxels, too."""
+    (scan,) = read_scans(scans)[:1]
+    (scan_object,) = objects_of(scan)
+    crop = replace(
+        draw_crop(scan_object, rng, 16, with_box=True),
+        window=Window((0, 2, 4), (16, 16, 16)),
+        axes=(0, 1, 2),
+        flipped=(False, False, False),
+        intensity=IntensityParameters(),
+    )
+    still = np.eye(3, dtype=np.float32)
+    device_scans = scans_on_device([scan], CPU)
+    plain, rotated = (
+        paint_crops([replace(crop, rotation=turn)], 16, device_scans) for turn in (None, still)
+    )
+    torch.testing.assert_close(rotated[0], plain[0], atol=1e-4, rtol=0)
+    assert torch.equal(rotated[1], plain[1])
+
+
+def test_masks_are_cut_as_at_inference(rng):
+    label_map = rng.integers(0, 3, (9, 14, 11)).astype(np.uint8)
+    for low, size in (((-4, 3, 0), (20, 9, 30)), ((2, 2, 2), (5, 5, 5)), ((-40, 0, 0), (8, 8, 8))):
+        window = Window(low, size)
+        found = mask_to_patch(torch.from_numpy(label_map), window, 16, label=2)
+        np.testing.assert_array_equal(found.numpy(), crop_mask(label_map, window, 16, label=2))
 
 
 def test_training_windows_are_close_to_the_crop_rule(scans, rng):
@@ -142,44 +199,66 @@ def test_training_windows_are_close_to_the_crop_rule(scans, rng):
 
 
 def test_a_sample_without_a_box_starts_with_a_click_inside_the_object(rng):
-    sample = start_sample(cube(), rng, with_box=False)
-    assert sample.n_clicks == 1
-    assert not sample.input_channels[BOX].any()
-    assert sample.input_channels[POSITIVE][6:8, 6:8, 6:8].any()
+    batch = batch_of(cubes(2), [None, BoxParameters.draw(rng)])
+    assert batch.n_clicks == [1, 0]
+    assert not batch.inputs[0, BOX].any()
+    assert batch.inputs[0, POSITIVE, 6:8, 6:8, 6:8].any()
+    assert batch.inputs[0, POSITIVE].sum() == 33  # a ball of radius 2
+    assert batch.inputs[1, BOX].any()
+    assert not batch.inputs[1, [POSITIVE, NEGATIVE, PREVIOUS]].any()
 
 
-def test_a_sample_with_a_box_starts_with_a_box_that_overlaps_the_object(rng):
-    for _ in range(30):
-        sample = start_sample(cube(), rng, with_box=True)
-        boxes = sample.input_channels[BOX] > 0
-        assert (boxes & sample.reference).any()
-        assert boxes.sum() == np.prod(np.ptp(np.argwhere(boxes), axis=0) + 1)
-        assert not sample.input_channels[POSITIVE].any()
+def test_boxes_overlap_the_object_and_are_of_three_kinds(rng):
+    parameters = [BoxParameters.draw(rng) for _ in range(60)]
+    assert {box.kind for box in parameters} == set(KINDS)
+    low, high = simulated_boxes(cubes(60, 48, 10, 30), parameters)
+    assert (low < 30).all()
+    assert (high > 10).all()
+    assert (high > low).all()
+    tight = torch.tensor([box.kind == "tight" for box in parameters])
+    assert (low[tight] == 10).all()
+    assert (high[tight] == 30).all()
+    assert len({tuple(corner) for corner in low.tolist()}) > 5
 
 
-def test_boxes_are_simulated_in_several_ways(rng):
-    boxes = {
-        tuple((s.start, s.stop) for s in simulated_box(cube(48).reference, rng)) for _ in range(60)
-    }
-    assert ((4, 10),) * 3 in boxes
-    assert len(boxes) > 5
+def test_the_box_on_the_middle_slice_is_that_of_a_plain_loop(rng):
+    """The middle one of the used slices along any axis, its in-plane extent moved outwards."""
+    masks = torch.from_numpy(rng.random((12, 24, 24, 24)) < 0.004)
+    parameters = [
+        BoxParameters(
+            "middle_slice", int(rng.integers(3)), int(rng.integers(6)), (0,) * 3, (0,) * 3
+        )
+        for _ in masks
+    ]
+    low, high = simulated_boxes(masks, parameters)
+    for i, (mask, box) in enumerate(zip(masks.numpy(), parameters, strict=True)):
+        voxels = np.argwhere(mask)
+        used = np.unique(voxels[:, box.across])
+        plane = voxels[voxels[:, box.across] == used[len(used) // 2]]
+        expected_low, expected_high = plane.min(0), plane.max(0) + 1
+        shift = box.shift * 24 // 256
+        expected_low, expected_high = np.maximum(expected_low - shift, 0), expected_high + shift
+        expected_low[box.across] = voxels[:, box.across].min()
+        expected_high[box.across] = voxels[:, box.across].max() + 1
+        assert low[i].tolist() == expected_low.tolist()
+        assert high[i].tolist() == expected_high.tolist()
 
 
 def test_the_prediction_and_a_click_on_its_error_are_the_next_input(rng):
-    sample = start_sample(cube(), rng, with_box=True)
-    prediction = np.zeros((16, 16, 16), bool)
-    prediction[4:10, 4:10, 4:10] = True
-    prediction[11:16, 11:16, 11:16] = True
-    assert add_click(sample, prediction)
-    np.testing.assert_array_equal(sample.input_channels[PREVIOUS], prediction)
-    assert sample.input_channels[NEGATIVE, 13, 13, 13] == 1
-    assert not sample.input_channels[POSITIVE].any()
+    batch = batch_of(cubes(), [BoxParameters.draw(rng)])
+    prediction = cubes()
+    prediction[0, 11:16, 11:16, 11:16] = True
+    batch.add_clicks(prediction)
+    assert torch.equal(batch.inputs[:, PREVIOUS] > 0, prediction)
+    assert batch.inputs[0, NEGATIVE, 13, 13, 13] == 1
+    assert not batch.inputs[0, POSITIVE].any()
+    assert batch.n_clicks == [1]
 
 
-def test_a_perfect_prediction_ends_the_sample(rng):
-    sample = start_sample(cube(), rng, with_box=True)
-    assert not add_click(sample, sample.reference)
-    assert sample.n_clicks == 0
+def test_a_perfect_prediction_gets_no_click(rng):
+    batch = batch_of(cubes(), [BoxParameters.draw(rng)])
+    batch.add_clicks(batch.references)
+    assert not batch.inputs[0, [POSITIVE, NEGATIVE]].any()
 
 
 def test_the_loss_is_ten_dice_losses_and_a_cross_entropy():
@@ -187,7 +266,7 @@ def test_the_loss_is_ten_dice_losses_and_a_cross_entropy():
     logits, reference = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
     losses, dice = dice_ce_loss(logits, reference, 10.0)
     assert losses.item() == pytest.approx(10 * 0.5 + np.log(2), abs=1e-4)
-    assert dice == [pytest.approx(0, abs=1e-4)]
+    assert dice.tolist() == [pytest.approx(0, abs=1e-4)]
 
 
 def test_a_better_prediction_has_a_smaller_loss():
@@ -206,7 +285,7 @@ def test_coarse_heads_are_supervised_by_the_averaged_reference():
         [fine, coarse], reference, weights=(1.0, 0.5), dice_weight=10.0
     )
     assert losses.item() == pytest.approx((10 * 0.5 + np.log(2)) * 0.5 / 1.5, abs=1e-3)
-    assert dice == [pytest.approx(1)]
+    assert dice.tolist() == [pytest.approx(1)]
 
 
 def test_the_click_loss_depends_on_voxels_near_clicks_only():
@@ -251,8 +330,8 @@ def generator(scans=None, **values):
 
 
 def assert_same(first, second):
-    for name in ("input_channels", "reference"):
-        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    """Whether two drawn samples are equal, arrays and all."""
+    assert pickle.dumps(first) == pickle.dumps(second)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -280,13 +359,13 @@ def test_a_loader_may_start_at_any_index(scans):
 def test_two_samples_differ():
     loader = SampleLoader(generator(share_without_box=0), n_workers=0)
     first, second = loader.next(16), loader.next(16)
-    assert (first.input_channels != second.input_channels).any()
+    assert pickle.dumps(first.scene) != pickle.dumps(second.scene)
 
 
 def test_an_error_in_a_worker_is_raised_with_its_traceback():
     loader = SampleLoader(SampleGenerator([[]], Schedule(share_generated=0)), n_workers=1)
     try:
-        with pytest.raises(RuntimeError, match=r"generating sample 0 failed:\nTraceback"):
+        with pytest.raises(RuntimeError, match=r"drawing sample 0 failed:\nTraceback"):
             loader.next(16)
     finally:
         loader.close()

@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from adapters.ours.crop import Window, crop_mask
-from adapters.ours.without_box import estimate_box, label_boxes, touches_border, transfer_prediction
+from adapters.ours.without_box import (
+    PreviousBoxes,
+    estimate_box,
+    touches_border,
+    transfer_prediction,
+)
 from segbench.core import Click
 
 SHAPE = (40, 50, 60)
@@ -42,12 +47,13 @@ def test_only_the_last_click_extends_the_box_and_only_a_positive_one():
         assert (box.low, box.high) == ((40, 40, 40), (61, 61, 66))
 
 
-def test_boxes_are_in_the_order_of_labels():
+def test_the_box_of_a_previous_label_is_found_and_none_of_an_absent_one():
     label_map = np.zeros((5, 6, 7), np.uint8)
     label_map[1:3, 2, 4:6] = 3
-    previous_box = label_boxes(label_map)
-    assert previous_box[2] == (slice(1, 3), slice(2, 3), slice(4, 6))
-    assert previous_box[0] is None
+    previous_boxes = PreviousBoxes(label_map)
+    assert previous_boxes.of(3) == (slice(1, 3), slice(2, 3), slice(4, 6))
+    assert previous_boxes.of(1) is None
+    assert previous_boxes.of(300) is None
 
 
 def face_of(axis, index, patch=12):

@@ -2,8 +2,6 @@
 
 The benchmark passes images to models as they are stored and counts such voxels; a model decides
 how to replace them. All adapters that come with segbench use this rule.
-
-Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
 
 from __future__ import annotations
@@ -50,13 +48,6 @@ def finite_image(voxels: NDArray[Any]) -> NDArray[Any]:
     replaced = np.where(np.isposinf(voxels), largest, np.where(finite, voxels, smallest))
     clipped: NDArray[Any] = np.clip(replaced, low, high).astype(voxels.dtype)
     return clipped
-
-
-def non_finite_voxels(voxels: NDArray[Any]) -> int:
-    """Return how many voxels of an image are NaN or infinite."""
-    if voxels.dtype.kind != "f":
-        return 0
-    return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
 def _clip_limits(values: NDArray[Any], smallest: float, largest: float) -> tuple[float, float]:

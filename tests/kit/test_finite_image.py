@@ -9,11 +9,12 @@ import segbench
 from segbench.core import Image, mean_scores
 from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
-from segbench.models.finite_image import MAX_MAGNITUDE, finite_image, non_finite_voxels
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find_adapter
 from segbench.phantoms import phantom
 from segbench.protocol.interaction import interact
+from segbench.runs.run_case import non_finite_voxels
+from segbench_adapters.kit.finite_image import MAX_MAGNITUDE, finite_image
 
 
 def ramp(dtype="float32"):

@@ -1,7 +1,6 @@
 """Third-party checkpoints: nothing in them is executed, and they load completely or not at all."""
 
 import argparse
-import hashlib
 import os
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import _checkpoint as checkpoint
-from adapters import _weights as weights
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 FILE = Path("some.pth")
 
@@ -36,14 +34,14 @@ def test_the_error_for_missing_weights_states_their_source_and_the_option(given)
     with pytest.raises(
         AdapterError, match=r"See example\.org\. Pass the file: --option weights=FILE"
     ):
-        weights.find_weights(given, "See example.org.")
+        kit.find_weights(given, "See example.org.")
 
 
 def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path):
     file = tmp_path / "evil.pth"
     torch.save({"model_state_dict": {}, "extra": Program(tmp_path / "executed")}, file)
     with pytest.raises(AdapterError, match=r"evil\.pth: not a checkpoint .*mkdir"):
-        weights.read_checkpoint(file)
+        kit.read_checkpoint(file)
     assert not (tmp_path / "executed").exists()
 
 
@@ -52,28 +50,50 @@ def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
     file = tmp_path / "page.pth"
     file.write_bytes(content)
     with pytest.raises(AdapterError, match=r"page\.pth: not a checkpoint"):
-        weights.read_checkpoint(file)
+        kit.read_checkpoint(file)
 
 
 def test_a_list_of_tensors_is_refused(tmp_path):
     torch.save([torch.ones(1)], tmp_path / "list.pth")
     with pytest.raises(AdapterError, match="expected a dictionary, found list"):
-        weights.read_checkpoint(tmp_path / "list.pth")
+        kit.read_checkpoint(tmp_path / "list.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model": 7}, "expected tensors by name, found int"),
+        ({1: 2}, "1: expected a tensor"),
+        ({"model": {"x": "y"}}, "'x': expected a tensor"),
+    ],
+)
+def test_what_is_no_tensor_is_refused_by_name(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
+        kit.read_state(tmp_path / "other.pth", "model")
+
+
+@pytest.mark.parametrize("is_zip", [True, False], ids=["as torch writes now", "older format"])
+@pytest.mark.parametrize("wrap", [lambda state: {"model": state}, dict], ids=["key", "flat"])
+def test_the_tensors_of_a_checkpoint_are_read(tmp_path, is_zip, wrap):
+    file = tmp_path / "some.pth"
+    torch.save(wrap({"w": torch.ones(2)}), file, _use_new_zipfile_serialization=is_zip)
+    assert torch.equal(kit.read_state(file, "model")["w"], torch.ones(2))
 
 
 def test_other_objects_of_a_training_script_load_if_they_are_allowed(tmp_path):
     file = tmp_path / "trained.pth"
     extras = {"args": argparse.Namespace(lr=1e-4), "dices": [np.float64(0.5)], "epoch": 3}
     torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
-    allowed = [argparse.Namespace, *checkpoint.numpy_safe_globals()]
-    assert weights.read_checkpoint(file, allowed)["args"].lr == 1e-4
+    allowed = [argparse.Namespace, *kit.numpy_safe_globals()]
+    assert kit.read_checkpoint(file, allowed)["args"].lr == 1e-4
     with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
-        weights.read_checkpoint(file)
+        kit.read_checkpoint(file)
 
 
 def test_matching_weights_are_loaded(network):
     state = {key: torch.full_like(value, 2) for key, value in network.state_dict().items()}
-    weights.load_strictly(network, {**state, "unused": 1}, file=FILE, unused=frozenset({"unused"}))
+    kit.load_strictly(network, {**state, "unused": 1}, name=FILE.name, unused=frozenset({"unused"}))
     assert all((parameter == 2).all() for parameter in network.parameters())
 
 
@@ -91,20 +111,14 @@ def test_weights_of_another_network_are_not_loaded_in_part(network, change, mess
     changed = {**{key: torch.zeros_like(value) for key, value in before.items()}, **change}
     state = {key: value for key, value in changed.items() if value is not None}
     with pytest.raises(AdapterError, match=message):
-        weights.load_strictly(network, state, file=FILE)
+        kit.load_strictly(network, state, name=FILE.name)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
-def test_the_sha256_is_that_of_the_file(tmp_path):
-    file = tmp_path / "some"
-    file.write_bytes(b"weights")
-    assert checkpoint.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()
-
-
 def test_an_unknown_or_missing_device_is_refused():
-    assert weights.select_device("cpu").type == "cpu"
+    assert kit.select_device("cpu").type == "cpu"
     with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu, cuda or cuda:N"):
-        weights.select_device("tpu")
+        kit.select_device("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(AdapterError, match="no CUDA device"):
-            weights.select_device("cuda")
+            kit.select_device("cuda")

@@ -1,0 +1,300 @@
+"""Draw generated scenes from a seed, on the processor, so that a scene is the same on every device.
+
+The crop resizes a box of ``s`` voxels to ``s / zoom(s)`` patch voxels (Eq. 12). Scenes draw ``s``
+and build the object in the resulting size, so that training and test sizes agree.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from segbench.core import Box
+
+from ..crop import FloatArray, window_around
+from .scene_parameters import (
+    MAX_REGIONS,
+    MODALITIES,
+    ObjectParameters,
+    RenderParameters,
+    SceneParameters,
+    SceneShares,
+    Vector,
+)
+from .separable import NOISE_GRID
+
+TINY_VOXELS = (30, 100)  # of an object
+LARGE_SIDE = (150, 250)  # voxels of the scan
+
+
+@dataclass
+class _Source:
+    """A random generator, the patch, and the brightness of the background."""
+
+    rng: np.random.Generator
+    patch: int
+    background: float = field(default=0.0)
+
+    def noise(self, channels: int) -> FloatArray:
+        grid = (channels, *(NOISE_GRID,) * 3)
+        return np.asarray(self.rng.standard_normal(grid, np.float32))
+
+    def cells(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high))
+
+    def log_uniform(self, low: float, high: float) -> float:
+        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+
+    def near_middle(self) -> Vector:
+        return np.asarray(self.rng.uniform(-0.06, 0.06, 3) * self.patch)
+
+    def contrast(self) -> float:
+        sign = 1.0 if self.rng.random() < 0.6 else -1.0
+        return sign * self.log_uniform(0.12, 0.7)
+
+
+def draw_scene(rng: np.random.Generator, patch: int, shares: SceneShares) -> SceneParameters:
+    """Draw a scene of random content."""
+    draw = _Source(rng, patch)
+    draw.background = float(rng.uniform(0, 0.7))
+    kind = rng.random()
+    min_voxels = 60
+    if kind < shares.nested:
+        objects, target = _nested(draw)
+    elif kind < shares.nested + shares.large:
+        objects, target = _single(draw, _shown_radii(draw, rng.uniform(*LARGE_SIDE)), fine=True)
+    elif kind < shares.nested + shares.large + shares.tiny:
+        objects, target = _single(draw, _tiny_radii(draw))
+        min_voxels = TINY_VOXELS[0] // 2
+    else:
+        usual = int(rng.integers(4))  # half one object among others, a quarter a crowd, or a tube
+        makers = (_crowd, _tubes, _single, _single)
+        objects, target = makers[usual](draw)
+    std = float(rng.choice([0.05, 0.2, 0.5]))
+    regions = int(rng.integers(1, MAX_REGIONS + 1))
+    return SceneParameters(
+        objects=tuple(objects),
+        target=target,
+        min_voxels=min_voxels,
+        warp=patch * float(rng.choice([0.0, 0.02, 0.05])),
+        warp_cells=draw.cells(3, 7),
+        warp_noise=draw.noise(3),
+        levels=rng.normal(draw.background, std, regions).astype(np.float32),
+        region_cells=draw.cells(3, 8),
+        region_noise=draw.noise(MAX_REGIONS),
+        texture_cells=draw.cells(6, NOISE_GRID + 1),
+        texture_noise=draw.noise(1),
+        render=_draw_rendering(draw),
+        noise_seed=int(rng.integers(1 << 62)),
+    )
+
+
+Objects = tuple[list[ObjectParameters], int]
+
+
+def _single(draw: _Source, radii: Vector | None = None, *, fine: bool = False) -> Objects:
+    """Draw one blob among up to eight others of any brightness."""
+    objects = _others(draw)
+    radii = _radii(draw) if radii is None else radii
+    target = _blob(draw, draw.near_middle(), radii, fine=fine, **_target_looks(draw))
+    return [*objects, target], len(objects)
+
+
+def _others(draw: _Source) -> list[ObjectParameters]:
+    rng = draw.rng
+    return [
+        _blob(
+            draw,
+            rng.uniform(-0.6, 0.6, 3) * draw.patch,
+            _radii(draw) * 0.7,
+            brightness=float(rng.uniform(0, 1)),
+        )
+        for _ in range(int(rng.integers(0, 9)))
+    ]
+
+
+def _tubes(draw: _Source) -> Objects:
+    """Draw one tube with up to four others, similar or not."""
+    rng = draw.rng
+    objects = [
+        _tube(
+            draw,
+            rng.uniform(-0.5, 0.5, 3) * draw.patch,
+            _radii(draw),
+            brightness=float(rng.uniform(0, 1)),
+        )
+        for _ in range(int(rng.integers(0, 5)))
+    ]
+    target = _tube(draw, draw.near_middle(), _radii(draw), **_target_looks(draw))
+    return [*objects, target], len(objects)
+
+
+def _crowd(draw: _Source) -> Objects:
+    """Draw adjacent blobs of one size and brightness; the object is the central one."""
+    rng = draw.rng
+    radii = np.minimum(_radii(draw), draw.patch / 4)
+    pitch = 2 * float(radii.max()) * rng.uniform(0.85, 1.6)
+    away = float(rng.uniform(0.25, 0.8)) * (1 if rng.random() < 0.75 else -1)
+    objects = [
+        _blob(
+            draw,
+            place,
+            radii,
+            brightness=draw.background + away + float(rng.normal(0, 0.06)),
+            competes=True,
+        )
+        for place in _lattice(draw, pitch)
+    ]
+    return objects, 0
+
+
+def _nested(draw: _Source) -> Objects:
+    """Draw an organ with one or two lesions inside; its label excludes them."""
+    rng = draw.rng
+    objects = _others(draw)
+    outer_index = len(objects)
+    side = draw.log_uniform(0.4 * draw.patch, 4 * draw.patch)
+    radii = _shown_radii(draw, side)
+    looks = _target_looks(draw) | {"core": None}
+    middle = draw.near_middle()
+    outer = _blob(draw, middle, radii, **looks)
+    lesions = []
+    for _ in range(int(rng.integers(1, 3))):
+        inner_radii = radii.min() * rng.uniform(0.2, 0.6) * rng.uniform(0.6, 1.0, 3)
+        centre = middle + rng.uniform(-0.45, 0.45, 3) * radii.min()
+        looks = _target_looks(draw) | {"inside_of": outer_index}
+        lesions.append(_blob(draw, centre, np.maximum(inner_radii, 1.8), **looks))
+    everything = [*objects, outer, *lesions]
+    if rng.random() < 0.4:
+        return everything, outer_index
+    # move the scene so that a lesion, the target, is near the middle of the patch
+    offset = lesions[0].centre - draw.near_middle()
+    moved = [_moved(thing, offset) for thing in everything]
+    return moved, outer_index + 1
+
+
+def _moved(thing: ObjectParameters, offset: Vector) -> ObjectParameters:
+    return replace(thing, centre=thing.centre - offset)
+
+
+def _target_looks(draw: _Source) -> dict[str, Any]:
+    """Return contrast, core (as in necrotic tumours) and texture of an object to segment."""
+    rng = draw.rng
+    core = (float(rng.uniform(0.2, 0.5)), float(rng.normal(0, 0.3)))
+    return {
+        "contrast": draw.contrast(),
+        "core": core if rng.random() < 0.3 else None,
+        "texture": float(rng.uniform(0.02, 0.12)) if rng.random() < 0.5 else 0.0,
+        "hollow": float(rng.uniform(0.25, 0.5)) if rng.random() < 0.08 else 0.0,
+    }
+
+
+def _blob(
+    draw: _Source, centre: Vector, radii: Vector, *, fine: bool = False, **looks: Any
+) -> ObjectParameters:
+    """Return a rotated superellipsoid with a rough surface, from round to box-like."""
+    rng = draw.rng
+    return ObjectParameters(
+        np.asarray(centre),
+        _rotation(rng) / radii[:, None],
+        draw.noise(1),
+        draw.cells(8, NOISE_GRID + 1) if fine else draw.cells(4, 11),
+        roughness=float(rng.choice([0.04, 0.08, 0.15] if fine else [0.0, 0.05, 0.1, 0.18])),
+        power=float(rng.choice([2, 2, 2, 3, 5])),
+        **looks,
+    )
+
+
+def _tube(draw: _Source, centre: Vector, radii: Vector, **looks: Any) -> ObjectParameters:
+    """Return a winding tube, such as a spinal cord or a vessel; half of them along an axis."""
+    rng = draw.rng
+    length, width = float(radii.max()), float(radii.max() * rng.uniform(0.12, 0.4))
+    sways = rng.uniform(0, 0.35, 2) * length
+    calibre = 1 + 0.25 * np.sin(rng.uniform(0, 6))
+    phases, speeds = rng.uniform(0, 6, 2), rng.uniform(0.5, 2.5, 2) / length
+    turn = _rotation(rng) if rng.random() < 0.5 else np.eye(3)[rng.permutation(3)]
+    tube = (length, max(width * float(calibre), 1.2), *sways, *phases, *speeds)
+    return ObjectParameters(
+        np.asarray(centre),
+        turn,
+        draw.noise(1),
+        draw.cells(4, 11),
+        tube=tuple(float(value) for value in tube),
+        **(looks | {"hollow": 0.0}),
+    )
+
+
+def _rotation(rng: np.random.Generator) -> Vector:
+    orthogonal, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    return np.asarray(orthogonal)
+
+
+def _lattice(draw: _Source, pitch: float) -> list[Vector]:
+    """Return at most 27 positions on a jittered lattice, the central one first."""
+    steps = np.arange(-1, 2)
+    cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    cells = cells[np.argsort((cells**2).sum(1), kind="stable")]
+    jitter = draw.rng.uniform(-0.2, 0.2, cells.shape)
+    near = [np.asarray(place) for place in (cells + jitter) * pitch]
+    return [place for place in near if np.abs(place).max() < 0.7 * draw.patch]
+
+
+def _radii(draw: _Source) -> Vector:
+    """Return half axes in patch voxels of an object of any size."""
+    return _shown_radii(draw, draw.log_uniform(10, 4 * draw.patch))
+
+
+def _shown_radii(draw: _Source, side: float) -> Vector:
+    """Return half axes in patch voxels of an object of ``side`` voxels, resized by the crop."""
+    edge = max(round(side), 1)
+    box = Box(1, (0, 0, 0), (edge, edge, edge), mid_slice=0)
+    shown = edge * draw.patch / window_around(box, draw.patch).size[0]
+    aspect = draw.rng.uniform(0.45, 1.0, 3)
+    return np.asarray(shown / 2 * aspect / aspect.max())
+
+
+def _tiny_radii(draw: _Source) -> Vector:
+    """Return half axes of an ellipsoid of a few voxels."""
+    volume, aspect = draw.rng.uniform(*TINY_VOXELS), draw.rng.uniform(0.6, 1.0, 3)
+    return np.asarray(aspect * math.cbrt(volume / (4 / 3 * math.pi * aspect.prod())))
+
+
+def _draw_rendering(draw: _Source) -> RenderParameters:
+    """Draw a modality and its blur, noise and artefacts."""
+    rng, modality = draw.rng, MODALITIES[int(draw.rng.integers(len(MODALITIES)))]
+    noise, noise_blur, bias, photons, last_blur = 0.0, 0.0, 0.0, 1.0, 0.0
+    first_blur = float(rng.uniform(0, 1.0))
+    if modality == "ct":  # additive noise, often correlated
+        noise, noise_blur = draw.log_uniform(0.005, 0.12), float(rng.choice([0.0, 0.6]))
+    elif modality == "mr":  # Rician noise, a bias field
+        noise, bias = draw.log_uniform(0.005, 0.1), float(rng.uniform(0.05, 0.35))
+    elif modality == "ultrasound":  # multiplicative speckle, shadows
+        first_blur, noise_blur = float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.4, 1.0))
+        noise, bias = float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.1, 0.5))
+    else:  # Poisson noise, a wide point spread function
+        first_blur, last_blur = float(rng.uniform(0.5, 1.8)), float(rng.uniform(0, 0.9))
+        photons = draw.log_uniform(20, 200)
+    thick = rng.random() < 0.3
+    gamma = draw.log_uniform(0.6, 1.7) if rng.random() < 0.35 else 1.0
+    padding = (int(rng.integers(3)), bool(rng.integers(2)), float(rng.random()))
+    return RenderParameters(
+        modality,
+        first_blur,
+        noise,
+        noise_blur,
+        bias,
+        draw.cells(2, 5),
+        draw.noise(1),
+        photons,
+        last_blur,
+        thick_axis=int(rng.integers(3)),
+        thick_slices=int(rng.integers(2, 5)) if thick else 1,
+        tail=float(rng.choice([0.005, 0.005, 0.02, 0.08])),
+        gamma=gamma,
+        scale=float(np.exp(rng.normal(0, 0.25))),
+        shift=float(rng.normal(0, 0.35)),
+        padding=padding if rng.random() < 0.3 else None,
+    )

@@ -1,0 +1,1 @@
+"""What the worker provides to every adapter, in each environment: the package ``kit``."""

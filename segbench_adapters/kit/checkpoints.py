@@ -1,0 +1,200 @@
+"""Third-party weights: found, read without executing anything, loaded completely or not at all.
+
+A ``.pth`` file is a pickle, and a pickle is a program: only globals that an adapter allows are
+loaded. torch is imported inside the functions, so that a missing file is reported without it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segbench.errors import AdapterError
+
+if TYPE_CHECKING:
+    import torch
+
+FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # overrules weights_only=False
+FORCE_NO_WEIGHTS_ONLY = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError)
+
+
+def find_weights(path: str, source: str) -> Path:
+    """Return the file with the weights.
+
+    Raises
+    ------
+    AdapterError
+        No file is given or it does not exist; the message states where the weights come from.
+    """
+    file = Path(path).expanduser()
+    if path and file.is_file():
+        return file
+    found = f"no weights at {path}" if path else "no weights given"
+    raise AdapterError(f"{found}. {source} Pass the file: --option weights=FILE")
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+
+def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint by name: those under ``key``, or the checkpoint itself.
+
+    Raises
+    ------
+    AdapterError
+        As in `read_checkpoint`, or something in the place of a tensor is none.
+    """
+    import torch
+
+    found = read_checkpoint(file, allowed)
+    state = found.get(key, found)
+    if not isinstance(state, dict):
+        raise AdapterError(f"{file.name}: expected tensors by name, found {type(state).__name__}")
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise AdapterError(f"{file.name}: {name!r}: expected a tensor")
+    return state
+
+
+def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return the dictionary in a checkpoint; only tensors and ``allowed`` globals are loaded.
+
+    Raises
+    ------
+    AdapterError
+        The file is not a checkpoint, or loading it needs any other global.
+    """
+    import torch
+
+    # mapped: a file may also hold the optimiser; torch's older format does not allow it
+    is_mapped = zipfile.is_zipfile(file)
+    with torch.serialization.safe_globals(list(allowed)):
+        try:
+            found = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
+        except UNREADABLE as error:
+            unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
+            reason = f"it names {', '.join(unsafe)}" if unsafe else words.splitlines()[0]
+            raise AdapterError(
+                f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
+            ) from error
+    if not isinstance(found, dict):
+        raise AdapterError(f"{file.name}: expected a dictionary, found {type(found).__name__}")
+    return found
+
+
+def _unsafe_globals(file: Path) -> list[str]:
+    import torch
+
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    except UNREADABLE:
+        return []
+
+
+def numpy_safe_globals() -> list[Any]:
+    """Return the globals that numpy numbers and arrays need, by their numpy 1 and 2 names."""
+    import numpy as np
+
+    core: Any = getattr(np, "_core", None) or np.core
+    names = [
+        (reconstructor, f"numpy.{package}.multiarray.{reconstructor.__name__}")
+        for reconstructor in (core.multiarray.scalar, core.multiarray._reconstruct)
+        for package in ("core", "_core")
+    ]
+    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "bool")]
+    return [*names, np.ndarray, np.dtype, *dtypes]
+
+
+# ---- for packages that unpickle checkpoints themselves -----------------------------------------
+
+
+@contextmanager
+def loading_safely(file: Path) -> Iterator[None]:
+    """Restrict every ``torch.load`` inside to tensors, plain values and numpy numbers.
+
+    This includes calls of other packages with ``weights_only=False``.
+
+    Raises
+    ------
+    AdapterError
+        ``file`` needs any other global, or is not a checkpoint.
+    """
+    import torch
+
+    with torch.serialization.safe_globals(numpy_safe_globals()), _force_weights_only():
+        refuse_unsafe(file)
+        try:
+            yield
+        except pickle.UnpicklingError as error:
+            raise AdapterError(f"{file.name}: {str(error).splitlines()[0]}") from error
+
+
+def refuse_unsafe(file: Path) -> None:
+    """Refuse a checkpoint that needs unsafe globals, without executing any of it."""
+    import torch
+
+    try:
+        unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(file)))
+    except UNREADABLE as error:
+        raise AdapterError(
+            f"{file.name}: not a checkpoint that can be examined ({str(error).splitlines()[0]}); "
+            "to load it all the same, which may execute code in it: --option trust=yes"
+        ) from error
+    if unsafe:
+        raise AdapterError(
+            f"{file.name}: loading it would call {', '.join(unsafe)}; "
+            "to allow this, if you trust its source: --option trust=yes"
+        )
+
+
+@contextmanager
+def _force_weights_only() -> Iterator[None]:
+    before = {
+        name: os.environ.pop(name, None) for name in (FORCE_WEIGHTS_ONLY, FORCE_NO_WEIGHTS_ONLY)
+    }
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[FORCE_WEIGHTS_ONLY]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+# ---- loading ---------------------------------------------------------------------------------
+
+
+def load_strictly(
+    network: torch.nn.Module,
+    state: Mapping[str, Any],
+    *,
+    name: str,
+    unused: frozenset[str] = frozenset(),
+) -> None:
+    """Load a state dict with exactly the network's keys and shapes; ``unused`` keys may be present.
+
+    Raises
+    ------
+    AdapterError
+        A key or shape differs: weights of another network are never loaded in part. ``name``
+        begins the message.
+    """
+    expected = network.state_dict()
+    weights = {key: value for key, value in state.items() if key not in unused}
+    unknown = sorted(weights.keys() - expected.keys())
+    missing = sorted(expected.keys() - weights.keys())
+    if unknown or missing:
+        raise AdapterError(
+            f"{name}: not the weights of this network: {len(missing)} of {len(expected)} "
+            f"tensors are missing and {len(unknown)} unknown, first {(missing + unknown)[0]}"
+        )
+    for key, value in weights.items():
+        found, shape = tuple(getattr(value, "shape", ())), tuple(expected[key].shape)
+        if found != shape:
+            raise AdapterError(f"{name}: {key}: expected shape {shape}, found {found}")
+    network.load_state_dict(weights)

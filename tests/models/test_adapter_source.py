@@ -1,0 +1,124 @@
+"""What the source of an adapter tells without importing it."""
+
+import pytest
+
+import segbench
+from segbench.errors import AdapterError
+from segbench.models.adapter_source import AdapterOption, adapter_options, parse_options
+from segbench.models.loading import load_adapter
+from segbench.models.registry import adapter_names, find_adapter, resolve_model
+
+SOURCE = '''
+import no_such_package
+from typing import Literal
+
+
+def make_adapter(
+    folder: str,
+    seed: int = 0,
+    *,
+    rate: float | None = None,
+    fast: bool = False,
+    mode: Literal["near", "far"] = "near",
+    flips: Literal[1, 2] = 1,
+    plain="x",
+):
+    """Make it.
+
+    Parameters
+    ----------
+    folder
+        Where it is;
+        two lines.
+    seed : int, optional
+        Of the noise.
+    """
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE)
+    return tmp_path / "mine.py"
+
+
+def test_options_are_read_from_the_signature_and_the_docstring(file):
+    assert adapter_options(file) == (
+        AdapterOption("folder", "str", (), None, "Where it is; two lines."),
+        AdapterOption("seed", "int", (), "0", "Of the noise."),
+        AdapterOption("rate", "float", (), "None"),
+        AdapterOption("fast", "bool", (), "False"),
+        AdapterOption("mode", "", ("near", "far"), "'near'"),
+        AdapterOption("flips", "", (1, 2), "1"),
+        AdapterOption("plain", "str", (), "'x'"),
+    )
+
+
+def test_values_get_the_types_of_the_signature(file):
+    given = {"folder": "7", "seed": "-7", "rate": "1e-3", "fast": "Yes", "flips": "2", "plain": "1"}
+    values = parse_options(file, given)
+    expected = {"folder": "7", "seed": -7, "rate": 1e-3, "fast": True, "flips": 2, "plain": "1"}
+    assert values == expected
+    assert list(map(type, values.values())) == [str, int, float, bool, int, str]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sed": "1"}, "mine: no option 'sed'; did you mean 'seed'[?] Known: folder, seed, rate"),
+        ({"zzz": "1"}, "mine: no option 'zzz'; Known: folder"),
+        ({"seed": "1.5"}, "mine: seed '1.5': expected a whole number"),
+        ({"rate": "nan"}, "mine: rate 'nan': expected a number"),
+        ({"rate": "much"}, "mine: rate 'much': expected a number"),
+        ({"fast": "maybe"}, "mine: fast 'maybe': expected yes or no"),
+        ({"mode": "middle"}, "mine: mode 'middle': expected one of near, far"),
+        ({"flips": "3"}, "mine: flips '3': expected one of 1, 2"),
+    ],
+)
+def test_an_unknown_option_or_a_wrong_type_is_refused(file, given, message):
+    with pytest.raises(AdapterError, match=message):
+        parse_options(file, {"folder": "x"} | given)
+
+
+def test_a_required_option_is_named_with_its_meaning(file):
+    with pytest.raises(AdapterError, match="mine: expected --option folder=VALUE. Where it is"):
+        parse_options(file, {})
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["make_adapter = print\n", "def make_adapter(**options):\n    pass\n", "def (\n", "x = 1\n"],
+    ids=["no function", "any option", "syntax error", "nothing"],
+)
+def test_what_the_source_does_not_tell_is_passed_as_text(tmp_path, source):
+    (tmp_path / "mine.py").write_text(source)
+    assert adapter_options(tmp_path / "mine.py") is None
+    assert parse_options(tmp_path / "mine.py", {"any": "1"}) == {"any": "1"}
+
+
+def test_a_wrong_option_is_refused_before_the_adapter_is_imported(file, data, tmp_path):
+    with pytest.raises(AdapterError, match="did you mean 'seed'"):
+        segbench.evaluate(file, data, out=tmp_path / "run", option={"folder": "x", "sead": 1})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_options_of_the_command_line_reach_the_adapter_with_their_types(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from segbench.core import AdapterInfo\n"
+        "class Mine:\n"
+        "    def __init__(self, **values):\n"
+        "        self.info = AdapterInfo(repr(values))\n"
+        "def make_adapter(seed: int = 0, fast: bool = False):\n"
+        "    return Mine(seed=seed, fast=fast)\n"
+    )
+    adapter = load_adapter(*resolve_model(str(tmp_path / "mine.py"), {"seed": "3", "fast": "yes"}))
+    assert adapter.info.name == "{'seed': 3, 'fast': True}"
+
+
+@pytest.mark.parametrize("name", adapter_names())
+def test_every_option_of_our_adapters_has_a_type_and_a_meaning(name):
+    options = adapter_options(find_adapter(name))
+    assert options is not None
+    for option in options:
+        assert option.meaning, option.name
+        assert option.choices or option.type in ("str", "int", "float", "bool")
