@@ -19,8 +19,13 @@ DEPTH = "tests/data/test_challenge_npz.py::test_values_may_be_nested_20_deep"
 MUTATIONS = {
     "a result is written in place": (
         "files.py",
-        'with partial.open("wb") as stream:\n            yield stream\n        publish(partial, file',
-        'with file.open("wb") as stream:\n            yield stream\n        (lambda *_, **__: None)(file',
+        """        with partial.open("wb") as stream:
+            yield stream
+        publish(partial, file, sync=sync)
+""",
+        """        with file.open("wb") as stream:
+            yield stream
+""",
         "tests/runs/test_interruptions.py::test_a_result_that_the_disk_cannot_hold_appears_nowhere",
     ),
     "partial files stay": (

@@ -83,7 +83,8 @@ def kill_itself(segmentation: np.ndarray) -> np.ndarray:
 
 
 def close_the_requests(segmentation: np.ndarray) -> np.ndarray:
-    """Close the private pipe of the requests; the one that is being read still arrives."""
+    """Close the private pipe of the requests; the next one still arrives: it is being read."""
+    time.sleep(0.3)  # until it is
     for handle in range(3, 30):
         with contextlib.suppress(OSError):
             reads = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
