@@ -15,18 +15,21 @@ from numpy.typing import NDArray
 
 from segbench.core import Box, Click
 
-from .crop import Window
+from .crop import Region, Window
 
 CHANNELS = 8
 IMAGE, PREVIOUS, BOX, POSITIVE, NEGATIVE = 0, 1, 2, 4, 5
 
 
 def draw_box(channels: NDArray[Any], box: Box, window: Window) -> None:
-    """Fill the box: every patch voxel whose centre is inside, and at least one per axis."""
-    patch = channels.shape[1]
+    """Fill the box."""
+    channels[BOX][box_on_patch(box, window, channels.shape[1])] = 1
+
+
+def box_on_patch(box: Box, window: Window, patch: int) -> Region:
+    """Return every patch voxel whose centre is inside the box, and at least one per axis."""
     sides = zip(box.low, box.high, window.low, window.size)
-    z, y, x = (_span(low, high, start, patch / size) for low, high, start, size in sides)
-    channels[BOX, z, y, x] = 1
+    return tuple(_span(low, high, start, patch / size) for low, high, start, size in sides)
 
 
 def draw_clicks(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from segbench.core import Voxel
 
 KINDS = ("middle_slice", "tight", "imprecise")
 KIND_PROBABILITIES = (0.5, 0.2, 0.3)
@@ -35,12 +37,21 @@ class BoxParameters:
         return cls(kind, across, shift, low, high)
 
 
+@dataclass(frozen=True)
+class PatchBox:
+    """A half-open box in voxels of the patch, which is drawn as it is."""
+
+    low: Voxel
+    high: Voxel
+    kind: str = "given"
+
+
 def simulated_boxes(
-    references: Tensor, parameters: Sequence[BoxParameters]
+    references: Tensor, parameters: Sequence[BoxParameters | PatchBox]
 ) -> tuple[Tensor, Tensor]:
     """Return the half-open corners (n, 3) of a box around each (n, z, y, x) mask."""
     low, high = _tight_boxes(references)
-    for kind, draw in (("middle_slice", _middle_slice_boxes), ("imprecise", _imprecise_boxes)):
+    for kind, draw in DRAWN.items():
         rows = [row for row, box in enumerate(parameters) if box.kind == kind]
         if rows:
             at = torch.tensor(rows, device=references.device)
@@ -99,3 +110,17 @@ def _imprecise_boxes(
     new_low = low - out + (inwards * (out + into + 1)).floor().long()
     new_high = high - into + (outwards * (out + into + 1)).floor().long()
     return new_low.clamp_min(0), torch.maximum(new_high, low + 1)
+
+
+def _given_boxes(
+    masks: Tensor, parameters: Sequence[PatchBox], low: Tensor, high: Tensor
+) -> tuple[Tensor, Tensor]:
+    lows, highs = ([getattr(box, end) for box in parameters] for end in ("low", "high"))
+    return low.new_tensor(lows), high.new_tensor(highs)
+
+
+DRAWN: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {  # the kind "tight" is the default
+    "middle_slice": _middle_slice_boxes,
+    "imprecise": _imprecise_boxes,
+    "given": _given_boxes,
+}

@@ -6,15 +6,18 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from segbench.errors import AdapterError
+
 from ..network import CONFIGS
 from .reporter import open_reporter
 from .run import train
-from .schedule import Phase, Schedule
+from .schedule import RECIPES, Phase, Schedule
 from .setup import TrainingSetup
 
 DEFAULT_PHASES = {"small": "1:64:2", "paper": "1:192:2"}
@@ -30,6 +33,11 @@ PLANS: dict[str, dict[str, Any]] = {  # defaults of options
         "measure_seconds": 30.0,
     }
 }
+RANDOM = Path("random")  # as --init: random weights, also where a recipe expects others
+FIXED_BY_PAPER = (  # options
+    *("plan", "measure_seconds", "warm_up", "ema_decay", "share_generated", "share_nested"),
+    *("share_large", "share_tiny", "share_without_box"),
+)
 
 
 def main(arguments: Sequence[str], program: str) -> None:
@@ -43,9 +51,13 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 
 def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
-    """Parse the arguments; a plan sets the defaults of the other options."""
-    made = parser(program)
-    plan = made.parse_args(arguments).plan
+    """Parse the arguments; a recipe and a plan set the defaults of the other options."""
+    recipe = parser(program).parse_args(arguments).recipe
+    made = parser(program, RECIPES[recipe])
+    options = made.parse_args(arguments)
+    if recipe == "paper":
+        check_paper_options(made, options)
+    plan = options.plan
     if plan is not None:
         made.set_defaults(workers=max(n_cores() - 2, 1), **PLANS[plan])
     options = made.parse_args(arguments)
@@ -53,11 +65,26 @@ def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
         options.phases = parse_phases(options.phases)
     if options.check:
         options.steps, options.device, options.resume = CHECK_STEPS, "cpu", False
+        phases = options.phases or parse_phases(DEFAULT_PHASES[options.config])
+        smallest = 3 * CONFIGS[options.config].stride
         options.phases = tuple(
-            Phase(phase.until, edge, 1) for phase, edge in zip(options.phases, CHECK_PATCHES)
+            Phase(phase.until, max(edge, smallest), 1) for phase, edge in zip(phases, CHECK_PATCHES)
         )
         options.measure_seconds = min(options.measure_seconds, 1.0)
     return options
+
+
+def check_paper_options(made: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Raise if an option contradicts the paper's recipe, or initial weights are not chosen."""
+    for name in FIXED_BY_PAPER:
+        if getattr(options, name) != made.get_default(name):
+            option = name.replace("_", "-")
+            raise AdapterError(f"--{option}: the recipe paper has its own value; leave it out")
+    if options.init is None:
+        raise AdapterError(
+            "the recipe paper starts from nnInteractive v1.0: expected its folder or "
+            "checkpoint_final.pth as --init (random weights: --init random)"
+        )
 
 
 def n_cores() -> int:
@@ -65,55 +92,71 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def parser(program: str) -> argparse.ArgumentParser:
-    """Return the parser of the options."""
-    defaults = Schedule()
+def parser(program: str, defaults: Schedule = RECIPES["interactive"]) -> argparse.ArgumentParser:
+    """Return the parser of the options, with the defaults of a recipe."""
     made = argparse.ArgumentParser(program, description="Train a checkpoint.")
+    made.add_argument("--data", type=Path, required=True, help="folder of training cases (npz)")
+    made.add_argument("--out", type=Path, required=True, help="checkpoint to write (safetensors)")
+    add_recipe(made, defaults)
+    add_budget(made, defaults)
+    add_samples(made, defaults)
+    add_machine(made)
+    return made
+
+
+def add_recipe(made: argparse.ArgumentParser, defaults: Schedule) -> None:
+    """Add the options that choose what is trained, and how."""
     add = made.add_argument
-    add("--data", type=Path, required=True, help="folder of training cases (npz)")
-    add("--out", type=Path, required=True, help="checkpoint to write (safetensors)")
+    add("--recipe", choices=sorted(RECIPES), default=defaults.recipe, help="[interactive]")
     add("--plan", choices=sorted(PLANS), help="defaults of the options below for a GPU")
     add("--check", action="store_true", help="try the plan: ten small steps on the processor")
     add("--config", choices=sorted(CONFIGS), default=defaults.config)
-    budget = made.add_mutually_exclusive_group()
-    add_number(budget.add_argument, "--minutes", defaults.minutes, "wall time")
+    add("--init", type=Path, help="initial weights; or the word random")
+    add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
+    add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
+    add("--warm-up", type=int, default=defaults.warm_up_steps, help="steps of rising rate")
+    add_number(add, "--ema-decay", defaults.ema_decay, "of the moving average of the weights")
+    add("--licence", help="of the weights [that of --init, or: not stated]")
+    add("--seed", type=int, default=defaults.seed, help=f"[{defaults.seed}]")
+
+
+def add_budget(made: argparse.ArgumentParser, defaults: Schedule) -> None:
+    """Add the options for the length of the training and of its parts."""
+    add, budget = made.add_argument, made.add_mutually_exclusive_group()
+    minutes = defaults.minutes if defaults.epochs is None else None
+    help_minutes = f"wall time [{Schedule.minutes:g}; paper: {RECIPES['paper'].epochs} epochs]"
+    budget.add_argument("--minutes", type=float, default=minutes, help=help_minutes)
     budget.add_argument(
         "--steps", type=int, help="instead of minutes: can be repeated to the last bit"
     )
     help_stop = "minutes after which this call ends; the same command continues"
     add("--stop-after", type=float, default=math.inf, help=help_stop)
-    add_number(add, "--measure-seconds", 0.0, "fit the schedule to the speed that is measured in")
-    add("--init", type=Path, help="initial weights")
     add("--resume", action="store_true", help="continue a stopped training")
+    add_number(add, "--measure-seconds", 0.0, "fit the schedule to the speed that is measured in")
+    add_number(add, "--tune-every", defaults.tune_every_minutes, "minutes between evaluations")
+    add_number(add, "--save-every", defaults.save_every_minutes, "minutes between stored states")
+
+
+def add_samples(made: argparse.ArgumentParser, defaults: Schedule) -> None:
+    """Add the options that choose the samples."""
+    add, always = made.add_argument, ", ".join(defaults.left_out)
     add_number(add, "--share-generated", defaults.share_generated, "share of generated scenes")
     add_number(add, "--share-nested", defaults.share_nested, "of these with nested objects")
     add_number(add, "--share-large", defaults.share_large, "of these with a large object")
     add_number(add, "--share-tiny", defaults.share_tiny, "of these with a tiny object")
     add_number(add, "--share-without-box", defaults.share_without_box, "share without a box")
-    add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
-    add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
-    add("--warm-up", type=int, default=defaults.warm_up_steps, help="steps of rising rate")
-    add_number(add, "--ema-decay", defaults.ema_decay, "of the moving average of the weights")
-    always = ", ".join(defaults.left_out)
-    add(
-        "--leave-out",
-        type=parse_names,
-        help=f"prefixes of file names, in addition to {always}; '': read all",
-    )
-    add(
-        "--tune-patients",
-        type=parse_names,
-        default=defaults.tune_patients,
-        help="held-out patients [drawn by --seed]",
-    )
-    add("--licence", help="of the weights [that of --init, or: not stated]")
-    add_number(add, "--tune-every", defaults.tune_every_minutes, "minutes between evaluations")
-    add_number(add, "--save-every", defaults.save_every_minutes, "minutes between stored states")
-    add("--seed", type=int, default=defaults.seed, help=f"[{defaults.seed}]")
+    help_left_out = f"prefixes of file names, in addition to {always}; '': read all"
+    add("--leave-out", type=parse_names, help=help_left_out)
+    help_tune = "held-out patients [drawn by --seed]"
+    add("--tune-patients", type=parse_names, default=defaults.tune_patients, help=help_tune)
+
+
+def add_machine(made: argparse.ArgumentParser) -> None:
+    """Add the options that do not change the result."""
+    add = made.add_argument
     add("--workers", type=int, default=1, help="processes that generate samples [1]")
     add("--threads", type=int, help="of torch [torch's default]")
     add("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    return made
 
 
 def add_number(add: Callable[..., object], option: str, default: float, meaning: str) -> None:
@@ -140,10 +183,13 @@ def left_out(prefixes: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def schedule_of(options: argparse.Namespace) -> Schedule:
     """Return the schedule of the options."""
-    defaults = Schedule()
-    return Schedule(
-        minutes=options.minutes,
+    recipe = RECIPES[options.recipe]
+    by_epochs = options.minutes is None and options.steps is None
+    return replace(
+        recipe,
+        minutes=recipe.minutes if options.minutes is None else options.minutes,
         steps=options.steps,
+        epochs=recipe.epochs if by_epochs else None,
         config=options.config,
         phases=options.phases or parse_phases(DEFAULT_PHASES[options.config]),
         learning_rate=options.rate,
@@ -158,8 +204,8 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
         tune_patients=options.tune_patients,
         tune_every_minutes=options.tune_every,
         save_every_minutes=options.save_every,
-        tune_objects=1 if options.check else defaults.tune_objects,
-        tune_scenes=1 if options.check else defaults.tune_scenes,
+        tune_objects=1 if options.check else recipe.tune_objects,
+        tune_scenes=1 if options.check else recipe.tune_scenes,
         seed=options.seed,
     )
 
@@ -172,7 +218,7 @@ def setup_of(options: argparse.Namespace) -> TrainingSetup:
     return TrainingSetup(
         options.data,
         options.out,
-        options.init,
+        None if options.init == RANDOM else options.init,
         options.resume,
         options.workers,
         device,

@@ -50,6 +50,7 @@ class CropParameters:
     rotation: FloatArray | None  # (3, 3), after axes and flips
     intensity: IntensityParameters
     noise_seed: int
+    min_voxels: int = MIN_VISIBLE_VOXELS  # of the object on the patch
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,13 @@ def paint_crops(
     crops: Sequence[CropParameters],
     patch: int,
     scans: dict[str, DeviceScan],
+    *,
+    antialias: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Return z-scored images (n, z, y, x), zero outside the scan, and masks of the objects."""
-    images, masks = zip(*(_cut(crop, patch, scans[crop.scan]) for crop in crops))
+    images, masks = zip(
+        *(_cut(crop, patch, scans[crop.scan], antialias=antialias) for crop in crops)
+    )
     return torch.stack(images), torch.stack(masks)
 
 
@@ -153,7 +158,9 @@ def mask_to_patch(label_map: Tensor, window: Window, patch: int, *, label: int) 
     return mask & (label_map[z[:, None, None], y[:, None], x] == label)
 
 
-def _cut(crop: CropParameters, patch: int, source: DeviceScan) -> tuple[Tensor, Tensor]:
+def _cut(
+    crop: CropParameters, patch: int, source: DeviceScan, *, antialias: bool
+) -> tuple[Tensor, Tensor]:
     edge, window = patch, crop.window
     if crop.rotation is not None:
         edge = 2 * round(MARGIN * patch / 2)
@@ -165,7 +172,7 @@ def _cut(crop: CropParameters, patch: int, source: DeviceScan) -> tuple[Tensor, 
         edge,
         region=tuple(slice(0, n) for n in shape),
         intensity=source.scan.intensity,
-        antialias=True,
+        antialias=antialias,
     )
     mask = mask_to_patch(source.label_map, window, edge, label=crop.label)
     flips = [axis for axis, flipped in enumerate(crop.flipped) if flipped]

@@ -3,7 +3,7 @@
 In the paper a first forward pass without gradient makes the errors that a click corrects
 (Eq. 6-11). Here the training pass is that first pass: its prediction becomes the previous
 segmentation of the same scene in the next step, with one more click. This trains on several clicks
-instead of one and needs no extra pass.
+instead of one and needs no extra pass. The recipe ``paper`` makes the paper's first pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..prompts import BOX, CHANNELS, IMAGE, NEGATIVE, POSITIVE, PREVIOUS, ball_radius
-from .boxes import BoxParameters, simulated_boxes
+from .boxes import BoxParameters, PatchBox, simulated_boxes
 from .clicks import next_clicks
 
 
@@ -67,7 +67,7 @@ class InteractiveBatch:
 
 
 def start_batch(
-    images: Tensor, references: Tensor, boxes: Sequence[BoxParameters | None]
+    images: Tensor, references: Tensor, boxes: Sequence[BoxParameters | PatchBox | None]
 ) -> InteractiveBatch:
     """Return samples with a box, or with a first click instead where there is None."""
     n, *shape = references.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ class Scan:
     voxels: NDArray[Any]  # as stored
     label_map: LabelMap
     intensity: Intensity
+
+    @property
+    def modality(self) -> str:
+        """The first part of the name; empty for a name of one part."""
+        first, underscore, _ = self.name.partition("_")
+        return first if underscore else ""
 
     @property
     def collection(self) -> str:
@@ -120,10 +126,16 @@ def draw_tune_patients(scans: Sequence[Scan], share: float, seed: int) -> list[s
     return sorted(tune_patients)
 
 
-def objects_of(scan: Scan) -> list[ScanObject]:
-    """Return the scan's objects of at least ``MIN_VOXELS`` voxels."""
+def cropped_to_nonzero(scan: Scan) -> Scan:
+    """Return the part of a scan in the box of its non-zero voxels; the z-score is the same."""
+    region = occupied_box(scan.voxels)
+    return replace(scan, voxels=scan.voxels[region], label_map=scan.label_map[region])
+
+
+def objects_of(scan: Scan, min_voxels: int = MIN_VOXELS) -> list[ScanObject]:
+    """Return the scan's objects of at least ``min_voxels`` voxels."""
     counts = np.bincount(scan.label_map.ravel())
-    labels = [label for label in range(1, len(counts)) if counts[label] >= MIN_VOXELS]
+    labels = [label for label in range(1, len(counts)) if counts[label] >= min_voxels]
     return [ScanObject(scan, tight_box(scan.label_map, label)) for label in labels]
 
 

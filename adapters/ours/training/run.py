@@ -4,128 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import torch
 
 from segbench.errors import AdapterError
 
-from ..network import CONFIGS
-from ..prompts import ball_radius
-from ..weights import Recipe, save_checkpoint
 from .crops import scans_on_device
-from .csv_log import append_row, drop_rows_after
-from .curves import draw_curves
-from .objects import Scan, draw_tune_patients, read_scans, split_by_patient
+from .csv_log import drop_rows_after
+from .objects import Scan, cropped_to_nonzero, draw_tune_patients, read_scans, split_by_patient
 from .pace import Pace, measure_pace, paced_schedule
+from .paper_samples import paper_sampler
 from .pretrained import load_initial_weights
 from .reporter import Reporter
 from .resuming import (
-    progress_of,
     read_state,
     restore,
     restore_from_weights,
-    save_state,
     stored_pace,
     training_conditions,
 )
 from .sample_loader import SampleLoader
-from .samples import SampleGenerator, SamplePainter
-from .schedule import Schedule, check_schedule, fraction_done, phase_at
+from .samples import SampleGenerator, SamplePainter, Sampler
+from .schedule import Schedule, check_schedule, with_steps
 from .setup import TrainingSetup, check_left_out, check_setup
-from .trainer import StepResult, Trainer
+from .trainer import Trainer
+from .training_run import LOGS, TrainingRun
 from .tuning import (
-    TUNE_CLICKS,
-    TuneSet,
     build_tune_sets,
     ellipsoid_dice,
-    mean_dice_curve,
     objects_by_group,
 )
 
-LOG_EVERY = 50  # steps
-LOGS = (".log.csv", ".tune.csv")
-TUNE_COLUMNS = (
-    *("step", "samples", "minutes", "set", "opening"),
-    *(f"click_{i + 1}" for i in range(TUNE_CLICKS)),
-)
-LOG_COLUMNS = ("step", "samples", "minutes", "patch", "loss", "dice_box", "dice_clicked")
-
 Clock = Callable[[], float]  # seconds
-
-
-@dataclass
-class TrainingRun:
-    """A trainer, its tune sets, and the time used so far."""
-
-    trainer: Trainer
-    tune_sets: dict[str, TuneSet]
-    setup: TrainingSetup
-    reporter: Reporter
-    pace: Pace | None = None
-    minutes: float = 0.0
-    evaluated_at: float | None = 0.0  # minutes; None: set after the next step
-    saved_at: float = 0.0
-    results: list[StepResult] = field(default_factory=list)
-
-    @property
-    def schedule(self) -> Schedule:
-        """The schedule of the trainer."""
-        return self.trainer.schedule
-
-    @property
-    def done(self) -> float:
-        """The share of the budget that is used."""
-        return fraction_done(self.schedule, self.trainer.steps, self.minutes)
-
-    def evaluate(self) -> None:
-        """Evaluate the EMA network on each tune set, append its curves, and save."""
-        curves = {
-            name: mean_dice_curve(self.trainer.ema_network, tune_set)
-            for name, tune_set in self.tune_sets.items()
-        }
-        for name, curve in curves.items():
-            row = [self.trainer.steps, self.trainer.samples_seen, f"{self.minutes:.1f}", name]
-            path = self.setup.out.with_suffix(".tune.csv")
-            append_row(path, TUNE_COLUMNS, [*row, *map(_format, curve)])
-            formatted = " ".join(map(_format, curve))
-            self.reporter.write_line(f"{self.minutes:6.1f} min  {name}: DSC {formatted}")
-        self.evaluated_at = None  # evaluation takes time: the interval starts at the next step
-        self.save()
-
-    def save(self) -> None:
-        """Write the log, the EMA weights, the state for resuming, and a picture of the curves."""
-        self.trainer.check_loss()
-        if self.results:
-            self.log()
-        trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
-        history = (
-            f"{self.minutes:.0f} minutes, {trainer.steps} steps, {trainer.samples_seen} samples of "
-            f"{_patch_sizes(schedule)}, seed {schedule.seed}, {trainer.origin}"
-        )
-        config, radius = CONFIGS[schedule.config], ball_radius(patch)
-        recipe = Recipe(config, patch, radius, True, trainer.licence, history)
-        progress = progress_of(trainer, self.minutes)
-        save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe, progress)
-        save_state(self.setup.state, trainer, self.minutes, self.pace)
-        self.saved_at = self.minutes
-        try:
-            draw_curves(self.setup.out)
-        except (OSError, ValueError, KeyError) as error:  # a picture must not end a training
-            self.reporter.write_line(f"the curves could not be drawn: {error}")
-
-    def log(self) -> None:
-        """Append the means over the last steps to the log."""
-        clicks = torch.tensor([n for result in self.results for n in result.n_clicks])
-        losses = torch.cat([result.losses for result in self.results]).cpu()
-        dice = torch.cat([result.dice for result in self.results]).cpu()
-        means = (losses, dice[clicks == 0], dice[clicks > 0])
-        formatted = [_format(float(values.mean())) if len(values) else "" for values in means]
-        patch = phase_at(self.schedule, self.done).patch
-        trainer = self.trainer
-        row = [trainer.steps, trainer.samples_seen, f"{self.minutes:.2f}", patch, *formatted]
-        append_row(self.setup.out.with_suffix(".log.csv"), LOG_COLUMNS, row)
-        self.results = []
 
 
 def train(
@@ -142,6 +52,36 @@ def train(
     called_at = clock()
     check_schedule(schedule)
     check_setup(setup)
+    train_scans, tune_scans = _read_scans(schedule, setup)
+    reporter.write_line(
+        f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
+        f"{_joined_names(tune_scans)}"
+    )
+    schedule = with_steps(schedule, len(train_scans))
+    conditions = training_conditions(
+        schedule,
+        scans=[scan.name for scan in train_scans],
+        tune_scans=[scan.name for scan in tune_scans],
+        init=setup.init.name if setup.init else None,
+        licence=setup.licence,
+    )
+    state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
+    painter = sample_painter(schedule, train_scans, tune_scans, torch.device(setup.device))
+    loader = SampleLoader(painter.generator, setup.workers)
+    try:
+        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
+        trainer = _paced_trainer(schedule, loader, painter, pace)
+        trainer.conditions = conditions
+        tune_sets = build_tune_sets(schedule, tune_scans, painter)
+        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
+        _initialise(run, state)
+        _train_until_done(run, clock, called_at)
+    finally:
+        loader.close()
+
+
+def _read_scans(schedule: Schedule, setup: TrainingSetup) -> tuple[list[Scan], list[Scan]]:
+    """Return the scans to train on and those of the held-out patients."""
     scans = read_scans(setup.data, schedule.left_out)
     check_left_out(setup.data, schedule.left_out)
     tune_patients = schedule.tune_patients or draw_tune_patients(
@@ -153,36 +93,21 @@ def train(
             f"{setup.data}: no scan is left to train on; for generated scenes only, use "
             "--share-generated 1"
         )
-    reporter.write_line(
-        f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
-        f"{_joined_names(tune_scans)}"
-    )
-    conditions = training_conditions(
-        schedule,
-        scans=[scan.name for scan in train_scans],
-        tune_scans=[scan.name for scan in tune_scans],
-        init=setup.init.name if setup.init else None,
-        licence=setup.licence,
-    )
-    generator = SampleGenerator(objects_by_group(train_scans), schedule)
-    device = torch.device(setup.device)
-    painter = SamplePainter(generator, scans_on_device([*train_scans, *tune_scans], device), device)
-    loader = SampleLoader(generator, setup.workers)
-    try:
-        has_state = setup.resume and setup.state.is_file()
-        state = read_state(setup.state, conditions) if has_state else None
-        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
-        paced = schedule if pace is None else paced_schedule(schedule, pace)
-        trainer = Trainer(paced, loader, painter, pace is not None and pace.channels_last)
-        trainer.conditions = conditions
-        tune_sets = build_tune_sets(schedule, tune_scans, painter)
-        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
-        if pace is not None:
-            _report_pace(run, pace)
-        _initialise(run, state)
-        _train_until_done(run, clock, called_at)
-    finally:
-        loader.close()
+    return train_scans, tune_scans
+
+
+def sample_painter(
+    schedule: Schedule, train_scans: list[Scan], tune_scans: list[Scan], device: torch.device
+) -> SamplePainter:
+    """Return what draws and paints the samples of the schedule's recipe."""
+    sampler: Sampler
+    if schedule.recipe == "paper":
+        train_scans = [cropped_to_nonzero(scan) for scan in train_scans]
+        sampler = paper_sampler(train_scans, schedule.seed)
+    else:
+        sampler = SampleGenerator(objects_by_group(train_scans), schedule)
+    scans = scans_on_device([*train_scans, *tune_scans], device)
+    return SamplePainter(sampler, scans, device, schedule.antialias)
 
 
 def _measured_pace(
@@ -196,8 +121,18 @@ def _measured_pace(
     return pace
 
 
-def _report_pace(run: TrainingRun, pace: Pace) -> None:
-    schedule = run.schedule
+def _paced_trainer(
+    schedule: Schedule, loader: SampleLoader, painter: SamplePainter, pace: Pace | None
+) -> Trainer:
+    if pace is None:
+        return Trainer(schedule, loader, painter)
+    return Trainer(paced_schedule(schedule, pace), loader, painter, pace.channels_last)
+
+
+def _report_pace(run: TrainingRun) -> None:
+    schedule, pace = run.schedule, run.pace
+    if pace is None:
+        return
     rates = ", ".join(
         f"{rate:.1f}/s at {phase.patch}^3"
         for phase, rate in zip(schedule.phases, pace.samples_per_second)
@@ -211,6 +146,7 @@ def _report_pace(run: TrainingRun, pace: Pace) -> None:
 def _initialise(run: TrainingRun, state: dict[str, object] | None) -> None:
     """Start from the stored state, from the weights of a lost state, from initial ones or none."""
     setup, trainer = run.setup, run.trainer
+    _report_pace(run)
     if state is not None:
         restore(trainer, state)
         _resume(run, float(str(state["minutes"])), "")
@@ -259,33 +195,24 @@ def _train_until_done(run: TrainingRun, clock: Clock, called_at: float) -> None:
         run.results.append(run.trainer.step(run.done))
         now = clock()
         run.minutes = (now - started) / 60
-        run.evaluated_at = run.minutes if run.evaluated_at is None else run.evaluated_at
         run.reporter.show_step(run.done, run.trainer.steps, run.trainer.last_loss)
-        if run.trainer.steps % LOG_EVERY == 0:
+        if run.trainer.steps % run.schedule.log_every_steps == 0:
             run.log()
         if run.done >= 1:
             break
         if now - called_at >= 60 * run.setup.stop_after:
             run.save()
-            run.reporter.write_line(
-                f"stopped after {run.minutes:.1f} of {run.schedule.minutes:g} minutes; the same "
-                "command continues"
-            )
+            run.reporter.write_line(f"stopped after {_used(run)}; the same command continues")
             return
-        if run.minutes - run.evaluated_at >= run.schedule.tune_every_minutes:
-            run.evaluate()
-        elif run.minutes - run.saved_at >= run.schedule.save_every_minutes:
-            run.save()
+        run.write_if_due()
     run.evaluate()
 
 
-def _patch_sizes(schedule: Schedule) -> str:
-    edges = dict.fromkeys(phase.patch for phase in schedule.phases)
-    return " and ".join(f"{edge}^3" for edge in edges)
-
-
-def _format(value: float) -> str:
-    return f"{value:.4f}"
+def _used(run: TrainingRun) -> str:
+    steps = run.schedule.steps
+    if steps is None:
+        return f"{run.minutes:.1f} of {run.schedule.minutes:g} minutes"
+    return f"{run.trainer.steps} of {steps} steps"
 
 
 def _joined_names(scans: Sequence[Scan]) -> str:

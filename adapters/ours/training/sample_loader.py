@@ -16,14 +16,14 @@ from multiprocessing.context import ForkProcess
 
 import torch
 
-from .samples import SampleGenerator, SampleParameters
+from .samples import SampleParameters, Sampler
 
 
 @dataclass
 class SampleLoader:
     """Returns samples one by one; the index of the next one is ``next_index``."""
 
-    generator: SampleGenerator
+    generator: Sampler
     n_workers: int
     next_index: int = 0
     _patch: int | None = field(default=None, repr=False)
@@ -76,7 +76,7 @@ class SampleLoader:
 
 
 def _send_samples(
-    generator: SampleGenerator,
+    generator: Sampler,
     ends: tuple[Connection, Connection],
     indices: itertools.count[int],
     patch: int,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .boxes import BoxParameters
-from .crops import MIN_VISIBLE_VOXELS, CropParameters, DeviceScan, draw_crop, paint_crops
+from .boxes import BoxParameters, PatchBox
+from .crops import CropParameters, DeviceScan, draw_crop, paint_crops
 from .interactive_batch import InteractiveBatch, start_batch
 from .objects import ScanObject
 from .scene_drawing import draw_scene
@@ -30,15 +31,19 @@ class SampleParameters:
     index: int
     attempt: int
     scene: SceneParameters | CropParameters
-    box: BoxParameters | None  # None: a first click instead
+    box: BoxParameters | PatchBox | None  # None: a first click instead
+
+
+class Sampler(Protocol):
+    """What draws samples: each depends only on a seed, its index, the attempt and the patch."""
+
+    def draw(self, index: int, patch: int, attempt: int = 0) -> SampleParameters:
+        """Draw the sample of an index; a further attempt draws it again."""
 
 
 @dataclass(frozen=True)
 class SampleGenerator:
-    """Draws samples of groups of annotated objects and of generated scenes.
-
-    A sample depends only on the seed, its index, the attempt and the patch.
-    """
+    """Draws samples of groups of annotated objects and of generated scenes."""
 
     groups: list[list[ScanObject]]
     schedule: Schedule
@@ -78,9 +83,10 @@ def scene_shares(schedule: Schedule) -> SceneShares:
 class SamplePainter:
     """Paints drawn samples on a device."""
 
-    generator: SampleGenerator
+    generator: Sampler
     scans: dict[str, DeviceScan]
     device: torch.device
+    antialias: bool = True
 
     def paint(self, samples: Sequence[SampleParameters], patch: int) -> InteractiveBatch:
         """Return the samples as a batch; one whose object is too small or large is drawn again."""
@@ -111,7 +117,9 @@ class SamplePainter:
             images[at], masks[at] = paint_scenes(list(scenes.values()), patch, self.device)
         if crops:
             at = list(crops)
-            images[at], masks[at] = paint_crops(list(crops.values()), patch, self.scans)
+            images[at], masks[at] = paint_crops(
+                list(crops.values()), patch, self.scans, antialias=self.antialias
+            )
         return images, masks
 
     def _unusable_rows(self, samples: Sequence[SampleParameters], masks: Tensor) -> list[int]:
@@ -124,6 +132,5 @@ class SamplePainter:
 
 
 def _is_usable(scene: SceneParameters | CropParameters, voxels: int, size: int) -> bool:
-    if isinstance(scene, SceneParameters):
-        return scene.min_voxels <= voxels <= MAX_TARGET_SHARE * size
-    return voxels >= MIN_VISIBLE_VOXELS
+    too_large = isinstance(scene, SceneParameters) and voxels > MAX_TARGET_SHARE * size
+    return voxels >= scene.min_voxels and not too_large

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segbench.errors import AdapterError
 
@@ -21,16 +21,23 @@ class Phase:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The settings; the budget is ``steps`` if given, else ``minutes`` of wall time."""
+    """The settings; the budget is ``steps`` or ``epochs`` if given, else ``minutes`` of wall time.
 
+    The defaults are the recipe ``interactive``.
+    """
+
+    recipe: str = "interactive"
     minutes: float = 45.0
     steps: int | None = None
+    epochs: int | None = None  # passes over the training scans; ``with_steps`` makes steps of them
     config: str = "small"
     # not 32: with a bottleneck of 2 voxels per axis, oneDNN's bfloat16 weight gradients are wrong
     phases: tuple[Phase, ...] = (Phase(1.0, 64, 2),)
     learning_rate: float = 1e-3
+    final_rate: float = 0.02  # at the end of the cosine, as a share of the learning rate
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
+    mixed_precision: bool = True  # bfloat16 where it is fast; else float32
     dice_weight: float = 10.0  # alpha of Eq. 14
     click_weight: float = 1.0  # of the cross-entropy near clicks
     deep_supervision_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
@@ -41,17 +48,54 @@ class Schedule:
     share_large: float = 0.12
     share_tiny: float = 0.12
     share_without_box: float = 0.25
+    antialias: bool = True  # of images that are made smaller
+    first_pass_probability: float = 0.0  # of a pass without gradient whose error gets a click
     next_click_probability: float = 0.75
-    max_clicks: int = 6
+    max_clicks: int = 6  # of a sample that is continued
     # licence not stated; scattered lesions, which never get a box
     left_out: tuple[str, ...] = ("US_DeepRegTRUS", "MR_OpenMS")
     tune_share: float = 0.15
     tune_patients: tuple[str, ...] = ()  # if empty, ``tune_share`` of them are drawn
     tune_objects: int = 6  # per group of scans
     tune_scenes: int = 10
+    tune_clicks: int = 5
+    log_every_steps: int = 50
     tune_every_minutes: float = 10.0
     save_every_minutes: float = 3.0
     seed: int = 42
+
+
+RECIPES = {
+    "interactive": Schedule(),
+    # sections 2.3, 2.6 and 3.2 of the paper; docs/decisions/0134 has what they leave open
+    "paper": Schedule(
+        recipe="paper",
+        epochs=25,
+        config="paper",
+        phases=(Phase(1.0, 192, 2),),
+        learning_rate=1e-4,
+        final_rate=1.0,
+        weight_decay=1e-5,
+        warm_up_steps=0,
+        mixed_precision=False,
+        click_weight=0.0,
+        deep_supervision_weights=(1.0,),
+        clip_norm=math.inf,
+        ema_decay=0.0,
+        share_generated=0.0,
+        share_without_box=0.0,
+        antialias=False,
+        first_pass_probability=0.5,
+        max_clicks=0,
+    ),
+}
+
+
+def with_steps(schedule: Schedule, n_scans: int) -> Schedule:
+    """Return the schedule with the steps that its epochs over ``n_scans`` scans take."""
+    if schedule.epochs is None or schedule.steps is not None:
+        return schedule
+    return replace(schedule, steps=math.ceil(schedule.epochs * n_scans / schedule.phases[-1].batch))
 
 
 def check_schedule(schedule: Schedule) -> None:
@@ -89,8 +133,9 @@ def phase_at(schedule: Schedule, done: float) -> Phase:
 def learning_rate(schedule: Schedule, step: int, done: float) -> float:
     """Return the rate after ``step`` steps and a share ``done`` of the budget: warm-up, cosine."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-    warm = min(1.0, (step + 1) / schedule.warm_up_steps)
-    return schedule.learning_rate * warm * (0.98 * cosine + 0.02)
+    warm = min(1.0, (step + 1) / max(schedule.warm_up_steps, 1))
+    final = schedule.final_rate
+    return schedule.learning_rate * warm * ((1 - final) * cosine + final)
 
 
 def fraction_done(schedule: Schedule, steps: int, minutes: float) -> float:

@@ -102,6 +102,8 @@ class Trainer:
             group["lr"] = learning_rate(self.schedule, self.steps - self.warm_from, done)
         # the batch always has one size, so the search for the fastest algorithms is made once
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            if self._is_clicked_first():
+                self._click_on_errors(batch)
             logits, losses, dice = self._forward(batch)
             self.check_loss()
             self._optimise(losses.mean())
@@ -141,11 +143,7 @@ class Trainer:
     def _forward(self, batch: InteractiveBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the logits, and each sample's loss and Dice."""
         schedule, inputs = self.schedule, batch.inputs
-        if self.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
-        with mixed_precision(self.device):
-            outputs = self.network.outputs(inputs, heads=len(schedule.deep_supervision_weights))
-        logits = [out[:, 1].float() - out[:, 0].float() for out in outputs]
+        logits = self._logits(inputs, heads=len(schedule.deep_supervision_weights))
         reference = batch.references.float()
         losses, dice = deep_supervision_loss(
             logits,
@@ -157,6 +155,26 @@ class Trainer:
         losses = losses + schedule.click_weight * click_loss(logits[0], reference, clicked)
         return logits[0].detach(), losses, dice
 
+    def _logits(self, inputs: Tensor, *, heads: int) -> list[Tensor]:
+        """Return the logits of some heads, (n, z, y, x) each, finest first."""
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
+        with mixed_precision(self.device, allowed=self.schedule.mixed_precision):
+            outputs = self.network.outputs(inputs, heads=heads)
+        return [out[:, 1].float() - out[:, 0].float() for out in outputs]
+
+    def _is_clicked_first(self) -> bool:
+        """Draw whether the whole batch gets a click before it is trained on (Eq. 6)."""
+        probability = self.schedule.first_pass_probability
+        # a recipe without a first pass draws nothing, so that its random numbers stay the same
+        return probability > 0 and self.rng.random() < probability
+
+    def _click_on_errors(self, batch: InteractiveBatch) -> None:
+        """Add the prediction of a pass without gradient, and a click on its error (Eq. 7-11)."""
+        with torch.no_grad():
+            (logits,) = self._logits(batch.inputs, heads=1)
+        batch.add_clicks(logits > 0)
+
     def _optimise(self, loss: Tensor) -> None:
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -167,8 +185,7 @@ class Trainer:
         decay = min(self.schedule.ema_decay, (2 + self.steps) / (21 + self.steps))
         with torch.no_grad():
             means: list[Tensor] = list(self.ema_network.parameters())
-            new: list[Tensor] = list(self.network.parameters())
-            torch._foreach_lerp_(means, new, 1 - decay)
+            torch._foreach_lerp_(means, list[Tensor](self.network.parameters()), 1 - decay)
 
     def _continue_samples(self, batch: InteractiveBatch, predictions: Tensor) -> None:
         """Keep some samples, with a click on the largest error of the prediction."""

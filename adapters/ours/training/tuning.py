@@ -21,7 +21,6 @@ from .samples import SamplePainter, SampleParameters, scene_shares
 from .scene_drawing import draw_scene
 from .schedule import Schedule
 
-TUNE_CLICKS = 5
 CHUNK = 4  # samples that are evaluated at the same time
 
 
@@ -32,6 +31,7 @@ class TuneSet:
     samples: tuple[SampleParameters, ...]  # all with a box, or all without
     painter: SamplePainter
     patch: int
+    clicks: int
 
     def batches(self) -> Iterator[InteractiveBatch]:
         """Yield the samples whose object is visible, a few at a time."""
@@ -43,8 +43,8 @@ class TuneSet:
 
 
 def mean_dice_curve(network: ResidualEncoderUNet, tune_set: TuneSet) -> list[float]:
-    """Return the mean DSC at the first prompt and after each of ``TUNE_CLICKS`` more clicks."""
-    curves = [_dice_curves(network, batch) for batch in tune_set.batches()]
+    """Return the mean DSC at the first prompt and after each of the set's clicks."""
+    curves = [_dice_curves(network, batch, tune_set.clicks) for batch in tune_set.batches()]
     return [float(mean) for mean in torch.cat(curves).mean(dim=0)]
 
 
@@ -76,14 +76,14 @@ def _dice(predictions: Tensor, references: Tensor) -> Tensor:
     return soft_dice(predictions.flatten(1).float(), references.flatten(1).float())
 
 
-def _dice_curves(network: ResidualEncoderUNet, batch: InteractiveBatch) -> Tensor:
+def _dice_curves(network: ResidualEncoderUNet, batch: InteractiveBatch, clicks: int) -> Tensor:
     scores = []
-    for step in range(TUNE_CLICKS + 1):
+    for step in range(clicks + 1):
         with torch.inference_mode(), mixed_precision(batch.inputs.device):
             logits = network(batch.inputs).float()
             predictions = (logits[:, 1] > logits[:, 0]).clone()
         scores.append(_dice(predictions, batch.references))
-        if step < TUNE_CLICKS:
+        if step < clicks:
             batch.add_clicks(predictions)
     return torch.stack(scores, dim=1)
 
@@ -112,7 +112,11 @@ def build_tune_sets(
         "scans_without_box": _scan_samples(objects[::2], patch, with_box=False, seed=seed),
         "scenes": _scene_samples(schedule, patch, seed=seed),
     }
-    return {name: TuneSet(drawn, painter, patch) for name, drawn in samples.items() if drawn}
+    return {
+        name: TuneSet(drawn, painter, patch, schedule.tune_clicks)
+        for name, drawn in samples.items()
+        if drawn
+    }
 
 
 def _scan_samples(

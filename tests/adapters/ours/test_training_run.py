@@ -15,7 +15,6 @@ import torch
 from click.testing import CliRunner
 
 from adapters.ours.network import CONFIGS, NetworkConfig
-from adapters.ours.training import run as training_run
 from adapters.ours.training.command import (
     DEFAULT_PHASES,
     parse_options,
@@ -40,17 +39,14 @@ TINY = Schedule(
     tune_every_minutes=4,
     save_every_minutes=100,
     tune_scenes=1,
+    tune_clicks=2,
+    log_every_steps=3,
 )
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6, 8), (1, 1, 1)))
-    monkeypatch.setattr(training_run, "LOG_EVERY", 3)
-    monkeypatch.setattr("adapters.ours.training.tuning.TUNE_CLICKS", 2)
-    monkeypatch.setattr(
-        training_run, "TUNE_COLUMNS", (*training_run.TUNE_COLUMNS[:5], "click_1", "click_2")
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -145,6 +145,6 @@ def test_thick_slices_are_averages():
 def test_smooth_noise_has_unit_deviation_and_few_cells_are_smooth():
     grids = torch.randn(2, 1, 12, 12, 12)
     noise = smooth_noise(grids, torch.tensor([3, 12]), 24)
-    torch.testing.assert_close(noise.flatten(1).std(1), torch.ones(2), atol=1e-3, rtol=0)
+    torch.testing.assert_close(noise.flatten(1).std(1), torch.ones(2), atol=0.03, rtol=0)
     roughness = noise.diff(dim=-1).abs().flatten(1).mean(1)
     assert roughness[0] < roughness[1]
