@@ -101,6 +101,9 @@ class RandomWalker:
 
     info = AdapterInfo("random_walker", version="2", licence="Apache-2.0")
 
+    def __init__(self, max_voxels: int = MAX_VOXELS) -> None:
+        self._max_voxels = max_voxels
+
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Store the image with finite voxels."""
         self._image = Image(kit.finite_image(image.voxels), image.spacing)
@@ -152,7 +155,8 @@ class RandomWalker:
     ) -> tuple[Roi, FloatArray]:
         prompts = (box, hints)
         if label not in self._probabilities or self._probabilities[label][0] != prompts:
-            grid = coarse_grid(self._image, label_roi(box, hints, self._image.voxels.shape))
+            roi = label_roi(box, hints, self._image.voxels.shape)
+            grid = coarse_grid(self._image, roi, self._max_voxels)
             probability = upsample(random_walk(grid, self._image.spacing, box, hints), grid)
             self._probabilities[label] = (prompts, grid.roi, probability)
         return self._probabilities[label][1:]
@@ -208,11 +212,11 @@ def click_sigma(hint: Hint, box: Box | None) -> float:
     return float(np.clip(SIGMA_PER_DISTANCE * hint.distance, MIN_SIGMA, max_sigma))
 
 
-def coarse_grid(image: Image, roi: Roi) -> CoarseGrid:
-    """Return a region on a grid of at most MAX_VOXELS voxels, coarser along fine axes."""
+def coarse_grid(image: Image, roi: Roi, max_voxels: int = MAX_VOXELS) -> CoarseGrid:
+    """Return a region on a grid of limited size, coarser along fine axes."""
     sizes = [cut.stop - cut.start for cut in roi]
     factors = [1, 1, 1]
-    while np.prod([-(-n // f) for n, f in zip(sizes, factors)]) > MAX_VOXELS:
+    while np.prod([-(-n // f) for n, f in zip(sizes, factors)]) > max_voxels:
         steps = [mm * f if n > 8 * f else np.inf for mm, f, n in zip(image.spacing, factors, sizes)]
         factors[int(np.argmin(steps))] += 1
     block = image.voxels[roi].astype(np.float32)

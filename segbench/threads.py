@@ -8,6 +8,7 @@ gain from more threads (docs/performance.md).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 SEGBENCH_THREADS = 1
 VARIABLES = (
@@ -19,7 +20,13 @@ VARIABLES = (
 )
 
 
-def threads_per_model(jobs: int, requested: int | None = None) -> int:
+def threads_per_model(
+    jobs: int,
+    requested: int | None = None,
+    *,
+    processors: int | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
     """Return the number of threads of each model.
 
     Parameters
@@ -29,15 +36,19 @@ def threads_per_model(jobs: int, requested: int | None = None) -> int:
     requested : int, optional
         The result, if given. Without it, the result is the model's share of the processors, or the
         value of the first environment variable that is set, if that is smaller.
+    processors : int, optional
+        Those that all models share; by default the ones that this process may use.
+    environ : mapping
+        The environment variables.
     """
-    share = max(1, n_processors() // jobs)
-    return requested or min(_environment_limit() or share, share)
+    share = max(1, (processors or n_processors()) // jobs)
+    return requested or min(_environment_limit(environ) or share, share)
 
 
-def _environment_limit() -> int | None:
+def _environment_limit(environ: Mapping[str, str]) -> int | None:
     """Return the value of the first variable that is set to a positive number."""
     for name in VARIABLES:
-        first = os.environ.get(name, "").split(",")[0]  # OpenMP allows one number per nesting level
+        first = environ.get(name, "").split(",")[0]  # OpenMP allows one number per nesting level
         if first.isdigit() and int(first) > 0:
             return int(first)
     return None

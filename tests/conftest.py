@@ -1,5 +1,6 @@
 """What many tests need: small valid cases, and adapters that misbehave on request."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +59,22 @@ def real_cases() -> Path:
 
 
 @pytest.fixture
+def environment(monkeypatch):
+    """Return a function that sets environment variables of this process for one test."""
+
+    def set_variables(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, str(value))
+
+    return set_variables
+
+
+@pytest.fixture
 def contiguous(tmp_path, make_case):
     """Return a folder with one case of labels 1 and 2, as the official files have them."""
     folder, case = tmp_path / "val", make_case("CT_Toy_001")
     folder.mkdir()
     reference = np.where(case.reference == 3, 2, case.reference).astype(np.uint8)
     boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].mid_slice))
-    object.__setattr__(case, "reference", reference)
-    object.__setattr__(case, "boxes", boxes)
-    write_case(folder / "CT_Toy_001.npz", case)
+    write_case(folder / "CT_Toy_001.npz", replace(case, reference=reference, boxes=boxes))
     return folder

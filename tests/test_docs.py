@@ -1,5 +1,6 @@
 """The documentation, held to the code: options, links, examples, schemas."""
 
+import contextlib
 import csv
 import inspect
 import json
@@ -205,22 +206,22 @@ def test_the_workflow_runs_make_on_every_python_that_the_package_names():
 # ---- examples --------------------------------------------------------------------------------
 
 
-def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_examples_of_the_python_page_run(tmp_path):
     blocks = python_blocks(DOCS / "python.md")
     assert len(blocks) >= 8
     names: dict[str, object] = {"__name__": "examples"}
-    for block in blocks:
-        exec(compile(block, "docs/python.md", "exec"), names)
+    with contextlib.chdir(tmp_path):
+        for block in blocks:
+            exec(compile(block, "docs/python.md", "exec"), names)
     close_models()
 
 
-def test_the_reading_example_of_the_results_page_runs(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_the_reading_example_of_the_results_page_runs(run, tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "ours").symlink_to(run)
     (block,) = python_blocks(DOCS / "results.md")
-    exec(compile(block, "docs/results.md", "exec"), {})
+    with contextlib.chdir(tmp_path):
+        exec(compile(block, "docs/results.md", "exec"), {})
     assert capsys.readouterr().out.startswith("CT_Phantom_0001 0.")
 
 

@@ -79,7 +79,7 @@ def test_a_result_has_the_raw_facts_of_the_whole_folder(data, tmp_path):
     assert (result.crashed, result.left_to_others) == ((), ())
 
 
-def test_a_folder_without_cases_is_refused_before_an_environment_is_built(tmp_path, monkeypatch):
+def test_a_folder_without_cases_is_refused_before_an_environment_is_built(tmp_path):
     adapter = tmp_path / "own.py"
     adapter.write_text('# /// script\n# dependencies = ["nothing-of-this-name"]\n# ///\n')
     (tmp_path / "empty").mkdir()

@@ -3,7 +3,6 @@
 import pytest
 
 import segbench
-from segbench import threads
 from segbench.threads import VARIABLES, n_processors, threads_per_model
 
 ADAPTER = """
@@ -33,32 +32,30 @@ make_adapter = ThreadRecorder
 """
 
 
-@pytest.fixture(autouse=True)
-def no_thread_variables(monkeypatch):
-    """Start without any of the variables."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+def threads_of(jobs, requested=None, **environ):
+    """Return the threads of each model on eight processors."""
+    return threads_per_model(jobs, requested, processors=8, environ=environ)
 
 
-def test_models_never_have_more_threads_than_there_are_processors(monkeypatch):
-    monkeypatch.setattr(threads, "n_processors", lambda: 8)
-    shares = {jobs: threads_per_model(jobs) for jobs in (1, 2, 3, 8)}
-    assert shares == {1: 8, 2: 4, 3: 2, 8: 1}
-    assert threads_per_model(100) == 1
+def test_models_never_have_more_threads_than_there_are_processors():
+    shares = {jobs: threads_of(jobs) for jobs in (1, 2, 3, 8, 100)}
+    assert shares == {1: 8, 2: 4, 3: 2, 8: 1, 100: 1}
 
 
-def test_the_users_number_takes_precedence_and_the_environment_may_lower_it(monkeypatch):
-    monkeypatch.setattr(threads, "n_processors", lambda: 8)
-    monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    assert threads_per_model(1) == 3
-    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
-    assert threads_per_model(1) == 2
-    assert threads_per_model(1, requested=5) == 5
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert threads_per_model(1) == 3
-    assert threads_per_model(8) == 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "64")
-    assert threads_per_model(2) == 4
+def test_the_users_number_takes_precedence_and_the_environment_may_lower_it():
+    assert threads_of(1, MKL_NUM_THREADS="3") == 3
+    assert threads_of(1, MKL_NUM_THREADS="3", OMP_NUM_THREADS="2,1") == 2
+    assert threads_of(1, 5, OMP_NUM_THREADS="2") == 5
+    assert threads_of(1, MKL_NUM_THREADS="3", OMP_NUM_THREADS="many") == 3
+    assert threads_of(8, MKL_NUM_THREADS="3") == 1
+    assert threads_of(2, OMP_NUM_THREADS="64") == 4
+
+
+def test_without_arguments_it_is_this_process_and_its_environment(environment):
+    environment(**dict.fromkeys(VARIABLES, "0"))
+    assert threads_per_model(1) == n_processors()
+    environment(OMP_NUM_THREADS="1")
+    assert threads_per_model(1) == 1
 
 
 def test_there_is_at_least_one_processor():

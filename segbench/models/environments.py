@@ -22,7 +22,7 @@ from segbench.models.registry import has_own_environment
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
 
 
-def find_interpreter(file: Path, python: Path | None) -> Path:
+def find_interpreter(file: Path, python: Path | None, *, path: str | None = None) -> Path:
     """Return the interpreter of an adapter, and build its environment if necessary.
 
     Parameters
@@ -32,6 +32,9 @@ def find_interpreter(file: Path, python: Path | None) -> Path:
     python : Path, optional
         An interpreter that takes precedence. Without it, and without a header, the result is the
         interpreter of segbench.
+    path : str, optional
+        The folders of uv, as in ``PATH``; by default those of ``PATH`` and the folder of the
+        interpreter of segbench.
 
     Raises
     ------
@@ -40,24 +43,29 @@ def find_interpreter(file: Path, python: Path | None) -> Path:
     """
     if python is not None:
         return python
-    return _environment_interpreter(file) if has_own_environment(file) else Path(sys.executable)
+    if not has_own_environment(file):
+        return Path(sys.executable)
+    return _environment_interpreter(file, path)
 
 
-def readiness(file: Path, needs: Sequence[str] = ()) -> str:
+def readiness(file: Path, needs: Sequence[str] = (), *, path: str | None = None) -> str:
     """Return "ready", or what is missing before the adapter can be loaded.
 
     Builds nothing and imports nothing. ``needs`` are the modules that an adapter without a
-    PEP 723 header imports in addition to the dependencies of segbench.
+    PEP 723 header imports in addition to the dependencies of segbench; ``path`` is that of
+    `find_interpreter`.
     """
     if not has_own_environment(file):
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs {', '.join(missing)}" if missing else "ready"
     if _is_built(file):
         return "ready"
-    return "needs uv, or --python" if _find_uv() is None else "not built, the first run does it"
+    return "needs uv, or --python" if _find_uv(path) is None else "not built, the first run does it"
 
 
-def _find_uv() -> str | None:
+def _find_uv(path: str | None) -> str | None:
+    if path is not None:
+        return shutil.which("uv", path=path)
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
@@ -70,17 +78,16 @@ def lock_of(file: Path) -> Path:
     return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
 
 
-def _environment_interpreter(file: Path) -> Path:
+def _environment_interpreter(file: Path, path: str | None) -> Path:
     folder = _environment_folder(file)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not _is_built(file):
-        _build(file, folder, python)
+        _build(file, folder, python, _find_uv(path))
     return python
 
 
-def _build(file: Path, folder: Path, python: Path) -> None:
+def _build(file: Path, folder: Path, python: Path, uv: str | None) -> None:
     """Build the environment of the header, in the versions of the lock if there is one."""
-    uv = _find_uv()
     if uv is None:
         raise AdapterError(
             f"{file.name} declares its own dependencies (PEP 723), which needs uv: "

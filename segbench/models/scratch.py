@@ -24,10 +24,16 @@ MIN_FREE_BYTES = 2 * 2**30
 
 
 class ScratchFolder:
-    """The scratch folder of one worker."""
+    """The scratch folder of one worker.
 
-    def __init__(self) -> None:
-        self.path = _create_folder()
+    Parameters
+    ----------
+    root : Path, optional
+        Where it is created; by default in shared memory if there is enough.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.path = _create_folder(root or default_root())
         self._output: NDArray[Any] | None = None  # the array in the output file
         self._output_file: Path | None = None
         self._previous: NDArray[Any] | None = None  # the array in previous.npy
@@ -74,9 +80,8 @@ def _write(file: Path, array: NDArray[Any]) -> None:
     np.save(file, array)
 
 
-def _create_folder() -> Path:
+def _create_folder(root: Path) -> Path:
     """Create a folder; remove the folders of processes that were killed before they could do it."""
-    root = _root()
     for folder in root.glob("segbench-*-*"):
         pid = folder.name.split("-")[1]
         if pid.isdigit() and not is_running(int(pid)):
@@ -84,7 +89,7 @@ def _create_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"segbench-{os.getpid()}-", dir=root))
 
 
-def _root() -> Path:
+def default_root() -> Path:
     """Return the shared memory if it has enough space (containers often have 64 MB), else /tmp."""
     with contextlib.suppress(OSError):
         has_space = shutil.disk_usage(SHARED_MEMORY).free > MIN_FREE_BYTES

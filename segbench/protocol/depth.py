@@ -28,14 +28,15 @@ MAX_LOOKUPS = 1  # for one length, per voxel of the padded box; with more a tran
 SLACK = math.sqrt(3) + 1e-3  # voxels; twice a cell's depth is this near to its voxels' depth
 
 
-def deepest_voxels(component: Mask) -> Positions:
+def deepest_voxels(component: Mask, *, max_fine_voxels: int = MAX_FINE_VOXELS) -> Positions:
     """Return the deepest voxels of a component (PROTOCOL 4.3, 4.6).
 
     Parameters
     ----------
     component : bool array, shape (z, y, x)
-        Cropped to its bounding box, so not empty; a large one is measured on blocks of voxels
-        (PROTOCOL 4.4).
+        Cropped to its bounding box, so not empty.
+    max_fine_voxels : int
+        A component whose padded box has more is measured on blocks of voxels (PROTOCOL 4.4).
 
     Returns
     -------
@@ -43,7 +44,7 @@ def deepest_voxels(component: Mask) -> Positions:
         In lexicographic order.
     """
     padding = np.maximum(np.array(component.shape) // 4, 1)
-    if math.prod(component.shape + 2 * padding) > MAX_FINE_VOXELS:
+    if math.prod(component.shape + 2 * padding) > max_fine_voxels:
         return _deepest_by_blocks(component, padding)
     return _deepest(np.pad(component, 1)) - 1
 
@@ -57,7 +58,7 @@ def _deepest(padded: Mask) -> Positions:
     return _deepest_by_distance(padded)
 
 
-def _erode(padded: Mask) -> Positions | None:
+def _erode(padded: Mask, max_lookups: float = MAX_LOOKUPS) -> Positions | None:
     """Return the voxels that remain longest if those of depth 1, sqrt(2), sqrt(3), ... are removed.
 
     A voxel is deeper than a length exactly if all offsets up to this length lead to voxels of the
@@ -73,7 +74,7 @@ def _erode(padded: Mask) -> Positions | None:
     """
     voxels, inside = np.flatnonzero(padded), padded.ravel()
     for sphere in _spheres():
-        if len(sphere) * len(voxels) > MAX_LOOKUPS * padded.size:
+        if len(sphere) * len(voxels) > max_lookups * padded.size:
             return None
         deeper = voxels
         # no offset leaves the array: one step shorter it leads into the component, and the faces
@@ -104,16 +105,23 @@ def _deepest_by_distance(padded: Mask) -> Positions:
         twice the cell's depth  00 22 22 00
         depth                   01 23 32 10
     """
+    core, around = _core(padded)
+    squares = _squared_depth(padded[around])
+    sides = zip(core, around, strict=True)
+    inner = tuple(slice(c.start - a.start, c.stop - a.start) for c, a in sides)
+    deepest: Positions = _argmax_all(squares[inner]) + [side.start for side in core]
+    return deepest
+
+
+def _core(padded: Mask) -> tuple[Roi, Roi]:
+    """Return the box of all voxels that may be deepest, and the one that decides their depth."""
     cells = _reduce_blocks(np.pad(padded, [(0, size % 2) for size in padded.shape]), np.logical_and)
     estimate = 2 * np.sqrt(_squared_depth(cells))
     greatest = float(estimate.max())
     core = bounding_box(estimate + SLACK >= greatest - SLACK)
     low, high = 2 * np.array([[side.start, side.stop] for side in core]).T
     margin = int(greatest + SLACK) + 2  # farther than any voxel is from the outside
-    start = np.maximum(low - margin, 0)
-    squares = _squared_depth(padded[_box(start, high + margin)])
-    deepest: Positions = _argmax_all(squares[_box(low - start, high - start)]) + low
-    return deepest
+    return _box(low, high), _box(np.maximum(low - margin, 0), high + margin)
 
 
 def _box(low: Positions, high: Positions) -> Roi:

@@ -15,13 +15,15 @@ from numpy.typing import ArrayLike
 
 from segbench.arrays import bounding_box
 from segbench.core import Click, Mask, Settings, Voxel
-from segbench.protocol.depth import deepest_voxels
+from segbench.protocol.depth import MAX_FINE_VOXELS, deepest_voxels
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference
 from segbench.protocol.packed_mask import PackedMask, Positions
 from segbench.protocol.validation import as_masks
 
 
-def next_clicks(pairs: MaskPairs, *, settings: Settings = Settings()) -> tuple[Click, ...]:
+def next_clicks(
+    pairs: MaskPairs, *, settings: Settings = Settings(), max_fine_voxels: int = MAX_FINE_VOXELS
+) -> tuple[Click, ...]:
     """Place one corrective click for each label that has an error (PROTOCOL 4.1, 4.7).
 
     Parameters
@@ -30,6 +32,8 @@ def next_clicks(pairs: MaskPairs, *, settings: Settings = Settings()) -> tuple[C
         The last label map and the reference, see `PreparedReference.compare`.
     settings : Settings
         Its seed selects one of several equally deep voxels.
+    max_fine_voxels : int
+        An error whose padded box has more is measured at half the resolution (PROTOCOL 4.4).
 
     Returns
     -------
@@ -41,7 +45,9 @@ def next_clicks(pairs: MaskPairs, *, settings: Settings = Settings()) -> tuple[C
         expected = pairs.expected[label]
         error = expected ^ predicted
         if error.words.any():
-            voxel = _click_voxel(error, settings.seed, in_fortran_order=pairs.in_fortran_order)
+            component, low = _largest_component(error, in_fortran_order=pairs.in_fortran_order)
+            deepest = deepest_voxels(component, max_fine_voxels=max_fine_voxels) + low
+            voxel = _chosen_voxel(deepest, settings.seed)
             clicks.append(Click(label, voxel, positive=expected.contains_voxel(voxel)))
     return tuple(clicks)
 
@@ -85,11 +91,8 @@ def next_click(
     return replace(clicks[0], label=label) if clicks else None
 
 
-def _click_voxel(error: PackedMask, seed: int, *, in_fortran_order: bool) -> Voxel:
-    """Return a deepest voxel of the largest component of an error (PROTOCOL 4.2 to 4.6)."""
-    component, low = _largest_component(error, in_fortran_order=in_fortran_order)
-    deepest = deepest_voxels(component) + low
-    # a new generator: the choice must not depend on the clicks before (PROTOCOL 4.6)
+def _chosen_voxel(deepest: Positions, seed: int) -> Voxel:
+    """Return one of the deepest voxels, by their number and the seed alone (PROTOCOL 4.6)."""
     z, y, x = deepest[np.random.RandomState(seed).randint(len(deepest))].tolist()
     return z, y, x
 

@@ -27,7 +27,9 @@ StillMine = Callable[[], bool]
 
 
 @contextlib.contextmanager
-def case_lock(folder: Path, case: str) -> Iterator[StillMine | None]:
+def case_lock(
+    folder: Path, case: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> Iterator[StillMine | None]:
     """Hold the lock of a case; yield None if another process holds it.
 
     Otherwise yield a function that returns whether the lock is still held: call it before anything
@@ -40,7 +42,8 @@ def case_lock(folder: Path, case: str) -> Iterator[StillMine | None]:
         yield None
         return
     released = threading.Event()
-    heartbeat = threading.Thread(target=_send_heartbeats, args=(file, token, released), daemon=True)
+    beats = (file, token, released, heartbeat_seconds)
+    heartbeat = threading.Thread(target=_send_heartbeats, args=beats, daemon=True)
     heartbeat.start()
     try:
         yield lambda: _is_held(file, token)
@@ -77,8 +80,8 @@ def _owner(file: Path) -> dict[str, object]:
     return owner if isinstance(owner, dict) else {}
 
 
-def _send_heartbeats(file: Path, token: str, released: threading.Event) -> None:
-    while not released.wait(HEARTBEAT_SECONDS):
+def _send_heartbeats(file: Path, token: str, released: threading.Event, seconds: float) -> None:
+    while not released.wait(seconds):
         with contextlib.suppress(OSError):
             if _is_held(file, token):
                 os.utime(file)  # unlike touch, never creates a file

@@ -19,7 +19,7 @@ from segbench.errors import CaseError
 from segbench.protocol.interaction import InteractionStep, interact, steps
 from segbench.results import CaseResult, StepResult
 from segbench.runs import run_folder
-from segbench.runs.case_locks import case_lock
+from segbench.runs.case_locks import StillMine, case_lock
 from segbench.runs.config import RunConfig
 from segbench.runs.job import JobSettings, exit_if_orphaned, model_of
 from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
@@ -36,6 +36,10 @@ class PendingCase:
     def name(self) -> str:
         """The name of the case."""
         return self.source.name
+
+
+class LostLockError(Exception):
+    """Another runner took the case over, because this process was suspended for too long."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase
             if still_mine is None or result_time(out, pending.name) != pending.replaces:
                 return None
             run_folder.remove_leftovers(out, pending.name)
-            result = evaluate_case(pending.source, model, job.config)
-            if not still_mine():  # suspended for so long that another runner took over
+            result = evaluate_case(pending.source, model, job.config, still_mine)
+            if not still_mine():
                 return None
             run_folder.write_case_result(out, result)
             return result
+    except LostLockError:
+        return None
     except Exception:  # a fault of segbench or of the machine: the other cases continue
         return CrashedCase(pending.name, traceback.format_exc())
 
@@ -78,8 +84,16 @@ def result_time(out: Path, case: str) -> int | None:
         return None
 
 
-def evaluate_case(source: CaseFile, model: ModelHandle, config: RunConfig) -> CaseResult:
-    """Let model and simulated user take turns on one case, and record every step."""
+def evaluate_case(
+    source: CaseFile, model: ModelHandle, config: RunConfig, still_mine: StillMine
+) -> CaseResult:
+    """Let model and simulated user take turns on one case, and record every step.
+
+    Raises
+    ------
+    LostLockError
+        If the lock of the case is no longer held; the label maps are not written.
+    """
     began = time.perf_counter()
     result = CaseResult(source.name, "invalid", **vars(source.metadata))
     try:
@@ -92,6 +106,8 @@ def evaluate_case(source: CaseFile, model: ModelHandle, config: RunConfig) -> Ca
     records = []
     with prediction_writer(case, config) as writer:
         for step in interact(case, model, config.settings, exact_sum=config.exact_sum):
+            if not still_mine():
+                raise LostLockError
             writer.add(step.segmentation)
             records.append(record(step))
     return build_result(result, case, records, time.perf_counter() - began)

@@ -35,7 +35,7 @@ def no_model_stays_open():
 
 
 @pytest.fixture
-def docker(tmp_path, monkeypatch):
+def docker(tmp_path, environment):
     """Replace docker by a fake engine; return the folder of its files."""
     folder = tmp_path / "engine"
     folder.mkdir()
@@ -45,7 +45,7 @@ def docker(tmp_path, monkeypatch):
     (folder / "docker").chmod(0o755)
     (folder / "id").write_text("sha256:1234")
     (folder / "mode").write_text("")
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    environment(PATH=f"{folder}:{os.environ['PATH']}")
     return folder
 
 
@@ -116,10 +116,10 @@ def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tm
 
 
 def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
-    contiguous, tmp_path, monkeypatch
+    contiguous, tmp_path, environment
 ):
     (temporary := tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
+    environment(TMPDIR=temporary)
     outcome = segbench.evaluate(
         command(tmp_path, "hang"), contiguous, out=tmp_path / "run", step_timeout=8
     )
@@ -408,10 +408,10 @@ def test_an_image_is_identified_by_its_id_and_must_exist(docker):
         load_adapter(file, {"image": "team/other"})
 
 
-def test_an_image_file_is_identified_by_its_content(tmp_path, monkeypatch):
+def test_an_image_file_is_identified_by_its_content(tmp_path, environment):
     (tmp_path / "apptainer").write_text("#!/bin/sh\n")
     (tmp_path / "apptainer").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    environment(PATH=tmp_path)
     (tmp_path / "model.sif").write_bytes(b"abc")
     file, _ = resolve_model("container:x")
     found = load_adapter(file, {"image": str(tmp_path / "model.sif")}).info.version

@@ -298,8 +298,8 @@ class Dangerous:
         return (print, ("executed",))
 
 
-def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, monkeypatch):
-    monkeypatch.setenv(checkpoints.FORCE_WEIGHTS_ONLY, "0")
+def test_numbers_of_a_training_log_load_and_the_environment_is_restored(folder, environment):
+    environment(**{checkpoints.FORCE_WEIGHTS_ONLY: "0"})
     file = read(folder).checkpoint
     with kit.loading_safely(file):
         content = torch.load(file, weights_only=False)

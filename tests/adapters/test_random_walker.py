@@ -81,16 +81,16 @@ def test_a_click_on_one_label_is_a_click_against_the_other(model):
     assert (segmentation == 1).any()
 
 
-def test_the_grid_respects_its_limit_and_a_coarser_one_finds_the_same_object(model, monkeypatch):
+def test_the_grid_respects_its_limit_and_a_coarser_one_finds_the_same_object(model):
     module = sys.modules["segbench_adapter_random_walker"]
     fine = predict(model, (BOX,)) == 1
     for voxels in (20_000, 400):
-        monkeypatch.setattr(module, "MAX_VOXELS", voxels)
-        grid = module.coarse_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE))
+        grid = module.coarse_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE), voxels)
         assert voxels / 4 < grid.values.size <= voxels
-    monkeypatch.setattr(module, "MAX_VOXELS", 20_000)
-    model.set_image(image_and_mask()[0], (1,))
-    assert dice(predict(model, (BOX,)) == 1, fine) > 0.75
+    coarse = module.RandomWalker(max_voxels=20_000)
+    coarse.set_image(image_and_mask()[0], (1,))
+    interactions = Interactions(((BOX,),), np.zeros(SHAPE, np.uint8))
+    assert 0.75 < dice(coarse.predict(interactions) == 1, fine) < 1
 
 
 def test_upsampling_reproduces_a_ramp(model):

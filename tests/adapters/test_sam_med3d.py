@@ -53,20 +53,21 @@ def test_the_spacing_is_ordered_as_in_the_submission_unless_zyx():
 
 
 @pytest.fixture
-def adapter(monkeypatch):
+def adapter():
     """Return the adapter with a fake network that segments the eight voxels before the prompt."""
     torch = pytest.importorskip("torch")
 
-    def segment(self, label, at, previous):
-        mask = np.zeros(SHAPE, bool)
-        mask[tuple(slice(int(c) - 2, int(c)) for c in at)] = True
-        return mask
+    class WithoutNetwork(sam_med3d.SamMed3D):
+        def set_image(self, image, labels):
+            self._labels, self._sha256 = labels, "ab" * 32
 
-    monkeypatch.setattr(sam_med3d.SamMed3D, "_segment", segment)
-    monkeypatch.setattr(sam_med3d, "resample", lambda voxels, step, is_mask: None)
-    adapter = sam_med3d.SamMed3D(
-        torch.nn.Linear(1, 1), AdapterInfo("SAM-Med3D"), sam_med3d.SamMed3DOptions()
-    )
+        def _segment(self, label, at, previous):
+            mask = np.zeros(SHAPE, bool)
+            mask[tuple(slice(int(c) - 2, int(c)) for c in at)] = True
+            return mask
+
+    info, options = AdapterInfo("SAM-Med3D"), sam_med3d.SamMed3DOptions()
+    adapter = WithoutNetwork(torch.nn.Linear(1, 1), info, options)
     adapter.set_image(Image(np.ones(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
     return adapter
 

@@ -50,27 +50,25 @@ def test_dtypes_that_the_submission_cannot_scale_are_known(shape, dtype, can):
 
 
 @pytest.fixture
-def predict_with_points(monkeypatch):
+def predict_with_points():
     """Return a function that predicts with a fake network and returns the points it got."""
     torch = pytest.importorskip("torch")
-    recorded = []
 
-    def segment(self, points):
-        recorded.append(points)
-        mask = np.zeros(SHAPE, bool)
-        mask[len(recorded) - 1 : len(recorded) + 1] = True
-        return mask
+    class WithoutNetwork(vista3d.Vista3D):
+        def set_image(self, image, labels):
+            self._labels, self.points = labels, []
 
-    monkeypatch.setattr(vista3d.Vista3D, "_segment", segment)
-    monkeypatch.setattr(vista3d, "scale_intensity", lambda voxels, as_stored: torch.zeros(SHAPE))
+        def _segment(self, points):
+            self.points.append(points)
+            mask = np.zeros(SHAPE, bool)
+            mask[len(self.points) - 1 : len(self.points) + 1] = True
+            return mask
 
     def predict(n_rounds, **options):
-        recorded.clear()
-        adapter = vista3d.Vista3D(
-            torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), vista3d.Vista3DOptions(**options)
-        )
+        options = vista3d.Vista3DOptions(**options)
+        adapter = WithoutNetwork(torch.nn.Linear(1, 1), AdapterInfo("VISTA3D"), options)
         adapter.set_image(Image(np.zeros(SHAPE, np.uint8), (1.0, 1.0, 1.0)), (1, 3))
-        return adapter.predict(interactions_of(n_rounds)), list(recorded)
+        return adapter.predict(interactions_of(n_rounds)), adapter.points
 
     return predict
 

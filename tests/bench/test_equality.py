@@ -81,9 +81,7 @@ def assert_equal(case, limit):
         agreements = plain.nsd(prediction, reference, labels, spacing)
         for score, agreement in zip(scores, agreements, strict=True):
             assert abs(score.nsd - agreement) <= 1e-12
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-            found = next_clicks(pairs)
+        found = next_clicks(pairs, max_fine_voxels=limit)
         assert found == plain.clicks(prediction, reference, labels, max_fine_voxels=limit)
 
 

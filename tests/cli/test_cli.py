@@ -1,10 +1,9 @@
 """The command line, end to end: as a user types it."""
 
+import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,26 +12,17 @@ from click.testing import CliRunner
 
 from segbench.cli import cli
 from segbench.runs.job import close_models
+from tests.processes import spawn
 
 COMMANDS = sorted(cli.commands)
 
 
-def segbench(*words):
+def segbench(*words, **options):
     """Run a command in this process."""
-    result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+    words = [str(word) for word in words]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False, **options)
     close_models()
     return result
-
-
-def spawn(*words, **options):
-    """Start a command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "segbench", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -60,9 +50,10 @@ def test_phantoms_run_report(tmp_path):
         assert (tmp_path / "report" / f"table3.{suffix}").exists()
 
 
-def test_the_default_run_folder_is_named_after_the_model(data, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert segbench("run", "--model", "empty", "--data", data, "--in-process").exit_code == 0
+def test_the_default_run_folder_is_named_after_the_model(data, tmp_path):
+    with contextlib.chdir(tmp_path):
+        result = segbench("run", "--model", "empty", "--data", data, "--in-process")
+    assert result.exit_code == 0
     assert (tmp_path / "runs" / "empty" / "metrics.csv").exists()
 
 
@@ -121,9 +112,9 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_options_may_come_from_the_environment(data, tmp_path, monkeypatch):
-    monkeypatch.setenv("SEGBENCH_RUN_LIMIT", "1")
-    segbench("run", "--model", "empty", "--data", data, "--out", tmp_path / "run", "--in-process")
+def test_options_may_come_from_the_environment(data, tmp_path):
+    words = ["run", "--model", "empty", "--data", data, "--out", tmp_path / "run", "--in-process"]
+    segbench(*words, env={"SEGBENCH_RUN_LIMIT": "1"})
     assert len(list((tmp_path / "run" / "cases").iterdir())) == 1
 
 

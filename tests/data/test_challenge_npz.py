@@ -1,5 +1,6 @@
 """Reading and writing the challenge's files: every key, both directions, no pickle executed."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -175,15 +176,44 @@ def test_a_pickle_that_would_mislead_numpy_is_refused(tmp_path, payload, message
         read(file, "boxes")
 
 
-def test_few_bytes_that_expand_to_many_values_are_refused(tmp_path):
-    bomb = b"]q\x00]q\x01h\x00a" + b"".join(
-        b"]q%c(h%ch%ce" % (2 + n % 200, 1 + n % 200, 1 + n % 200) for n in range(23)
-    )
-    large_memo = b"K\x01r\xff\xff\xff\x7f."  # a real unpickler reserves gigabytes for this
-    for payload in (bomb + b".", large_memo):
-        file = npz(tmp_path / "a.npz", boxes=object_member(payload))
-        with pytest.raises(CaseError, match="unfolds to more than|expected an array"):
-            read(file, "boxes")
+def in_array(value):
+    """Return a value in an array of objects."""
+    array = np.empty(1, object)
+    array[0] = value
+    return array
+
+
+def nested(value, wrap, times):
+    for _ in range(times):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, in_array], ids=str
+)
+def test_values_may_be_nested_20_deep(tmp_path, wrap):
+    for levels, message in ((19, None), (20, "unfolds to more than 1000000 values, 20 deep")):
+        array = in_array(nested("liver", wrap, levels))  # the array is a level of its own
+        file = npz(tmp_path / "a.npz", boxes=object_member(pickle.dumps(array, 3)))
+        with pytest.raises(CaseError, match=message) if message else contextlib.nullcontext():
+            assert len(read(file, "boxes")) == 1
+
+
+def test_few_bytes_that_unfold_to_many_values_are_refused(tmp_path):
+    for n_lists, message in ((998, None), (1000, "unfolds to more than 1000000 values, 20 deep")):
+        shared = list(range(1000))
+        array = in_array([shared] * n_lists)
+        file = npz(tmp_path / "a.npz", boxes=object_member(pickle.dumps(array, 3)))
+        with pytest.raises(CaseError, match=message) if message else contextlib.nullcontext():
+            assert len(read(file, "boxes")) == 1
+
+
+def test_a_memo_with_a_large_index_reserves_no_memory(tmp_path):
+    payload = b"K\x01r\xff\xff\xff\x7f."  # a real unpickler reserves gigabytes for this
+    file = npz(tmp_path / "a.npz", boxes=object_member(payload))
+    with pytest.raises(CaseError, match="expected an array"):
+        read(file, "boxes")
 
 
 def test_a_pickle_above_the_size_limit_is_refused(tmp_path):

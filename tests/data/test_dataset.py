@@ -41,6 +41,12 @@ def test_all_fields_of_a_case_are_read(data):
     assert case.boxes[1].low == (4, 11, 15)
 
 
+def test_a_name_of_two_parts_has_no_dataset(data):
+    (data / "CT_Toy_001.npz").rename(data / "CT_001.npz")
+    case = read_case(find_cases(data)[0])
+    assert (case.name, case.modality, case.dataset) == ("CT_001", "CT", "")
+
+
 def test_a_case_without_the_key_boxes_has_none(data):
     assert read_case(find_cases(data)[1]).boxes == ()
 
@@ -124,6 +130,7 @@ def test_labels_above_255_are_kept_as_they_are(write_changed):
 def test_float32_spacing_is_used_as_it_is_stored(write_changed):
     spacing = read_case(write_changed(spacing=np.array([0.8, 1, 1], np.float32))).image.spacing
     assert spacing[0] == float(np.float32(0.8)) != 0.8
+    assert {type(mm) for mm in spacing} == {float}
 
 
 def test_fortran_order_is_kept(write_changed):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import signal
+import stat
 import subprocess
 import sys
 import time
@@ -73,6 +77,22 @@ def write_everywhere(segmentation: np.ndarray) -> np.ndarray:
     return segmentation
 
 
+def kill_itself(segmentation: np.ndarray) -> np.ndarray:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return segmentation
+
+
+def close_the_requests(segmentation: np.ndarray) -> np.ndarray:
+    """Close the private pipe of the requests; the next one still arrives: it is being read."""
+    time.sleep(0.3)  # until it is
+    for handle in range(3, 30):
+        with contextlib.suppress(OSError):
+            reads = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            if reads and stat.S_ISFIFO(os.fstat(handle).st_mode):
+                os.close(handle)
+    return segmentation
+
+
 def leave_a_child(segmentation: np.ndarray) -> np.ndarray:
     """Crash, and leave a child in a session of its own that keeps stderr open."""
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
@@ -92,6 +112,8 @@ def flood(segmentation: np.ndarray) -> np.ndarray:
 
 FAILURES = {
     "fork": fork,
+    "kill": kill_itself,
+    "deaf": close_the_requests,
     "babble": write_everywhere,
     "child": leave_a_child,
     "stdin": read_stdin,

@@ -20,10 +20,13 @@ def network():
 
 
 class Program:
-    """A pickle that calls a function when it is loaded."""
+    """A pickle that makes a folder when it is loaded."""
+
+    def __init__(self, folder):
+        self.folder = folder
 
     def __reduce__(self):
-        return os.mkdir, ("executed",)
+        return os.mkdir, (str(self.folder),)
 
 
 @pytest.mark.parametrize("given", ["", "nowhere.pth"])
@@ -34,10 +37,9 @@ def test_the_error_for_missing_weights_states_their_source_and_the_option(given)
         kit.find_weights(given, "See example.org.")
 
 
-def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path):
     file = tmp_path / "evil.pth"
-    torch.save({"model_state_dict": {}, "extra": Program()}, file)
+    torch.save({"model_state_dict": {}, "extra": Program(tmp_path / "executed")}, file)
     with pytest.raises(AdapterError, match=r"evil\.pth: not a checkpoint .*mkdir"):
         kit.read_checkpoint(file)
     assert not (tmp_path / "executed").exists()

@@ -1,5 +1,6 @@
 """Environments of adapters with a lock: the calls of uv, and the content of the locks."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -28,9 +29,9 @@ exit {status}
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
+def mine(tmp_path, environment):
     """Return an adapter with a lock; environments go to a folder of the test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    environment(XDG_CACHE_HOME=tmp_path / "cache")
     file = tmp_path / "mine.py"
     file.write_text(ADAPTER)
     lock_of(file).write_text("# nothing\n")
@@ -38,16 +39,23 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fake_uv(tmp_path, monkeypatch):
-    """Return a function that replaces uv by a program that logs its calls."""
+def fake_uv(tmp_path):
+    """Return a function that makes a folder with a program uv, which logs its calls."""
 
     def install(status=0):
-        (tmp_path / "uv").write_text(UV.format(log=tmp_path / "log", status=status))
-        (tmp_path / "uv").chmod(0o755)
-        monkeypatch.setattr("segbench.models.environments._find_uv", lambda: str(tmp_path / "uv"))
-        return lambda: (tmp_path / "log").read_text().splitlines()
+        program = tmp_path / "programs" / "uv"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(UV.format(log=tmp_path / "log", status=status))
+        program.chmod(0o755)
+        return str(program.parent)
 
     return install
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Return a function that returns the calls of uv."""
+    return lambda: (tmp_path / "log").read_text().splitlines()
 
 
 def normalised(name):
@@ -69,67 +77,68 @@ def test_a_lock_pins_all_requirements_of_the_header_and_has_no_urls(name):
     }.items() <= locked.items()
 
 
-def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv):
-    calls = fake_uv()
-    assert readiness(mine) == "not built, the first run does it"
-    python = find_interpreter(mine, None)
+def test_uv_builds_the_header_in_the_versions_of_the_lock_once(mine, fake_uv, calls):
+    path = fake_uv()
+    assert readiness(mine, path=path) == "not built, the first run does it"
+    python = find_interpreter(mine, None, path=path)
     folder, requirements = python.parents[1], f"--requirements {mine} --constraints {lock_of(mine)}"
     assert calls() == [
         f"venv --quiet --allow-existing --python >=3.11 {folder}",
         f"pip install --quiet --python {python} {requirements}",
     ]
     assert folder.parent == mine.parent / "cache" / "segbench" / "environments"
-    assert readiness(mine) == "ready"
-    assert find_interpreter(mine, None) == python
+    assert readiness(mine, path=path) == "ready"
+    assert find_interpreter(mine, None, path=path) == python
     assert len(calls()) == 2
 
 
-def test_without_a_lock_the_header_alone_is_installed(mine, fake_uv):
-    calls = fake_uv()
+def test_without_a_lock_the_header_alone_is_installed(mine, fake_uv, calls):
+    path = fake_uv()
     lock_of(mine).unlink()
-    python = find_interpreter(mine, None)
+    python = find_interpreter(mine, None, path=path)
     assert calls()[1] == f"pip install --quiet --python {python} --requirements {mine}"
     lock_of(mine).write_text("numpy==2.4.6\n")
-    assert readiness(mine) == "not built, the first run does it"
+    assert readiness(mine, path=path) == "not built, the first run does it"
 
 
-def test_uv_is_needed_only_to_build(mine, fake_uv, tmp_path, monkeypatch):
-    with monkeypatch.context() as without_uv:
-        without_uv.setenv("PATH", str(tmp_path / "empty"))
-        without_uv.setattr("sys.executable", str(tmp_path / "python"))
-        assert readiness(mine) == "needs uv, or --python"
-        with pytest.raises(AdapterError, match=r"mine\.py declares its own dependencies"):
-            find_interpreter(mine, None)
-    fake_uv()
-    python = find_interpreter(mine, None)
-    monkeypatch.setattr("segbench.models.environments._find_uv", lambda: None)
-    assert readiness(mine) == "ready"
-    assert find_interpreter(mine, None) == python
+def test_uv_is_needed_only_to_build(mine, fake_uv, tmp_path):
+    without_uv = str(tmp_path / "empty")
+    assert readiness(mine, path=without_uv) == "needs uv, or --python"
+    with pytest.raises(AdapterError, match=r"mine\.py declares its own dependencies"):
+        find_interpreter(mine, None, path=without_uv)
+    python = find_interpreter(mine, None, path=fake_uv())
+    assert readiness(mine, path=without_uv) == "ready"
+    assert find_interpreter(mine, None, path=without_uv) == python
 
 
 def test_another_lock_or_header_is_another_environment(mine, fake_uv):
-    fake_uv()
-    first = find_interpreter(mine, None)
+    path = fake_uv()
+    first = find_interpreter(mine, None, path=path)
     mine.write_text(ADAPTER + "VERSION = 2\n")
-    assert find_interpreter(mine, None) == first
+    assert find_interpreter(mine, None, path=path) == first
     lock_of(mine).write_text("numpy==2.4.6\n")
-    second = find_interpreter(mine, None)
+    second = find_interpreter(mine, None, path=path)
     mine.write_text(ADAPTER.replace("3.11", "3.10"))
-    assert len({first, second, find_interpreter(mine, None)}) == 3
+    assert len({first, second, find_interpreter(mine, None, path=path)}) == 3
 
 
 def test_an_environment_whose_build_failed_is_not_ready(mine, fake_uv):
-    fake_uv(status=1)
+    path = fake_uv(status=1)
     with pytest.raises(AdapterError, match=r"mine\.py: its environment cannot be built"):
-        find_interpreter(mine, None)
-    assert readiness(mine) == "not built, the first run does it"
+        find_interpreter(mine, None, path=path)
+    assert readiness(mine, path=path) == "not built, the first run does it"
 
 
 def test_a_header_without_an_end_is_refused(mine, fake_uv):
-    fake_uv()
     mine.write_text("# /// script\n# dependencies = []\n")
     with pytest.raises(AdapterError, match="expected its PEP 723 header to end"):
-        find_interpreter(mine, None)
+        find_interpreter(mine, None, path=fake_uv())
+
+
+def test_uv_is_found_on_the_path(mine, fake_uv, calls, environment):
+    environment(PATH=f"{fake_uv()}:{os.environ['PATH']}")
+    python = find_interpreter(mine, None)
+    assert calls()[0].endswith(str(python.parents[1]))
 
 
 def test_uv_itself_builds_it(mine):

@@ -1,18 +1,19 @@
 """The scratch folder: which files are in it, and when an array is written."""
 
+import os
+
 import numpy as np
 import pytest
 
-from segbench.models import scratch
 from segbench.models.scratch import ScratchFolder
+from tests.processes import ended_pid
 
 ZEROS = np.zeros((2, 3, 4), np.uint8)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "_root", lambda: tmp_path)
-    folder = ScratchFolder()
+def folder(tmp_path):
+    folder = ScratchFolder(tmp_path)
     yield folder
     folder.remove()
     assert not folder.path.exists()
@@ -44,14 +45,9 @@ def test_the_last_output_of_a_case_is_deleted_when_the_next_case_starts(folder):
     assert {file.name for file in folder.path.iterdir()} == {"image.npy", "previous.npy"}
 
 
-def test_folders_of_processes_that_no_longer_run_are_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "_root", lambda: tmp_path)
-    monkeypatch.setattr(scratch, "is_running", lambda pid: pid == 2)
-    for name in ("segbench-1-a", "segbench-2-b", "segbench-x-c"):
+def test_folders_of_processes_that_no_longer_run_are_removed(tmp_path):
+    kept = {f"segbench-{os.getppid()}-b", "segbench-x-c"}
+    for name in {f"segbench-{ended_pid()}-a", *kept}:
         (tmp_path / name).mkdir()
-    folder = ScratchFolder()
-    assert {file.name for file in tmp_path.iterdir()} == {
-        "segbench-2-b",
-        "segbench-x-c",
-        folder.path.name,
-    }
+    folder = ScratchFolder(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {*kept, folder.path.name}

@@ -174,11 +174,11 @@ def test_predict_without_inputs_is_an_error(tmp_path):
     assert "expected .npz inputs, found none" in result.output
 
 
-def test_an_engine_that_does_not_respond_is_not_used(monkeypatch, tmp_path):
+def test_an_engine_that_does_not_respond_is_not_used(environment, tmp_path):
     for name, status in (("docker", 1), ("podman", 0)):
         (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    environment(PATH=tmp_path)
     file, implied = resolve_model("container:image:tag")
     assert load_adapter(file, implied)._command.words[0] == "podman"
     with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):

@@ -1,6 +1,6 @@
 """Every way in which a worker can fail: each failure has a reason, and a new worker follows."""
 
-import os
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -12,6 +12,7 @@ from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
+from tests.processes import largest_file
 
 IMAGE = Image(np.zeros((4, 5, 6), np.uint8), (3.0, 1.0, 1.0))
 BOX = Box(1, (0, 0, 0), (2, 2, 2), 0)
@@ -87,13 +88,17 @@ def test_a_worker_that_hangs_is_stopped_and_recorded(open_model):
 
 
 def test_a_killed_worker_is_named_by_its_signal(open_model):
-    model = open_model()
-    os.kill(model._worker._process.pid, signal.SIGKILL)
-    model._worker._process.wait()
-    model._worker.is_alive = lambda: True  # it ends between this check and the request
-    assert "crashed" in model.predict(interactions_of(1)).failure
-    del model._worker.is_alive
-    assert model.predict(interactions_of(2)).failure is None
+    model = open_model(fail="kill")
+    failure = model.predict(interactions_of(2)).failure
+    assert failure.startswith("crashed: step 2 ended with signal SIGKILL")
+    assert model.predict(interactions_of(3)).failure is None
+
+
+def test_a_worker_that_no_longer_reads_requests_is_a_crash(open_model):
+    model = open_model(fail="deaf")
+    outputs = [model.predict(interactions_of(2)) for _ in range(4)]
+    assert outputs[2].failure.startswith("crashed: step 2 closed the private pipe")
+    assert [output.failure is None for output in outputs] == [True, True, False, True]
 
 
 def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
@@ -105,6 +110,52 @@ def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
     assert failures[2:] == ["could not set this image in 2 attempts"] * 2
     model.set_image(IMAGE, (1,))
     assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is tried again
+
+
+def test_a_worker_that_ends_in_every_step_is_started_again_for_each(open_model):
+    model = open_model(fail="exit")
+    failures = [model.predict(interactions_of(2)).failure.partition("\n")[0] for _ in range(4)]
+    assert failures == ["crashed: step 2 ended with exit status 3"] * 4
+    assert model.predict(interactions_of(3)).failure is None
+
+
+SLOW_DISK = """
+import time
+import numpy as np
+from segbench.core import AdapterInfo
+from segbench.models.prompt_painting import paint_prompts
+
+read = np.load
+
+
+def read_slowly(*args, **options):
+    time.sleep(0.7)
+    return read(*args, **options)
+
+
+class SlowDisk:
+    info = AdapterInfo("slow_disk")
+
+    def set_image(self, image, labels): ...
+
+    def predict(self, interactions):
+        return paint_prompts(interactions, lambda size: np.ones(size, bool))
+
+
+def make_adapter():
+    np.load = read_slowly
+    return SlowDisk()
+"""
+
+
+def test_reading_the_arrays_is_not_the_models_time(open_model, tmp_path):
+    (tmp_path / "slow_disk.py").write_text(SLOW_DISK)
+    model = open_model(file=tmp_path / "slow_disk.py")
+    start = time.perf_counter()
+    outputs = [model.predict(interactions_of(step)) for step in range(2)]
+    assert [output.failure for output in outputs] == [None, None]
+    assert time.perf_counter() - start > 3 * 0.7  # the image, and a label map per step
+    assert max(output.seconds for output in outputs) < 0.7
 
 
 def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
@@ -170,14 +221,11 @@ def test_the_reason_of_a_failure_is_bounded_text(open_model):
     failure.encode("utf-8")
 
 
-def test_a_full_disk_is_no_failure_of_the_model(open_model, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
+def test_a_full_disk_is_no_failure_of_the_model(open_model):
     model = open_model()
-    monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with largest_file(100), pytest.raises(OSError, match="File too large"):
         model.predict(interactions_of(1))
+    assert model.predict(interactions_of(1)).failure is None
 
 
 def test_an_interpreter_that_cannot_be_run_is_one_clear_error(scripted, tmp_path):
@@ -200,7 +248,7 @@ def test_the_worker_ends_when_segbench_has_ended(open_model):
     assert not worker.scratch.exists()
 
 
-def test_the_worker_does_not_import_from_the_working_directory(tmp_path, open_model, monkeypatch):
+def test_the_worker_does_not_import_from_the_working_directory(tmp_path, open_model, environment):
     file = tmp_path / "curious.py"
     file.write_text(
         "import sys\n"
@@ -212,7 +260,7 @@ def test_the_worker_does_not_import_from_the_working_directory(tmp_path, open_mo
         "    def close(self): ...\n"
         "make_adapter = Curious\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stray"))
-    monkeypatch.chdir(tmp_path)
-    search_path = open_model(file=file).info.note.split(";")
+    environment(PYTHONPATH=tmp_path / "stray")
+    with contextlib.chdir(tmp_path):
+        search_path = open_model(file=file).info.note.split(";")
     assert not {"", str(tmp_path), str(tmp_path / "stray")} & set(search_path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from segbench.models import weights as weights_module
 from segbench.models.environments import readiness
 from segbench.models.registry import adapter_names
 from tests.hub import COMMITS, Hub, serve_hub
+from tests.processes import run_without
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
 DECLARATIONS = sorted(ADAPTERS.rglob("*.toml"))
@@ -56,7 +56,7 @@ def adapter(tmp_path) -> Path:
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def hub():
     """Return a hub whose ``main`` holds the weights and whose first commit holds others."""
     pytest.importorskip("huggingface_hub", reason="needs the extra models")
     with serve_hub(Hub("lab/net", dict.fromkeys(WEIGHTS, b"old"), dict(WEIGHTS))) as served:
@@ -140,8 +140,7 @@ def test_a_wrong_declaration_is_refused_by_name(adapter, old, new, match):
         weights_module.find_model_entry(str(adapter))
 
 
-def test_the_table_names_every_adapter_and_what_it_needs(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights_module, "readiness", lambda *_: "ready")
+def test_the_table_names_every_adapter_and_what_it_needs(tmp_path):
     result = CliRunner().invoke(cli, ["models", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
     table, target = result.output.split("\n\n")
@@ -223,6 +222,15 @@ def test_a_pinned_revision_is_downloaded(fetch, adapter, tmp_path):
     assert (tmp_path / "models" / "net" / "base" / "net" / "net.pth").read_bytes() == b"old"
     assert fetch("--revision", COMMITS[1]).exit_code == 0
     assert (tmp_path / "models" / "net" / "base" / "net" / "plans.json").read_bytes() == b"{}"
+
+
+def test_checksums_of_the_declaration_apply_to_its_own_revision_only(fetch, adapter):
+    pin(adapter, revision=COMMITS[0], sha256=sha256(b"old"))
+    assert f"net/net.pth: sha256 {sha256(b'old')}, as expected" in fetch().output
+    other = fetch("--revision", COMMITS[1])
+    assert other.exit_code == 0, other.output
+    digest = sha256(WEIGHTS["net/net.pth"])
+    assert f"net/net.pth: sha256 {digest}, not known before, recorded now" in other.output
 
 
 def test_a_recorded_revision_stays_when_main_moves(fetch, hub):
@@ -334,8 +342,8 @@ def test_for_a_manual_download_source_and_destination_are_shown(fetch, adapter, 
     assert "no weights 'other'; known: base, challenge" in fetch("--weights", "other").output
 
 
-def test_without_huggingface_hub_the_extra_is_named(fetch, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    result = fetch()
-    assert result.exit_code == 2
-    assert "pip install 'segbench[models]'" in result.output
+def test_without_huggingface_hub_the_extra_is_named(adapter, tmp_path):
+    words = ["models", "--folder", tmp_path, "fetch", adapter, "--accept-licence"]
+    status, errors = run_without("huggingface_hub", *words)
+    assert status == 2
+    assert "pip install 'segbench[models]'" in errors

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segbench.core import Click, StepOutput
+from segbench.core import Click, Image, StepOutput
 from segbench.protocol.interaction import interact, validated_output
+from segbench.protocol.metrics import surface_areas
 from segbench.protocol.scoring import score
 from segbench.protocol.simulator import next_clicks
 
@@ -69,6 +70,20 @@ def test_clicks_and_scores_of_a_step_come_from_the_same_mask_pairs(make_case):
         assert step.scores == tuple(replace(each, step=step.step) for each in scores)
 
 
+def test_a_spacing_of_float32_scores_as_in_float64(make_case):
+    case = make_case("CT_a")
+    noise = np.random.default_rng(0).random(case.reference.shape) < 0.8
+    model = ListedModel(lambda _: StepOutput(case.reference * noise, 1.0))
+    spacing = np.array([2.7, 0.8, 0.9], np.float32)
+    scores = []
+    for spacing_mm in (tuple(spacing), tuple(map(float, spacing))):
+        surface_areas.cache_clear()  # the two are equal keys
+        image = Image(case.image.voxels, spacing_mm)
+        scores.append(next(interact(replace(case, image=image), model)).scores)
+    assert scores[0] == scores[1]
+    assert 0 < scores[0][0].nsd < 1
+
+
 def test_a_failed_step_has_no_scores_and_keeps_the_last_segmentation(make_case):
     case = make_case("CT_a")
     good = lambda _: StepOutput(case.reference, 1.0)  # noqa: E731
@@ -107,9 +122,8 @@ def test_failing_from_the_start_leaves_zeros(make_case):
 
 def test_zeros_before_the_first_prediction_have_the_memory_order_of_the_reference(make_case):
     case = make_case("CT_a", with_boxes=False)
-    object.__setattr__(case, "reference", np.asfortranarray(case.reference))
     model = ListedModel(zeros)
-    list(interact(case, model))
+    list(interact(replace(case, reference=np.asfortranarray(case.reference)), model))
     assert model.received[0].previous_segmentation.flags.f_contiguous
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from segbench.core import Settings, StepScore, mean_scores
 from segbench.protocol.mask_pairs import PreparedReference
 from segbench.protocol.metrics import NsdSettings, dice, surface_dice
-from segbench.protocol.packed_mask import PackedMask
 from segbench.protocol.scoring import evaluated_labels, score, score_pairs
 
 SPACING = (2.0, 0.5, 1.0)
@@ -139,19 +138,21 @@ def test_scores_do_not_depend_on_earlier_comparisons(maps):
         assert found == score_pairs(fresh.compare(prediction), step, nsd)
 
 
-def test_surfaces_of_the_reference_are_computed_once_while_their_regions_stay(monkeypatch):
-    computed = []
-    whole = PackedMask.neighbour_codes
-    monkeypatch.setattr(
-        PackedMask, "neighbour_codes", lambda mask, at: computed.append(mask) or whole(mask, at)
-    )
+def test_surfaces_of_the_reference_are_computed_once_while_their_regions_stay():
     reference = np.zeros((10, 20, 31), np.uint8)
     reference[2:6, 3:9, 4:14], reference[4:9, 11:17, 15:28] = 1, 5
     prepared, nsd = PreparedReference(reference, (1, 5)), NsdSettings.of(SPACING)
-    for step in range(3):
-        score_pairs(prepared.compare(reference), step, nsd)
-    assert len(computed) == 3 * 2 + 2
+
+    def surfaces_after_scoring(prediction):
+        expected = prepared.compare(prediction).expected
+        score_pairs(prepared.compare(prediction), 0, nsd)
+        return {label: vars(mask)["kept_surface"] for label, mask in expected.items()}
+
+    first = surfaces_after_scoring(reference)
+    again = surfaces_after_scoring(reference)
     outside = reference.copy()
     outside[9, 19, 0] = 1
-    score_pairs(prepared.compare(outside), 3, nsd)
-    assert len(computed) == 3 * 2 + 2 + 2 + 1
+    moved = surfaces_after_scoring(outside)
+    assert again[1] is first[1]
+    assert moved[1] is not first[1]
+    assert moved[5] is again[5] is first[5]

@@ -127,12 +127,12 @@ def test_a_volume_of_one_odd_line_can_be_clicked(shape):
         (13, (6, 6, 5), (6, 6, 6)),
     ],
 )
-def test_a_large_error_is_measured_at_half_the_resolution(size, coarse, fine, monkeypatch):
-    reference = np.ones((size, size, size), bool)
+def test_a_large_error_is_measured_at_half_the_resolution(size, coarse, fine):
+    reference = np.ones((size, size, size), np.uint8)
+    pairs = PreparedReference(reference, (1,)).compare(np.zeros_like(reference))
     padded = (size + 2 * int(0.25 * size)) ** 3
-    for limit, at in ((padded - 1, coarse), (padded, fine)):
-        monkeypatch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-        assert next_click(~reference, reference, label=1).voxel == at
+    for limit, voxel in ((padded - 1, coarse), (padded, fine)):
+        assert next_clicks(pairs, max_fine_voxels=limit) == (Click(1, voxel, positive=True),)
 
 
 def clicks(previous, reference, labels):

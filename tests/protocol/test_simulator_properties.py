@@ -1,7 +1,6 @@
 """The simulated user against the protocol written down a second time, step by step."""
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -38,8 +37,9 @@ def label_maps(draw):
     return tuple(pair)
 
 
-def clicks(previous, reference):
-    return next_clicks(PreparedReference(reference, LABELS).compare(previous))
+def clicks(previous, reference, limit=MAX_FINE_VOXELS):
+    pairs = PreparedReference(reference, LABELS).compare(previous)
+    return next_clicks(pairs, max_fine_voxels=limit)
 
 
 @given(label_maps(), orders, limits)
@@ -51,21 +51,17 @@ def test_clicks_are_those_of_the_protocol(pair, order, limit):
         for label in LABELS
         if (click := protocol_click(previous == label, reference == label, label, limit))
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-        found = clicks(previous, reference)
+    found = clicks(previous, reference, limit)
     assert found == tuple(expected)
     assert all(type(i) is int for click in found for i in click.voxel)
 
 
-@given(label_maps(), orders, limits)
+@given(label_maps(), orders)
 @thorough
-def test_one_label_asked_alone_gets_the_same_click(pair, order, limit):
+def test_one_label_asked_alone_gets_the_same_click(pair, order):
     previous, reference = (np.asarray(x, order=o) for x, o in zip(pair, order, strict=True))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("segbench.protocol.depth.MAX_FINE_VOXELS", limit)
-        together = clicks(previous, reference)
-        alone = [next_click(previous == label, reference == label, label=label) for label in LABELS]
+    together = clicks(previous, reference)
+    alone = [next_click(previous == label, reference == label, label=label) for label in LABELS]
     assert together == tuple(click for click in alone if click is not None)
 
 

@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from segbench.runs import case_locks
 from segbench.runs.case_locks import STALE_SECONDS, case_lock
+from tests.processes import ended_pid
 
 
 def write_lock(folder, pid, host=None, age=0.0):
@@ -24,12 +26,6 @@ def write_lock(folder, pid, host=None, age=0.0):
     now = file.stat().st_mtime
     os.utime(file, (now - age, now - age))
     return file
-
-
-def ended_pid():
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
 
 
 def test_a_lock_is_held_by_one(tmp_path):
@@ -103,11 +99,19 @@ def test_a_suspended_owner_notices_its_loss_and_leaves_the_new_lock_alone(tmp_pa
         assert next_one()
 
 
-def test_touching_never_makes_a_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(case_locks, "HEARTBEAT_SECONDS", 0.01)
-    with case_lock(tmp_path, "CT_a"):
-        (tmp_path / ".CT_a.lock").unlink()
-        import time
+def test_a_heartbeat_renews_a_lock(tmp_path):
+    file = tmp_path / ".CT_a.lock"
+    with case_lock(tmp_path, "CT_a", heartbeat_seconds=0.01):
+        os.utime(file, (0, 0))
+        deadline = time.monotonic() + 10
+        while file.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with case_lock(tmp_path, "CT_a") as other:
+            assert other is None
 
+
+def test_a_heartbeat_never_makes_a_lock(tmp_path):
+    with case_lock(tmp_path, "CT_a", heartbeat_seconds=0.01):
+        (tmp_path / ".CT_a.lock").unlink()
         time.sleep(0.1)
         assert list(tmp_path.iterdir()) == []

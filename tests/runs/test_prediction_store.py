@@ -132,17 +132,21 @@ def test_the_same_maps_make_the_same_bytes_and_the_same_as_at_once(tmp_path):
         np.testing.assert_array_equal(ours["all_segs"], other["all_segs"])
 
 
-def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path, monkeypatch):
-    disk, keep = threading.Event(), PredictionWriter._keep
+def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path):
+    disk = threading.Event()
 
-    def slow(writer, labels):
-        disk.wait(10)
-        keep(writer, labels)
+    class SlowMap:
+        """A label map whose voxels cannot be read before the disk is ready."""
 
-    monkeypatch.setattr(PredictionWriter, "_keep", slow)
+        dtype, shape = np.dtype(np.uint8), (2, 3, 4)
+
+        def __array__(self, dtype=None, copy=None):
+            assert disk.wait(10)
+            return np.zeros(self.shape, self.dtype)
+
     with PredictionWriter(tmp_path / "CT_a.npz", QUEUE_SIZE + 1) as writer:
-        for labels in maps(*range(QUEUE_SIZE)):
-            writer.add(labels)
+        for _ in range(QUEUE_SIZE):
+            writer.add(SlowMap())
         third = threading.Thread(target=writer.add, args=maps(9))
         third.start()
         third.join(0.3)

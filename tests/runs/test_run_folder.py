@@ -1,8 +1,10 @@
 """The run folder: facts in, the same facts out; whole files only; the official table."""
 
+import io
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,16 @@ def test_floats_are_exact_and_rows_are_in_name_order():
     assert table[0]["DSC_1"] == "0.30000000000000004"
     assert table[0]["DSC_AUC"] == repr(4 * (0.1 + 0.2))
     assert (table[0]["num_class"], table[0]["runtime_upperbound"]) == ("1", "90")
+
+
+def test_nan_is_blank_as_pandas_writes_it():
+    without_labels = case(labels=(), steps=tuple(StepResult(step, ()) for step in range(6)))
+    table = metrics_csv.table([without_labels], Policy(), Settings())
+    (row,) = rows(table)
+    assert (row["DSC_1"], row["DSC_AUC"], row["DSC_Final"], row["NSD_1"]) == ("", "", "", "0.0")
+    frame = pd.read_csv(io.StringIO(table))
+    assert frame["DSC_Final"].isna().all()
+    assert frame.to_csv(index=False) == table
 
 
 def test_invalid_cases_have_no_row_and_silent_ones_follow_the_policy():

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from segbench.data.challenge_npz import write_arrays, write_case
 from segbench.errors import AdapterError, AdapterNotFound, CaseError, RunError
 from segbench.protocol.mask_pairs import PreparedReference
 from segbench.results import Policy
-from segbench.runs import run_case, run_folder, runner
+from segbench.runs import run_folder
+from segbench.runs.backends import open_backend
 from segbench.runs.case_locks import case_lock
 from segbench.runs.config import RunConfig
-from segbench.runs.job import close_models
+from segbench.runs.job import close_models, job_settings
 from segbench.runs.prediction_store import segmentation_sha256
-from segbench.runs.runner import find_pending, largest_case_mb, run
+from segbench.runs.runner import find_pending, largest_case_mb, run, run_cases
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +160,21 @@ def test_a_new_case_continues_the_run(config_for, data, make_case):
     assert outcome.run.manifest.data.cases == 4
 
 
+def test_a_spacing_of_float32_is_the_same_run_as_in_float64(config_for, data, tmp_path):
+    for dtype in (np.float32, np.float64):
+        with np.load(data / "MR_Toy_002.npz") as raw:
+            arrays = dict(raw)
+        spacing = np.array([2.7, 0.8, 0.9], np.float32).astype(dtype)
+        write_arrays(data / "MR_Toy_002.npz", arrays | {"spacing": spacing})
+        config = config_for(case=("MR_*",), out=tmp_path / np.dtype(dtype).name, in_process=False)
+        assert run(config).all_ok
+    single, double = (
+        run_folder.read_run(tmp_path / name).case_results[0] for name in ("float32", "float64")
+    )
+    assert single.spacing == double.spacing == tuple(map(float, spacing))
+    assert single.steps == double.steps
+
+
 def test_an_invalid_case_is_recorded_and_the_run_goes_on(config_for, data):
     write_arrays(data / "CT_Toy_001.npz", {"imgs": np.zeros((2, 3, 4)), "gts": np.zeros(3)})
     outcome = run(config_for())
@@ -198,17 +216,15 @@ def test_failed_cases_are_done_again_on_request(config_for, scripted, tmp_path):
     assert seen == [case.case for case in first.run.case_results]
 
 
-def test_a_finished_case_of_another_runner_is_never_thrown_away(config_for, monkeypatch):
+def test_a_finished_case_of_another_runner_is_never_thrown_away(config_for):
     """It finished between our search and our start."""
-    before = find_pending(config_for())
-    first = run(config_for())
-    stamps = [file.stat().st_mtime_ns for file in sorted((config_for().out / "cases").iterdir())]
-    monkeypatch.setattr(runner, "find_pending", lambda config: before)
-    again = run(config_for())
-    assert again.run.case_results == first.run.case_results
-    assert stamps == [
-        file.stat().st_mtime_ns for file in sorted((config_for().out / "cases").iterdir())
-    ]
+    config = config_for()
+    pending = find_pending(config).pending
+    run(config)
+    files = sorted((config.out / "cases").iterdir())
+    stamps = [file.stat().st_mtime_ns for file in files]
+    assert list(run_cases(pending, open_backend(job_settings(config)), config)) == []
+    assert [file.stat().st_mtime_ns for file in files] == stamps
 
 
 def test_references_cannot_be_exchanged_on_the_way(config_for, data, tmp_path):
@@ -283,18 +299,17 @@ def test_a_case_that_kills_its_process_is_tried_twice_and_the_others_are_done(
     assert (tmp_path / "killer.py.attempts").read_text() == "11"
 
 
-def test_a_fault_of_segbench_itself_leaves_the_case_undone(config_for, monkeypatch):
-    def fault(*_):
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(run_case, "record", fault)
-    outcome = run(config_for(limit=1))
+def test_a_fault_that_is_not_the_models_leaves_the_case_undone(config_for):
+    config = config_for(limit=1)
+    config.out.mkdir()
+    (config.out / "predictions").write_text("a file where the folder should be")
+    outcome = run(config)
     assert not outcome.all_ok
     assert outcome.run.case_results == ()
-    assert "ZeroDivisionError: a bug" in outcome.crashed[0].traceback
-    assert "ZeroDivisionError: a bug" in (config_for().out / "run.log").read_text()
-    monkeypatch.undo()
-    assert run(config_for(limit=1)).all_ok
+    assert "NotADirectoryError: " in outcome.crashed[0].traceback
+    assert "NotADirectoryError: " in (config.out / "run.log").read_text()
+    (config.out / "predictions").unlink()
+    assert run(config).all_ok
 
 
 def test_a_case_that_another_runner_has_is_left_to_it(config_for):
@@ -315,13 +330,27 @@ def test_finding_pending_cases_loads_no_model_and_writes_nothing(config_for, tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_the_case_folder_is_searched_once(config_for, monkeypatch):
-    searched = []
-    whole = runner.find_cases
-    monkeypatch.setattr(runner, "find_cases", lambda *a, **k: searched.append(a) or whole(*a, **k))
-    run(config_for(limit=1))
-    assert len(searched) == 1
-    assert run(config_for(limit=1)).run.manifest.data.cases == 3
+SEARCHES = """
+import sys
+from pathlib import Path
+import segbench
+
+model, data, out = sys.argv[1:]
+searched = []
+sys.addaudithook(lambda event, args: event == "os.scandir" and searched.append(str(args[0])))
+segbench.evaluate(model, data, out=out, in_process=True, limit=1)
+print(searched.count(data))
+"""
+
+
+def test_the_case_folder_is_searched_once(data, tmp_path):
+    """On a network disk with many cases a search takes long."""
+    words = ["empty", str(data), str(tmp_path / "run")]
+    found = subprocess.run(
+        [sys.executable, "-c", SEARCHES, *words], capture_output=True, check=True
+    )
+    assert found.stdout == b"1\n"
+    assert run_folder.read_run(tmp_path / "run").manifest.data.cases == 3
 
 
 RECORDING = """

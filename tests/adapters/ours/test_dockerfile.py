@@ -46,10 +46,10 @@ def small():
 
 
 @pytest.fixture
-def script(monkeypatch):
+def script(environment):
     """Return the path of predict.sh, which finds this interpreter's segbench."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    monkeypatch.setenv("PATH", path)
+    environment(PATH=path)
     return (FOLDER / "predict.sh").resolve()
 
 

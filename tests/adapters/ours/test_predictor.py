@@ -1,6 +1,5 @@
 """The adapter `ours` on small volumes with a small random network, and its checkpoints."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,10 @@ from adapters.ours.prompts import draw_box
 from adapters.ours.weights import Recipe, load_checkpoint, save_checkpoint
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.registry import find_adapter
+from segbench.models.supervisor import WorkerModel
+from segbench.models.worker_process import WorkerConfig
+from tests.processes import run_without
 
 TINY = NetworkConfig((4, 6, 8), (1, 1, 1))
 RECIPE = Recipe(TINY, patch=16, ball_radius=2.0, antialias=True, licence="none", training="random")
@@ -288,16 +291,18 @@ def test_an_unknown_device_is_refused(weights):
         make_adapter(weights=str(weights), device="tpu")
 
 
-def test_a_missing_cuda_device_is_refused(weights, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_a_missing_cuda_device_is_refused(weights, environment):
+    environment(CUDA_VISIBLE_DEVICES="")
+    options = {"weights": str(weights), "device": "cuda"}
     with pytest.raises(AdapterError, match="torch sees no CUDA device"):
-        make_adapter(weights=str(weights), device="cuda")
+        WorkerModel(find_adapter("ours"), options, WorkerConfig())
 
 
-def test_without_torch_the_message_has_the_install_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(AdapterError, match=r"ours needs torch: pip install 'segbench\[ours\]'"):
-        make_adapter()
+def test_without_torch_the_message_has_the_install_command(data, tmp_path):
+    words = ["run", "--model", "ours", "--data", data, "--out", tmp_path / "run", "--in-process"]
+    status, errors = run_without("torch", *words)
+    assert status == 2
+    assert "ours needs torch: pip install 'segbench[ours]'" in errors
 
 
 def test_missing_weights_are_refused(tmp_path):
