@@ -43,7 +43,7 @@ def save_checkpoint(
     recipe: Recipe,
     progress: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint atomically; ``progress`` lets a training go on from the weights alone."""
+    """Write a checkpoint atomically; ``progress`` lets a training resume from the weights alone."""
     half_precision = {key: value.detach().half().contiguous() for key, value in state.items()}
     metadata = {
         "format": FORMAT,
@@ -85,8 +85,11 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
 
 def read_progress(path: Path) -> dict[str, Any]:
     """Return the progress stored with the weights of a training; empty if there is none."""
-    with safe_open(path, framework="pt") as file:
-        progress: dict[str, Any] = json.loads((file.metadata() or {}).get("progress", "{}"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress: dict[str, Any] = json.loads((file.metadata() or {}).get("progress", "{}"))
+    except SafetensorError as error:
+        raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
     return progress
 
 

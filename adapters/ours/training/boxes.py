@@ -102,14 +102,16 @@ def _middle_slice_boxes(
 def _imprecise_boxes(
     masks: Tensor, parameters: Sequence[BoxParameters], low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return boxes whose faces are a little outside or inside the object."""
+    """Return boxes whose faces are a little outside or inside the object; none is empty."""
     patch, device = masks.shape[-1], masks.device
     out, into = patch // 12, patch // 24
     inwards = torch.tensor([box.low for box in parameters], device=device)
     outwards = torch.tensor([box.high for box in parameters], device=device)
+    into_object = (high - low - 1) // 2  # at most to the middle of the object
     new_low = low - out + (inwards * (out + into + 1)).floor().long()
     new_high = high - into + (outwards * (out + into + 1)).floor().long()
-    return new_low.clamp_min(0), torch.maximum(new_high, low + 1)
+    new_low = torch.minimum(new_low, low + into_object).clamp_min(0)
+    return new_low, torch.maximum(new_high, high - into_object)
 
 
 def _given_boxes(

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_VOXELS = 1 << 24  # of a volume: component labels are float32 numbers
-JUMPS = 5  # of labels to the label of their label, between two looks at the neighbours
+JUMPS = 5  # of labels to the label of their label, between two comparisons with neighbours
 
 
 @dataclass(frozen=True)

@@ -61,17 +61,28 @@ def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
     if plan is not None:
         made.set_defaults(workers=max(n_cores() - 2, 1), **PLANS[plan])
     options = made.parse_args(arguments)
-    if isinstance(options.phases, str):
-        options.phases = parse_phases(options.phases)
+    options.resume = options.resume or options.stop_after < math.inf
     if options.check:
-        options.steps, options.device, options.resume = CHECK_STEPS, "cpu", False
-        phases = options.phases or parse_phases(DEFAULT_PHASES[options.config])
-        smallest = 3 * CONFIGS[options.config].stride
-        options.phases = tuple(
-            Phase(phase.until, max(edge, smallest), 1) for phase, edge in zip(phases, CHECK_PATCHES)
+        shrink_to_check(options)
+    elif plan == "gpu" and options.device == "auto" and not torch.cuda.is_available():
+        raise AdapterError(
+            "--plan gpu: torch sees no CUDA device; try the plan with --check, or train slowly "
+            "with --device cpu"
         )
-        options.measure_seconds = min(options.measure_seconds, 1.0)
     return options
+
+
+def shrink_to_check(options: argparse.Namespace) -> None:
+    """Change the options to a trial of ten small steps, in files of its own."""
+    options.steps, options.device, options.resume = CHECK_STEPS, "cpu", False
+    options.out = options.out.with_name(f"{options.out.stem}.check{options.out.suffix}")
+    phases = options.phases or parse_phases(DEFAULT_PHASES[options.config])
+    smallest = 3 * CONFIGS[options.config].stride
+    edges = [*CHECK_PATCHES, *CHECK_PATCHES[-1:] * len(phases)]
+    options.phases = tuple(
+        Phase(phase.until, max(edge, smallest), 1) for phase, edge in zip(phases, edges)
+    )
+    options.measure_seconds = min(options.measure_seconds, 1.0)
 
 
 def check_paper_options(made: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -109,7 +120,7 @@ def add_recipe(made: argparse.ArgumentParser, defaults: Schedule) -> None:
     add = made.add_argument
     add("--recipe", choices=sorted(RECIPES), default=defaults.recipe, help="[interactive]")
     add("--plan", choices=sorted(PLANS), help="defaults of the options below for a GPU")
-    add("--check", action="store_true", help="try the plan: ten small steps on the processor")
+    add("--check", action="store_true", help="try it: ten small steps on the processor")
     add("--config", choices=sorted(CONFIGS), default=defaults.config)
     add("--init", type=Path, help="initial weights; or the word random")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
@@ -129,7 +140,7 @@ def add_budget(made: argparse.ArgumentParser, defaults: Schedule) -> None:
     budget.add_argument(
         "--steps", type=int, help="instead of minutes: can be repeated to the last bit"
     )
-    help_stop = "minutes after which this call ends; the same command continues"
+    help_stop = "minutes after which this call ends; implies --resume: the same command continues"
     add("--stop-after", type=float, default=math.inf, help=help_stop)
     add("--resume", action="store_true", help="continue a stopped training")
     add_number(add, "--measure-seconds", 0.0, "fit the schedule to the speed that is measured in")
@@ -225,4 +236,5 @@ def setup_of(options: argparse.Namespace) -> TrainingSetup:
         options.licence,
         options.stop_after,
         options.measure_seconds,
+        options.check,
     )

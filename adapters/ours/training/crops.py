@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segbench.core import LabelMap
+
 from ..crop import FloatArray, Window, as_voxel, window_around
 from ..resampling import crop_to_patch, to_device
 from .objects import Scan, ScanObject
@@ -63,15 +65,21 @@ class DeviceScan:
 
 
 def scans_on_device(scans: Sequence[Scan], device: torch.device) -> dict[str, DeviceScan]:
-    """Copy scans to a device; on the CPU the memory is shared."""
+    """Copy scans to a device; on the CPU the memory is shared, if torch can compare the type."""
     return {
         scan.name: DeviceScan(
             scan,
             to_device(scan.voxels, device),
-            to_device(scan.label_map.astype(np.int32), device),
+            to_device(_comparable(scan.label_map), device),
         )
         for scan in scans
     }
+
+
+def _comparable(label_map: LabelMap) -> LabelMap:
+    """Return the labels in a type that torch compares."""
+    known = label_map.dtype in (np.uint8, np.int16, np.int32, np.int64)
+    return label_map if known else label_map.astype(np.int32)
 
 
 def draw_crop(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,22 @@ from segbench_adapters import kit
 from ..prompts import BOX, CHANNELS, IMAGE, NEGATIVE, POSITIVE, PREVIOUS
 from ..weights import load_checkpoint, read_progress
 from .interactive_batch import InteractiveBatch
-from .pace import Pace
+from .throughput import Throughput
 from .trainer import Trainer
 
 FORMAT = "segbench-ours-training-4"
 MASKS = [PREVIOUS, BOX, POSITIVE, NEGATIVE]  # channels that are not empty and not the image
 
 
-def save_state(path: Path, trainer: Trainer, minutes: float, pace: Pace | None) -> None:
+def save_state(path: Path, trainer: Trainer, minutes: float, throughput: Throughput | None) -> None:
     """Write everything that the next step depends on, atomically."""
     state = {
         "format": FORMAT,
         "conditions": json.dumps(trainer.conditions),
         "minutes": minutes,
-        "pace": None if pace is None else (pace.channels_last, list(pace.samples_per_second)),
+        "throughput": None
+        if throughput is None
+        else (throughput.channels_last, list(throughput.samples_per_second)),
         "licence": trainer.licence,
         "origin": trainer.origin,
         "steps": trainer.steps,
@@ -56,16 +59,27 @@ def read_state(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
         licence are different.
     """
     # to the CPU: load_state_dict copies tensors to their device; the optimiser's counts stay
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise AdapterError(
+            f"{path}: the state cannot be read ({reason}); remove it to continue from the "
+            "averaged weights"
+        ) from error
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
     _check_unchanged(path, json.loads(state["conditions"]), conditions)
     return state
 
 
-def stored_pace(state: dict[str, Any]) -> Pace | None:
-    """Return the pace that a training measured when it began."""
-    return None if state["pace"] is None else Pace(state["pace"][0], tuple(state["pace"][1]))
+def stored_throughput(state: dict[str, Any]) -> Throughput | None:
+    """Return the throughput that a training measured when it began."""
+    return (
+        None
+        if state["throughput"] is None
+        else Throughput(state["throughput"][0], tuple(state["throughput"][1]))
+    )
 
 
 def restore(trainer: Trainer, state: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ from segbench.errors import AdapterError
 from .crops import scans_on_device
 from .csv_log import drop_rows_after
 from .objects import Scan, cropped_to_nonzero, draw_tune_patients, read_scans, split_by_patient
-from .pace import Pace, measure_pace, paced_schedule
 from .paper_samples import paper_sampler
 from .pretrained import load_initial_weights
 from .reporter import Reporter
@@ -20,13 +19,14 @@ from .resuming import (
     read_state,
     restore,
     restore_from_weights,
-    stored_pace,
+    stored_throughput,
     training_conditions,
 )
 from .sample_loader import SampleLoader
 from .samples import SampleGenerator, SamplePainter, Sampler
 from .schedule import Schedule, check_schedule, with_steps
 from .setup import TrainingSetup, check_left_out, check_setup
+from .throughput import Throughput, fitted_schedule, measure_throughput
 from .trainer import Trainer
 from .training_run import LOGS, TrainingRun
 from .tuning import (
@@ -67,13 +67,17 @@ def train(
     )
     state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
     painter = sample_painter(schedule, train_scans, tune_scans, torch.device(setup.device))
-    loader = SampleLoader(painter.generator, setup.workers)
+    loader = SampleLoader(painter.sampler, setup.workers)
     try:
-        pace = stored_pace(state) if state else _measured_pace(schedule, setup, loader, painter)
-        trainer = _paced_trainer(schedule, loader, painter, pace)
+        throughput = (
+            stored_throughput(state)
+            if state
+            else _measured_throughput(schedule, setup, loader, painter)
+        )
+        trainer = _fitted_trainer(schedule, loader, painter, throughput)
         trainer.conditions = conditions
         tune_sets = build_tune_sets(schedule, tune_scans, painter)
-        run = TrainingRun(trainer, tune_sets, setup, reporter, pace)
+        run = TrainingRun(trainer, tune_sets, setup, reporter, throughput)
         _initialise(run, state)
         _train_until_done(run, clock, called_at)
     finally:
@@ -105,40 +109,47 @@ def sample_painter(
         train_scans = [cropped_to_nonzero(scan) for scan in train_scans]
         sampler = paper_sampler(train_scans, schedule.seed)
     else:
-        sampler = SampleGenerator(objects_by_group(train_scans), schedule)
+        groups = objects_by_group(train_scans)
+        if not groups and schedule.share_generated < 1:
+            raise AdapterError(
+                "the scans have no object of a useful size; for generated scenes only, use "
+                "--share-generated 1"
+            )
+        sampler = SampleGenerator(groups, schedule)
     scans = scans_on_device([*train_scans, *tune_scans], device)
     return SamplePainter(sampler, scans, device, schedule.antialias)
 
 
-def _measured_pace(
+def _measured_throughput(
     schedule: Schedule, setup: TrainingSetup, loader: SampleLoader, painter: SamplePainter
-) -> Pace | None:
+) -> Throughput | None:
     if not setup.measure_seconds:
         return None
-    pace = measure_pace(schedule, loader, painter, setup.measure_seconds)
+    throughput = measure_throughput(schedule, loader, painter, setup.measure_seconds)
     loader.close()
     loader.next_index = 0
-    return pace
+    return throughput
 
 
-def _paced_trainer(
-    schedule: Schedule, loader: SampleLoader, painter: SamplePainter, pace: Pace | None
+def _fitted_trainer(
+    schedule: Schedule, loader: SampleLoader, painter: SamplePainter, throughput: Throughput | None
 ) -> Trainer:
-    if pace is None:
+    if throughput is None:
         return Trainer(schedule, loader, painter)
-    return Trainer(paced_schedule(schedule, pace), loader, painter, pace.channels_last)
+    return Trainer(fitted_schedule(schedule, throughput), loader, painter, throughput.channels_last)
 
 
-def _report_pace(run: TrainingRun) -> None:
-    schedule, pace = run.schedule, run.pace
-    if pace is None:
+def _report_throughput(run: TrainingRun) -> None:
+    schedule, throughput = run.schedule, run.throughput
+    if throughput is None:
         return
     rates = ", ".join(
         f"{rate:.1f}/s at {phase.patch}^3"
-        for phase, rate in zip(schedule.phases, pace.samples_per_second)
+        for phase, rate in zip(schedule.phases, throughput.samples_per_second)
     )
+    memory_format = "channels last" if throughput.channels_last else "contiguous"
     run.reporter.write_line(
-        f"samples {rates}, {'channels last' if pace.channels_last else 'contiguous'}; warm-up "
+        f"samples {rates}, {memory_format}; warm-up "
         f"{schedule.warm_up_steps} steps, average over {1 / (1 - schedule.ema_decay):.0f} steps"
     )
 
@@ -146,7 +157,7 @@ def _report_pace(run: TrainingRun) -> None:
 def _initialise(run: TrainingRun, state: dict[str, object] | None) -> None:
     """Start from the stored state, from the weights of a lost state, from initial ones or none."""
     setup, trainer = run.setup, run.trainer
-    _report_pace(run)
+    _report_throughput(run)
     if state is not None:
         restore(trainer, state)
         _resume(run, float(str(state["minutes"])), "")

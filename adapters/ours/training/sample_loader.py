@@ -23,7 +23,7 @@ from .samples import SampleParameters, Sampler
 class SampleLoader:
     """Returns samples one by one; the index of the next one is ``next_index``."""
 
-    generator: Sampler
+    sampler: Sampler
     n_workers: int
     next_index: int = 0
     _patch: int | None = field(default=None, repr=False)
@@ -32,7 +32,7 @@ class SampleLoader:
     def next(self, patch: int) -> SampleParameters:
         """Return the next sample."""
         if not self.n_workers:
-            sample = self.generator.draw(self.next_index, patch)
+            sample = self.sampler.draw(self.next_index, patch)
         else:
             sample = self._receive(patch)
         self.next_index += 1
@@ -51,7 +51,12 @@ class SampleLoader:
         if patch != self._patch:
             self._start_workers(patch)
         _, connection = self._workers[self.next_index % self.n_workers]
-        received = connection.recv()
+        try:
+            received = connection.recv()
+        except (EOFError, OSError) as error:
+            raise RuntimeError(
+                f"the process that draws sample {self.next_index} has ended (killed?)"
+            ) from error
         if isinstance(received, SampleParameters):
             return received
         raise RuntimeError(f"drawing sample {self.next_index} failed:\n{received}")
@@ -66,7 +71,7 @@ class SampleLoader:
             indices = itertools.count(first, self.n_workers)
             process = context.Process(
                 target=_send_samples,
-                args=(self.generator, (reader, writer), indices, patch),
+                args=(self.sampler, (reader, writer), indices, patch),
                 daemon=True,
             )
             process.start()
@@ -76,7 +81,7 @@ class SampleLoader:
 
 
 def _send_samples(
-    generator: Sampler,
+    sampler: Sampler,
     ends: tuple[Connection, Connection],
     indices: itertools.count[int],
     patch: int,
@@ -87,7 +92,7 @@ def _send_samples(
     torch.set_num_threads(1)  # the training uses the cores; more threads also hang after a fork
     for index in indices:
         try:
-            connection.send(generator.draw(index, patch))
+            connection.send(sampler.draw(index, patch))
         except (BrokenPipeError, KeyboardInterrupt):
             return
         except Exception:  # raised again in the training process

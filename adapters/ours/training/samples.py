@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segbench.errors import AdapterError
+
 from .boxes import BoxParameters, PatchBox
 from .crops import CropParameters, DeviceScan, draw_crop, paint_crops
 from .interactive_batch import InteractiveBatch, start_batch
 from .objects import ScanObject
 from .scene_drawing import draw_scene
 from .scene_painting import paint_scenes
-from .scene_parameters import SceneParameters, SceneShares
+from .scene_parameters import SceneParameters
 from .schedule import Schedule
 
-MAX_TARGET_SHARE = 0.6  # of the patch, for the object of a generated scene
+MAX_ATTEMPTS = 100  # to draw a sample whose object is visible
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,16 @@ class SampleGenerator:
     def draw(self, index: int, patch: int, attempt: int = 0) -> SampleParameters:
         """Draw the sample of an index; a further attempt draws it again."""
         schedule = self.schedule
-        rng = np.random.default_rng([schedule.seed, index, attempt])
-        with_box = bool(rng.random() >= schedule.share_without_box)
+        # box and kind stay the same in a further attempt: otherwise kinds that often fail are rare
+        kinds = np.random.default_rng([schedule.seed, index, 0, 3])
+        rng = np.random.default_rng([schedule.seed, index, attempt, 2])
+        with_box = bool(kinds.random() >= schedule.share_without_box)
+        is_generated = bool(kinds.random() < schedule.share_generated) or not self.groups
+        kind = scene_kind(schedule, kinds.random())
         box = BoxParameters.draw(rng) if with_box else None
         scene: SceneParameters | CropParameters
-        if rng.random() < schedule.share_generated or not self.groups:
-            scene = draw_scene(rng, patch, scene_shares(schedule))
+        if is_generated:
+            scene = draw_scene(rng, patch, kind)
         else:
             group = self.groups[int(rng.choice(len(self.groups), p=self.group_probabilities))]
             scan_object = group[int(rng.integers(len(group)))]
@@ -74,16 +80,25 @@ class SampleGenerator:
         return SampleParameters(index, attempt, scene, box)
 
 
-def scene_shares(schedule: Schedule) -> SceneShares:
-    """Return the shares of special scenes among the generated ones."""
-    return SceneShares(schedule.share_nested, schedule.share_large, schedule.share_tiny)
+def scene_kind(schedule: Schedule, number: float) -> str:
+    """Return the kind of generated scene at a number in [0, 1), by the schedule's shares."""
+    shares = {
+        "nested": schedule.share_nested,
+        "large": schedule.share_large,
+        "tiny": schedule.share_tiny,
+    }
+    for kind, share in shares.items():
+        if number < share:
+            return kind
+        number -= share
+    return "usual"
 
 
 @dataclass(frozen=True)
 class SamplePainter:
     """Paints drawn samples on a device."""
 
-    generator: Sampler
+    sampler: Sampler
     scans: dict[str, DeviceScan]
     device: torch.device
     antialias: bool = True
@@ -92,14 +107,21 @@ class SamplePainter:
         """Return the samples as a batch; one whose object is too small or large is drawn again."""
         samples = list(samples)
         images, masks = self._paint(samples, patch)
-        rows = self._unusable_rows(samples, masks)
+        rows = unusable_rows(samples, masks)
         while rows:
             for row in rows:
-                old = samples[row]
-                samples[row] = self.generator.draw(old.index, patch, old.attempt + 1)
+                samples[row] = self._drawn_again(samples[row], patch)
             images[rows], masks[rows] = self._paint([samples[row] for row in rows], patch)
-            rows = [row for row in rows if row in self._unusable_rows(samples, masks)]
+            rows = unusable_rows(samples, masks)
         return start_batch(images, masks, [sample.box for sample in samples])
+
+    def _drawn_again(self, old: SampleParameters, patch: int) -> SampleParameters:
+        if old.attempt == MAX_ATTEMPTS:
+            raise AdapterError(
+                f"sample {old.index}: no object of the expected size on a patch of {patch} in "
+                f"{MAX_ATTEMPTS} attempts; are the objects of the scans that small?"
+            )
+        return self.sampler.draw(old.index, patch, old.attempt + 1)
 
     def paint_once(self, samples: Sequence[SampleParameters], patch: int) -> InteractiveBatch:
         """Return the samples as a batch, as they are."""
@@ -122,15 +144,17 @@ class SamplePainter:
             )
         return images, masks
 
-    def _unusable_rows(self, samples: Sequence[SampleParameters], masks: Tensor) -> list[int]:
-        voxels, size = masks.flatten(1).sum(1).tolist(), masks[0].numel()
-        return [
-            row
-            for row, (sample, count) in enumerate(zip(samples, voxels))
-            if not _is_usable(sample.scene, count, size)
-        ]
+
+def unusable_rows(samples: Sequence[SampleParameters], masks: Tensor) -> list[int]:
+    """Return the samples whose object has too few or too many voxels on the patch."""
+    voxels = masks.flatten(1).sum(1).tolist()
+    return [
+        row
+        for row, (sample, count) in enumerate(zip(samples, voxels))
+        if not _is_usable(sample.scene, count)
+    ]
 
 
-def _is_usable(scene: SceneParameters | CropParameters, voxels: int, size: int) -> bool:
-    too_large = isinstance(scene, SceneParameters) and voxels > MAX_TARGET_SHARE * size
+def _is_usable(scene: SceneParameters | CropParameters, voxels: int) -> bool:
+    too_large = isinstance(scene, SceneParameters) and voxels > scene.max_voxels
     return voxels >= scene.min_voxels and not too_large

@@ -21,17 +21,17 @@ from .scene_parameters import (
     ObjectParameters,
     RenderParameters,
     SceneParameters,
-    SceneShares,
     Vector,
 )
 from .separable import NOISE_GRID
 
-TINY_VOXELS = (30, 100)  # of an object
+MIN_VOXELS, MAX_SHARE = 60, 0.6  # of an object: voxels, and share of the patch
+TINY_VOXELS = (30, 100)  # of a tiny object
 LARGE_SIDE = (150, 250)  # voxels of the scan
 
 
 @dataclass
-class _Source:
+class _Draws:
     """A random generator, the patch, and the brightness of the background."""
 
     rng: np.random.Generator
@@ -56,19 +56,18 @@ class _Source:
         return sign * self.log_uniform(0.12, 0.7)
 
 
-def draw_scene(rng: np.random.Generator, patch: int, shares: SceneShares) -> SceneParameters:
-    """Draw a scene of random content."""
-    draw = _Source(rng, patch)
+def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParameters:
+    """Draw a scene of a kind: ``nested``, ``large``, ``tiny`` or ``usual``, otherwise random."""
+    draw = _Draws(rng, patch)
     draw.background = float(rng.uniform(0, 0.7))
-    kind = rng.random()
-    min_voxels = 60
-    if kind < shares.nested:
+    voxels = (MIN_VOXELS, int(MAX_SHARE * patch**3))
+    if kind == "nested":
         objects, target = _nested(draw)
-    elif kind < shares.nested + shares.large:
+    elif kind == "large":
         objects, target = _single(draw, _shown_radii(draw, rng.uniform(*LARGE_SIDE)), fine=True)
-    elif kind < shares.nested + shares.large + shares.tiny:
+    elif kind == "tiny":
         objects, target = _single(draw, _tiny_radii(draw))
-        min_voxels = TINY_VOXELS[0] // 2
+        voxels = TINY_VOXELS
     else:
         usual = int(rng.integers(4))  # half one object among others, a quarter a crowd, or a tube
         makers = (_crowd, _tubes, _single, _single)
@@ -78,7 +77,8 @@ def draw_scene(rng: np.random.Generator, patch: int, shares: SceneShares) -> Sce
     return SceneParameters(
         objects=tuple(objects),
         target=target,
-        min_voxels=min_voxels,
+        min_voxels=voxels[0],
+        max_voxels=voxels[1],
         warp=patch * float(rng.choice([0.0, 0.02, 0.05])),
         warp_cells=draw.cells(3, 7),
         warp_noise=draw.noise(3),
@@ -95,15 +95,15 @@ def draw_scene(rng: np.random.Generator, patch: int, shares: SceneShares) -> Sce
 Objects = tuple[list[ObjectParameters], int]
 
 
-def _single(draw: _Source, radii: Vector | None = None, *, fine: bool = False) -> Objects:
+def _single(draw: _Draws, radii: Vector | None = None, *, fine: bool = False) -> Objects:
     """Draw one blob among up to eight others of any brightness."""
     objects = _others(draw)
     radii = _radii(draw) if radii is None else radii
-    target = _blob(draw, draw.near_middle(), radii, fine=fine, **_target_looks(draw))
+    target = _blob(draw, draw.near_middle(), radii, fine=fine, **_target_appearance(draw))
     return [*objects, target], len(objects)
 
 
-def _others(draw: _Source) -> list[ObjectParameters]:
+def _others(draw: _Draws) -> list[ObjectParameters]:
     rng = draw.rng
     return [
         _blob(
@@ -116,7 +116,7 @@ def _others(draw: _Source) -> list[ObjectParameters]:
     ]
 
 
-def _tubes(draw: _Source) -> Objects:
+def _tubes(draw: _Draws) -> Objects:
     """Draw one tube with up to four others, similar or not."""
     rng = draw.rng
     objects = [
@@ -128,11 +128,11 @@ def _tubes(draw: _Source) -> Objects:
         )
         for _ in range(int(rng.integers(0, 5)))
     ]
-    target = _tube(draw, draw.near_middle(), _radii(draw), **_target_looks(draw))
+    target = _tube(draw, draw.near_middle(), _radii(draw), **_target_appearance(draw))
     return [*objects, target], len(objects)
 
 
-def _crowd(draw: _Source) -> Objects:
+def _crowd(draw: _Draws) -> Objects:
     """Draw adjacent blobs of one size and brightness; the object is the central one."""
     rng = draw.rng
     radii = np.minimum(_radii(draw), draw.patch / 4)
@@ -151,36 +151,36 @@ def _crowd(draw: _Source) -> Objects:
     return objects, 0
 
 
-def _nested(draw: _Source) -> Objects:
+def _nested(draw: _Draws) -> Objects:
     """Draw an organ with one or two lesions inside; its label excludes them."""
     rng = draw.rng
     objects = _others(draw)
     outer_index = len(objects)
     side = draw.log_uniform(0.4 * draw.patch, 4 * draw.patch)
     radii = _shown_radii(draw, side)
-    looks = _target_looks(draw) | {"core": None}
+    appearance = _target_appearance(draw) | {"core": None}
     middle = draw.near_middle()
-    outer = _blob(draw, middle, radii, **looks)
+    outer = _blob(draw, middle, radii, **appearance)
     lesions = []
     for _ in range(int(rng.integers(1, 3))):
         inner_radii = radii.min() * rng.uniform(0.2, 0.6) * rng.uniform(0.6, 1.0, 3)
         centre = middle + rng.uniform(-0.45, 0.45, 3) * radii.min()
-        looks = _target_looks(draw) | {"inside_of": outer_index}
-        lesions.append(_blob(draw, centre, np.maximum(inner_radii, 1.8), **looks))
-    everything = [*objects, outer, *lesions]
+        appearance = _target_appearance(draw) | {"inside_of": outer_index}
+        lesions.append(_blob(draw, centre, np.maximum(inner_radii, 1.8), **appearance))
+    objects_and_lesions = [*objects, outer, *lesions]
     if rng.random() < 0.4:
-        return everything, outer_index
+        return objects_and_lesions, outer_index
     # move the scene so that a lesion, the target, is near the middle of the patch
     offset = lesions[0].centre - draw.near_middle()
-    moved = [_moved(thing, offset) for thing in everything]
+    moved = [_moved(shape, offset) for shape in objects_and_lesions]
     return moved, outer_index + 1
 
 
-def _moved(thing: ObjectParameters, offset: Vector) -> ObjectParameters:
-    return replace(thing, centre=thing.centre - offset)
+def _moved(shape: ObjectParameters, offset: Vector) -> ObjectParameters:
+    return replace(shape, centre=shape.centre - offset)
 
 
-def _target_looks(draw: _Source) -> dict[str, Any]:
+def _target_appearance(draw: _Draws) -> dict[str, Any]:
     """Return contrast, core (as in necrotic tumours) and texture of an object to segment."""
     rng = draw.rng
     core = (float(rng.uniform(0.2, 0.5)), float(rng.normal(0, 0.3)))
@@ -193,7 +193,7 @@ def _target_looks(draw: _Source) -> dict[str, Any]:
 
 
 def _blob(
-    draw: _Source, centre: Vector, radii: Vector, *, fine: bool = False, **looks: Any
+    draw: _Draws, centre: Vector, radii: Vector, *, fine: bool = False, **appearance: Any
 ) -> ObjectParameters:
     """Return a rotated superellipsoid with a rough surface, from round to box-like."""
     rng = draw.rng
@@ -204,11 +204,11 @@ def _blob(
         draw.cells(8, NOISE_GRID + 1) if fine else draw.cells(4, 11),
         roughness=float(rng.choice([0.04, 0.08, 0.15] if fine else [0.0, 0.05, 0.1, 0.18])),
         power=float(rng.choice([2, 2, 2, 3, 5])),
-        **looks,
+        **appearance,
     )
 
 
-def _tube(draw: _Source, centre: Vector, radii: Vector, **looks: Any) -> ObjectParameters:
+def _tube(draw: _Draws, centre: Vector, radii: Vector, **appearance: Any) -> ObjectParameters:
     """Return a winding tube, such as a spinal cord or a vessel; half of them along an axis."""
     rng = draw.rng
     length, width = float(radii.max()), float(radii.max() * rng.uniform(0.12, 0.4))
@@ -223,7 +223,7 @@ def _tube(draw: _Source, centre: Vector, radii: Vector, **looks: Any) -> ObjectP
         draw.noise(1),
         draw.cells(4, 11),
         tube=tuple(float(value) for value in tube),
-        **(looks | {"hollow": 0.0}),
+        **(appearance | {"hollow": 0.0}),
     )
 
 
@@ -232,7 +232,7 @@ def _rotation(rng: np.random.Generator) -> Vector:
     return np.asarray(orthogonal)
 
 
-def _lattice(draw: _Source, pitch: float) -> list[Vector]:
+def _lattice(draw: _Draws, pitch: float) -> list[Vector]:
     """Return at most 27 positions on a jittered lattice, the central one first."""
     steps = np.arange(-1, 2)
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
@@ -242,12 +242,12 @@ def _lattice(draw: _Source, pitch: float) -> list[Vector]:
     return [place for place in near if np.abs(place).max() < 0.7 * draw.patch]
 
 
-def _radii(draw: _Source) -> Vector:
+def _radii(draw: _Draws) -> Vector:
     """Return half axes in patch voxels of an object of any size."""
     return _shown_radii(draw, draw.log_uniform(10, 4 * draw.patch))
 
 
-def _shown_radii(draw: _Source, side: float) -> Vector:
+def _shown_radii(draw: _Draws, side: float) -> Vector:
     """Return half axes in patch voxels of an object of ``side`` voxels, resized by the crop."""
     edge = max(round(side), 1)
     box = Box(1, (0, 0, 0), (edge, edge, edge), mid_slice=0)
@@ -256,13 +256,13 @@ def _shown_radii(draw: _Source, side: float) -> Vector:
     return np.asarray(shown / 2 * aspect / aspect.max())
 
 
-def _tiny_radii(draw: _Source) -> Vector:
+def _tiny_radii(draw: _Draws) -> Vector:
     """Return half axes of an ellipsoid of a few voxels."""
     volume, aspect = draw.rng.uniform(*TINY_VOXELS), draw.rng.uniform(0.6, 1.0, 3)
     return np.asarray(aspect * math.cbrt(volume / (4 / 3 * math.pi * aspect.prod())))
 
 
-def _draw_rendering(draw: _Source) -> RenderParameters:
+def _draw_rendering(draw: _Draws) -> RenderParameters:
     """Draw a modality and its blur, noise and artefacts."""
     rng, modality = draw.rng, MODALITIES[int(draw.rng.integers(len(MODALITIES)))]
     noise, noise_blur, bias, photons, last_blur = 0.0, 0.0, 0.0, 1.0, 0.0

@@ -108,38 +108,38 @@ def _paint_object(
     """Paint one object of each scene over what is there; return owner, brightness and best."""
     device = coordinates.device
     noise = smooth_noise(
-        stack([thing.noise for thing in objects], device),
-        torch.tensor([thing.cells for thing in objects], device=device),
+        stack([shape.noise for shape in objects], device),
+        torch.tensor([shape.cells for shape in objects], device=device),
         coordinates.shape[-1],
     )[:, 0]
 
     def value(of: Callable[[ObjectParameters], Any], dtype: torch.dtype | None = None) -> Tensor:
-        return column([of(thing) for thing in objects], device, dtype)
+        return column([of(shape) for shape in objects], device, dtype)
 
-    field = _fields(objects, coordinates) + value(lambda thing: thing.roughness) * noise
-    hollow = value(lambda thing: thing.hollow)
+    field = _fields(objects, coordinates) + value(lambda shape: shape.roughness) * noise
+    hollow = value(lambda shape: shape.hollow)
     field = torch.where(hollow > 0, torch.minimum(field, hollow - field), field)
-    competes = value(lambda thing: thing.competes, torch.bool)
+    competes = value(lambda shape: shape.competes, torch.bool)
     inside = field > torch.where(competes, best, 0.0)
     parent = value(
-        lambda thing: BACKGROUND if thing.inside_of is None else thing.inside_of, torch.int16
+        lambda shape: BACKGROUND if shape.inside_of is None else shape.inside_of, torch.int16
     )
     allowed = (parent == BACKGROUND) | (owner == parent)
     inside &= allowed
     near = (field > NEAR) & ~inside & allowed
     surroundings = (brightness * near).sum((1, 2, 3), keepdim=True)
     surroundings = surroundings / near.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    is_relative = value(lambda thing: thing.contrast is not None, torch.bool)
-    relative = surroundings + value(lambda thing: thing.contrast or 0.0)
-    level = torch.where(is_relative, relative, value(lambda thing: thing.brightness))
-    has_core = value(lambda thing: thing.core is not None, torch.bool)
-    depth = value(lambda thing: thing.core[0] if thing.core else 0.0)
-    shift = value(lambda thing: thing.core[1] if thing.core else 0.0)
-    looks = torch.where(has_core & (field > depth), level + shift, level)
-    looks = looks + value(lambda thing: thing.texture) * noise.flip((1, 2, 3))
+    is_relative = value(lambda shape: shape.contrast is not None, torch.bool)
+    relative = surroundings + value(lambda shape: shape.contrast or 0.0)
+    level = torch.where(is_relative, relative, value(lambda shape: shape.brightness))
+    has_core = value(lambda shape: shape.core is not None, torch.bool)
+    depth = value(lambda shape: shape.core[0] if shape.core else 0.0)
+    shift = value(lambda shape: shape.core[1] if shape.core else 0.0)
+    appearance = torch.where(has_core & (field > depth), level + shift, level)
+    appearance = appearance + value(lambda shape: shape.texture) * noise.flip((1, 2, 3))
     return (
         torch.where(inside, torch.tensor(index, dtype=torch.int16, device=device), owner),
-        torch.where(inside, looks, brightness),
+        torch.where(inside, appearance, brightness),
         torch.where(inside & competes, field, best),
     )
 
@@ -147,13 +147,13 @@ def _paint_object(
 def _fields(objects: Sequence[ObjectParameters], coordinates: Tensor) -> Tensor:
     """Return a value per voxel and object, (n, z, y, x): positive inside, 1 in the middle."""
     device = coordinates.device
-    turns = stack([thing.turn for thing in objects], device)
-    centres = stack([thing.centre for thing in objects], device)[:, :, None]
+    turns = stack([shape.turn for shape in objects], device)
+    centres = stack([shape.centre for shape in objects], device)[:, :, None]
     local = torch.bmm(turns, coordinates.flatten(2) - centres)
     local = local.view(coordinates.shape)
     fields = torch.empty_like(local[:, 0])
     for is_tube, formula in ((False, _blob_field), (True, _tube_field)):
-        rows = [row for row, thing in enumerate(objects) if (thing.tube is not None) == is_tube]
+        rows = [row for row, shape in enumerate(objects) if (shape.tube is not None) == is_tube]
         if rows:
             chosen = [objects[row] for row in rows]
             fields[rows] = formula(chosen, local[rows])

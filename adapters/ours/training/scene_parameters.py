@@ -65,7 +65,8 @@ class SceneParameters:
 
     objects: tuple[ObjectParameters, ...]
     target: int
-    min_voxels: int
+    min_voxels: int  # of the target; a scene with fewer or more is drawn again
+    max_voxels: int
     warp: float
     warp_cells: int
     warp_noise: FloatArray
@@ -76,12 +77,3 @@ class SceneParameters:
     texture_noise: FloatArray
     render: RenderParameters
     noise_seed: int
-
-
-@dataclass(frozen=True)
-class SceneShares:
-    """Shares of special scenes among the generated ones; the rest is the usual mix."""
-
-    nested: float = 0.2  # an organ with a lesion, both labelled
-    large: float = 0.12
-    tiny: float = 0.12

@@ -9,6 +9,8 @@ from segbench.errors import AdapterError
 
 from ..network import CONFIGS
 
+MAX_PATCH = 255  # voxels; the components of clicks are numbered in float32
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -109,11 +111,16 @@ def check_schedule(schedule: Schedule) -> None:
     budget = schedule.minutes if schedule.steps is None else schedule.steps
     if budget <= 0:
         raise AdapterError(f"a budget of {budget}: expected minutes or steps above 0")
-    shares = (schedule.share_nested, schedule.share_large, schedule.share_tiny)
-    if min(shares) < 0 or sum(shares) > 1:
-        raise AdapterError(
-            f"shares of nested, large and tiny scenes {shares}: expected a sum of at most 1"
-        )
+    _check_shares(schedule)
+    if min(schedule.tune_every_minutes, schedule.save_every_minutes) <= 0:
+        raise AdapterError("--tune-every and --save-every: expected minutes above 0")
+    _check_phases(schedule)
+
+
+def _check_phases(schedule: Schedule) -> None:
+    untils = [phase.until for phase in schedule.phases]
+    if untils != sorted(untils) or untils[-1] < 1:
+        raise AdapterError(f"phases that end at {untils}: expected rising shares, the last 1")
     stride = CONFIGS[schedule.config].stride
     for phase in schedule.phases:
         # below three voxels per axis at the bottleneck the norm has too few values; see Schedule
@@ -121,8 +128,21 @@ def check_schedule(schedule: Schedule) -> None:
             raise AdapterError(
                 f"a patch of {phase.patch}: expected a multiple of {stride} from {3 * stride} on"
             )
+        if phase.patch > MAX_PATCH:
+            raise AdapterError(f"a patch of {phase.patch}: expected at most {MAX_PATCH}")
         if phase.batch < 1:
             raise AdapterError(f"a batch of {phase.batch}: expected 1 or more")
+
+
+def _check_shares(schedule: Schedule) -> None:
+    kinds = (schedule.share_nested, schedule.share_large, schedule.share_tiny)
+    if min(kinds) < 0 or sum(kinds) > 1:
+        raise AdapterError(
+            f"shares of nested, large and tiny scenes {kinds}: expected a sum of at most 1"
+        )
+    for share in (schedule.share_generated, schedule.share_without_box):
+        if not 0 <= share <= 1:
+            raise AdapterError(f"a share of {share}: expected a number from 0 to 1")
 
 
 def phase_at(schedule: Schedule, done: float) -> Phase:

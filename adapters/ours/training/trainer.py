@@ -49,15 +49,16 @@ class Trainer:
     steps: int = 0
     warm_from: int = 0  # step from which the warm-up counts
     samples_seen: int = 0
-    last_loss: float = 0.0  # of the step before the last one
+    last_loss: float = 0.0
     licence: str = "not stated"  # of the weights
     origin: str = "from random weights"
     conditions: dict[str, Any] = field(default_factory=dict)  # fixed on resuming
-    _pending_loss: Tensor | None = None
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.schedule.seed)
         self.network = ResidualEncoderUNet(CONFIGS[self.schedule.config]).to(self.device)
+        if self.channels_last:
+            self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.ema_network = copy.deepcopy(self.network)
         self.rng = np.random.default_rng(
             [self.schedule.seed, 0, 0, 1]
@@ -94,45 +95,42 @@ class Trainer:
     def step(self, done: float) -> StepResult:
         """Train on one batch after a share ``done`` of the budget; return its results.
 
-        The processor does not wait for the device's result: a loss that is not finite is noticed
-        in the next step, or by ``check_loss``.
+        Raises
+        ------
+        AdapterError
+            The loss or the gradient is not finite, so the weights are spoilt.
         """
         batch = self._filled_batch(phase_at(self.schedule, done))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.schedule, self.steps - self.warm_from, done)
         # the batch always has one size, so the search for the fastest algorithms is made once
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        flags = {"enabled": True, "benchmark": True, "allow_tf32": self.schedule.mixed_precision}
+        with torch.backends.cudnn.flags(**flags):
             if self._is_clicked_first():
                 self._click_on_errors(batch)
             logits, losses, dice = self._forward(batch)
-            self.check_loss()
-            self._optimise(losses.mean())
+            gradient_norm = self._optimise(losses.mean())
         self.steps += 1
         self.samples_seen += len(batch)
         result = StepResult(list(batch.n_clicks), dice, losses.detach())
         self._continue_samples(batch, logits > 0)
+        self.last_loss = float(losses.detach().mean())  # the device is waited for once, at the end
+        self._check_finite(float(gradient_norm))
         return result
 
-    def check_loss(self) -> None:
-        """Raise if the loss of the last step is not finite.
-
-        Raises
-        ------
-        AdapterError
-            The weights are spoilt; the message says how to go on.
-        """
-        if self._pending_loss is None:
-            return
-        self.last_loss, self._pending_loss = float(self._pending_loss), None
-        if not np.isfinite(self.last_loss):
+    def _check_finite(self, gradient_norm: float) -> None:
+        if not (np.isfinite(self.last_loss) and np.isfinite(gradient_norm)):
             raise AdapterError(
-                f"the loss is {self.last_loss} after {self.steps} steps; the last checkpoint is "
-                "unchanged: start from it with --init, another --out and a lower --rate"
+                f"the loss is {self.last_loss} and the gradient {gradient_norm} after {self.steps} "
+                "steps; the last checkpoint is unchanged: start from it with --init, another "
+                "--out and a lower --rate"
             )
 
     def _filled_batch(self, phase: Phase) -> InteractiveBatch:
         """Keep the samples of this patch size and add new ones in place of the finished ones."""
         kept = self.batch if self.batch is not None and self.batch.patch == phase.patch else None
+        if kept is not None and len(kept) > phase.batch:
+            kept = kept.rows(range(phase.batch))
         missing = phase.batch - (0 if kept is None else len(kept))
         parts = [] if kept is None else [kept]
         if missing > 0:
@@ -175,17 +173,18 @@ class Trainer:
             (logits,) = self._logits(batch.inputs, heads=1)
         batch.add_clicks(logits > 0)
 
-    def _optimise(self, loss: Tensor) -> None:
+    def _optimise(self, loss: Tensor) -> Tensor:
+        """Change the weights; return the norm of the gradient."""
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
         self.optimiser.step()
-        self._pending_loss = loss.detach()
         # a smaller decay at first, so that the average forgets the initial weights
         decay = min(self.schedule.ema_decay, (2 + self.steps) / (21 + self.steps))
         with torch.no_grad():
             means: list[Tensor] = list(self.ema_network.parameters())
             torch._foreach_lerp_(means, list[Tensor](self.network.parameters()), 1 - decay)
+        return gradient_norm
 
     def _continue_samples(self, batch: InteractiveBatch, predictions: Tensor) -> None:
         """Keep some samples, with a click on the largest error of the prediction."""

@@ -11,11 +11,11 @@ from ..prompts import ball_radius
 from ..weights import Recipe, save_checkpoint
 from .csv_log import append_row
 from .curves import draw_curves
-from .pace import Pace
 from .reporter import Reporter
 from .resuming import progress_of, save_state
 from .schedule import Schedule, fraction_done, phase_at
 from .setup import TrainingSetup
+from .throughput import Throughput
 from .trainer import StepResult, Trainer
 from .tuning import TuneSet, mean_dice_curve
 
@@ -32,7 +32,7 @@ class TrainingRun:
     tune_sets: dict[str, TuneSet]
     setup: TrainingSetup
     reporter: Reporter
-    pace: Pace | None = None
+    throughput: Throughput | None = None
     minutes: float = 0.0
     evaluated_at: float | None = 0.0  # minutes; None: set after the next step
     saved_at: float = 0.0
@@ -66,7 +66,6 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the log, the EMA weights, the state for resuming, and a picture of the curves."""
-        self.trainer.check_loss()
         if self.results:
             self.log()
         trainer, schedule, patch = self.trainer, self.schedule, self.schedule.phases[-1].patch
@@ -79,7 +78,7 @@ class TrainingRun:
         recipe = Recipe(config, patch, radius, schedule.antialias, trainer.licence, history)
         progress = progress_of(trainer, self.minutes)
         save_checkpoint(self.setup.out, trainer.ema_network.state_dict(), recipe, progress)
-        save_state(self.setup.state, trainer, self.minutes, self.pace)
+        save_state(self.setup.state, trainer, self.minutes, self.throughput)
         self.saved_at = self.minutes
         try:
             draw_curves(self.setup.out)

@@ -17,7 +17,7 @@ from .interactive_batch import InteractiveBatch
 from .losses import soft_dice
 from .objects import Scan, ScanObject, objects_of
 from .precision import mixed_precision
-from .samples import SamplePainter, SampleParameters, scene_shares
+from .samples import SamplePainter, SampleParameters, scene_kind, unusable_rows
 from .scene_drawing import draw_scene
 from .schedule import Schedule
 
@@ -110,7 +110,7 @@ def build_tune_sets(
     samples = {
         "scans": _scan_samples(objects, patch, with_box=True, seed=seed),
         "scans_without_box": _scan_samples(objects[::2], patch, with_box=False, seed=seed),
-        "scenes": _scene_samples(schedule, patch, seed=seed),
+        "scenes": _scene_samples(schedule, painter, patch, seed=seed),
     }
     return {
         name: TuneSet(drawn, painter, patch, schedule.tune_clicks)
@@ -135,11 +135,15 @@ def _scan_samples(
     )
 
 
-def _scene_samples(schedule: Schedule, patch: int, *, seed: int) -> tuple[SampleParameters, ...]:
-    """Return samples of generated scenes, the same for the same seed."""
+def _scene_samples(
+    schedule: Schedule, painter: SamplePainter, patch: int, *, seed: int
+) -> tuple[SampleParameters, ...]:
+    """Return usable samples of generated scenes, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    shares = scene_shares(schedule)
-    return tuple(
-        SampleParameters(index, 0, draw_scene(rng, patch, shares), BoxParameters.draw(rng))
-        for index in range(schedule.tune_scenes)
-    )
+    samples: list[SampleParameters] = []
+    while len(samples) < schedule.tune_scenes:
+        scene = draw_scene(rng, patch, scene_kind(schedule, rng.random()))
+        sample = SampleParameters(len(samples), 0, scene, BoxParameters.draw(rng))
+        if not unusable_rows([sample], painter.paint_once([sample], patch).references):
+            samples.append(sample)
+    return tuple(samples)

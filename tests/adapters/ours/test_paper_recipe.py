@@ -74,7 +74,7 @@ def data(tmp_path):
 def trainer_of(data, **changes):
     schedule = replace(PAPER, **changes)
     painter = sample_painter(schedule, read_scans(data), [], torch.device("cpu"))
-    return Trainer(schedule, SampleLoader(painter.generator, n_workers=0), painter)
+    return Trainer(schedule, SampleLoader(painter.sampler, n_workers=0), painter)
 
 
 def recorded_passes(trainer):
@@ -84,9 +84,6 @@ def recorded_passes(trainer):
         lambda encoder, inputs: passes.append((inputs[0].clone(), torch.is_grad_enabled()))
     )
     return passes
-
-
-# ---- the two passes --------------------------------------------------------------------------
 
 
 def test_a_batch_with_a_click_takes_a_first_pass_from_image_and_box_alone(data):
@@ -121,7 +118,7 @@ def test_the_gradient_is_that_of_the_second_pass_alone(data):
     result = trainer.step(0.0)
     second, _ = passes[1]
     references = trainer.painter.paint(
-        [trainer.loader.generator.draw(i, PATCH) for i in (0, 1)], PATCH
+        [trainer.loader.sampler.draw(i, PATCH) for i in (0, 1)], PATCH
     ).references
     loss = loss_of_the_text(alone(second), references)
     loss.backward()
@@ -139,9 +136,6 @@ def test_half_of_the_batches_get_a_click_and_each_batch_as_a_whole(data):
     assert set(counts) == {(0, 0), (1, 1)}
     # four standard deviations of a binomial distribution with n = 1000 and p = 0.5
     assert abs(counts.count((1, 1)) - 500) < 4 * np.sqrt(1000 * 0.25)
-
-
-# ---- the text, once more ---------------------------------------------------------------------
 
 
 def loss_of_the_text(outputs, references):
@@ -219,7 +213,7 @@ def test_the_weights_are_those_of_a_plain_loop_written_from_the_text(data):
     network = copy.deepcopy(trainer.network)
     start = copy.deepcopy(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=1e-5)
-    rng, sampler = copy.deepcopy(trainer.rng), trainer.loader.generator
+    rng, sampler = copy.deepcopy(trainer.rng), trainer.loader.sampler
     kinds = set()
     for step in range(steps):
         samples = [sampler.draw(index, PATCH) for index in (2 * step, 2 * step + 1)]
@@ -249,11 +243,8 @@ def test_the_weights_are_those_of_a_plain_loop_written_from_the_text(data):
     assert max(moved) > 5e-4
 
 
-# ---- the samples -----------------------------------------------------------------------------
-
-
 def test_modalities_scans_and_classes_are_drawn_uniformly(data):
-    sampler, n = trainer_of(data).loader.generator, 3000
+    sampler, n = trainer_of(data).loader.sampler, 3000
     scenes = [sampler.draw(index, PATCH).scene for index in range(n)]
     names = [scene.scan for scene in scenes]
     shares = {f"CT_STS_{i:03}": 1 / 15 for i in range(5)}
@@ -268,7 +259,7 @@ def test_modalities_scans_and_classes_are_drawn_uniformly(data):
 
 def test_a_sample_is_the_plain_window_and_its_box(data):
     trainer = trainer_of(data)
-    samples = [trainer.loader.generator.draw(index, PATCH) for index in range(12)]
+    samples = [trainer.loader.sampler.draw(index, PATCH) for index in range(12)]
     batch = trainer.painter.paint(samples, PATCH)
     inputs, references = plain_batch(data, samples)
     assert torch.equal(batch.references, references)
@@ -282,7 +273,7 @@ def test_a_large_object_is_made_smaller_together_with_its_box(tmp_path):
     voxels = (ball * 90 + 10 + 60 * (grid[..., 0] % 2)).astype(np.uint8)
     np.savez(tmp_path / "CT_A_1.npz", imgs=voxels, gts=ball.astype(np.uint8), spacing=[1.0] * 3)
     trainer = trainer_of(tmp_path)
-    sample = trainer.loader.generator.draw(0, PATCH)
+    sample = trainer.loader.sampler.draw(0, PATCH)
     assert sample.scene.window.size == (35, 35, 35)  # ceil((31 + 12 / 3) / 12 * 12)
     batch = trainer.painter.paint([sample], PATCH)
     box, reference = batch.inputs[0, BOX] > 0, batch.references[0]
@@ -302,9 +293,6 @@ def test_scans_without_a_labelled_voxel_are_refused(tmp_path):
     np.savez(tmp_path / "CT_A_1.npz", imgs=blank + 1, gts=blank, spacing=[1.0] * 3)
     with pytest.raises(AdapterError, match="1 scans to train on: expected a labelled voxel"):
         trainer_of(tmp_path)
-
-
-# ---- schedule and files ----------------------------------------------------------------------
 
 
 def test_the_rate_is_constant():

@@ -25,7 +25,7 @@ from adapters.ours.training.crops import (
     scans_on_device,
     search_window,
 )
-from adapters.ours.training.interactive_batch import start_batch
+from adapters.ours.training.interactive_batch import box_masks, start_batch
 from adapters.ours.training.losses import click_loss, deep_supervision_loss, dice_ce_loss
 from adapters.ours.training.objects import (
     Scan,
@@ -182,6 +182,22 @@ def test_a_rotation_by_nothing_changes_nothing_but_the_margin(scans, rng):
     assert torch.equal(rotated[1], plain[1])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_crops_are_the_same_on_a_gpu_up_to_rounding(scans, rng):
+    read = read_scans(scans)
+    (scan_object,) = objects_of(read[0])
+    crops = [
+        replace(crop, intensity=replace(crop.intensity, noise=0.0))
+        for crop in (draw_crop(scan_object, rng, 32, with_box=True) for _ in range(12))
+    ]
+    here, there = (
+        paint_crops(crops, 32, scans_on_device(read, torch.device(name)))
+        for name in ("cpu", "cuda")
+    )
+    assert (here[1] != there[1].cpu()).float().mean() < 1e-4
+    torch.testing.assert_close(there[0].cpu(), here[0], atol=1e-3, rtol=1e-3)
+
+
 def test_masks_are_cut_as_at_inference(rng):
     label_map = rng.integers(0, 3, (9, 14, 11)).astype(np.uint8)
     for low, size in (((-4, 3, 0), (20, 9, 30)), ((2, 2, 2), (5, 5, 5)), ((-40, 0, 0), (8, 8, 8))):
@@ -219,6 +235,15 @@ def test_boxes_overlap_the_object_and_are_of_three_kinds(rng):
     assert (low[tight] == 10).all()
     assert (high[tight] == 30).all()
     assert len({tuple(corner) for corner in low.tolist()}) > 5
+
+
+@pytest.mark.parametrize("edge", [1, 2, 3, 4, 6])
+def test_boxes_of_small_objects_are_never_empty_and_overlap_them(rng, edge):
+    parameters = [BoxParameters.draw(rng) for _ in range(200)]
+    references = cubes(200, 48, 20, 20 + edge)
+    low, high = simulated_boxes(references, parameters)
+    overlap = (box_masks(low, high, 48) & references).flatten(1).any(1)
+    assert overlap.all()
 
 
 def test_the_box_on_the_middle_slice_is_that_of_a_plain_loop(rng):
@@ -378,7 +403,7 @@ def test_a_killed_worker_is_noticed():
         ((process, _),) = loader._workers
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        with pytest.raises(EOFError):
+        with pytest.raises(RuntimeError, match="the process that draws sample .* has ended"):
             [loader.next(16) for _ in range(5)]  # finished samples may still arrive
     finally:
         loader.close()

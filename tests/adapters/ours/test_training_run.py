@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +25,12 @@ from adapters.ours.training.command import (
     schedule_of,
     setup_of,
 )
-from adapters.ours.training.pace import Pace, expected_steps, paced_schedule
 from adapters.ours.training.reporter import Reporter
 from adapters.ours.training.run import train
 from adapters.ours.training.schedule import Phase, Schedule, fraction_done
 from adapters.ours.training.setup import TrainingSetup
-from adapters.ours.weights import load_checkpoint
+from adapters.ours.training.throughput import Throughput, expected_steps, fitted_schedule
+from adapters.ours.weights import load_checkpoint, save_checkpoint
 from segbench.cli import cli
 from segbench.errors import AdapterError
 
@@ -195,11 +197,11 @@ def test_the_state_is_stored_between_evaluations(data, tmp_path):
 def test_the_schedule_follows_the_measured_speed(data, tmp_path):
     """Two phases of five minutes: 600 samples in steps of 2, 300 in steps of 1."""
     schedule = Schedule(minutes=10, phases=(Phase(0.5, 16, 2), Phase(1.0, 24, 1)))
-    pace = Pace(channels_last=False, samples_per_second=(2.0, 1.0))
-    assert expected_steps(schedule, pace) == 300 + 300
-    paced = paced_schedule(schedule, pace)
-    assert paced.warm_up_steps == 20
-    assert paced.ema_decay == pytest.approx(1 - 1 / 30)
+    throughput = Throughput(channels_last=False, samples_per_second=(2.0, 1.0))
+    assert expected_steps(schedule, throughput) == 300 + 300
+    fitted = fitted_schedule(schedule, throughput)
+    assert fitted.warm_up_steps == 20
+    assert fitted.ema_decay == pytest.approx(1 - 1 / 30)
     out, recorder = tmp_path / "a.safetensors", Recorder()
     setup = TrainingSetup(data, out, workers=0, measure_seconds=0.1)
     train(replace(TINY, steps=2), setup, recorder.reporter)
@@ -208,9 +210,12 @@ def test_the_schedule_follows_the_measured_speed(data, tmp_path):
 
 def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
     """The same code in ten steps of the real network, as `docs/training.md` says."""
-    out = tmp_path / "a.safetensors"
-    arguments = ["train", "ours", "--plan", "gpu", "--check", "--workers", "1"]
-    shown = CliRunner().invoke(cli, [*arguments, "--data", str(data), "--out", str(out)])
+    arguments = ["train", "ours", "--plan", "gpu", "--check", "--workers", "1", "--data", str(data)]
+    real, out = tmp_path / "a.safetensors", tmp_path / "a.check.safetensors"
+    real.write_text("not touched")
+    out.write_text("of an earlier check")
+    shown = CliRunner().invoke(cli, [*arguments, "--out", str(real)])
+    assert real.read_text() == "not touched"
     assert shown.exit_code == 0, shown.output
     assert "10 steps" in load_checkpoint(out)[1].training
     assert {row["set"] for row in rows(out.with_suffix(".tune.csv"))} == {
@@ -219,13 +224,18 @@ def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
 
 
 def test_a_plan_sets_defaults_that_options_change():
-    options = ["--data", "d", "--out", "o.safetensors", "--plan", "gpu"]
+    options = ["--data", "d", "--out", "o.safetensors", "--plan", "gpu", "--device", "cpu"]
     planned = schedule_of(parse_options(options, "train"))
     assert planned.phases == (Phase(0.4, 64, 32), Phase(1.0, 96, 16))
     assert (planned.minutes, planned.learning_rate) == (20, 1.5e-3)
     assert setup_of(parse_options(options, "train")).resume
     changed = schedule_of(parse_options([*options, "--minutes", "7", "--rate", "1e-4"], "train"))
     assert (changed.minutes, changed.learning_rate) == (7, 1e-4)
+    if not torch.cuda.is_available():
+        with pytest.raises(AdapterError, match="torch sees no CUDA device"):
+            parse_options(options[:-2], "train")
+    stopped = parse_options(["--data", "d", "--out", "o.safetensors", "--stop-after", "5"], "train")
+    assert stopped.resume
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
@@ -287,18 +297,60 @@ def test_logs_of_a_training_without_a_state_are_removed(data, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_its_files(data, tmp_path):
-    """A rate that blows the weights up after the first evaluation."""
+    """A rate that makes the weights infinite, from good weights, which are saved first."""
+    good, spoilt = tmp_path / "good.safetensors", tmp_path / "spoilt.safetensors"
+    train(replace(TINY, steps=2), TrainingSetup(data, good, workers=0), Recorder().reporter)
+    wild = replace(TINY, learning_rate=1e30, warm_up_steps=1)
+    setup = TrainingSetup(data, spoilt, init=good, workers=0)
+    with pytest.raises(AdapterError, match=r"the loss is \S+ and the gradient \S+ after \d steps"):
+        train(wild, setup, Recorder().reporter, minutes_pass())
+    before, after = weights(good), weights(spoilt)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert len(rows(spoilt.with_suffix(".tune.csv"))) == 3
+
+
+def test_a_damaged_state_is_named_and_does_not_hide_the_weights(data, tmp_path):
+    out, recorder = tmp_path / "a.safetensors", Recorder()
+    setup = TrainingSetup(data, out, resume=True, workers=0)
+    train(replace(TINY, steps=3), setup, recorder.reporter)
+    for damaged in (b"", setup.state.read_bytes()[:1000]):
+        setup.state.write_bytes(damaged)
+        with pytest.raises(AdapterError, match="cannot be read .* remove it to continue from the"):
+            train(replace(TINY, steps=3), setup, recorder.reporter)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_checkpoint_that_is_no_training_is_never_overwritten(data, tmp_path, resume):
     out = tmp_path / "a.safetensors"
     setup = TrainingSetup(data, out, workers=0)
-    wild = replace(TINY, learning_rate=1e30, warm_up_steps=1)
-    good = replace(TINY, steps=2)
-    train(good, setup, Recorder().reporter)
-    before = weights(out)
-    out.with_suffix(".state.pt").unlink()
-    with pytest.raises(AdapterError, match=r"the loss is (nan|inf) after \d+ steps"):
-        train(wild, setup, Recorder().reporter, minutes_pass())
-    after = weights(out)
-    assert all(torch.equal(before[key], after[key]) for key in before)
+    train(replace(TINY, steps=1), setup, Recorder().reporter)
+    network, recipe = load_checkpoint(out)
+    setup.state.unlink()
+    save_checkpoint(out, network.state_dict(), recipe)  # without the progress of a training
+    before = out.read_bytes()
+    with pytest.raises(AdapterError, match="is not a training that can be continued"):
+        train(TINY, replace(setup, resume=resume), Recorder().reporter)
+    assert out.read_bytes() == before
+
+
+def test_a_smaller_batch_of_the_same_patch_drops_samples(data, tmp_path):
+    schedule = replace(TINY, steps=4, phases=(Phase(0.5, 16, 3), Phase(1.0, 16, 1)))
+    recorder = Recorder()
+    train(schedule, TrainingSetup(data, tmp_path / "a.safetensors", workers=0), recorder.reporter)
+    assert "4 steps, 8 samples" in load_checkpoint(tmp_path / "a.safetensors")[1].training
+
+
+def test_the_training_needs_few_packages():
+    """The tests of `docs/training.md`: no click or depth library, no plots, no tables."""
+    blocked = ["cc3d", "edt", "scipy", "pandas", "matplotlib", "rich", "pydantic", "joblib"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+        "import adapters.ours.training.command\n"
+        "from segbench.cli import cli; cli(['train', 'ours', '--help'])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "--plan" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -308,6 +360,10 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_its_files(data, t
         ({"phases": (Phase(1.0, 18, 2),)}, "a patch of 18: expected a multiple of 4 from 12 on"),
         ({"phases": (Phase(1.0, 8, 2),)}, "a patch of 8: expected a multiple of 4 from 12 on"),
         ({"share_nested": 0.7, "share_tiny": 0.4}, "expected a sum of at most 1"),
+        ({"share_generated": 1.7}, "a share of 1.7: expected a number from 0 to 1"),
+        ({"phases": (Phase(1.0, 256, 1),)}, "a patch of 256: expected at most 255"),
+        ({"phases": (Phase(0.5, 16, 1), Phase(0.4, 24, 1))}, "expected rising shares, the last 1"),
+        ({"save_every_minutes": 0}, "expected minutes above 0"),
         ({"phases": (Phase(1.0, 16, 0),)}, "a batch of 0: expected 1 or more"),
         ({"left_out": ("CT_ST", "PET_ST")}, "no scan is left to train on"),
         ({"left_out": ("CT-ST",)}, "no file begins with CT-ST: cannot be left out"),

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.ours.training.samples import SampleGenerator, SamplePainter
+from adapters.ours.training.samples import SampleGenerator, SamplePainter, scene_kind
 from adapters.ours.training.scene_drawing import draw_scene
 from adapters.ours.training.scene_painting import BACKGROUND, paint_geometry, paint_scenes
-from adapters.ours.training.scene_parameters import SceneShares
 from adapters.ours.training.schedule import Schedule
 from adapters.ours.training.separable import (
     apply_along_axes,
@@ -17,14 +16,20 @@ from adapters.ours.training.separable import (
     smooth_noise,
     thick_slice_matrix,
 )
+from segbench.errors import AdapterError
 
 CPU, PATCH = torch.device("cpu"), 32
-USUAL = SceneShares(nested=0, large=0, tiny=0)
+KINDS = ("usual", "nested", "large", "tiny")
+ONLY_TINY = {"share_generated": 1, "share_tiny": 1, "share_nested": 0, "share_large": 0}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
 
-def drawn(count, shares=USUAL, patch=PATCH):
-    return [draw_scene(np.random.default_rng([8, i]), patch, shares) for i in range(count)]
+def drawn(count, kinds=KINDS, patch=PATCH):
+    """Scenes of the kinds in turn."""
+    return [
+        draw_scene(np.random.default_rng([8, i]), patch, kinds[i % len(kinds)])
+        for i in range(count)
+    ]
 
 
 def noiseless(scene):
@@ -33,7 +38,7 @@ def noiseless(scene):
 
 
 def test_a_batch_of_scenes_is_each_scene_alone():
-    scenes = drawn(12, SceneShares())
+    scenes = drawn(12)
     images, masks = paint_scenes(scenes, PATCH, CPU)
     for scene, image, mask in zip(scenes, images, masks, strict=True):
         alone, alone_mask = paint_scenes([scene], PATCH, CPU)
@@ -43,14 +48,14 @@ def test_a_batch_of_scenes_is_each_scene_alone():
 
 @needs_cuda
 def test_a_scene_is_the_same_on_a_gpu_up_to_rounding():
-    scenes = [noiseless(scene) for scene in drawn(12, SceneShares())]
+    scenes = [noiseless(scene) for scene in drawn(12)]
     here, there = (paint_scenes(scenes, PATCH, torch.device(name)) for name in ("cpu", "cuda"))
     assert (here[1] != there[1].cpu()).float().mean() < 1e-4
     assert (here[0] - there[0].cpu()).abs().median() < 1e-4
 
 
 def test_images_are_finite_and_voxel_noise_comes_from_the_seed():
-    scenes = drawn(12, SceneShares())
+    scenes = drawn(12)
     images, _ = paint_scenes(scenes, PATCH, CPU)
     again, _ = paint_scenes(scenes, PATCH, CPU)
     assert images.shape == (12, PATCH, PATCH, PATCH)
@@ -62,7 +67,7 @@ def test_images_are_finite_and_voxel_noise_comes_from_the_seed():
 
 def test_nested_objects_are_both_labelled_and_the_outer_one_excludes_the_inner_ones():
     targets = {"outer": 0, "inner": 0}
-    for scene in drawn(24, SceneShares(nested=1, large=0, tiny=0)):
+    for scene in drawn(24, ["nested"]):
         inner = [i for i, thing in enumerate(scene.objects) if thing.inside_of is not None]
         (outer,) = {scene.objects[i].inside_of for i in inner}
         targets["outer" if scene.target == outer else "inner"] += 1
@@ -76,11 +81,11 @@ def test_nested_objects_are_both_labelled_and_the_outer_one_excludes_the_inner_o
 
 
 def test_tiny_and_large_objects_have_their_sizes():
-    tiny = drawn(30, SceneShares(nested=0, large=0, tiny=1))
-    _, masks = paint_scenes(tiny, PATCH, CPU)
-    voxels = masks.flatten(1).sum(1).float()
-    assert 25 <= voxels.median() <= 110
-    large = drawn(20, SceneShares(nested=0, large=1, tiny=0))
+    tiny = SamplePainter(SampleGenerator([], Schedule(**ONLY_TINY)), {}, CPU)
+    batch = tiny.paint([tiny.sampler.draw(index, PATCH) for index in range(20)], PATCH)
+    voxels = batch.references.flatten(1).sum(1)
+    assert 30 <= voxels.min() <= voxels.max() <= 100
+    large = drawn(20, ["large"])
     _, masks = paint_scenes(large, PATCH, CPU)
     extent = masks.any(3).any(2).sum(1).float() / PATCH
     # the crop rule shows 150 voxels in a patch of 32 at 150 / 161 of the patch, less by the aspect
@@ -88,19 +93,27 @@ def test_tiny_and_large_objects_have_their_sizes():
 
 
 def test_shares_of_special_scenes_are_those_of_the_schedule():
-    def is_tiny(scene):
-        return scene.min_voxels < 60
+    schedule = Schedule(share_nested=0.3, share_large=0.1, share_tiny=0.2)
+    kinds = [scene_kind(schedule, number) for number in (np.arange(1000) + 0.5) / 1000]
+    shares = [kinds.count(kind) for kind in ("nested", "large", "tiny", "usual")]
+    assert shares == [300, 100, 200, 400]
 
-    def is_nested(scene):
-        return any(thing.inside_of is not None for thing in scene.objects)
 
-    scenes = drawn(400, SceneShares(nested=0.3, large=0, tiny=0.2), patch=16)
-    assert np.mean([is_nested(scene) for scene in scenes]) == pytest.approx(0.3, abs=0.07)
-    assert np.mean([is_tiny(scene) for scene in scenes]) == pytest.approx(0.2, abs=0.06)
+def test_a_sample_that_is_drawn_again_keeps_its_kind_and_its_box():
+    generator = SampleGenerator([], Schedule(share_nested=0.5))
+    for index in range(20):
+        first, again = (generator.draw(index, 16, attempt) for attempt in (0, 1))
+        nested = [
+            any(shape.inside_of is not None for shape in sample.scene.objects)
+            for sample in (first, again)
+        ]
+        assert nested[0] == nested[1]
+        assert (first.box is None) == (again.box is None)
+        assert first.scene.noise_seed != again.scene.noise_seed
 
 
 def test_crowds_compete_for_voxels():
-    crowds = [s for s in drawn(40) if all(thing.competes for thing in s.objects) and s.objects]
+    crowds = [s for s in drawn(40, ["usual"]) if s.objects and all(o.competes for o in s.objects)]
     assert crowds
     owner, _ = paint_geometry(crowds[:3], PATCH, CPU)
     assert (owner == 0).flatten(1).any(1).all()
@@ -112,8 +125,19 @@ def test_unusable_scenes_are_drawn_again():
     painter = SamplePainter(generator, {}, CPU)
     batch = painter.paint([generator.draw(index, 16) for index in range(40)], 16)
     voxels = batch.references.flatten(1).sum(1)
-    assert voxels.min() >= 15
+    assert voxels.min() >= 30
     assert voxels.max() <= 0.6 * 16**3
+
+
+def test_objects_that_are_never_visible_are_an_error_not_an_endless_search():
+    class Invisible(SampleGenerator):
+        def draw(self, index, patch, attempt=0):
+            sample = super().draw(index, patch, attempt)
+            return replace(sample, scene=replace(sample.scene, min_voxels=patch**3))
+
+    painter = SamplePainter(Invisible([], Schedule()), {}, CPU)
+    with pytest.raises(AdapterError, match="no object of the expected size on a patch of 8 in 100"):
+        painter.paint([painter.sampler.draw(0, 8)], 8)
 
 
 def test_matrices_act_on_their_own_sample_and_axis():

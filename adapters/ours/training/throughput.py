@@ -18,16 +18,16 @@ EMA_SHARE, MAX_EMA_DECAY = 0.05, 0.9995  # of all steps that the average covers
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """The faster memory format, and samples per second in each phase."""
 
     channels_last: bool
     samples_per_second: tuple[float, ...]
 
 
-def measure_pace(
+def measure_throughput(
     schedule: Schedule, loader: SampleLoader, painter: SamplePainter, seconds: float
-) -> Pace:
+) -> Throughput:
     """Time training steps of every phase in both memory formats, about ``seconds`` in all."""
     each = seconds / (2 * len(schedule.phases))
     rates = {
@@ -40,12 +40,12 @@ def measure_pace(
         for channels_last in (False, True)
     }
     best = max(rates, key=lambda channels_last: rates[channels_last][-1])
-    return Pace(best, rates[best])
+    return Throughput(best, rates[best])
 
 
-def paced_schedule(schedule: Schedule, pace: Pace) -> Schedule:
+def fitted_schedule(schedule: Schedule, throughput: Throughput) -> Schedule:
     """Return the schedule with warm-up and moving average in proportion to the expected steps."""
-    expected = schedule.steps or expected_steps(schedule, pace)
+    expected = schedule.steps or expected_steps(schedule, throughput)
     low, high = WARM_UP_STEPS
     return replace(
         schedule,
@@ -54,10 +54,10 @@ def paced_schedule(schedule: Schedule, pace: Pace) -> Schedule:
     )
 
 
-def expected_steps(schedule: Schedule, pace: Pace) -> int:
+def expected_steps(schedule: Schedule, throughput: Throughput) -> int:
     """Return the number of steps that fit into the minutes of the schedule."""
     steps, begin = 0.0, 0.0
-    for phase, rate in zip(schedule.phases, pace.samples_per_second):
+    for phase, rate in zip(schedule.phases, throughput.samples_per_second):
         steps += 60 * schedule.minutes * (phase.until - begin) * rate / phase.batch
         begin = phase.until
     return max(round(steps), 1)
