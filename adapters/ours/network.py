@@ -59,7 +59,8 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
 class Norm(nn.GroupNorm):
     """A group norm that keeps half-precision input on a GPU; autocast would make it float32.
 
-    Sums are float32 all the same. On an H100 this saved two fifths of the memory and a tenth of the time.
+    Sums are float32 all the same. On an H100 it saved two fifths of the memory and a tenth of the
+    time.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -31,21 +31,15 @@ SILENT = Reporter(lambda line: None, lambda done, step, loss: None)
 NAMES = [*(f"CT_STS_{n:03}" for n in range(5)), "MR_STS_001", "PET_STS_000", "PET_STS_001"]
 
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
+
 @pytest.fixture(autouse=True)
 def tiny():
     CONFIGS["tiny"] = NetworkConfig((3, 4, 4), (1, 1, 1))
     CONFIGS["least"] = NetworkConfig((2, 2), (1, 1))
     yield
     del CONFIGS["tiny"], CONFIGS["least"]
-
-
-@pytest.fixture(autouse=True)
-def single_thread():
-    """Compute on one thread, so that sums have one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

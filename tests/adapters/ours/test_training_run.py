@@ -46,31 +46,19 @@ TINY = Schedule(
 )
 
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
+
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setitem(CONFIGS, "tiny", NetworkConfig((4, 6, 8), (1, 1, 1)))
 
 
-@pytest.fixture(autouse=True)
-def single_thread():
-    """Compute on one thread: threads do not survive the fork to the process that is killed."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
-def data(tmp_path):
+def data(scans):
     """Six scans of three patients, one ball each."""
-    grid = np.indices((20, 24, 28)).transpose(1, 2, 3, 0)
-    names = [f"{m}_STS_{p:03}" for m in ("CT", "PET") for p in (1, 2, 3)]
-    for i, name in enumerate(names):
-        ball = ((grid - (9, 11, 12 + i)) ** 2).sum(-1) <= 25
-        noise = np.random.default_rng(i).integers(0, 60, ball.shape)
-        voxels = (noise + 120 * ball).astype(np.uint8)
-        np.savez(tmp_path / f"{name}.npz", imgs=voxels, gts=ball.astype(np.uint8), spacing=[1] * 3)
-    return tmp_path
+    (scans / "US_DeepRegTRUS_001.npz").unlink()
+    return scans
 
 
 class Recorder:
