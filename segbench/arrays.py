@@ -29,6 +29,8 @@ def bounding_box(array: NDArray[Any]) -> tuple[slice, ...]:
     tuple of slice
         One per axis; empty ones if all values are 0.
     """
+    if not array.size:
+        return tuple(slice(0, 0) for _ in array.shape)
     if array.dtype.kind not in "bui":
         array = array != 0
     planes = np.bitwise_or.reduce(array.reshape(len(array), -1), axis=1)

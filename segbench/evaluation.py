@@ -15,7 +15,7 @@ from segbench.runs.runner import run
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run folder has after `evaluate`, whichever call computed its cases.
+    """What a run folder has after `evaluate`, with the cases of all calls.
 
     Attributes
     ----------

@@ -178,14 +178,16 @@ def _arguments(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | N
 def _type_and_choices(annotation: ast.expr | None) -> tuple[str, tuple[Any, ...]]:
     if annotation is None:
         return "str", ()
-    text = re.sub(r" \| None$", "", ast.unparse(annotation))
+    text = ast.unparse(annotation).strip("'\"")
+    optional = re.fullmatch(r"(?:typing\.)?Optional\[(.*)\]", text)
+    text = optional[1] if optional else re.sub(r" \| None$|^None \| ", "", text)
     literal = re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", text)
     return ("", ast.literal_eval(f"({literal[1]},)")) if literal else (text, ())
 
 
 def _parameters(docstring: str) -> dict[str, str]:
     """Return the paragraphs of a docstring's section Parameters, by parameter."""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", docstring, re.M | re.S)
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\n?\w[^\n]*\n-+\n|\Z)", docstring, re.M | re.S)
     if section is None:
         return {}
     entries = re.findall(r"^(\w+)\b[^\n]*((?:\n[ \t]+[^\n]*)*)", section[1], re.M)

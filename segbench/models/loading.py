@@ -14,7 +14,7 @@ from types import ModuleType
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo
 from segbench.errors import AdapterError
-from segbench.models.adapter_source import adapter_name, parse_options
+from segbench.models.adapter_source import adapter_name, adapter_options, parse_options
 
 
 def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
@@ -30,7 +30,12 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     make_adapter = getattr(module, "make_adapter", None)
     if make_adapter is None:
         raise AdapterError(f"{file}: expected a function make_adapter, found none")
-    adapter: Adapter = make_adapter(**values)
+    try:
+        adapter: Adapter = make_adapter(**values)
+    except TypeError as error:
+        if adapter_options(file) is not None:  # they were checked: a fault of the adapter
+            raise
+        raise AdapterError(f"{file}: make_adapter does not take these options: {error}") from error
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
         raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
     return adapter

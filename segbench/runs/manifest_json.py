@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field, with_config
+from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict
 
 from segbench.core import AdapterInfo, Settings
@@ -91,6 +91,15 @@ class Call:
     """When, in UTC, as ISO 8601."""
 
 
+def _checked_settings(settings: Settings) -> Settings:
+    """Refuse values that no protocol has; ``core`` cannot import pydantic to say so."""
+    if settings.version < 1 or settings.n_clicks < 1:
+        raise ValueError("expected a version and n_clicks of at least 1")
+    if min(settings.nsd_tolerance_mm, settings.seconds_per_label, settings.nsd_gate) < 0:
+        raise ValueError("expected no negative tolerance, gate or time limit")
+    return settings
+
+
 @with_config(CONFIG)
 @dataclass(frozen=True)
 class Manifest:
@@ -99,7 +108,7 @@ class Manifest:
     schema: Literal[2]
     """Version of this schema."""
     protocol: Protocol
-    settings: Settings
+    settings: Annotated[Settings, AfterValidator(_checked_settings)]
     adapter: AdapterInfo
     adapter_source_sha256: Sha256
     """sha256 of the adapter's file, or of all Python files of its folder. Part of the run's

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,9 +61,20 @@ class PredictionWriter:
         How many label maps there will be.
     last_only : bool
         Keep only the last of them.
+    may_finish : function
+        Asked when all label maps are there, just before the file gets its name; if it returns
+        False there is no file.
     """
 
-    def __init__(self, file: Path | None, n_maps: int, *, last_only: bool = False) -> None:
+    def __init__(
+        self,
+        file: Path | None,
+        n_maps: int,
+        *,
+        last_only: bool = False,
+        may_finish: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._may_finish = may_finish
         self._file, self._n_maps, self._last_only = file, n_maps, last_only
         self._n_seen = 0
         self._store: Uint8Stream | LabelMapList | None = None
@@ -84,7 +96,7 @@ class PredictionWriter:
         try:
             while self._pending and fault is None:
                 self._pending.popleft().result()
-            if fault is None and self._store is not None:
+            if fault is None and self._store is not None and self._may_finish():
                 self._store.finish()
         finally:
             self._pool.shutdown(cancel_futures=True)

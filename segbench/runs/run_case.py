@@ -65,7 +65,12 @@ def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase
             if still_mine is None or result_time(out, pending.name) != pending.replaces:
                 return None
             run_folder.remove_leftovers(out, pending.name)
-            result = evaluate_case(pending.source, model, job.config, still_mine)
+            try:
+                result = evaluate_case(pending.source, model, job.config, still_mine)
+            except Exception:  # of files that the new owner of the lock has removed
+                if not still_mine():
+                    return None
+                raise
             if not still_mine():
                 return None
             run_folder.write_case_result(out, result)
@@ -104,12 +109,14 @@ def evaluate_case(
     if config.boxes == "none":
         case = replace(case, boxes=())
     records = []
-    with prediction_writer(case, config) as writer:
+    with prediction_writer(case, config, still_mine) as writer:
         for step in interact(case, model, config.settings, exact_sum=config.exact_sum):
             if not still_mine():
                 raise LostLockError
             writer.add(step.segmentation)
             records.append(record(step))
+    if not still_mine():  # then the writer has written nothing
+        raise LostLockError
     return build_result(result, case, records, time.perf_counter() - began)
 
 
@@ -169,13 +176,16 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
     return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
-def prediction_writer(case: Case, config: RunConfig) -> PredictionWriter:
+def prediction_writer(
+    case: Case, config: RunConfig, still_mine: StillMine = lambda: True
+) -> PredictionWriter:
     """Return the writer of a case's label maps; it writes what ``--predictions`` asks for."""
     keep = config.predictions != "none"
     return PredictionWriter(
         run_folder.prediction_file(config.out, case.name) if keep else None,
         len(steps(case, config.settings)),
         last_only=config.predictions == "final",
+        may_finish=still_mine,
     )
 
 

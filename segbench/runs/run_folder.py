@@ -108,5 +108,5 @@ def remove_leftovers(folder: Path, case: str) -> None:
     """
     prediction_file(folder, case).unlink(missing_ok=True)
     for file in (case_file(folder, case), prediction_file(folder, case)):
-        for partial in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
+        for partial in file.parent.glob(f".{glob.escape(file.name)}.{32 * '[0-9a-f]'}.partial"):
             partial.unlink(missing_ok=True)

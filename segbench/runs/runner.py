@@ -39,7 +39,7 @@ class PendingCases:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The result of a call: the whole run folder, whichever runner computed its cases."""
+    """The result of a call: the whole run folder, with the cases of all runners."""
 
     run: run_folder.Run
     crashed: tuple[CrashedCase, ...]

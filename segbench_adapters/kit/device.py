@@ -26,4 +26,7 @@ def select_device(name: str) -> torch.device:
         raise AdapterError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
     if kind == "cuda" and not available:
         raise AdapterError(f"device {name!r}: torch sees no CUDA device here")
+    count = torch.cuda.device_count()
+    if number and int(number) >= count:
+        raise AdapterError(f"device {name!r}: torch sees only {count} of them")
     return torch.device(("cuda" if available else "cpu") if kind == "auto" else name)

@@ -122,3 +122,22 @@ def test_every_option_of_our_adapters_has_a_type_and_a_meaning(name):
     for option in options:
         assert option.meaning, option.name
         assert option.choices or option.type in ("str", "int", "float", "bool")
+
+
+@pytest.mark.parametrize("annotation", ["int | None", "None | int", "Optional[int]", "'int'"])
+def test_optional_and_quoted_types_are_read(tmp_path, annotation):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        f"def make_adapter(n: {annotation} = None, m: str = ''):\n"
+        '    """Make it.\n\n    Parameters\n    ----------\n    n\n        One.\n\n    m\n'
+        '        Two.\n\n    Raises\n    ------\n    Bad\n        Never.\n    """\n'
+    )
+    assert parse_options(file, {"n": "3"})["n"] == 3
+    assert [option.meaning for option in adapter_options(file)] == ["One.", "Two."]
+
+
+def test_options_of_an_adapter_that_is_no_function_are_refused_in_one_line(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("class A:\n    def __init__(self):\n        ...\nmake_adapter = A\n")
+    with pytest.raises(AdapterError, match="make_adapter does not take these options: .*foo"):
+        load_adapter(file, {"foo": "1"})

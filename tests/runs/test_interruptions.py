@@ -10,8 +10,13 @@ import pytest
 
 import segbench
 from segbench.data.challenge_npz import write_case
+from segbench.data.dataset import find_cases, read_case
+from segbench.models.in_process import InProcessModel
+from segbench.protocol.interaction import steps
 from segbench.runs.case_locks import case_lock
+from segbench.runs.config import RunConfig
 from segbench.runs.job import close_models
+from segbench.runs.run_case import LostLockError, evaluate_case
 from tests.processes import ended_pid, largest_file, spawn
 
 TALKATIVE = """
@@ -57,6 +62,30 @@ class Random:
 
 make_adapter = Random
 """
+
+CONSTANT = """
+import numpy as np
+from segbench.core import AdapterInfo
+
+
+class Constant:
+    info = AdapterInfo("constant")
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def set_image(self, image, labels):
+        self.shape = image.voxels.shape
+
+    def predict(self, interactions):
+        return np.ones(self.shape, self.dtype)
+
+
+make_adapter = Constant
+"""
+
+
+UNIQUE = 16 * "0f"  # of a partial file
 
 
 @pytest.fixture(autouse=True)
@@ -111,15 +140,17 @@ def test_a_result_that_the_disk_cannot_hold_appears_nowhere(one_case, tmp_path):
 
 
 def test_what_a_killed_runner_left_half_written_is_removed(one_case, tmp_path):
-    names = [f".{name}.123.partial" for name in ("CT_Toy[1]_001.json", "CT_Toy[1]_001.npz")]
+    names = [f".{name}.{UNIQUE}.partial" for name in ("CT_Toy[1]_001.json", "CT_Toy[1]_001.npz")]
     for folder, name in zip(("cases", "predictions"), names, strict=True):
         (tmp_path / "run" / folder).mkdir(parents=True)
         (tmp_path / "run" / folder / name).write_text("half")
-        (tmp_path / "run" / folder / ".CT_Toy1_001.json.123.partial").write_text("of another case")
+        (tmp_path / "run" / folder / f".CT_Toy1_001.json.{UNIQUE}.partial").write_text(
+            "of another case"
+        )
     assert segbench.evaluate("empty", one_case, out=tmp_path / "run", in_process=True).all_ok
     assert (
         sorted(file.name for file in (tmp_path / "run").rglob(".*"))
-        == [".CT_Toy1_001.json.123.partial"] * 2
+        == [f".CT_Toy1_001.json.{UNIQUE}.partial"] * 2
     )
 
 
@@ -189,3 +220,18 @@ def test_a_runner_that_lost_its_lock_while_it_read_a_case_writes_nothing(tmp_pat
     _, errors = late.communicate(timeout=60)
     assert late.returncode == 0, errors
     assert result.read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_lock_that_is_lost_after_the_last_step_leaves_no_label_maps(one_case, tmp_path, dtype):
+    """The runner was suspended while it compressed them; the new owner's files stay as they are."""
+    write_adapter(tmp_path, CONSTANT)
+    model = InProcessModel(tmp_path / "model.py", {"dtype": dtype})
+    (source,) = find_cases(one_case)
+    config = RunConfig("constant", one_case, tmp_path / "run")
+    config.out.mkdir()
+    answers = iter([True] * len(steps(read_case(source), config.settings)))
+    with pytest.raises(LostLockError):
+        evaluate_case(source, model, config, lambda: next(answers, False))
+    assert next(answers, None) is None
+    assert [file for file in config.out.rglob("*") if file.is_file()] == []

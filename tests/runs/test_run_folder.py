@@ -2,7 +2,8 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from segbench.core import AdapterInfo, Box, Click, Settings, StepScore
 from segbench.errors import RunError
 from segbench.results import CaseResult, Policy, StepResult
 from segbench.runs import metrics_csv, run_folder
+from segbench.runs.json_files import to_json
+from segbench.runs.manifest_json import Manifest
 from tests.manifests import manifest
 
 MANIFEST = manifest()
@@ -257,3 +260,11 @@ def test_text_that_is_no_valid_unicode_comes_back(tmp_path):
     run_folder.write_case_result(tmp_path, case(name))
     run = run_folder.read_run(tmp_path)
     assert (run.manifest.model, run.case_results[0].case) == (name, name)
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_clicks": 0}, {"nsd_tolerance_mm": -1.0}, {"seconds_per_label": -5.0}]
+)
+def test_settings_that_no_protocol_has_are_refused(change):
+    with pytest.raises(RunError, match=r"run\.json: settings: .*expected (a version|no negative)"):
+        to_json(asdict(manifest(settings=Settings(**change))), Manifest, Path("run.json"))
