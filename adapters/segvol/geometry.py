@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segbench.core import Roi
+from segbench_adapters import kit
 
 Size = tuple[int, ...]
 
@@ -59,14 +60,13 @@ def roi_around(mask: Tensor, min_size: Size) -> Roi | None:
     Each side grows by half of the missing size, rounded down, and is cut at the borders: the
     region may stay smaller than the size.
     """
-    voxels = torch.nonzero(mask)
-    if len(voxels) == 0:
+    box = kit.bounding_box(mask.cpu().numpy())
+    if box[0].start == box[0].stop:
         return None
     roi = []
-    sides = (voxels.amin(dim=0).tolist(), voxels.amax(dim=0).tolist(), min_size, mask.shape)
-    for first, last, size, n in zip(*sides):
-        half = max(0, size - (last - first + 1)) // 2
-        roi.append(slice(max(0, first - half), min(n, last + half + 1)))
+    for side, size, n in zip(box, min_size, mask.shape):
+        half = max(0, size - (side.stop - side.start)) // 2
+        roi.append(slice(max(0, side.start - half), min(n, side.stop + half)))
     return tuple(roi)
 
 

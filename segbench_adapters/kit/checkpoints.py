@@ -62,6 +62,11 @@ def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, t
     return state
 
 
+def _first_sentence(words: str) -> str:
+    """Return the beginning of torch's message; the rest advises to execute the file."""
+    return words.splitlines()[0].split(". ")[0].rstrip(".")
+
+
 def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
     """Return the dictionary in a checkpoint; only tensors and ``allowed`` globals are loaded.
 
@@ -79,7 +84,7 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
             found = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
         except UNREADABLE as error:
             unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
-            reason = f"it names {', '.join(unsafe)}" if unsafe else words.splitlines()[0]
+            reason = f"it names {', '.join(unsafe)}" if unsafe else _first_sentence(words)
             raise AdapterError(
                 f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
             ) from error

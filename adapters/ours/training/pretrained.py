@@ -8,7 +8,6 @@ the challenge does not use (negative box, two scribbles) are kept and are always
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,15 +73,9 @@ def load_initial_weights(path: Path, config: NetworkConfig) -> InitialWeights:
 
 
 def load_safely(file: Path) -> dict[str, Any]:
-    """Unpickle a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
-    try:
-        with torch.serialization.safe_globals(kit.numpy_safe_globals()):
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise AdapterError(
-            f"{file.name}: not a checkpoint that loads safely ({str(error).splitlines()[0]})"
-        ) from error
-    if not isinstance(content, dict) or "network_weights" not in content:
+    """Read a checkpoint of tensors, plain values and numpy numbers; refuse anything else."""
+    content = kit.read_checkpoint(file, kit.numpy_safe_globals())
+    if "network_weights" not in content:
         raise AdapterError(f"{file.name}: expected a dictionary with network_weights")
     return content
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,12 +59,10 @@ def read_state(path: Path, conditions: dict[str, Any]) -> dict[str, Any]:
     """
     # to the CPU: load_state_dict copies tensors to their device; the optimiser's counts stay
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n")[0] or type(error).__name__
+        state = kit.read_checkpoint(path)
+    except AdapterError as error:
         raise AdapterError(
-            f"{path}: the state cannot be read ({reason}); remove it to continue from the "
-            "averaged weights"
+            f"{error}; remove it to continue from the averaged weights ({path})"
         ) from error
     if state.get("format") != FORMAT:
         raise AdapterError(f"{path.name}: expected {FORMAT}, found {state.get('format')}")
@@ -96,7 +93,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def progress_of(trainer: Trainer, minutes: float) -> dict[str, Any]:
-    """Return what is stored with the weights, to go on from them where the state is gone."""
+    """Return what is stored with the weights, to resume from them where the state is gone."""
     return {
         "minutes": minutes,
         "steps": trainer.steps,
@@ -110,7 +107,7 @@ def progress_of(trainer: Trainer, minutes: float) -> dict[str, Any]:
 def restore_from_weights(trainer: Trainer, path: Path) -> float | None:
     """Go on from the averaged weights alone; return the minutes used, None if that is impossible.
 
-    The optimiser begins anew, so the learning rate is warmed up again.
+    The optimiser starts again, so the learning rate is warmed up again.
 
     Raises
     ------
