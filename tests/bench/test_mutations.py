@@ -53,10 +53,10 @@ MUTATIONS = {
         LOCKS,
     ),
     "a suspended runner writes its label maps": (
-        "runs/run_case.py",
-        "                raise LostLockError\n",
-        "                pass\n",
-        "tests/runs/test_interruptions.py::test_a_suspended_runner_that_lost_its_lock_writes",
+        "runs/prediction_store.py",
+        " and self._may_finish()",
+        "",
+        "tests/runs/test_interruptions.py::test_a_lock_that_is_lost_after_the_last_step",
     ),
     "a suspended runner writes its result": (
         "runs/run_case.py",
