@@ -7,19 +7,18 @@ and build the object in the resulting size, so that training and test sizes agre
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from segbench.core import Box
 
-from ..crop import FloatArray, window_around
+from ..crop import window_around
+from .render_drawing import Draws, draw_rendering
 from .scene_parameters import (
     MAX_REGIONS,
-    MODALITIES,
     ObjectParameters,
-    RenderParameters,
     SceneParameters,
     Vector,
 )
@@ -30,35 +29,9 @@ TINY_VOXELS = (30, 100)  # of a tiny object
 LARGE_SIDE = (150, 250)  # voxels of the scan
 
 
-@dataclass
-class _Draws:
-    """A random generator, the patch, and the brightness of the background."""
-
-    rng: np.random.Generator
-    patch: int
-    background: float = field(default=0.0)
-
-    def noise(self, channels: int) -> FloatArray:
-        grid = (channels, *(NOISE_GRID,) * 3)
-        return np.asarray(self.rng.standard_normal(grid, np.float32))
-
-    def cells(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high))
-
-    def log_uniform(self, low: float, high: float) -> float:
-        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
-
-    def near_middle(self) -> Vector:
-        return np.asarray(self.rng.uniform(-0.06, 0.06, 3) * self.patch)
-
-    def contrast(self) -> float:
-        sign = 1.0 if self.rng.random() < 0.6 else -1.0
-        return sign * self.log_uniform(0.12, 0.7)
-
-
 def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParameters:
     """Draw a scene of a kind: ``nested``, ``large``, ``tiny`` or ``usual``, otherwise random."""
-    draw = _Draws(rng, patch)
+    draw = Draws(rng, patch)
     draw.background = float(rng.uniform(0, 0.7))
     voxels = (MIN_VOXELS, int(MAX_SHARE * patch**3))
     if kind == "nested":
@@ -87,7 +60,7 @@ def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParamete
         region_noise=draw.noise(MAX_REGIONS),
         texture_cells=draw.cells(6, NOISE_GRID + 1),
         texture_noise=draw.noise(1),
-        render=_draw_rendering(draw),
+        render=draw_rendering(draw),
         noise_seed=int(rng.integers(1 << 62)),
     )
 
@@ -95,7 +68,7 @@ def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParamete
 Objects = tuple[list[ObjectParameters], int]
 
 
-def _single(draw: _Draws, radii: Vector | None = None, *, fine: bool = False) -> Objects:
+def _single(draw: Draws, radii: Vector | None = None, *, fine: bool = False) -> Objects:
     """Draw one blob among up to eight others of any brightness."""
     objects = _others(draw)
     radii = _radii(draw) if radii is None else radii
@@ -103,7 +76,7 @@ def _single(draw: _Draws, radii: Vector | None = None, *, fine: bool = False) ->
     return [*objects, target], len(objects)
 
 
-def _others(draw: _Draws) -> list[ObjectParameters]:
+def _others(draw: Draws) -> list[ObjectParameters]:
     rng = draw.rng
     return [
         _blob(
@@ -116,7 +89,7 @@ def _others(draw: _Draws) -> list[ObjectParameters]:
     ]
 
 
-def _tubes(draw: _Draws) -> Objects:
+def _tubes(draw: Draws) -> Objects:
     """Draw one tube with up to four others, similar or not."""
     rng = draw.rng
     objects = [
@@ -132,7 +105,7 @@ def _tubes(draw: _Draws) -> Objects:
     return [*objects, target], len(objects)
 
 
-def _crowd(draw: _Draws) -> Objects:
+def _crowd(draw: Draws) -> Objects:
     """Draw adjacent blobs of one size and brightness; the object is the central one."""
     rng = draw.rng
     radii = np.minimum(_radii(draw), draw.patch / 4)
@@ -151,7 +124,7 @@ def _crowd(draw: _Draws) -> Objects:
     return objects, 0
 
 
-def _nested(draw: _Draws) -> Objects:
+def _nested(draw: Draws) -> Objects:
     """Draw an organ with one or two lesions inside; its label excludes them."""
     rng = draw.rng
     objects = _others(draw)
@@ -180,7 +153,7 @@ def _moved(shape: ObjectParameters, offset: Vector) -> ObjectParameters:
     return replace(shape, centre=shape.centre - offset)
 
 
-def _target_appearance(draw: _Draws) -> dict[str, Any]:
+def _target_appearance(draw: Draws) -> dict[str, Any]:
     """Return contrast, core (as in necrotic tumours) and texture of an object to segment."""
     rng = draw.rng
     core = (float(rng.uniform(0.2, 0.5)), float(rng.normal(0, 0.3)))
@@ -193,7 +166,7 @@ def _target_appearance(draw: _Draws) -> dict[str, Any]:
 
 
 def _blob(
-    draw: _Draws, centre: Vector, radii: Vector, *, fine: bool = False, **appearance: Any
+    draw: Draws, centre: Vector, radii: Vector, *, fine: bool = False, **appearance: Any
 ) -> ObjectParameters:
     """Return a rotated superellipsoid with a rough surface, from round to box-like."""
     rng = draw.rng
@@ -208,7 +181,7 @@ def _blob(
     )
 
 
-def _tube(draw: _Draws, centre: Vector, radii: Vector, **appearance: Any) -> ObjectParameters:
+def _tube(draw: Draws, centre: Vector, radii: Vector, **appearance: Any) -> ObjectParameters:
     """Return a winding tube, such as a spinal cord or a vessel; half of them along an axis."""
     rng = draw.rng
     length, width = float(radii.max()), float(radii.max() * rng.uniform(0.12, 0.4))
@@ -232,7 +205,7 @@ def _rotation(rng: np.random.Generator) -> Vector:
     return np.asarray(orthogonal)
 
 
-def _lattice(draw: _Draws, pitch: float) -> list[Vector]:
+def _lattice(draw: Draws, pitch: float) -> list[Vector]:
     """Return at most 27 positions on a jittered lattice, the central one first."""
     steps = np.arange(-1, 2)
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
@@ -242,12 +215,12 @@ def _lattice(draw: _Draws, pitch: float) -> list[Vector]:
     return [place for place in near if np.abs(place).max() < 0.7 * draw.patch]
 
 
-def _radii(draw: _Draws) -> Vector:
+def _radii(draw: Draws) -> Vector:
     """Return half axes in patch voxels of an object of any size."""
     return _shown_radii(draw, draw.log_uniform(10, 4 * draw.patch))
 
 
-def _shown_radii(draw: _Draws, side: float) -> Vector:
+def _shown_radii(draw: Draws, side: float) -> Vector:
     """Return half axes in patch voxels of an object of ``side`` voxels, resized by the crop."""
     edge = max(round(side), 1)
     box = Box(1, (0, 0, 0), (edge, edge, edge), mid_slice=0)
@@ -256,45 +229,7 @@ def _shown_radii(draw: _Draws, side: float) -> Vector:
     return np.asarray(shown / 2 * aspect / aspect.max())
 
 
-def _tiny_radii(draw: _Draws) -> Vector:
+def _tiny_radii(draw: Draws) -> Vector:
     """Return half axes of an ellipsoid of a few voxels."""
     volume, aspect = draw.rng.uniform(*TINY_VOXELS), draw.rng.uniform(0.6, 1.0, 3)
     return np.asarray(aspect * math.cbrt(volume / (4 / 3 * math.pi * aspect.prod())))
-
-
-def _draw_rendering(draw: _Draws) -> RenderParameters:
-    """Draw a modality and its blur, noise and artefacts."""
-    rng, modality = draw.rng, MODALITIES[int(draw.rng.integers(len(MODALITIES)))]
-    noise, noise_blur, bias, photons, last_blur = 0.0, 0.0, 0.0, 1.0, 0.0
-    first_blur = float(rng.uniform(0, 1.0))
-    if modality == "ct":  # additive noise, often correlated
-        noise, noise_blur = draw.log_uniform(0.005, 0.12), float(rng.choice([0.0, 0.6]))
-    elif modality == "mr":  # Rician noise, a bias field
-        noise, bias = draw.log_uniform(0.005, 0.1), float(rng.uniform(0.05, 0.35))
-    elif modality == "ultrasound":  # multiplicative speckle, shadows
-        first_blur, noise_blur = float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.4, 1.0))
-        noise, bias = float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.1, 0.5))
-    else:  # Poisson noise, a wide point spread function
-        first_blur, last_blur = float(rng.uniform(0.5, 1.8)), float(rng.uniform(0, 0.9))
-        photons = draw.log_uniform(20, 200)
-    thick = rng.random() < 0.3
-    gamma = draw.log_uniform(0.6, 1.7) if rng.random() < 0.35 else 1.0
-    padding = (int(rng.integers(3)), bool(rng.integers(2)), float(rng.random()))
-    return RenderParameters(
-        modality,
-        first_blur,
-        noise,
-        noise_blur,
-        bias,
-        draw.cells(2, 5),
-        draw.noise(1),
-        photons,
-        last_blur,
-        thick_axis=int(rng.integers(3)),
-        thick_slices=int(rng.integers(2, 5)) if thick else 1,
-        tail=float(rng.choice([0.005, 0.005, 0.02, 0.08])),
-        gamma=gamma,
-        scale=float(np.exp(rng.normal(0, 0.25))),
-        shift=float(rng.normal(0, 0.35)),
-        padding=padding if rng.random() < 0.3 else None,
-    )
