@@ -42,20 +42,22 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
 
 
 def import_adapter_file(file: Path) -> ModuleType:
-    """Import an adapter's file as the module ``segbench_adapter_NAME``.
+    """Import an adapter as the module ``segbench_adapter_NAME.NAME``.
 
-    The module is also a package: ``from ._shared import ...`` finds a file next to the adapter, and
-    each adapter gets its own copy of that module.
+    The package ``segbench_adapter_NAME`` is the folder that has the adapter, so that relative
+    imports find modules next to it: ``from ._shared import ...`` in a single file,
+    ``from .._shared import ...`` in a folder's module. Each adapter gets its own copy of them.
     """
-    name = f"segbench_adapter_{adapter_name(file)}"
-    search_locations = [str(file.parent)]
-    spec = importlib.util.spec_from_file_location(
-        name, file, submodule_search_locations=search_locations
-    )
+    name = adapter_name(file)
+    place = file.parent.parent if file.name == "__init__.py" else file.parent
+    package = ModuleType(f"segbench_adapter_{name}")
+    package.__path__ = [str(place)]
+    sys.modules[package.__name__] = package
+    spec = importlib.util.spec_from_file_location(f"{package.__name__}.{name}", file)
     assert spec is not None  # the suffix is .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and relative imports need it there
+    sys.modules[spec.name] = module  # dataclasses and relative imports need it there
     spec.loader.exec_module(module)
     return module
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,17 +90,15 @@ def source_sha256(file: Path) -> str:
     """Return the sha256 of an adapter's Python source: see ``sources_of``."""
     digest = hashlib.sha256()
     for source in sources_of(file):
-        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0")
+        digest.update(Path(os.path.relpath(source, file.parent)).as_posix().encode() + b"\0")
         digest.update(source.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def sources_of(file: Path) -> list[Path]:
-    """Return the Python files of an adapter's folder; or its file and its relative imports."""
-    if file.name == "__init__.py":
-        return sorted(file.parent.rglob("*.py"))
+    """Return an adapter's file, or all Python files of its folder, and their relative imports."""
     sources: set[Path] = set()
-    pending = [file]
+    pending = [*file.parent.rglob("*.py")] if file.name == "__init__.py" else [file]
     while pending:
         source = pending.pop()
         if source not in sources:
@@ -109,9 +108,10 @@ def sources_of(file: Path) -> list[Path]:
 
 
 def _relative_imports(file: Path) -> list[Path]:
-    names = []
+    modules = []
     for node in ast.walk(parse_source(file)):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            names += [node.module] if node.module else [alias.name for alias in node.names]
-    candidates = (file.with_name(f"{name}.py") for name in names)
-    return [source for source in candidates if source.is_file()]
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = file.parents[node.level - 1]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            modules += [package / f"{name.replace('.', '/')}.py" for name in names]
+    return [module for module in modules if module.is_file()]

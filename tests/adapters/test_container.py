@@ -331,7 +331,7 @@ def test_a_link_is_not_an_output(contiguous, tmp_path):
 
 def test_outputs_are_writable_by_all_and_cleared(tmp_path):
     load_adapter(*resolve_model(command(tmp_path)))
-    folder = sys.modules["segbench_adapter_container"].CallFolder()
+    folder = sys.modules["segbench_adapter_container.container"].CallFolder()
     assert folder.outputs.stat().st_mode & 0o777 == 0o777
     assert folder.outputs.parent.stat().st_mode & 0o777 == 0o700
     (folder.outputs / "old").mkdir()
@@ -393,7 +393,7 @@ BINDS = "--bind {inputs}:/workspace/inputs:ro --bind {outputs}:/workspace/output
 )
 def test_each_engine_has_its_own_command_line(engine, gpus, persistent, words, tmp_path):
     load_adapter(*resolve_model(command(tmp_path)))
-    container_command = sys.modules["segbench_adapter_container"].container_command
+    container_command = sys.modules["segbench_adapter_container.container"].container_command
     found = container_command(
         engine, "image", memory="8g", gpus=gpus, predict="sh p.sh", persistent=persistent
     )

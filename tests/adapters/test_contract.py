@@ -200,7 +200,7 @@ def test_the_inscribed_ellipsoid_touches_its_box_and_fills_about_half_of_it():
     file = find_adapter("ellipsoid")
     load_adapter(file, {})
 
-    ellipsoid = sys.modules["segbench_adapter_ellipsoid"].inscribed_ellipsoid
+    ellipsoid = sys.modules["segbench_adapter_ellipsoid.ellipsoid"].inscribed_ellipsoid
     mask = ellipsoid((41, 61, 101))
     assert abs(mask.mean() - np.pi / 6) < 0.01
     assert all(mask.any(axis=(b, c)).all() for b, c in ((1, 2), (0, 2), (0, 1)))
@@ -245,6 +245,26 @@ def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tm
     assert source_sha256(one) == before
     further.write_text("VERSION = '2'\n")
     assert source_sha256(one) != before
+
+
+def test_a_folder_may_import_files_next_to_it_and_its_hash_includes_them(tmp_path):
+    shared, folder = tmp_path / "_shared.py", tmp_path / "mine"
+    (folder / "inner").mkdir(parents=True)
+    shared.write_text("VERSION = '1'\n")
+    (folder / "inner" / "__init__.py").write_text("from ..._shared import VERSION\n")
+    adapter = folder / "__init__.py"
+    adapter.write_text(
+        "from segbench.core import AdapterInfo\n"
+        "from .inner import VERSION\n"
+        "class Mine:\n"
+        "    info = AdapterInfo('mine', version=VERSION)\n"
+        "make_adapter = Mine\n"
+    )
+    assert InProcessModel(adapter, {}).info.version == "1"
+    assert sources_of(adapter) == [shared, adapter, folder / "inner" / "__init__.py"]
+    before = source_sha256(adapter)
+    shared.write_text("VERSION = '2'\n")
+    assert source_sha256(adapter) != before
 
 
 def test_a_file_that_is_not_valid_python_can_be_hashed(tmp_path):

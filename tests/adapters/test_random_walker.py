@@ -1,10 +1,11 @@
 """The classical baseline: it uses the image, follows clicks, and respects its grid's limit."""
 
-import sys
-
 import numpy as np
 import pytest
 
+from adapters._coarse_grid import CoarseGrid, coarse_grid, upsample
+from adapters._random_walk import DEFAULT_DISTANCE, label_roi, make_hint
+from adapters.random_walker import RandomWalker
 from segbench.core import Box, Click, Image, Interactions
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import find_adapter
@@ -82,38 +83,32 @@ def test_a_click_on_one_label_is_a_click_against_the_other(model):
 
 
 def test_the_grid_respects_its_limit_and_a_coarser_one_finds_the_same_object(model):
-    module = sys.modules["segbench_adapter_random_walker"]
     fine = predict(model, (BOX,)) == 1
     for voxels in (20_000, 400):
-        grid = module.coarse_grid(image_and_mask()[0], module.label_roi(BOX, (), SHAPE), voxels)
+        grid = coarse_grid(image_and_mask()[0], label_roi(BOX, (), SHAPE), voxels)
         assert voxels / 4 < grid.values.size <= voxels
-    coarse = module.RandomWalker(max_voxels=20_000)
+    coarse = RandomWalker(max_voxels=20_000)
     coarse.set_image(image_and_mask()[0], (1,))
     interactions = Interactions(((BOX,),), np.zeros(SHAPE, np.uint8))
     assert 0.75 < dice(coarse.predict(interactions) == 1, fine) < 1
 
 
 def test_upsampling_reproduces_a_ramp(model):
-    module = sys.modules["segbench_adapter_random_walker"]
     ramp = np.broadcast_to(np.arange(70, dtype=np.uint8), SHAPE)
     roi = (slice(2, 19), slice(5, 36), slice(10, 61))
-    grid = module.CoarseGrid(roi, (3, 2, 4), np.zeros((6, 16, 13), np.float32))
+    grid = CoarseGrid(roi, (3, 2, 4), np.zeros((6, 16, 13), np.float32))
     x = np.broadcast_to(grid.axes()[2], grid.values.shape).astype(np.float32)
-    fine = module.upsample(x, grid)
+    fine = upsample(x, grid)
     assert fine.shape == ramp[roi].shape
     np.testing.assert_allclose(fine[:, :, 3:-3], ramp[roi][:, :, 3:-3], atol=1e-4)
 
 
 def test_a_clicks_distance_is_that_to_the_border_it_corrects():
-    InProcessModel(find_adapter("random_walker"), {})
-    module = sys.modules["segbench_adapter_random_walker"]
     before = np.zeros((30, 30, 30), np.uint8)
     before[:, :, :10] = 1
-    assert module.make_hint(Click(1, (15, 15, 14), True), before).distance == 5
-    assert module.make_hint(Click(1, (15, 15, 7), False), before).distance == 3
-    assert (
-        module.make_hint(Click(2, (15, 15, 14), True), before).distance == module.DEFAULT_DISTANCE
-    )
+    assert make_hint(Click(1, (15, 15, 14), True), before).distance == 5
+    assert make_hint(Click(1, (15, 15, 7), False), before).distance == 3
+    assert make_hint(Click(2, (15, 15, 14), True), before).distance == DEFAULT_DISTANCE
 
 
 @pytest.mark.parametrize(

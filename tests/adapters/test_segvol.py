@@ -248,7 +248,7 @@ def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, m
     ours = InProcessModel(
         find_adapter("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"}
     )
-    predictor, counts = sys.modules["segbench_adapter_segvol.predictor"], []
+    predictor, counts = sys.modules["segbench_adapter_segvol.segvol.predictor"], []
     sliding_windows = predictor.sliding_windows
     monkeypatch.setattr(
         predictor,
