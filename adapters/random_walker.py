@@ -9,21 +9,25 @@ No weights; the constants were chosen on training scans. Needs scipy, a dependen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap, Prompt, Roi
 from segbench_adapters import kit
 
 from ._coarse_grid import MAX_VOXELS, FloatArray, coarse_grid, upsample
+from ._nesting import allowance_table, box_extent, drawing_order
 from ._random_walk import Hint, box_odds, hints_for, label_roi, make_hint, random_walk
 
 Rounds = tuple[tuple[Prompt, ...], ...]
 
 
 class RandomWalker:
-    """Segment each label on its own; a voxel gets the most probable label."""
+    """Segment each label on its own; a voxel gets the most probable label, see `_nesting.py`."""
 
-    info = AdapterInfo("random_walker", version="2", licence="Apache-2.0")
+    info = AdapterInfo("random_walker", version="3", licence="Apache-2.0")
 
     def __init__(self, max_voxels: int = MAX_VOXELS) -> None:
         self._max_voxels = max_voxels
@@ -59,20 +63,20 @@ class RandomWalker:
         self, boxes: tuple[Prompt, ...], label_hints: tuple[tuple[int, Hint], ...]
     ) -> LabelMap:
         boxes_by_label = {prompt.label: prompt for prompt in boxes if isinstance(prompt, Box)}
-        present = sorted(
+        labels = sorted(
             boxes_by_label.keys() | {label for label, hint in label_hints if hint.positive}
         )
-        shape = self._image.voxels.shape
-        segmentation = np.zeros(shape, kit.label_map_dtype(present))
-        best = np.full(shape, 0.5, np.float32)
-        for label in present:
-            roi, probability = self._label_probability(
-                label, boxes_by_label.get(label), hints_for(label, label_hints)
-            )
-            better = probability > best[roi]
-            segmentation[roi][better] = label
-            best[roi][better] = probability[better]
-        return segmentation
+        found = [
+            self._label_probability(label, boxes_by_label.get(label), hints_for(label, label_hints))
+            for label in labels
+        ]
+        extents = [
+            box_extent(boxes_by_label[label]) if label in boxes_by_label else foreground(*each)
+            for label, each in zip(labels, found)
+        ]
+        owners = merge(found, extents, self._image.voxels.shape)
+        numbers: LabelMap = np.array([0, *labels], kit.label_map_dtype(labels))
+        return numbers[owners]
 
     def _label_probability(
         self, label: int, box: Box | None, hints: tuple[Hint, ...]
@@ -86,6 +90,30 @@ class RandomWalker:
             probability = upsample(coarse, grid)
             self._probabilities[label] = (prompts, grid.roi, probability)
         return self._probabilities[label][1:]
+
+
+def foreground(roi: Roi, probability: FloatArray) -> Roi:
+    """Return the box of the voxels with a probability above 0.5."""
+    box = kit.bounding_box(probability > 0.5)
+    z, y, x = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(roi, box))
+    return z, y, x
+
+
+def merge(
+    found: Sequence[tuple[Roi, FloatArray]], extents: Sequence[Roi], shape: tuple[int, ...]
+) -> NDArray[np.uint16]:
+    """Return who gets each voxel: 0 nobody, i + 1 the label ``found[i]``; ties go to the first."""
+    owners = np.zeros(shape, np.uint16)
+    best = np.full(shape, 0.5, np.float32)
+    allowances = np.pad(allowance_table(extents), ((0, 0), (1, 0)))
+    for i in drawing_order(extents):
+        roi, probability = found[i]
+        needed = best[roi] - allowances[i][owners[roi]]
+        first = (probability == needed) & (i + 1 < owners[roi])
+        wins = (probability > 0.5) & ((probability > needed) | first)
+        owners[roi][wins] = i + 1
+        best[roi][wins] = probability[wins]
+    return owners
 
 
 def make_adapter() -> RandomWalker:

@@ -27,6 +27,7 @@ def make_adapter(
     weights: str = "",
     variant: Literal["ours", "paper", "submission"] = "ours",
     no_box: Literal["follow", "paper"] | None = None,
+    refine: Literal["walker", "none"] | None = None,
     bugs: str = "",
     fix: str = "",
     zoom_in: bool = False,
@@ -45,6 +46,8 @@ def make_adapter(
         This implementation, the paper's choices, or the authors' submission with its bugs.
     no_box
         The crop of a label without a box: around its clicks, or the paper's central third.
+    refine
+        Refine the network's answer by a random walk; the default, but with no bugs only.
     bugs
         Bugs of the submission to add, with commas between their names.
     fix
@@ -63,6 +66,11 @@ def make_adapter(
         unusable.
     """
     chosen = chosen_bugs(variant, bugs, fix)
+    if chosen and refine == "walker":
+        raise AdapterError(
+            "ours: refine=walker: expected no bugs, as in variant=ours, found "
+            f"{', '.join(sorted(chosen))}"
+        )
     try:
         import safetensors  # noqa: F401
         import torch  # noqa: F401
@@ -74,5 +82,6 @@ def make_adapter(
 
     file = Path(weights) if weights else BUNDLED_WEIGHTS
     model = NetworkOnImage(file, device=device, tta_flips=tta_flips)
-    options = OursOptions(no_box or VARIANTS[variant][0], zoom_in, enforce_clicks)
+    refine = refine or ("none" if chosen else "walker")
+    options = OursOptions(no_box or VARIANTS[variant][0], refine, zoom_in, enforce_clicks)
     return OursAsSubmitted(model, options, chosen) if chosen else Ours(model, options)

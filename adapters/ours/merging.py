@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -31,12 +31,15 @@ class SlicedLogits(Protocol):
         """Return the logits of some slices."""
 
 
+Logits = TypeVar("Logits", bound=SlicedLogits, covariant=True)
+
+
 @dataclass(frozen=True)
-class LabelLogits:
+class LabelLogits(Generic[Logits]):
     """The logits of one label inside a region; outside it the label's probability is zero."""
 
     label: int
-    logits: SlicedLogits
+    logits: Logits
 
     @property
     def region(self) -> Region:
@@ -45,7 +48,7 @@ class LabelLogits:
 
 
 def merge(
-    all_logits: Sequence[LabelLogits],
+    all_logits: Sequence[LabelLogits[SlicedLogits]],
     shape: tuple[int, ...],
     device: torch.device,
     score: Score | None = None,
@@ -62,31 +65,34 @@ def merge(
         shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
     )
     if ordered:
-        for slab in slabs(_bounding_region([one.region for one in ordered])[0]):
-            present = [one for one in ordered if _overlap(one.region[0], slab)]
+        for slab in slabs(bounding_region([one.region for one in ordered])[0]):
+            present = [one for one in ordered if overlap(one.region[0], slab)]
             _merge_slices(segmentation, slab, present, score)
     return segmentation.cpu().numpy().astype(dtype, copy=False)
 
 
 def _merge_slices(
-    segmentation: Tensor, slab: slice, all_logits: Sequence[LabelLogits], score: Score | None
+    segmentation: Tensor,
+    slab: slice,
+    all_logits: Sequence[LabelLogits[SlicedLogits]],
+    score: Score | None,
 ) -> None:
     """Merge a few slices, within the bounding rectangle of all regions."""
     if not all_logits:  # between two windows
         return
     if len(all_logits) == 1 and score is None:  # p > 1 - p: nothing to compare with
         (one,) = all_logits
-        span = _intersection(one.region[0], slab)
+        span = intersection(one.region[0], slab)
         segmentation[(span, *one.region[1:])] = (one.logits.slices(span) > 0) * one.label
         return
-    union = (slab, *_bounding_region([one.region for one in all_logits])[1:])
+    union = (slab, *bounding_region([one.region for one in all_logits])[1:])
     inside = segmentation[union]
     background = torch.zeros(inside.shape, device=segmentation.device)
     best = torch.full(inside.shape, -torch.inf, device=segmentation.device)
     for one in all_logits:
-        span = _intersection(one.region[0], slab)
+        span = intersection(one.region[0], slab)
         logits = one.logits.slices(span)
-        here = _relative((span, *one.region[1:]), union)
+        here = relative((span, *one.region[1:]), union)
         background[here] -= F.softplus(logits)
         scores = -F.softplus(-logits) if score is None else score(logits)
         inside[here] = torch.where(scores > best[here], one.label, inside[here])
@@ -94,22 +100,25 @@ def _merge_slices(
     inside *= best > background
 
 
-def _intersection(span: slice, other: slice) -> slice:
+def intersection(span: slice, other: slice) -> slice:
+    """Return what two spans have in common; it may end before it starts."""
     return slice(max(span.start, other.start), min(span.stop, other.stop))
 
 
-def _overlap(span: slice, other: slice) -> bool:
-    common = _intersection(span, other)
+def overlap(span: slice, other: slice) -> bool:
+    """Whether two spans have an index in common."""
+    common = intersection(span, other)
     return bool(common.start < common.stop)
 
 
-def _relative(region: Region, whole: Region) -> Region:
+def relative(region: Region, whole: Region) -> Region:
+    """Return a region in coordinates of a larger one."""
     return tuple(
         slice(own.start - outer.start, own.stop - outer.start) for own, outer in zip(region, whole)
     )
 
 
-def _bounding_region(regions: Sequence[Region]) -> Region:
+def bounding_region(regions: Sequence[Region]) -> Region:
     """Return the smallest region that contains all regions."""
     return tuple(
         slice(min(span.start for span in spans), max(span.stop for span in spans))

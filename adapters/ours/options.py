@@ -37,9 +37,10 @@ VARIANTS: Mapping[str, tuple[str, frozenset[str]]] = {  # no_box, bugs
 
 @dataclass(frozen=True)
 class OursOptions:
-    """What to do for a label without a box, and two experiments."""
+    """What to do for a label without a box, whether to refine, and two experiments."""
 
     no_box: str = "follow"  # its clicks; or "paper": the box of the paper, the central third
+    refine: str = "walker"  # by a random walk; or "none"
     zoom_in: bool = False
     enforce_clicks: bool = False
 

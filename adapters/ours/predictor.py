@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap
 from segbench_adapters import kit
 
+from .._random_walk import hints_for
 from .crop import default_box, window_around_prompts
 from .enforce_clicks import enforce_clicks
 from .forward import NetworkOnImage
 from .merging import LabelLogits, merge
+from .nesting import merge_nested
 from .options import OursOptions
 from .prompts import draw_box, draw_clicks
+from .refinement import LabelProbability, click_hints, refine
 from .resampling import PatchOnVolume
 from .without_box import PreviousBoxes, segment_without_box
 
@@ -30,15 +33,22 @@ class Ours:
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Set a new image and measure its intensities."""
-        self.model.set_image(kit.finite_image(image.voxels))
+        self._image = Image(kit.finite_image(image.voxels), image.spacing)
+        self.model.set_image(self._image.voxels)
         self._labels = labels
 
     def predict(self, interactions: Interactions) -> LabelMap:
-        """Segment each label in its own crop and merge the labels by probability."""
+        """Segment each label in its own crop, refine it, and merge the labels."""
         model = self.model
+        shape, device = model.voxels.shape, model.device
+        boxes = self._boxes(interactions)
         with torch.inference_mode():
-            all_logits = list(self._all_logits(interactions))
-            segmentation = merge(all_logits, model.voxels.shape, model.device)
+            all_logits = list(self._all_logits(interactions, boxes))
+            if self.options.refine == "walker":
+                refined = self._refined(all_logits, interactions, boxes)
+                segmentation = merge_nested(refined, shape, device)
+            else:
+                segmentation = merge(all_logits, shape, device)
         if self.options.enforce_clicks:
             enforce_clicks(segmentation, interactions.clicks, model.voxels, model.intensity)
         return segmentation
@@ -47,25 +57,44 @@ class Ours:
         """Drop the cached image patches."""
         self.model.close()
 
-    def _all_logits(self, interactions: Interactions) -> Iterator[LabelLogits]:
-        """Yield the logits of each label that has a box, drawn or default, or clicks."""
-        boxes = {box.label: box for box in interactions.boxes}
+    def _boxes(self, interactions: Interactions) -> dict[int, Box]:
+        """Return the box of each label that has one, drawn or default."""
+        drawn = {box.label: box for box in interactions.boxes}
+        if self.options.no_box == "follow":
+            return drawn
+        shape = self.model.voxels.shape
+        return {label: default_box(shape, label) for label in self._labels} | drawn
+
+    def _all_logits(
+        self, interactions: Interactions, boxes: Mapping[int, Box]
+    ) -> Iterator[LabelLogits[PatchOnVolume]]:
+        """Yield the logits of each label that has a box or clicks."""
         previous_boxes = PreviousBoxes(interactions.previous_segmentation)
         for label in self._labels:
-            box = boxes.get(label)
-            if box is None and self.options.no_box == "paper":
-                box = default_box(self.model.voxels.shape, label)
             clicks = [click for click in interactions.clicks if click.label == label]
-            if box is not None:
-                yield self._with_box(box, clicks, interactions.previous_segmentation)
+            if label in boxes:
+                yield self._with_box(boxes[label], clicks, interactions.previous_segmentation)
             elif clicks:
                 yield segment_without_box(
                     self.model, clicks, previous_boxes, zoom_in=self.options.zoom_in
                 )
 
+    def _refined(
+        self,
+        all_logits: Sequence[LabelLogits[PatchOnVolume]],
+        interactions: Interactions,
+        boxes: Mapping[int, Box],
+    ) -> list[LabelProbability]:
+        hints = click_hints(interactions)
+        refined = (
+            refine(one, self._image, boxes.get(one.label), hints_for(one.label, hints))
+            for one in all_logits
+        )
+        return [one for one in refined if one is not None]
+
     def _with_box(
         self, box: Box, clicks: Sequence[Click], previous_segmentation: LabelMap
-    ) -> LabelLogits:
+    ) -> LabelLogits[PatchOnVolume]:
         """Segment a label in one forward pass, in a crop around its box and clicks."""
         model, recipe = self.model, self.model.recipe
         window = window_around_prompts(box, clicks, recipe.patch, zoom_in=self.options.zoom_in)

@@ -6,13 +6,15 @@ Nothing here synchronises with the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from segbench.core import Voxel
 
 from .crop import FloatArray, Region, Window, linear_interpolation_matrix
 from .intensity import EPSILON, Intensity
@@ -73,32 +75,97 @@ def volume_to_patch_matrices(
         yield matrix[:, span.start - low : span.stop - low]
 
 
-class PatchOnVolume:
-    """Values on a patch, resampled to the voxels of its window, a few slices at a time."""
+class ValuesOnVolume:
+    """Values that one matrix per axis resamples to the voxels of a region, slice by slice."""
 
-    def __init__(self, values: Tensor, window: Window, region: Region) -> None:
-        self.region = window.clipped_to(region)
+    def __init__(self, values: Tensor, region: Region, matrices: Iterable[FloatArray]) -> None:
+        self.region, self.device = region, values.device
         self._values = values
-        self._along_z, *self._plane = (
-            to_device(matrix, values.device)
-            for matrix in patch_to_volume_matrices(window, self.region, values.shape[0])
-        )
+        self._along_z, *self._plane = (to_device(matrix, values.device) for matrix in matrices)
 
     def slices(self, span: slice) -> Tensor:
         """Return the values in some slices of the region, trilinear."""
         first = self.region[0].start
-        patch = len(self._values)
         rows = self._along_z[span.start - first : span.stop - first]
-        return _in_plane(
-            (rows @ self._values.reshape(patch, -1)).reshape(-1, patch, patch), self._plane
+        return _resample(self._values, (rows, *self._plane))
+
+
+class PatchOnVolume(ValuesOnVolume):
+    """Values on a patch, at the voxels of its window that are in a region of the volume."""
+
+    def __init__(self, values: Tensor, window: Window, region: Region) -> None:
+        covered = window.clipped_to(region)
+        super().__init__(values, covered, patch_to_volume_matrices(window, covered, len(values)))
+        self._window = window
+
+    def block_means(self, corner: Voxel, factors: Voxel, shape: Voxel, outside: float) -> Tensor:
+        """Return means over blocks of voxels; voxels that the patch does not cover count too.
+
+        Parameters
+        ----------
+        corner : the first voxel of the first block
+        factors : voxels of a block along each axis
+        shape : blocks along each axis
+        outside : the value of voxels that the patch does not cover
+        """
+        voxels = [at + np.arange(n * f) for at, n, f in zip(corner, shape, factors)]
+        matrices = patch_to_voxels_matrices(self._window, voxels, len(self._values))
+        means = []
+        for matrix, at, span, factor in zip(matrices, voxels, self.region, factors):
+            matrix[(at < span.start) | (at >= span.stop)] = 0
+            mean = matrix.reshape(-1, factor, matrix.shape[1]).mean(axis=1)
+            means.append(to_device(mean, self._values.device))
+        return _resample(self._values - outside, means) + outside
+
+    def foreground_box(self) -> Region | None:
+        """Return the region that the positive values cover; None if there are none."""
+        positive = self._values > 0
+        spans = []
+        for axis, (low, size, span) in enumerate(
+            zip(self._window.low, self._window.size, self.region)
+        ):
+            others = tuple(other for other in range(3) if other != axis)
+            at = torch.nonzero(positive.amax(dim=others)).flatten().tolist()
+            if not at:
+                return None
+            voxel = size / len(self._values)
+            start, stop = low + int(at[0] * voxel), low + int(np.ceil((at[-1] + 1) * voxel))
+            spans.append(slice(max(start, span.start), min(stop, span.stop)))
+        return None if any(span.start >= span.stop for span in spans) else tuple(spans)
+
+
+class BlocksOnVolume(ValuesOnVolume):
+    """Values of blocks of voxels, at the voxels of their region."""
+
+    def __init__(self, values: Tensor, region: Region, factors: Voxel) -> None:
+        matrices = (
+            linear_interpolation_matrix(
+                (np.arange(span.stop - span.start) + 0.5) / factor - 0.5, n, support=1.0
+            )
+            for span, factor, n in zip(region, factors, values.shape)
         )
+        super().__init__(values, region, matrices)
 
 
 def patch_to_volume_matrices(window: Window, covered: Region, patch: int) -> Iterator[FloatArray]:
     """Yield for each axis the matrix from the patch to the covered voxels of a window."""
-    for low, size, span in zip(window.low, window.size, covered):
-        centres = (np.arange(span.start, span.stop) - low + 0.5) * patch / size - 0.5
-        yield linear_interpolation_matrix(centres, patch, support=1.0)
+    voxels = [np.arange(span.start, span.stop) for span in covered]
+    return patch_to_voxels_matrices(window, voxels, patch)
+
+
+def patch_to_voxels_matrices(
+    window: Window, voxels: Iterable[NDArray[np.int_]], patch: int
+) -> Iterator[FloatArray]:
+    """Yield for each axis the matrix from the patch to some voxels."""
+    for low, size, at in zip(window.low, window.size, voxels):
+        yield linear_interpolation_matrix((at - low + 0.5) * patch / size - 0.5, patch, support=1.0)
+
+
+def _resample(values: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """Apply one matrix along each axis."""
+    along_z, *plane = matrices
+    slices = (along_z @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])
+    return _in_plane(slices, plane)
 
 
 def _in_plane(slices: Tensor, plane: list[Tensor]) -> Tensor:

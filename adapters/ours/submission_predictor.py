@@ -14,7 +14,7 @@ from segbench_adapters import kit
 from .enforce_clicks import enforce_clicks
 from .forward import NetworkOnImage
 from .intensity import occupied_box
-from .merging import LabelLogits, merge
+from .merging import LabelLogits, SlicedLogits, merge
 from .options import OursOptions
 from .prompts import draw_box
 from .resampling import PatchOnVolume
@@ -67,7 +67,7 @@ class OursAsSubmitted:
         """Drop the cached image patches."""
         self.model.close()
 
-    def _all_logits(self, interactions: Interactions) -> Iterator[LabelLogits]:
+    def _all_logits(self, interactions: Interactions) -> Iterator[LabelLogits[SlicedLogits]]:
         """Yield the logits of each label; a label that fails may be the last."""
         previous_boxes = PreviousBoxes(interactions.previous_segmentation)
         for label in self._labels:
@@ -83,7 +83,7 @@ class OursAsSubmitted:
 
     def _label_logits(
         self, label: int, interactions: Interactions, previous_boxes: PreviousBoxes
-    ) -> LabelLogits | None:
+    ) -> LabelLogits[SlicedLogits] | None:
         drawn = next((box for box in interactions.boxes if box.label == label), None)
         box = drawn or self._default_box(label)
         clicks = [click for click in interactions.clicks if click.label == label]
@@ -103,7 +103,7 @@ class OursAsSubmitted:
 
     def _with_box(
         self, box: Box, clicks: Sequence[Click], previous_segmentation: LabelMap
-    ) -> LabelLogits:
+    ) -> LabelLogits[SlicedLogits]:
         """Segment a label in one forward pass, in a crop around its box."""
         model, bugs, zoom_in = self.model, self.bugs, self.options.zoom_in
         frame = crop_frame(

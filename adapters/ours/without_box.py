@@ -47,7 +47,7 @@ class PreviousBoxes:
 
 def segment_without_box(
     model: NetworkOnImage, clicks: Sequence[Click], previous: PreviousBoxes, *, zoom_in: bool
-) -> LabelLogits:
+) -> LabelLogits[PatchOnVolume]:
     """Segment a label around its clicks; enlarge the crop while the border is touched."""
     label, patch = clicks[0].label, model.recipe.patch
     previous_box = previous.of(label)

@@ -147,7 +147,8 @@ def cube(side, shape=(60, 70, 80)):
 
 
 @pytest.mark.parametrize("side", [8, 20, 40])
-def test_without_a_box_the_window_is_enlarged_until_it_contains_the_object(adapter, side):
+def test_without_a_box_the_window_is_enlarged_until_it_contains_the_object(weights, side):
+    adapter = make_adapter(weights=str(weights), device="cpu", refine="none")
     adapter.model.network = bright
     bright_cube, inside = cube(side)
     adapter.set_image(bright_cube, (1,))

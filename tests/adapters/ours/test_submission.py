@@ -243,7 +243,7 @@ def image(value=9):
 
 
 def test_without_bugs_the_box_is_pasted_at_its_position(tmp_path):
-    adapter = adapter_with(tmp_path, box_logits)
+    adapter = adapter_with(tmp_path, box_logits, refine="none")
     adapter.set_image(image(), (1, 2, 3))
     segmentation = adapter.predict(interactions_of(BOXES))
     for box in BOXES:

@@ -1,0 +1,79 @@
+"""From the probability of every label to one label map, in which labels may be inside others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segbench.core import LabelMap
+from segbench_adapters import kit
+
+from .._nesting import allowance_table, drawing_order
+from .crop import Region
+from .merging import bounding_region, intersection, overlap, relative
+from .refinement import LabelProbability
+from .resampling import slabs
+
+
+def merge_nested(
+    labels: Sequence[LabelProbability], shape: tuple[int, ...], device: torch.device
+) -> LabelMap:
+    """Return the label map; a voxel needs a probability above 0.5, and ties go to smaller labels.
+
+    `_nesting.py` has the rule for labels that are inside others.
+    """
+    labels = sorted(labels, key=lambda one: one.label)
+    dtype = kit.label_map_dtype(one.label for one in labels)
+    segmentation = torch.zeros(
+        shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
+    )
+    if labels:
+        extents = [one.extent for one in labels]
+        order = drawing_order(extents)
+        allowances = torch.from_numpy(np.pad(allowance_table(extents), ((0, 0), (1, 0)))).to(device)
+        for slab in slabs(bounding_region([one.region for one in labels])[0]):
+            present = [i for i in order if overlap(labels[i].region[0], slab)]
+            _merge_slices(segmentation, slab, labels, present, allowances)
+    return segmentation.cpu().numpy().astype(dtype, copy=False)
+
+
+def _merge_slices(
+    segmentation: Tensor,
+    slab: slice,
+    labels: Sequence[LabelProbability],
+    present: Sequence[int],
+    allowances: Tensor,
+) -> None:
+    """Merge the labels that are present in a few slices, in the order given."""
+    if len(present) == 1:
+        one = labels[present[0]]
+        span = intersection(one.region[0], slab)
+        segmentation[(span, *one.region[1:])] = (one.probability.slices(span) > 0.5) * one.label
+    elif present:
+        union = (slab, *bounding_region([labels[i].region for i in present])[1:])
+        numbers = torch.tensor([0, *(one.label for one in labels)], device=segmentation.device)
+        owners = _owners(labels, present, union, allowances)
+        segmentation[union] = numbers.to(segmentation.dtype)[owners]
+
+
+def _owners(
+    labels: Sequence[LabelProbability], present: Sequence[int], union: Region, allowances: Tensor
+) -> Tensor:
+    """Return who gets each voxel of a region: 0 nobody, i + 1 the label ``labels[i]``."""
+    size = [span.stop - span.start for span in union]
+    owners = torch.zeros(size, dtype=torch.int32, device=allowances.device)
+    best = torch.full(size, 0.5, device=allowances.device)
+    for i in present:
+        one = labels[i]
+        span = intersection(one.region[0], union[0])
+        here = relative((span, *one.region[1:]), union)
+        probability = one.probability.slices(span)
+        needed = best[here] - allowances[i][owners[here]]
+        first = (probability == needed) & (i + 1 < owners[here])
+        wins = (probability > 0.5) & ((probability > needed) | first)
+        owners[here] = torch.where(wins, i + 1, owners[here])
+        best[here] = torch.where(wins, probability, best[here])
+    return owners

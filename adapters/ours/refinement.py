@@ -1,0 +1,87 @@
+"""The network's answer for one label, refined by a random walk that knows edges and clicks.
+
+The prior of the walk is a weighted sum of the network's log-odds and those of the ellipsoid in the
+box. The walk itself, and what a click adds to the prior, are those of the adapter `random_walker`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segbench.core import Box, Image, Interactions
+from segbench_adapters import kit
+
+from .._coarse_grid import CoarseGrid, FloatArray, coarse_grid
+from .._nesting import box_extent
+from .._random_walk import Hint, box_odds, label_roi, make_hint_now, random_walk
+from .crop import Region, as_voxel
+from .merging import LabelLogits
+from .resampling import BlocksOnVolume, PatchOnVolume, to_device
+
+NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5
+MAX_NETWORK_ODDS = 8.0  # log-odds; a voxel outside the network's window has the negative
+
+
+@dataclass(frozen=True)
+class LabelProbability:
+    """The probability of one label in a region; outside it is zero."""
+
+    label: int
+    extent: Region  # the label's box; without one, that of the voxels with a probability > 0.5
+    probability: BlocksOnVolume
+
+    @property
+    def region(self) -> Region:
+        """The voxels that the probability covers."""
+        return self.probability.region
+
+
+def refine(
+    network: LabelLogits[PatchOnVolume], image: Image, box: Box | None, hints: tuple[Hint, ...]
+) -> LabelProbability | None:
+    """Return the refined probability of a label; None if nothing says where it is.
+
+    Without a box, the walk covers what the network says is the object.
+    """
+    answer = network.logits.foreground_box()
+    around = box_of(network.label, answer) if box is None and answer else box
+    if around is None and not any(hint.positive for hint in hints):
+        return None
+    grid = coarse_grid(image, label_roi(around, hints, image.voxels.shape))
+    odds = NETWORK_WEIGHT * network_odds(network.logits, grid)
+    if box is not None:
+        odds = odds + BOX_WEIGHT * box_odds(grid, box)
+    probability = random_walk(grid, image.spacing, odds, box, hints)
+    extent = foreground_extent(grid, probability) if box is None else box_extent(box)
+    values = to_device(probability, network.logits.device)
+    return LabelProbability(network.label, extent, BlocksOnVolume(values, grid.roi, grid.factors))
+
+
+def network_odds(network_logits: PatchOnVolume, grid: CoarseGrid) -> FloatArray:
+    """Return the network's log-odds on a grid."""
+    corner = as_voxel(span.start for span in grid.roi)
+    shape = as_voxel(grid.values.shape)
+    means = network_logits.block_means(corner, grid.factors, shape, outside=-MAX_NETWORK_ODDS)
+    odds: FloatArray = means.clamp(-MAX_NETWORK_ODDS, MAX_NETWORK_ODDS).cpu().numpy()
+    return odds
+
+
+def click_hints(interactions: Interactions) -> tuple[tuple[int, Hint], ...]:
+    """Return the label of each click, and the click with how far it is believed."""
+    segmentation = interactions.previous_segmentation
+    return tuple((click.label, make_hint_now(click, segmentation)) for click in interactions.clicks)
+
+
+def foreground_extent(grid: CoarseGrid, probability: FloatArray) -> Region:
+    """Return the box of the grid voxels with a probability above 0.5, in image voxels."""
+    box = kit.bounding_box(probability > 0.5)
+    return tuple(
+        slice(cut.start + span.start * factor, cut.start + span.stop * factor)
+        for cut, span, factor in zip(grid.roi, box, grid.factors)
+    )
+
+
+def box_of(label: int, region: Region) -> Box:
+    """Return a region as a box."""
+    low, high = as_voxel(span.start for span in region), as_voxel(span.stop for span in region)
+    return Box(label, low, high, mid_slice=(low[0] + high[0]) // 2)
