@@ -87,7 +87,10 @@ def _first_line(error: ValidationError) -> str:
         return f"{place}: expected a value, found none"
     if first["type"] == "union_tag_invalid":
         return f"{place}: expected {first['ctx']['expected_tags']}, found {first['ctx']['tag']!r}"
-    reason = re.sub(r"^\w+ should( be)?", "expected", first["msg"]).replace("Unexpected", "unknown")
+    if first["type"] == "value_error":  # of our own checks, which say what they found
+        return ": ".join(filter(None, (place, str(first["ctx"]["error"]))))
+    expected = re.sub(r"^\w+ should( be| have)?", "expected", first["msg"])
+    reason = expected.replace("Unexpected", "unknown")
     return f"{place}: {reason}, found {str(first['input'])[:80]!r}"
 
 
