@@ -81,9 +81,6 @@ class SegVolNetwork(nn.Module):
         return logits[0, 0]
 
 
-# ---- the image -------------------------------------------------------------------------------
-
-
 class ImageEncoder(nn.Module):
     """A plain vision transformer."""
 
@@ -163,9 +160,6 @@ class SelfAttention(nn.Module):
         return out
 
 
-# ---- the prompt ------------------------------------------------------------------------------
-
-
 class PromptEncoder(nn.Module):
     """The corners of a box as two tokens."""
 
@@ -211,9 +205,6 @@ class RandomPositionEncoding(nn.Module):
         """Return the encoding of positions (..., 3)."""
         angles = 2 * math.pi * ((2 * positions - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)
-
-
-# ---- the mask --------------------------------------------------------------------------------
 
 
 class MaskDecoder(nn.Module):
@@ -332,9 +323,6 @@ class MLP(nn.Module):
             vector = functional.relu(layer(vector))
         out: Tensor = last(vector)
         return out
-
-
-# ---- weights ---------------------------------------------------------------------------------
 
 
 def sizes_of(state: Mapping[str, Tensor]) -> Sizes:

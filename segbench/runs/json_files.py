@@ -109,9 +109,6 @@ def _differences(found: Any, read: Any, place: str = "") -> Iterator[str]:
         yield f"{place[:-1]}: expected {read!r}, found {found!r}"
 
 
-# ---- docs/schema/ ----------------------------------------------------------------------------
-
-
 def json_schema(kind: type[DataclassInstance]) -> str:
     """Return the JSON Schema of a file, as text."""
     schema = _adapter(kind).json_schema(schema_generator=_FileSchema)

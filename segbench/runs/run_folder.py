@@ -45,9 +45,6 @@ class Run:
         return self.manifest.settings
 
 
-# ---- reading ---------------------------------------------------------------------------------
-
-
 def read_run(folder: Path) -> Run:
     """Read a run folder.
 
@@ -72,9 +69,6 @@ def read_manifest(folder: Path) -> Manifest | None:
 def read_case_result(file: Path) -> CaseResult:
     """Read one case file of a run."""
     return case_result(read_json(file, StoredCase))
-
-
-# ---- writing ---------------------------------------------------------------------------------
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -105,9 +105,6 @@ def run_cases(
             time.sleep(POLL_SECONDS)
 
 
-# ---- before the run --------------------------------------------------------------------------
-
-
 def find_pending(config: RunConfig) -> PendingCases:
     """Find the cases of the data folder, and which of those selected are done.
 
@@ -185,9 +182,6 @@ def _size_mb(case: CaseFile) -> float:
     except CaseError:
         return 0.0
     return (image_bytes + 8 * label_map_bytes) / 2**20
-
-
-# ---- after the run ---------------------------------------------------------------------------
 
 
 def finish(config: RunConfig, cases: PendingCases, crashed: Sequence[CrashedCase]) -> RunSummary:
