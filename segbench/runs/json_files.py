@@ -1,7 +1,7 @@
 """JSON files of a run folder, read into dataclasses whose annotations say what a file may contain.
 
-pydantic checks the values, and makes the JSON Schemas of docs/schema/. Text is parsed by the
-standard library, which can read back a path or a message that is not valid Unicode.
+pydantic checks the values. Text is parsed by the standard library, which can read back a path or a
+message that is not valid Unicode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
 
 from segbench.errors import RunError
 
@@ -107,28 +106,3 @@ def _differences(found: Any, read: Any, place: str = "") -> Iterator[str]:
             yield from _differences(found[index], value, f"{place}{index}.")
     elif found != read or isinstance(found, bool) != isinstance(read, bool):
         yield f"{place[:-1]}: expected {read!r}, found {found!r}"
-
-
-def json_schema(kind: type[DataclassInstance]) -> str:
-    """Return the JSON Schema of a file, as text."""
-    schema = _adapter(kind).json_schema(schema_generator=_FileSchema)
-    tidy = json.loads(json.dumps(schema), object_hook=_with_short_description)
-    return json.dumps({"$schema": _FileSchema.schema_dialect, **tidy}, indent=2) + "\n"
-
-
-class _FileSchema(GenerateJsonSchema):
-    def field_title_should_be_set(self, schema: object) -> bool:
-        """Leave out titles that only repeat the name of a field."""
-        return False
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        """Require fields with a default, too: the default is for Python, a file has every field."""
-        return field["type"] == "dataclass-field" or super().field_is_required(field, total)
-
-
-def _with_short_description(described: dict[str, Any]) -> dict[str, Any]:
-    """Reduce a description to the first paragraph of the docstring, in one line."""
-    if "description" in described:
-        first, _, _ = str(described["description"]).partition("\n\n")
-        described["description"] = " ".join(first.split())
-    return described
