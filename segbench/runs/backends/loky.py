@@ -13,7 +13,8 @@ from segbench import threads
 from segbench.errors import AdapterError
 from segbench.runs.backends.base import Result
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
-from segbench.runs.run_case import CrashedCase, PendingCase, run_case
+from segbench.runs.pending_cases import PendingCase
+from segbench.runs.run_case import CrashedCase, run_case
 
 
 class LokyBackend:
