@@ -41,11 +41,10 @@ def read_json(file: Path, kind: type[File]) -> File:
         the file, the expectation and the finding.
     """
     try:
-        return _parse(file.read_text(encoding="utf-8"), kind)
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file}: cannot be read as JSON: {error}") from None
-    except RunError as error:
-        raise RunError(f"{file}: {error}") from None
+    return _checked(facts, kind, file)
 
 
 def to_json(facts: Mapping[str, Any], kind: type[File], file: Path) -> str:
@@ -57,15 +56,18 @@ def to_json(facts: Mapping[str, Any], kind: type[File], file: Path) -> str:
         If `read_json` would refuse it, with the reason.
     """
     text = json.dumps(facts, indent=1) + "\n"
-    try:
-        _parse(text, kind)
-    except RunError as error:
-        raise RunError(f"{file}: {error}") from None
+    _checked(json.loads(text), kind, file)
     return text
 
 
-def _parse(text: str, kind: type[File]) -> File:
-    facts = json.loads(text)
+def _checked(facts: Any, kind: type[File], file: Path) -> File:
+    try:
+        return _validated(facts, kind)
+    except RunError as error:
+        raise RunError(f"{file}: {error}") from None
+
+
+def _validated(facts: Any, kind: type[File]) -> File:
     found = facts.get("schema") if isinstance(facts, dict) else None
     if found != SCHEMA:
         reason = EARLY_FORMAT if found == 1 else ""

@@ -63,7 +63,7 @@ def find_pending(config: RunConfig) -> PendingCases:
 
 def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseFile]) -> None:
     """Raise if the folder has cases of another run or of other data: means would mix them."""
-    done = {file.stem for file in (config.out / "cases").glob("[!.]*.json")}
+    done = {file.stem for file in run_folder.finished_cases(config.out)}
     if done and run_folder.read_manifest(config.out) is None:
         raise RunError(
             f"{config.out} holds {len(done)} cases and no run.json that says how they were made; "

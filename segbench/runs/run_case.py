@@ -155,9 +155,7 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
     return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
-def prediction_writer(
-    case: Case, config: RunConfig, still_mine: StillMine = lambda: True
-) -> PredictionWriter:
+def prediction_writer(case: Case, config: RunConfig, still_mine: StillMine) -> PredictionWriter:
     """Return the writer of a case's label maps; it writes what ``--predictions`` asks for."""
     keep = config.predictions != "none"
     return PredictionWriter(
