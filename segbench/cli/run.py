@@ -21,12 +21,8 @@ from segbench.cli.options import (
 
 if TYPE_CHECKING:
     from segbench.runs.config import RunConfig
-<<<<<<< HEAD
-    from segbench.runs.runner import PendingCases, RunSummary
-=======
     from segbench.runs.pending_cases import PendingCases
-    from segbench.runs.runner import RunResult
->>>>>>> 1bdbf27 (Find pending cases in a module of their own)
+    from segbench.runs.runner import RunSummary
 
 
 @click.command()
