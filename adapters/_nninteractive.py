@@ -140,9 +140,6 @@ def add_prompt(session: Any, prompt: Prompt) -> None:
         )
 
 
-# ---- from options to an adapter --------------------------------------------------------------
-
-
 def load_adapter(release: Release, options: Options) -> NnInteractive:
     """Return the adapter for one release.
 

@@ -113,9 +113,6 @@ def read_json(file: Path) -> Any:
         raise AdapterError(f"{file}: expected JSON: {error}") from error
 
 
-# ---- classes named in the plans ---------------------------------------------------------------
-
-
 def require_torch_modules(name: str, plans: Mapping[str, Any]) -> None:
     """Refuse plans that name anything but torch modules: nnU-Net calls what they name."""
     import torch

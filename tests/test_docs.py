@@ -281,7 +281,8 @@ def schema(request):
 def test_a_schema_is_one_and_leaves_nothing_open(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     for described in objects(schema):
-        assert ("properties" in described) == (described["additionalProperties"] is False)
+        has_names = bool(described.keys() & {"properties", "patternProperties"})
+        assert has_names == (described["additionalProperties"] is False)
         for name, field in described.get("properties", {}).items():
             assert field.keys() & {"description", "$ref"}, name
 

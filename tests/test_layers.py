@@ -42,7 +42,8 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress"),
-        *("job", "manifest", "run_case", "backends", "runner", "verify", "submission"),
+        *("job", "manifest", "pending_cases", "run_case", "backends", "runner", "verify"),
+        "submission",
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": ["modalities", "published", "methods", "tables", "page"],

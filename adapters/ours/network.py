@@ -2,16 +2,13 @@
 
 The layers have the names of ``dynamic_network_architectures.ResidualEncoderUNet``, with which
 nnInteractive and the paper's model were trained. That library stores every tensor two to four
-times, under aliases. Here each tensor has one canonical key (paper configuration: 264 tensors, 956
-keys in the library). ``canonical_state`` and ``library_state`` convert between the two.
+times, under aliases. Here each tensor has one canonical key; ``library_keys`` converts between the
+two.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -224,30 +221,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, a=NEGATIVE_SLOPE)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-_ALIAS = re.compile(r"^decoder\.encoder\.|\.all_modules\.\d+\.")
-_CONV_OR_NORM = re.compile(r"\.(conv|norm)\.(weight|bias)$")
-Value = TypeVar("Value")
-
-
-def canonical_state(state: Mapping[str, Value]) -> dict[str, Value]:
-    """Drop the library's aliases: every tensor once, under its canonical key."""
-    return {key: value for key, value in state.items() if not _ALIAS.search(key)}
-
-
-def library_state(state: Mapping[str, Value]) -> dict[str, Value]:
-    """Add the library's aliases to a canonical state; inverse of ``canonical_state``."""
-    return {alias: value for key, value in state.items() for alias in _names(key)}
-
-
-def _names(key: str) -> list[str]:
-    """Return all names of one tensor in the library, the canonical one first."""
-    names = [key]
-    match = _CONV_OR_NORM.search(key)
-    if match:
-        position = 0 if match[1] == "conv" else 1
-        names.append(f"{key[: match.start()]}.all_modules.{position}.{match[2]}")
-    if key.startswith("encoder."):
-        names += [f"decoder.{name}" for name in names]
-    return names

@@ -20,7 +20,8 @@ from torch import Tensor
 from segbench.errors import AdapterError
 from segbench_adapters import kit
 
-from .network import NORMS, NetworkConfig, ResidualEncoderUNet, canonical_state
+from .library_keys import canonical_state
+from .network import NORMS, NetworkConfig, ResidualEncoderUNet
 
 FORMAT = "segbench-ours-1"
 

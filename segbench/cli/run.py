@@ -21,7 +21,8 @@ from segbench.cli.options import (
 
 if TYPE_CHECKING:
     from segbench.runs.config import RunConfig
-    from segbench.runs.runner import PendingCases, RunSummary
+    from segbench.runs.pending_cases import PendingCases
+    from segbench.runs.runner import RunSummary
 
 
 @click.command()
@@ -81,13 +82,14 @@ def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
     from segbench.models.registry import resolve_model
     from segbench.runs import runner
     from segbench.runs.config import RunConfig, default_out
+    from segbench.runs.pending_cases import find_pending
     from segbench.runs.progress import progress
 
     out = out or default_out(model)
     config = RunConfig(model=model, out=out, command=command_line(), **options)
     if dry_run:
         resolve_model(model, config.option)  # what is unknown is refused here, too
-        click.echo(_plan(runner.find_pending(config)))
+        click.echo(_plan(find_pending(config)))
         return
     summary = runner.run(config, progress)
     _print_summary(config, summary)
@@ -116,7 +118,7 @@ def _problems(summary: RunSummary) -> list[str]:
 
 
 def _plan(cases: PendingCases) -> str:
-    from segbench.runs.runner import largest_case_mb
+    from segbench.runs.pending_cases import largest_case_mb
 
     lines = [f"would run {case.name}" for case in cases.pending]
     lines += [f"done      {name}" for name in cases.done]

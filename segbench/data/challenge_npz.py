@@ -47,9 +47,6 @@ READ_ERRORS = (
 )
 
 
-# ---- reading ---------------------------------------------------------------------------------
-
-
 class ChallengeFile:
     """An open ``.npz`` file: its keys, and its arrays one at a time.
 
@@ -128,9 +125,6 @@ def _read_objects(data: bytes) -> NDArray[Any]:
     return value
 
 
-# ---- boxes -----------------------------------------------------------------------------------
-
-
 def parse_box(label: int, raw: Any) -> Box:
     """Return the box of one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
 
@@ -176,9 +170,6 @@ def boxes_to_array(boxes: Sequence[Box]) -> NDArray[Any]:
     array = np.empty(len(boxes), object)
     array[:] = [box_to_dict(box) for box in boxes]
     return array
-
-
-# ---- writing ---------------------------------------------------------------------------------
 
 
 def write_case(file: Path, case: Case) -> None:

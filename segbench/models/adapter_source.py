@@ -53,9 +53,6 @@ def licence_in_source(file: Path) -> str:
     return "not stated"
 
 
-# ---- options ---------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class AdapterOption:
     """One option of an adapter."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.loading import close_adapter, load_adapter
+from segbench.models.loading import close_adapter, describe_failure, load_adapter
 
 
 class InProcessModel:
@@ -36,14 +36,9 @@ class InProcessModel:
             # a copy, because the adapter may use its own array again
             segmentation = np.array(self._adapter.predict(interactions))
         except Exception as error:  # of any kind: it is a failure of the model
-            return StepOutput(None, time.perf_counter() - start, f"raised {format_error(error)}")
+            return StepOutput(None, time.perf_counter() - start, describe_failure(error))
         return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:
         """Close the adapter."""
         close_adapter(self._adapter)
-
-
-def format_error(error: BaseException) -> str:
-    """Return the type and the message of an exception."""
-    return f"{type(error).__name__}: {error}".strip()

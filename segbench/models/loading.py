@@ -13,7 +13,7 @@ from types import ModuleType
 
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo
-from segbench.errors import AdapterError
+from segbench.errors import AdapterError, SegbenchError
 from segbench.models.adapter_source import adapter_name, adapter_options, parse_options
 
 
@@ -67,3 +67,10 @@ def close_adapter(adapter: Adapter) -> None:
     method = getattr(adapter, "close", None)
     if method is not None:
         method()
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return how an adapter failed; a `SegbenchError` is a sentence and needs no type."""
+    if isinstance(error, SegbenchError):
+        return f"failed: {error}"
+    return f"raised {type(error).__name__}: {error}".strip()

@@ -25,9 +25,6 @@ from segbench.errors import CaseError
 CLICK_KINDS = {True: "fg", False: "bg"}
 
 
-# ---- the benchmark's side --------------------------------------------------------------------
-
-
 def write_input(
     file: Path, image: Image, labels: Sequence[int], interactions: Interactions
 ) -> None:
@@ -86,9 +83,6 @@ def read_output(file: Path) -> LabelMap:
     if not (low >= 0 and high <= MAX_LABEL and (segmentation == np.floor(segmentation)).all()):
         return segmentation
     return segmentation.astype(label_map_dtype([int(high)]))
-
-
-# ---- the submission's side -------------------------------------------------------------------
 
 
 def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:

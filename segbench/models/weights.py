@@ -87,9 +87,6 @@ def default_weights_folder() -> Path:
     return user_data_path("segbench") / "models"
 
 
-# ---- the declaration -------------------------------------------------------------------------
-
-
 def find_model_entry(name: str) -> ModelEntry:
     """Return the entry of an adapter, by name or path.
 
@@ -135,9 +132,6 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     if not files:
         raise ValueError(f"{table['name']}: names no files")
     return Weights(files=files, **table)
-
-
-# ---- the list ---------------------------------------------------------------------------------
 
 
 def model_entries() -> list[ModelEntry]:

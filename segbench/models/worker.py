@@ -64,7 +64,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     try:
         adapter = load_adapter(Path(adapter_file), json.loads(options))
     except Exception as error:  # segbench decides what a failed load means
-        reply(0, failure=describe_failure(error))
+        reply(0, failure=reported_failure(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
         reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
@@ -155,7 +155,7 @@ def serve_request(
             np.save(file, segmentation, allow_pickle=False)
     except Exception as error:  # of any kind: it is a failure of the model
         return {
-            "failure": describe_failure(error),
+            "failure": reported_failure(error),
             "seconds": time.perf_counter() - start,
             **peak_memory(),
         }
@@ -188,15 +188,15 @@ def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) ->
     return lambda: np.asarray(adapter.predict(interactions))
 
 
-def describe_failure(error: BaseException) -> str:
-    """Return an exception as one line; write the traceback of an unexpected one to stderr."""
+def reported_failure(error: BaseException) -> str:
+    """Return how an adapter failed; write the traceback of an unexpected error to stderr."""
     from segbench.errors import SegbenchError
+    from segbench.models.loading import describe_failure
 
-    if isinstance(error, SegbenchError):
-        return f"failed: {error}"
-    traceback.print_exception(type(error), error, error.__traceback__)
-    sys.stderr.flush()
-    return f"raised {type(error).__name__}: {error}".strip()
+    if not isinstance(error, SegbenchError):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        sys.stderr.flush()
+    return describe_failure(error)
 
 
 def peak_memory() -> dict[str, float]:

@@ -45,9 +45,6 @@ def make_scene(
     return np.clip(image, 0, 255).astype(np.uint8), structures
 
 
-# ---- structures ------------------------------------------------------------------------------
-
-
 def body(shape: Voxel, rng: Rng, with_boxes: bool) -> list[Structure]:
     """Return a body with organs and, as thin structures, two vessel trees and lesions.
 
@@ -112,9 +109,6 @@ def waves(shape: Voxel, rng: Rng, *, cycles: float, n: int = 6) -> Field:
         plane = np.exp(1j * rng.uniform(0, 2 * np.pi)) * z[:, None] * y
         total += (plane[..., None].astype(np.complex64) * x.astype(np.complex64)).real
     return total * np.float32(np.sqrt(2 / n))
-
-
-# ---- modalities ------------------------------------------------------------------------------
 
 
 def ct(levels: Field, rng: Rng) -> Field:

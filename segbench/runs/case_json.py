@@ -18,6 +18,7 @@ Voxel = tuple[Index, Index, Index]
 Score = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Step = Annotated[int, Field(ge=0, description="0: the boxes; 1 to n_clicks: that round of clicks.")]
+StepKey = Annotated[str, Field(pattern="^(0|[1-9][0-9]*)$")]  # JSON has no other keys than text
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -79,11 +80,23 @@ class StoredStep:
     unknown_labels: tuple[Label, ...]
     """Labels in the prediction that the case does not have; they only count as wrong voxels."""
 
+    def __post_init__(self) -> None:
+        """Refuse a step with both a prediction and a failure, or with neither."""
+        succeeded = self.failure is None
+        if (bool(self.scores), self.prediction_sha256 is not None) != (succeeded, succeeded):
+            failure = self.failure and self.failure[:80]
+            raise ValueError(
+                "expected either scores and prediction_sha256, or failure; found "
+                f"{len(self.scores)} scores, {self.prediction_sha256!r} and {failure!r}"
+            )
+
 
 class Cost(TypedDict):
     """Times and memory: the only part in which two equal runs may differ."""
 
-    seconds: dict[int, Seconds]
+    seconds: Annotated[
+        dict[StepKey, Seconds], Field(json_schema_extra={"additionalProperties": False})
+    ]
     """Seconds of the model by step, as its worker measured them; the first step includes
     set_image. Empty for an invalid case."""
     harness_seconds: NotRequired[float]
@@ -100,7 +113,8 @@ class StoredCase:
 
     schema: Literal[2]
     """Version of this schema."""
-    case: str
+    # min_length itself would also refuse names that are not valid Unicode
+    case: Annotated[str, Field(json_schema_extra={"minLength": 1})]
     """The case's name: its file name without .npz."""
     status: Literal["ok", "failed", "invalid"]
     """ok: every step has a prediction; failed: at least one step has none; invalid: refused before
@@ -134,6 +148,17 @@ class StoredCase:
     """sha256 of the file of the reference; null if gts is in the case or that file is missing."""
     cost: Cost
 
+    def __post_init__(self) -> None:
+        """Refuse an empty name, a reason for ``ok``, and another status without a reason."""
+        if not self.case:
+            raise ValueError("case: expected at least 1 character, found ''")
+        if (self.reason is None) != (self.status == "ok"):
+            found = self.reason and self.reason[:80]
+            raise ValueError(
+                f"reason: expected null if status is 'ok', else text; found {found!r} for status "
+                f"{self.status!r}"
+            )
+
 
 def case_facts(result: CaseResult) -> dict[str, Any]:
     """Return what the file of a case contains."""
@@ -150,7 +175,7 @@ def case_result(stored: StoredCase) -> CaseResult:
     """Return the result that a file contains."""
     facts = {**vars(stored), "cost": dict(stored.cost)}
     del facts["schema"]
-    facts["seconds"] = facts["cost"].pop("seconds")
+    facts["seconds"] = {int(step): value for step, value in facts["cost"].pop("seconds").items()}
     facts["rounds"] = tuple(tuple(map(_prompt, round_)) for round_ in stored.rounds)
     facts["steps"] = tuple(map(_step_result, stored.steps))
     return CaseResult(**facts)

@@ -35,7 +35,7 @@ def case_lock(
     Otherwise yield a function that returns whether the lock is still held: call it before anything
     is written.
     """
-    file = folder / f".{case}.lock"
+    file = lock_file(folder, case)
     token = uuid.uuid4().hex
     _break_stale_lock(file)
     if not _create(file, token):
@@ -52,6 +52,11 @@ def case_lock(
         heartbeat.join()
         if _is_held(file, token):
             file.unlink(missing_ok=True)
+
+
+def lock_file(folder: Path, case: str) -> Path:
+    """Return the file that is there while a case is locked."""
+    return folder / f".{case}.lock"
 
 
 def _create(file: Path, token: str) -> bool:

@@ -1,7 +1,7 @@
 """JSON files of a run folder, read into dataclasses whose annotations say what a file may contain.
 
-pydantic checks the values, and makes the JSON Schemas of docs/schema/. Text is parsed by the
-standard library, which can read back a path or a message that is not valid Unicode.
+pydantic checks the values. Text is parsed by the standard library, which can read back a path or a
+message that is not valid Unicode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
 
 from segbench.errors import RunError
 
@@ -42,11 +41,10 @@ def read_json(file: Path, kind: type[File]) -> File:
         the file, the expectation and the finding.
     """
     try:
-        return _parse(file.read_text(encoding="utf-8"), kind)
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file}: cannot be read as JSON: {error}") from None
-    except RunError as error:
-        raise RunError(f"{file}: {error}") from None
+    return _checked(facts, kind, file)
 
 
 def to_json(facts: Mapping[str, Any], kind: type[File], file: Path) -> str:
@@ -58,15 +56,18 @@ def to_json(facts: Mapping[str, Any], kind: type[File], file: Path) -> str:
         If `read_json` would refuse it, with the reason.
     """
     text = json.dumps(facts, indent=1) + "\n"
-    try:
-        _parse(text, kind)
-    except RunError as error:
-        raise RunError(f"{file}: {error}") from None
+    _checked(json.loads(text), kind, file)
     return text
 
 
-def _parse(text: str, kind: type[File]) -> File:
-    facts = json.loads(text)
+def _checked(facts: Any, kind: type[File], file: Path) -> File:
+    try:
+        return _validated(facts, kind)
+    except RunError as error:
+        raise RunError(f"{file}: {error}") from None
+
+
+def _validated(facts: Any, kind: type[File]) -> File:
     found = facts.get("schema") if isinstance(facts, dict) else None
     if found != SCHEMA:
         reason = EARLY_FORMAT if found == 1 else ""
@@ -87,7 +88,10 @@ def _first_line(error: ValidationError) -> str:
         return f"{place}: expected a value, found none"
     if first["type"] == "union_tag_invalid":
         return f"{place}: expected {first['ctx']['expected_tags']}, found {first['ctx']['tag']!r}"
-    reason = re.sub(r"^\w+ should( be)?", "expected", first["msg"]).replace("Unexpected", "unknown")
+    if first["type"] == "value_error":  # of our own checks, which say what they found
+        return ": ".join(filter(None, (place, str(first["ctx"]["error"]))))
+    expected = re.sub(r"^\w+ should( be| have)?", "expected", first["msg"])
+    reason = expected.replace("Unexpected", "unknown")
     return f"{place}: {reason}, found {str(first['input'])[:80]!r}"
 
 
@@ -104,31 +108,3 @@ def _differences(found: Any, read: Any, place: str = "") -> Iterator[str]:
             yield from _differences(found[index], value, f"{place}{index}.")
     elif found != read or isinstance(found, bool) != isinstance(read, bool):
         yield f"{place[:-1]}: expected {read!r}, found {found!r}"
-
-
-# ---- docs/schema/ ----------------------------------------------------------------------------
-
-
-def json_schema(kind: type[DataclassInstance]) -> str:
-    """Return the JSON Schema of a file, as text."""
-    schema = _adapter(kind).json_schema(schema_generator=_FileSchema)
-    tidy = json.loads(json.dumps(schema), object_hook=_with_short_description)
-    return json.dumps({"$schema": _FileSchema.schema_dialect, **tidy}, indent=2) + "\n"
-
-
-class _FileSchema(GenerateJsonSchema):
-    def field_title_should_be_set(self, schema: object) -> bool:
-        """Leave out titles that only repeat the name of a field."""
-        return False
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        """Require fields with a default, too: the default is for Python, a file has every field."""
-        return field["type"] == "dataclass-field" or super().field_is_required(field, total)
-
-
-def _with_short_description(described: dict[str, Any]) -> dict[str, Any]:
-    """Reduce a description to the first paragraph of the docstring, in one line."""
-    if "description" in described:
-        first, _, _ = str(described["description"]).partition("\n\n")
-        described["description"] = " ".join(first.split())
-    return described

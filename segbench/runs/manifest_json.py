@@ -94,9 +94,11 @@ class Call:
 def _checked_settings(settings: Settings) -> Settings:
     """Refuse values that no protocol has; ``core`` cannot import pydantic to say so."""
     if settings.version < 1 or settings.n_clicks < 1:
-        raise ValueError("expected a version and n_clicks of at least 1")
-    if min(settings.nsd_tolerance_mm, settings.seconds_per_label, settings.nsd_gate) < 0:
-        raise ValueError("expected no negative tolerance, gate or time limit")
+        found = f"{settings.version} and {settings.n_clicks}"
+        raise ValueError(f"expected a version and n_clicks of at least 1, found {found}")
+    limits = (settings.nsd_tolerance_mm, settings.nsd_gate, settings.seconds_per_label)
+    if min(limits) < 0:
+        raise ValueError(f"expected no negative tolerance, gate or time limit, found {min(limits)}")
     return settings
 
 

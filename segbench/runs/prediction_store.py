@@ -6,6 +6,7 @@ makes the interaction wait, so that memory does not fill up. The file appears wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zipfile
 from collections import deque
@@ -131,12 +132,19 @@ class Uint8Stream:
         self._file, self._shape = file, shape
         self._last: LabelMap
         self._partial = partial_file(file)
-        self._archive = zipfile.ZipFile(
-            self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
-        )
-        self._stream = self._archive.open("all_segs.npy", "w", force_zip64=True)
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        npy.write_array_header_1_0(self._stream, header)
+        self._opened = contextlib.ExitStack()
+        try:
+            self._archive = self._opened.enter_context(
+                zipfile.ZipFile(self._partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+            )
+            self._stream = self._opened.enter_context(
+                self._archive.open("all_segs.npy", "w", force_zip64=True)
+            )
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            npy.write_array_header_1_0(self._stream, header)
+        except OSError:
+            self.discard()
+            raise
 
     def add(self, label_map: LabelMap) -> None:
         """Write the next label map."""
@@ -148,13 +156,12 @@ class Uint8Stream:
         self._stream.close()
         with self._archive.open("segs.npy", "w", force_zip64=True) as stream:
             npy.write_array(stream, np.ascontiguousarray(self._last), allow_pickle=False)
-        self._archive.close()
+        self._opened.close()
         publish(self._partial, self._file)
 
     def read_back(self) -> list[LabelMap]:
         """Return the label maps that were written, and remove them from the disk."""
-        self._stream.close()
-        self._archive.close()
+        self._opened.close()
         with zipfile.ZipFile(self._partial) as archive, archive.open("all_segs.npy") as stream:
             npy.read_magic(stream)
             npy.read_array_header_1_0(stream)
@@ -164,11 +171,9 @@ class Uint8Stream:
 
     def discard(self) -> None:
         """Remove the file, unless it is finished."""
-        try:
-            self._stream.close()
-            self._archive.close()
-        finally:  # also on a full disk
-            self._partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a full disk: what is removed need not be complete
+            self._opened.close()
+        self._partial.unlink(missing_ok=True)
 
 
 class LabelMapList:

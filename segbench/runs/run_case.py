@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,20 +21,8 @@ from segbench.runs import run_folder
 from segbench.runs.case_locks import StillMine, case_lock
 from segbench.runs.config import RunConfig
 from segbench.runs.job import JobSettings, exit_if_orphaned, model_of
+from segbench.runs.pending_cases import PendingCase, result_time
 from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
-
-
-@dataclass(frozen=True)
-class PendingCase:
-    """A case to run, and the time stamp of an old result that the new one replaces."""
-
-    source: CaseFile
-    replaces: int | None = None  # ns
-
-    @property
-    def name(self) -> str:
-        """The name of the case."""
-        return self.source.name
 
 
 class LostLockError(Exception):
@@ -79,14 +66,6 @@ def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase
         return None
     except Exception:  # a fault of segbench or of the machine: the other cases continue
         return CrashedCase(pending.name, traceback.format_exc())
-
-
-def result_time(out: Path, case: str) -> int | None:
-    """Return when the result of a case was written, in ns; None if there is none."""
-    try:
-        return run_folder.case_file(out, case).stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
 
 
 def evaluate_case(
@@ -176,9 +155,7 @@ def non_finite_voxels(voxels: NDArray[Any]) -> int:
     return sum(plane.size - int(np.isfinite(plane).sum()) for plane in voxels)
 
 
-def prediction_writer(
-    case: Case, config: RunConfig, still_mine: StillMine = lambda: True
-) -> PredictionWriter:
+def prediction_writer(case: Case, config: RunConfig, still_mine: StillMine) -> PredictionWriter:
     """Return the writer of a case's label maps; it writes what ``--predictions`` asks for."""
     keep = config.predictions != "none"
     return PredictionWriter(

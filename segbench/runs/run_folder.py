@@ -45,9 +45,6 @@ class Run:
         return self.manifest.settings
 
 
-# ---- reading ---------------------------------------------------------------------------------
-
-
 def read_run(folder: Path) -> Run:
     """Read a run folder.
 
@@ -59,8 +56,12 @@ def read_run(folder: Path) -> Run:
     manifest = read_manifest(folder)
     if manifest is None:
         raise RunError(f"{folder}: expected a run folder, found no run.json in it")
-    files = sorted((folder / "cases").glob("[!.]*.json"))
-    return Run(folder, manifest, tuple(read_case_result(file) for file in files))
+    return Run(folder, manifest, tuple(map(read_case_result, finished_cases(folder))))
+
+
+def finished_cases(folder: Path) -> list[Path]:
+    """Return the files of the finished cases, in name order."""
+    return sorted((folder / "cases").glob("[!.]*.json"))
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -72,9 +73,6 @@ def read_manifest(folder: Path) -> Manifest | None:
 def read_case_result(file: Path) -> CaseResult:
     """Read one case file of a run."""
     return case_result(read_json(file, StoredCase))
-
-
-# ---- writing ---------------------------------------------------------------------------------
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -39,9 +39,6 @@ def find_weights(path: str, source: str) -> Path:
     raise AdapterError(f"{found}. {source} Pass the file: --option weights=FILE")
 
 
-# ---- reading ---------------------------------------------------------------------------------
-
-
 def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, torch.Tensor]:
     """Return the tensors of a checkpoint by name: those under ``key``, or the checkpoint itself.
 
@@ -116,9 +113,6 @@ def numpy_safe_globals() -> list[Any]:
     return [*names, np.ndarray, np.dtype, *dtypes]
 
 
-# ---- for packages that unpickle checkpoints themselves -----------------------------------------
-
-
 @contextmanager
 def loading_safely(file: Path) -> Iterator[None]:
     """Restrict every ``torch.load`` inside to tensors, plain values and numpy numbers.
@@ -169,9 +163,6 @@ def _force_weights_only() -> Iterator[None]:
     finally:
         del os.environ[FORCE_WEIGHTS_ONLY]
         os.environ.update({name: value for name, value in before.items() if value is not None})
-
-
-# ---- loading ---------------------------------------------------------------------------------
 
 
 def load_strictly(

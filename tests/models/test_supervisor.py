@@ -10,12 +10,29 @@ import pytest
 
 from segbench.core import Box, Click, Image, Interactions
 from segbench.errors import AdapterError
+from segbench.models.in_process import InProcessModel
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from tests.processes import largest_file
 
 IMAGE = Image(np.zeros((4, 5, 6), np.uint8), (3.0, 1.0, 1.0))
 BOX = Box(1, (0, 0, 0), (2, 2, 2), 0)
+RAISES = """
+from segbench.core import AdapterInfo
+from segbench.errors import AdapterError
+
+
+class Raises:
+    info = AdapterInfo("raises")
+
+    def set_image(self, image, labels): ...
+
+    def predict(self, interactions):
+        raise {error}("bad luck")
+
+
+make_adapter = Raises
+"""
 
 
 def interactions_of(step):
@@ -69,6 +86,25 @@ def test_a_failed_step_has_its_reason_and_the_next_one_works(open_model, fail, r
     assert output.segmentation is None
     assert output.failure.startswith(reason)
     assert model.predict(interactions_of(3)).segmentation is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("ValueError", "raised ValueError: bad luck"),
+        ("AdapterError", "failed: bad luck"),
+    ],
+)
+def test_an_error_reads_the_same_in_this_process_and_in_a_worker(
+    open_model, tmp_path, error, expected
+):
+    file = tmp_path / "model.py"
+    file.write_text(RAISES.format(error=error))
+    here = InProcessModel(file, {})
+    here.set_image(IMAGE, (1,))
+    assert here.predict(interactions_of(0)).failure == expected
+    failure = open_model(file=file).predict(interactions_of(0)).failure
+    assert failure.startswith(f"step 0 {expected}")
 
 
 def test_a_crash_is_recorded_with_the_last_lines_of_stderr(open_model):

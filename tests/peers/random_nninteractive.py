@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
+from adapters.ours.library_keys import library_state
+from adapters.ours.network import NetworkConfig, ResidualEncoderUNet
 
 CONFIG = NetworkConfig((2, 4, 4, 4, 4, 4), (1, 1, 1, 1, 1, 1))
 PATCH = 64  # the session's refinement needs more than 48: two margins of 24

@@ -25,11 +25,16 @@ def case(name, dsc=FLAT, *, boxes=True, failed=(), seconds=1.0, nsd=None, **fact
     steps = []
     for step in range(0 if boxes else 1, 6):
         value = dsc[step] / 2 if nsd is None else nsd
-        scores = () if step in failed else (StepScore(step, 1, dsc[step], value),)
-        steps.append(StepResult(step, scores, "it_crashed & burned" if step in failed else None))
+        score = StepScore(step, 1, dsc[step], value)
+        steps.append(
+            StepResult(step, (), "it_crashed & burned")
+            if step in failed
+            else StepResult(step, (score,), prediction_sha256="ab" * 32)
+        )
     return CaseResult(
         name,
         "failed" if failed else "ok",
+        reason="it_crashed & burned" if failed else None,
         modality=name.split("_")[0],
         labels=(1,),
         has_boxes=boxes,
@@ -250,8 +255,10 @@ def test_a_long_list_of_failures_is_cut_and_ends_with_the_number_of_the_others(r
 
 
 def test_the_facts_show_how_a_run_was_made(run):
-    unknown = replace(case("CT_1"), steps=(StepResult(1, (), unknown_labels=(9,)),))
-    folder = run("ours", [unknown], version="1.2", licence="MIT", weights_sha256="ab" * 32)
+    usual = case("CT_1")
+    unknown = replace(usual.steps[0], unknown_labels=(9,))
+    cases = [replace(usual, steps=(unknown, *usual.steps[1:]))]
+    folder = run("ours", cases, version="1.2", licence="MIT", weights_sha256="ab" * 32)
     facts = tables(folder)["facts"]
     assert row(facts, "Adapter version") == ["1.2"]
     assert row(facts, "Weights sha256") == ["abababababab"]

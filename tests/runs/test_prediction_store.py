@@ -1,7 +1,10 @@
 """Label maps, hashed and stored while the interaction continues: whole files, any dtype."""
 
+import errno
+import gc
 import hashlib
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from segbench.data.challenge_npz import write_prediction
 from segbench.protocol.mask_pairs import PreparedReference
 from segbench.runs.prediction_store import QUEUE_SIZE, PredictionWriter, segmentation_sha256
+from tests.processes import largest_file
 
 
 def maps(*values, dtype=np.uint8, order="C"):
@@ -114,6 +118,28 @@ def break_off(file):
 def test_a_fault_leaves_no_half_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         break_off(tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_no_file(tmp_path):
+    label_maps = list(np.random.default_rng(0).integers(0, 200, (3, 10, 40, 50), np.uint8))
+    written(tmp_path / "a.npz", label_maps)
+    size = (tmp_path / "a.npz").stat().st_size
+    (tmp_path / "a.npz").unlink()
+    for n_bytes in [*range(0, size, size // 40), size - 1]:
+        with largest_file(n_bytes), pytest.raises(OSError, match="File too large"):
+            written(tmp_path / "a.npz", label_maps)
+        gc.collect()  # an archive that is still open would report its failure here
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_before_the_first_byte_leaves_no_file(tmp_path, monkeypatch):
+    def on_a_full_disk(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", on_a_full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        written(tmp_path / "a.npz", maps(1, 2))
     assert list(tmp_path.iterdir()) == []
 
 

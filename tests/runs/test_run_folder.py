@@ -208,6 +208,18 @@ def changed(facts, place, value):
         (["rounds", 1, 0, "voxel", 2], -1, "rounds.1.0.click.voxel.2: expected greater than"),
         (["file_sha256"], "abc", "file_sha256: expected match pattern"),
         (["cost", "seconds", "0"], "soon", "cost.seconds.0: expected a valid number"),
+        (["cost", "seconds", "-1"], 0.5, "cost.seconds.-1.[key]: expected match pattern"),
+        (["cost", "seconds", "+1"], 0.1, "cost.seconds.+1.[key]: expected match pattern"),
+        (["case"], "", "case: expected at least 1 character, found ''"),
+        (
+            ["reason"],
+            "step 2: crashed",
+            "reason: expected null if status is 'ok', else text; found",
+        ),
+        (["status"], "failed", "else text; found None for status 'failed'"),
+        (["steps", 2, "failure"], "crashed", "steps.2: expected either scores and prediction_sha"),
+        (["steps", 2, "scores"], [], "or failure; found 0 scores, 'abab"),
+        (["steps", 2, "prediction_sha256"], None, "found 1 scores, None and None"),
     ],
 )
 def test_a_value_that_is_not_expected_is_refused_with_its_place(tmp_path, place, value, message):
@@ -228,7 +240,7 @@ def test_a_value_that_is_not_expected_is_refused_with_its_place(tmp_path, place,
     [
         (["settings", "seed"], KeyError, "settings.seed: expected a value, found none"),
         (["adapter", "version"], 1, "adapter.version: expected a valid string, found '1'"),
-        (["calls"], [], "calls: expected have at least 1 item"),
+        (["calls"], [], "calls: expected at least 1 item"),
         (["calls", 0, "policy", "time_limit"], -1, "time_limit: expected seconds above 0"),
         (["protocol", "version"], 1.5, "protocol.version: expected a valid integer"),
     ],
@@ -263,8 +275,13 @@ def test_text_that_is_no_valid_unicode_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_clicks": 0}, {"nsd_tolerance_mm": -1.0}, {"seconds_per_label": -5.0}]
+    ("change", "message"),
+    [
+        ({"n_clicks": 0}, "expected a version and n_clicks of at least 1, found 1 and 0"),
+        ({"nsd_tolerance_mm": -1.0}, "expected no negative tolerance, .* found -1.0"),
+        ({"seconds_per_label": -5.0}, "expected no negative tolerance, .* found -5.0"),
+    ],
 )
-def test_settings_that_no_protocol_has_are_refused(change):
-    with pytest.raises(RunError, match=r"run\.json: settings: .*expected (a version|no negative)"):
+def test_settings_that_no_protocol_has_are_refused(change, message):
+    with pytest.raises(RunError, match=rf"run\.json: settings: {message}"):
         to_json(asdict(manifest(settings=Settings(**change))), Manifest, Path("run.json"))

@@ -21,8 +21,9 @@ from segbench.runs.backends import open_backend
 from segbench.runs.case_locks import case_lock
 from segbench.runs.config import RunConfig
 from segbench.runs.job import close_models, job_settings
+from segbench.runs.pending_cases import find_pending, largest_case_mb
 from segbench.runs.prediction_store import segmentation_sha256
-from segbench.runs.runner import find_pending, largest_case_mb, run, run_cases
+from segbench.runs.runner import run, run_cases
 
 
 @pytest.fixture(autouse=True)

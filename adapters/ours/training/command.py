@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 from ..network import CONFIGS
 from .reporter import open_reporter
@@ -64,7 +65,7 @@ def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
     options.resume = options.resume or options.stop_after < math.inf
     if options.check:
         shrink_to_check(options)
-    elif plan == "gpu" and options.device == "auto" and not torch.cuda.is_available():
+    elif plan == "gpu" and options.device == "auto" and kit.select_device("auto").type == "cpu":
         raise AdapterError(
             "--plan gpu: torch sees no CUDA device; try the plan with --check, or train slowly "
             "with --device cpu"
@@ -167,7 +168,7 @@ def add_machine(made: argparse.ArgumentParser) -> None:
     add = made.add_argument
     add("--workers", type=int, default=1, help="processes that generate samples [1]")
     add("--threads", type=int, help="of torch [torch's default]")
-    add("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N [auto]")
 
 
 def add_number(add: Callable[..., object], option: str, default: float, meaning: str) -> None:
@@ -223,16 +224,13 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
 
 def setup_of(options: argparse.Namespace) -> TrainingSetup:
     """Return the files and the device of the options."""
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainingSetup(
         options.data,
         options.out,
         None if options.init == RANDOM else options.init,
         options.resume,
         options.workers,
-        device,
+        options.device,
         options.licence,
         options.stop_after,
         options.measure_seconds,

@@ -19,7 +19,8 @@ from torch import Tensor
 from segbench.errors import AdapterError
 from segbench_adapters import kit
 
-from ..network import NetworkConfig, ResidualEncoderUNet, canonical_state, library_state
+from ..library_keys import canonical_state, library_state
+from ..network import NetworkConfig, ResidualEncoderUNet
 from ..weights import load_checkpoint, load_weights
 
 CHECKPOINT = Path("fold_0") / "checkpoint_final.pth"

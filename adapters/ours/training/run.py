@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from segbench.errors import AdapterError
+from segbench_adapters import kit
 
 from .crops import scans_on_device
 from .csv_log import drop_rows_after
@@ -46,12 +47,14 @@ def train(
     Raises
     ------
     AdapterError
-        There are no scans, the patches are invalid, another training has the same output, its
-        state cannot be resumed, the initial weights do not fit, or the loss is not finite.
+        There are no scans, the patches are invalid, the device is not available, another training
+        has the same output, its state cannot be resumed, the initial weights do not fit, or the
+        loss is not finite.
     """
     called_at = clock()
     check_schedule(schedule)
     check_setup(setup)
+    device = kit.select_device(setup.device)
     train_scans, tune_scans = _read_scans(schedule, setup)
     reporter.write_line(
         f"{len(train_scans)} scans to train on, {len(tune_scans)} to tune on: "
@@ -66,7 +69,7 @@ def train(
         licence=setup.licence,
     )
     state = read_state(setup.state, conditions) if setup.resume and setup.state.is_file() else None
-    painter = sample_painter(schedule, train_scans, tune_scans, torch.device(setup.device))
+    painter = sample_painter(schedule, train_scans, tune_scans, device)
     loader = SampleLoader(painter.sampler, setup.workers)
     try:
         throughput = (

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from segbench.results import CaseResult
 from segbench.runs.job import ModelDescription
-from segbench.runs.run_case import CrashedCase, PendingCase
+from segbench.runs.pending_cases import PendingCase
+from segbench.runs.run_case import CrashedCase
 
 Result = CaseResult | CrashedCase | None  # None: another runner has locked or finished the case
 

@@ -12,8 +12,10 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from segbench import threads
 from segbench.errors import AdapterError
 from segbench.runs.backends.base import Result
+from segbench.runs.case_locks import lock_file
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
-from segbench.runs.run_case import CrashedCase, PendingCase, run_case
+from segbench.runs.pending_cases import PendingCase
+from segbench.runs.run_case import CrashedCase, run_case
 
 
 class LokyBackend:
@@ -64,7 +66,7 @@ class LokyBackend:
     def _suspects(self, left: dict[str, PendingCase]) -> list[PendingCase]:
         """Return the cases that were running when a process died."""
         folder = self._job.config.out / "cases"
-        locked = [case for name, case in left.items() if (folder / f".{name}.lock").exists()]
+        locked = [case for name, case in left.items() if lock_file(folder, name).exists()]
         return locked or list(left.values())[:1]
 
     def _run_alone(self, case: PendingCase) -> tuple[PendingCase, Result]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from segbench.runs.backends.base import Result
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
-from segbench.runs.run_case import PendingCase, run_case
+from segbench.runs.pending_cases import PendingCase
+from segbench.runs.run_case import run_case
 
 
 class SerialBackend:

@@ -5,14 +5,8 @@ import importlib.util
 import pytest
 import torch
 
-from adapters.ours.network import (
-    CONFIGS,
-    NetworkConfig,
-    ResidualEncoderUNet,
-    canonical_state,
-    library_state,
-    norm_layer,
-)
+from adapters.ours.library_keys import canonical_state, library_state
+from adapters.ours.network import CONFIGS, NetworkConfig, ResidualEncoderUNet, norm_layer
 
 TINY = NetworkConfig((4, 6, 8), (1, 2, 1))
 

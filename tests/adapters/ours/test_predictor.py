@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from adapters.ours import make_adapter
 from adapters.ours.crop import window_around
-from adapters.ours.network import NetworkConfig, ResidualEncoderUNet, library_state
+from adapters.ours.library_keys import library_state
+from adapters.ours.network import NetworkConfig, ResidualEncoderUNet
 from adapters.ours.prompts import draw_box
 from adapters.ours.weights import Recipe, load_checkpoint, save_checkpoint
 from segbench.core import Box, Click, Image, Interactions

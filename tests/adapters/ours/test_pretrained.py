@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.ours.network import (
-    CONFIGS,
-    NetworkConfig,
-    ResidualEncoderUNet,
-    canonical_state,
-    library_state,
-)
+from adapters.ours.library_keys import canonical_state, library_state
+from adapters.ours.network import CONFIGS, NetworkConfig, ResidualEncoderUNet
 from adapters.ours.prompts import CHANNELS
 from adapters.ours.training.pretrained import CHECKPOINT, load_initial_weights
 from adapters.ours.weights import Recipe, save_checkpoint

@@ -372,6 +372,13 @@ def test_impossible_files_are_refused(data, tmp_path):
         train(TINY, TrainingSetup(data, tmp_path / "mine.v1"), Recorder().reporter)
 
 
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_before_scans_are_read(tmp_path, device):
+    setup = TrainingSetup(tmp_path / "no scans", tmp_path / "a.safetensors", device=device)
+    with pytest.raises(AdapterError, match=f"device '{device}'"):
+        train(TINY, setup, Recorder().reporter)
+
+
 def test_initial_weights_pass_on_their_licence_and_history(data, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     setup = TrainingSetup(data, first, workers=0, licence="CC-BY-SA-4.0")
