@@ -1,9 +1,9 @@
 """Which labels are inside others, and how that decides the voxels that two labels claim.
 
-Labels are drawn from the largest box to the smallest. Of two labels that claim a voxel, the more
-probable one gets it. A lesion in an organ is an exception: the organ is probable there, too,
-because its box contains the lesion. A label whose box is inside a much larger one may therefore be
-less probable than the larger label by ALLOWANCE.
+A label claims the voxels in which its probability is above 0.5. Of two labels that claim a voxel,
+the more probable one gets it. A lesion in an organ is an exception: the organ is probable there,
+too, because its box contains the lesion. A label whose box is inside a much larger one therefore
+gets every voxel that both claim. Labels are drawn from the largest box to the smallest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from segbench.core import Box, Roi
 
-ALLOWANCE = 0.35
 MIN_INSIDE = 0.8  # fraction of the inner box that is inside the outer one
 MAX_SIZE = 0.7  # of the inner box, relative to the outer one
 
@@ -25,17 +24,17 @@ def drawing_order(extents: Sequence[Roi]) -> list[int]:
     return sorted(range(len(extents)), key=lambda i: -n_voxels(extents[i]))
 
 
-def allowance_table(extents: Sequence[Roi]) -> NDArray[np.float32]:
-    """Return how much less probable label i may be than label j and still win, as (labels, labels).
+def nesting_table(extents: Sequence[Roi]) -> NDArray[np.bool_]:
+    """Return whether label i is inside label ``owner - 1``, as (labels, 1 + owners); 0 is nobody.
 
     Parameters
     ----------
     extents : the labels' boxes
     """
-    table = np.zeros((len(extents), len(extents)), np.float32)
+    table = np.zeros((len(extents), 1 + len(extents)), bool)
     for i, inner in enumerate(extents):
         for j, outer in enumerate(extents):
-            table[i, j] = ALLOWANCE * is_nested(inner, outer)
+            table[i, 1 + j] = is_nested(inner, outer)
     return table
 
 

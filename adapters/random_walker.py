@@ -18,7 +18,7 @@ from segbench.core import AdapterInfo, Box, Click, Image, Interactions, LabelMap
 from segbench_adapters import kit
 
 from ._coarse_grid import MAX_VOXELS, FloatArray, coarse_grid, upsample
-from ._nesting import allowance_table, box_extent, drawing_order
+from ._nesting import box_extent, drawing_order, nesting_table
 from ._random_walk import Hint, box_odds, hints_for, label_roi, make_hint, random_walk
 
 Rounds = tuple[tuple[Prompt, ...], ...]
@@ -105,12 +105,12 @@ def merge(
     """Return who gets each voxel: 0 nobody, i + 1 the label ``found[i]``; ties go to the first."""
     owners = np.zeros(shape, np.uint16)
     best = np.full(shape, 0.5, np.float32)
-    allowances = np.pad(allowance_table(extents), ((0, 0), (1, 0)))
+    is_inside = nesting_table(extents)
     for i in drawing_order(extents):
         roi, probability = found[i]
-        needed = best[roi] - allowances[i][owners[roi]]
-        first = (probability == needed) & (i + 1 < owners[roi])
-        wins = (probability > 0.5) & ((probability > needed) | first)
+        rivals = owners[roi]
+        equal = (probability == best[roi]) & (i + 1 < rivals)
+        wins = (probability > 0.5) & ((probability > best[roi]) | equal | is_inside[i][rivals])
         owners[roi][wins] = i + 1
         best[roi][wins] = probability[wins]
     return owners

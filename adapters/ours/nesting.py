@@ -11,7 +11,7 @@ from torch import Tensor
 from segbench.core import LabelMap
 from segbench_adapters import kit
 
-from .._nesting import allowance_table, drawing_order
+from .._nesting import drawing_order, nesting_table
 from .crop import Region
 from .merging import bounding_region, intersection, overlap, relative
 from .refinement import LabelProbability
@@ -33,10 +33,10 @@ def merge_nested(
     if labels:
         extents = [one.extent for one in labels]
         order = drawing_order(extents)
-        allowances = torch.from_numpy(np.pad(allowance_table(extents), ((0, 0), (1, 0)))).to(device)
+        is_inside = torch.from_numpy(nesting_table(extents)).to(device)
         for slab in slabs(bounding_region([one.region for one in labels])[0]):
             present = [i for i in order if overlap(labels[i].region[0], slab)]
-            _merge_slices(segmentation, slab, labels, present, allowances)
+            _merge_slices(segmentation, slab, labels, present, is_inside)
     return segmentation.cpu().numpy().astype(dtype, copy=False)
 
 
@@ -45,7 +45,7 @@ def _merge_slices(
     slab: slice,
     labels: Sequence[LabelProbability],
     present: Sequence[int],
-    allowances: Tensor,
+    is_inside: Tensor,
 ) -> None:
     """Merge the labels that are present in a few slices, in the order given."""
     if len(present) == 1:
@@ -55,25 +55,25 @@ def _merge_slices(
     elif present:
         union = (slab, *bounding_region([labels[i].region for i in present])[1:])
         numbers = torch.tensor([0, *(one.label for one in labels)], device=segmentation.device)
-        owners = _owners(labels, present, union, allowances)
+        owners = _owners(labels, present, union, is_inside)
         segmentation[union] = numbers.to(segmentation.dtype)[owners]
 
 
 def _owners(
-    labels: Sequence[LabelProbability], present: Sequence[int], union: Region, allowances: Tensor
+    labels: Sequence[LabelProbability], present: Sequence[int], union: Region, is_inside: Tensor
 ) -> Tensor:
     """Return who gets each voxel of a region: 0 nobody, i + 1 the label ``labels[i]``."""
     size = [span.stop - span.start for span in union]
-    owners = torch.zeros(size, dtype=torch.int32, device=allowances.device)
-    best = torch.full(size, 0.5, device=allowances.device)
+    owners = torch.zeros(size, dtype=torch.int32, device=is_inside.device)
+    best = torch.full(size, 0.5, device=is_inside.device)
     for i in present:
         one = labels[i]
         span = intersection(one.region[0], union[0])
         here = relative((span, *one.region[1:]), union)
         probability = one.probability.slices(span)
-        needed = best[here] - allowances[i][owners[here]]
-        first = (probability == needed) & (i + 1 < owners[here])
-        wins = (probability > 0.5) & ((probability > needed) | first)
-        owners[here] = torch.where(wins, i + 1, owners[here])
+        rivals = owners[here]
+        equal = (probability == best[here]) & (i + 1 < rivals)
+        wins = (probability > 0.5) & ((probability > best[here]) | equal | is_inside[i][rivals])
+        owners[here] = torch.where(wins, i + 1, rivals)
         best[here] = torch.where(wins, probability, best[here])
     return owners
