@@ -45,13 +45,16 @@ def finals(cases: list[Case], folder: Path, refine: str) -> dict[tuple[str, int]
     }
 
 
-def print_table(rows: Mapping[str, list[tuple[float, ...]]], titles: str) -> None:
+def table(rows: Mapping[str, list[tuple[float, ...]]], titles: str) -> str:
+    """Return the means of each kind of case as text."""
+    lines = []
     for kind, values in sorted(rows.items()):
         means = "  ".join(f"{mean:.3f}" for mean in np.mean(values, axis=0))
-        print(f"{kind}: {len(values)} objects, {titles}: {means}")  # noqa: T201
+        lines.append(f"{kind}: {len(values)} objects, {titles}: {means}")
+    return "\n".join(lines)
 
 
-def test_nested_objects(cases, tmp_path):
+def test_nested_objects(cases, tmp_path, show):
     together = finals(cases, tmp_path / "walker", "walker")
     before = finals(cases, tmp_path / "none", "none")
     lesions = [(case, label) for case in cases for label in inner_labels(case)]
@@ -67,8 +70,8 @@ def test_nested_objects(cases, tmp_path):
             inner[kind].append((dsc, before[name, label], alone[name, label]))
         else:
             outer[kind].append((dsc, before[name, label]))
-    print_table(inner, "inner objects: final DSC, unrefined, alone")
-    print_table(outer, "others: final DSC, unrefined")
+    show(table(inner, "inner ones: final DSC, unrefined, alone"))
+    show(table(outer, "others: final DSC, unrefined"))
     ours, _, by_itself = np.mean([row for rows in inner.values() for row in rows], axis=0)
     assert ours >= MIN_OF_ALONE * by_itself
     refined, unrefined = np.mean([row for rows in outer.values() for row in rows], axis=0)
