@@ -16,7 +16,7 @@ from segbench.report.case_scores import (
     grouped,
     ranked_only,
 )
-from segbench.report.paired_tests import holm
+from segbench.report.paired_tests import holm, smallest_p
 from segbench.report.pairs import compare_differences, excludes_zero
 from segbench.report.resampling import (
     AVERAGES,
@@ -58,8 +58,9 @@ def leaders(
         tied : tuple of the best and all methods that cannot be told from it, in the order of the
             frame; empty if it leads
         Nothing can be said, best is None and tied empty, if there are fewer than two ranked
-        methods, if they do not all have the same cases, with fewer than two cases or patients, and
-        for macro if a modality has one patient.
+        methods, if they do not all have the same cases, for macro if a modality has one patient,
+        and with fewer than six patients (at the confidence 0.95): the permutation test of five
+        cannot reach 0.05, and intervals of so few exclude 0 too often.
 
     References
     ----------
@@ -159,7 +160,7 @@ def separate(
 
 
 def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[str, Any]]:
-    comparable = len(scores.methods) > 1 and scores.n_cases > 1 and scores.present.all()
+    comparable = len(scores.methods) > 1 and scores.present.all() and _enough(scores, resampling)
     best = _best_methods(scores) if comparable else {}
     low = _lower_bounds(scores, best, resampling) if comparable else {}
     for average in AVERAGES:
@@ -168,6 +169,11 @@ def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[st
             if comparable:
                 row |= _leader(scores.methods, best[average][at], low[average][:, at])
             yield row
+
+
+def _enough(scores: CaseScores, resampling: Resampling) -> bool:
+    """Whether the most uniform difference of so few patients could be significant."""
+    return smallest_p(scores.n_patients) <= resampling.alpha
 
 
 def _leader(methods: Sequence[str], best: int, low: Floats) -> dict[str, Any]:

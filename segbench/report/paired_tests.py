@@ -58,8 +58,14 @@ def permutation_test(sums: Floats, *, draws: int, seed: int) -> PermutationTest:
         p[column] = _exact_p(sums[sums[:, column] != 0, column])
     if not exact.all():
         p[~exact] = _random_p(sums[:, ~exact], draws, seed)
-    p_min = np.where(exact, np.minimum(2.0 ** (1 - n_moved), 1), 1 / (draws + 1))
+    of_enumeration = [smallest_p(n) for n in n_moved.tolist()]
+    p_min = np.where(exact, of_enumeration, 1 / (draws + 1))
     return PermutationTest(p, p_min, exact)
+
+
+def smallest_p(n_patients: int) -> float:
+    """Return the smallest p-value of all permutations: that of patients who agree in sign."""
+    return min(1.0, 2.0 ** (1 - n_patients))
 
 
 def holm(p_values: Floats) -> Floats:

@@ -74,6 +74,19 @@ def test_intervals_cover_the_truth(n_modalities, skewed, show):
         assert COVERAGE[0] <= share <= COVERAGE[1]
 
 
+def test_intervals_of_few_patients_exclude_0_too_often(show):
+    """Why no method leads with fewer than six patients."""
+    rng, shares = np.random.default_rng(SEED), {}
+    for n in (2, 5, 6, 10, 20, 30):
+        each, one = np.arange(n).astype(str), np.array(["CT"] * n)
+        draws = bootstrap_means(rng.normal(size=(n, 4000)), each, one, resampling=Resampling(4000))
+        low, high = percentile_interval(draws["micro"], 0.95)
+        shares[n] = float(((low > 0) | (high < 0)).mean())
+        show(f"{n:2} patients: {shares[n]:.3f} of 95 % intervals of equal methods exclude 0")
+    assert shares[2] > shares[5] > 2 * 0.05
+    assert shares[30] < FALSE_POSITIVES + 0.01
+
+
 def null_differences(rng, *, n_patients, n_comparisons):
     """Return sums by patient of differences of two methods that are equally good.
 
