@@ -46,7 +46,11 @@ ORDER = {
         "submission",
     ],
     "runs.backends": ["base", "serial", "loky"],
-    "report": ["modalities", "published", "methods", "tables", "page"],
+    "report": [
+        *("modalities", "published", "methods"),
+        *("clusters", "case_scores", "resampling", "paired_tests", "pairs", "statistics"),
+        *("leaders", "ranking", "tables", "page"),
+    ],
     "report.tables": [
         *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
         *("time_limit", "failures"),

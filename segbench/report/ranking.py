@@ -1,0 +1,235 @@
+"""Rankings of methods by three rules, with intervals of ranks.
+
+``rank_then_aggregate`` is the challenge's rule: methods are ranked in every case and measure, and
+the ranks are averaged over measures and cases. ``aggregate_then_rank`` ranks the means of each
+measure and averages these ranks over measures. ``test_then_rank`` counts significant one-sided
+paired Wilcoxon tests; like its original it treats cases as independent and corrects for nothing.
+The definitions are those of challengeR; the bootstrap is not, see ``resampling``.
+
+Methods that see the reference are not in a ranking and change nobody's rank.
+
+References
+----------
+Wiesenfarth et al., Sci Rep 11:2369 (2021), doi:10.1038/s41598-021-82017-6: challengeR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from math import nan
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from segbench.report.case_scores import MEASURE_COLUMNS, CaseScores, case_scores, ranked_only
+from segbench.report.leaders import method_pairs, separate, told_apart
+from segbench.report.paired_tests import wilcoxon_greater
+from segbench.report.resampling import AVERAGES, Floats, Resampling, bootstrap_means, means
+
+Ties = Literal["min", "average"]
+Missing = Literal["common", "last"]
+RULES = ("rank_then_aggregate", "aggregate_then_rank", "test_then_rank")
+RANK_COLUMNS = ("rule", "average", "method", "score", "rank", "rank_low", "rank_high")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks of methods by every rule, and which methods cannot be told apart."""
+
+    table: pd.DataFrame
+    """One row per rule, average (micro, macro) and method, best first: rule, average, method;
+    score (the mean rank, lower is better; for test_then_rank the share of tests won, higher is
+    better); rank; rank_low and rank_high (bootstrap interval; NaN for test_then_rank, for fewer
+    than two patients, and for macro with a modality of one patient)."""
+    pairs: pd.DataFrame
+    """Every two methods by mean rank in the cases, with the columns of ``method_pairs``; a
+    positive difference means that method_a has the better rank."""
+    groups: tuple[tuple[str, ...], ...]
+    """Methods in the order of the challenge's rule, split where they can be told apart."""
+    n_cases: int
+    n_patients: int
+    n_left_out: int
+    """Cases that a ranked method lacks; they are not in the ranking."""
+    n_filled: int
+    """Missing cases of single methods that got the last rank."""
+
+    @property
+    def winners(self) -> dict[tuple[str, str], frozenset[str]]:
+        """The methods with the best rank, by rule and average."""
+        best = self.table.groupby(["rule", "average"], sort=False)["rank"].transform("min")
+        first = self.table[self.table["rank"] == best]
+        groups = first.groupby(["rule", "average"], sort=False)["method"]
+        return {(str(rule), str(average)): frozenset(names) for (rule, average), names in groups}
+
+    @property
+    def winner_changes(self) -> bool:
+        """Whether rules or averages have different winners."""
+        return len(set(self.winners.values())) > 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the ranks must know about missing cases and winners."""
+        if self.table.empty:
+            return ("No ranking: it needs two ranked methods with a common case.",)
+        notes = []
+        if self.n_left_out:
+            total = self.n_cases + self.n_left_out
+            notes.append(
+                f"{self.n_left_out} of {total} cases are left out: a ranked method lacks them."
+            )
+        if self.n_filled:
+            notes.append(f"{self.n_filled} missing cases of single methods have the last rank.")
+        if self.winner_changes:
+            notes.append("The winner depends on the rule.")
+        return tuple(notes)
+
+
+def rank_methods(
+    cases: pd.DataFrame,
+    *,
+    measures: Sequence[str] = MEASURE_COLUMNS,
+    ties: Ties = "min",
+    missing: Missing = "common",
+    resampling: Resampling = Resampling(),
+) -> Ranking:
+    """Rank the methods of a frame ``cases`` by every rule.
+
+    Failed cases have the scores of the policy with which the frame was made.
+
+    Parameters
+    ----------
+    ties : the rank of equal scores: the best of theirs (min) or the mean of theirs (average)
+    missing : only cases that all ranked methods have (common), or all cases; then a method that
+        lacks a case has the rank after the last one there, and scores 0 where a rule needs a score
+    """
+    pattern = resampling.patient_pattern
+    scores = case_scores(ranked_only(cases), measures, patient_pattern=pattern)
+    kept = scores.common() if missing == "common" else scores
+    n_left_out = scores.n_cases - kept.n_cases
+    if len(kept.methods) < 2 or kept.n_cases == 0:
+        empty = pd.DataFrame(columns=list(RANK_COLUMNS))
+        return Ranking(empty, pd.DataFrame(), (), kept.n_cases, kept.n_patients, n_left_out, 0)
+    ranks = case_ranks(kept.values, ties)
+    rows = [
+        *_rank_then_aggregate(kept, ranks, ties, resampling),
+        *_aggregate_then_rank(kept, ties, resampling),
+        *_test_then_rank(kept, ties, resampling),
+    ]
+    table = pd.DataFrame(rows, columns=list(RANK_COLUMNS))
+    pairs = method_pairs(-ranks.mean(axis=2), kept, resampling=resampling)
+    challenge = table[(table["rule"] == RULES[0]) & (table["average"] == AVERAGES[0])]
+    groups = separate(challenge["method"].tolist(), told_apart(pairs, resampling.alpha))
+    n_filled = int((~kept.present).sum())
+    return Ranking(table, pairs, groups, kept.n_cases, kept.n_patients, n_left_out, n_filled)
+
+
+def case_ranks(values: Floats, ties: Ties = "min") -> Floats:
+    """Rank methods in each case and measure: 1 is the best, NaN gets the last rank + 1.
+
+    Parameters
+    ----------
+    values : float array, shape (cases, methods, measures), higher is better, NaN where missing
+
+    Returns
+    -------
+    float array, same shape
+    """
+    missing = np.isnan(values)
+    ranks = _ranks(np.where(missing, np.inf, -values), ties, axis=1)
+    last = np.where(missing, 0, ranks).max(axis=1, keepdims=True)
+    return np.where(missing, last + 1, ranks)
+
+
+def _rank_then_aggregate(
+    scores: CaseScores, ranks: Floats, ties: Ties, resampling: Resampling
+) -> Iterator[dict[str, Any]]:
+    values = ranks.mean(axis=2)
+    mean_ranks = means(values, scores.modalities)
+    draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
+    for average in AVERAGES:
+        ranked = _ranks(draws[average], ties, axis=1)
+        keys = {"rule": RULES[0], "average": average}
+        yield from _rule_rows(
+            keys, scores.methods, mean_ranks[average], ranked, ties, resampling.confidence
+        )
+
+
+def _aggregate_then_rank(
+    scores: CaseScores, ties: Ties, resampling: Resampling
+) -> Iterator[dict[str, Any]]:
+    values = np.nan_to_num(scores.values, nan=0.0).reshape(scores.n_cases, -1)
+    shape = (-1, *scores.values.shape[1:])
+    mean_scores = means(values, scores.modalities)
+    draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
+    for average in AVERAGES:
+        (mean_ranks,) = _mean_ranks(mean_scores[average].reshape(shape), ties)
+        ranked = _ranks(_mean_ranks(draws[average].reshape(shape), ties), ties, axis=1)
+        keys = {"rule": RULES[1], "average": average}
+        yield from _rule_rows(keys, scores.methods, mean_ranks, ranked, ties, resampling.confidence)
+
+
+def _test_then_rank(
+    scores: CaseScores, ties: Ties, resampling: Resampling
+) -> Iterator[dict[str, Any]]:
+    shares = _shares_of_tests_won(np.nan_to_num(scores.values, nan=0.0), resampling.alpha)
+    no_draws = np.full((1, len(shares)), nan)
+    keys = {"rule": RULES[2], "average": AVERAGES[0]}
+    for row in _rule_rows(keys, scores.methods, -shares, no_draws, ties, resampling.confidence):
+        yield row | {"score": abs(row["score"])}
+
+
+def _shares_of_tests_won(values: Floats, alpha: float) -> Floats:
+    """Return for each method the share of tests against the others, in all measures, it wins."""
+    n_methods, n_measures = values.shape[1:]
+    won = np.zeros(n_methods)
+    for a, b in permutations(range(n_methods), 2):
+        differences = values[:, a] - values[:, b]
+        won[a] += sum(wilcoxon_greater(column) < alpha for column in differences.T)
+    shares: Floats = won / (n_measures * (n_methods - 1))
+    return shares
+
+
+def _rule_rows(
+    keys: dict[str, str],
+    methods: Sequence[str],
+    scores: Floats,
+    draws: Floats,
+    ties: Ties,
+    confidence: float,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one rule, best first; ``draws`` are ranks, shape (draws, methods)."""
+    ranks = _ranks(scores, ties, axis=0)
+    tail = (1 - confidence) / 2
+    # ranks that occurred, not numbers between two ranks
+    low = np.quantile(draws, tail, axis=0, method="lower")
+    high = np.quantile(draws, 1 - tail, axis=0, method="higher")
+    for i in np.argsort(ranks, kind="stable"):
+        yield keys | {
+            "method": methods[i],
+            "score": scores[i],
+            "rank": ranks[i],
+            "rank_low": low[i],
+            "rank_high": high[i],
+        }
+
+
+def _mean_ranks(mean_scores: Floats, ties: Ties) -> Floats:
+    """Return ranks by measure, averaged over measures: (..., methods, measures) -> (..., methods).
+
+    Lower is better.
+    """
+    mean_ranks: Floats = _ranks(-mean_scores, ties, axis=1).mean(axis=2)
+    return mean_ranks
+
+
+def _ranks(values: Floats, ties: Ties, *, axis: int) -> Floats:
+    """Rank along an axis, the lowest value first; values equal to 12 digits are ties.
+
+    Means of equal numbers may differ in the last bits, as they are summed in another order.
+    """
+    ranks: Floats = rankdata(np.round(values, 12), method=ties, axis=axis).astype(np.float64)
+    return ranks

@@ -1,0 +1,155 @@
+"""Means with intervals, and the sentences that belong to them.
+
+``pairs`` compares methods, ``leaders`` finds the ones that are better than all others. Medians
+have no interval here: the common bootstrap intervals of a median fail (Andre et al., BRIDGE 2025,
+openreview WNwyvxo4zI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segbench.report.case_scores import (
+    MEASURE_COLUMNS,
+    CaseScores,
+    case_scores,
+    grouped,
+    ranked_only,
+)
+from segbench.report.clusters import patients_note
+from segbench.report.resampling import (
+    AVERAGES,
+    Resampling,
+    bootstrap_means,
+    means,
+    percentile_interval,
+)
+
+FEW_CASES, FEW_PATIENTS = 50, 20
+MEAN_COLUMNS = (
+    *("method", "measure", "average", "n_cases", "n_patients", "n_modalities"),
+    *("mean", "low", "high"),
+)
+
+
+def mean_intervals(
+    cases: pd.DataFrame,
+    *,
+    measures: Sequence[str] = MEASURE_COLUMNS,
+    by: Sequence[str] = (),
+    resampling: Resampling = Resampling(),
+) -> pd.DataFrame:
+    """Return the mean of every method over its own cases, with bootstrap intervals.
+
+    Parameters
+    ----------
+    cases : the frame ``cases``, or one with other columns of numbers and the same columns
+        method, case, file_sha256, reference_sha256, modality, dataset, patient
+    measures : columns of numbers; rows with NaN in any of them are left out
+    by : columns that split the cases, such as modality, dataset or has_boxes
+
+    Returns
+    -------
+    DataFrame, one row per group, average, measure and method that has cases, with the columns
+        those of ``by``, method, measure
+        average : micro (mean over cases) or macro (mean over modalities of their means)
+        n_cases, n_patients, n_modalities
+        mean, low, high : low and high are NaN where no interval can be computed: with fewer than
+            two patients, or for macro with a modality of one patient
+    """
+    rows = [
+        keys | row
+        for keys, group in grouped(cases, by)
+        for row in _group_rows(group, measures, resampling)
+    ]
+    return pd.DataFrame(rows, columns=[*by, *MEAN_COLUMNS])
+
+
+def sample_notes(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> tuple[str, ...]:
+    """Return what a reader of intervals and tests must know about the cases of a frame.
+
+    Who the patients are, where ranked methods have different cases, and where numbers are small:
+    below 50 cases or 20 patients percentile intervals are too narrow more often than they claim.
+    """
+    scored = cases[cases["scored"].astype(bool)]
+    if scored.empty:
+        return ("No case has scores.",)
+    scores = case_scores(scored, patient_pattern=resampling.patient_pattern)
+    notes = [patients_note(scored, resampling.patient_pattern)]
+    notes += _difference_notes(ranked_only(cases))
+    if scores.n_cases < FEW_CASES:
+        notes.append(f"{scores.n_cases} cases: intervals of fewer than {FEW_CASES} are unreliable.")
+    if scores.n_patients < FEW_PATIENTS:
+        few = f"intervals of fewer than {FEW_PATIENTS} are unreliable."
+        notes.append(f"{scores.n_patients} patients: {few}")
+    notes += _single_patient_notes(scores)
+    return tuple(notes)
+
+
+def _group_rows(
+    group: pd.DataFrame, measures: Sequence[str], resampling: Resampling
+) -> Iterator[dict[str, Any]]:
+    scores = case_scores(group, measures, patient_pattern=resampling.patient_pattern)
+    found = {
+        (row["average"], row["measure"], row["method"]): row
+        for methods, part in _methods_with_same_cases(scores)
+        for row in _mean_rows(part, methods, resampling)
+    }
+    for average in AVERAGES:
+        for measure in scores.measures:
+            keys = ((average, measure, method) for method in scores.methods)
+            yield from (found[key] for key in keys if key in found)
+
+
+def _methods_with_same_cases(scores: CaseScores) -> Iterator[tuple[list[int], CaseScores]]:
+    """Yield methods that have the same cases, with the scores of these cases."""
+    present = scores.present
+    for pattern in np.unique(present[:, present.any(axis=0)], axis=1).T:
+        methods = np.flatnonzero((present == pattern[:, None]).all(axis=0))
+        yield methods.tolist(), scores.select(pattern)
+
+
+def _mean_rows(
+    scores: CaseScores, methods: list[int], resampling: Resampling
+) -> Iterator[dict[str, Any]]:
+    values = scores.values[:, methods].reshape(scores.n_cases, -1)
+    mean = means(values, scores.modalities)
+    draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
+    columns = [(scores.methods[i], name) for i in methods for name in scores.measures]
+    for average in AVERAGES:
+        low, high = percentile_interval(draws[average], resampling.confidence)
+        for i, (method, measure) in enumerate(columns):
+            yield {
+                "method": method,
+                "measure": measure,
+                "average": average,
+                "n_cases": scores.n_cases,
+                "n_patients": scores.n_patients,
+                "n_modalities": len(np.unique(scores.modalities)),
+                "mean": mean[average][i],
+                "low": low[i],
+                "high": high[i],
+            }
+
+
+def _difference_notes(ranked: pd.DataFrame) -> Iterator[str]:
+    scores = case_scores(ranked)
+    present, n_common = scores.present, scores.common().n_cases
+    if len(scores.methods) < 2 or n_common == scores.n_cases:
+        return
+    lacking = zip(scores.methods, (~present).sum(axis=0).tolist(), strict=True)
+    who = ", ".join(f"{method} lacks {n}" for method, n in lacking if n)
+    yield (
+        f"The methods have different cases: of {scores.n_cases}, {who}. "
+        f"{n_common} are common to all ranked methods."
+    )
+
+
+def _single_patient_notes(scores: CaseScores) -> Iterator[str]:
+    for modality in np.unique(scores.modalities).tolist():
+        if scores.select(scores.modalities == modality).n_patients == 1:
+            yield f"{modality} has one patient: no interval of a mean over modalities is given."
