@@ -8,55 +8,12 @@ from importlib.resources import files
 
 import pytest
 
-from segbench.core import AdapterInfo, Settings, StepScore
+from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.report import report_tables, terminal_table, write_report
 from segbench.report.frames import load_results
-from segbench.results import CaseResult, Policy, StepResult
-from segbench.runs.run_folder import write_case_result, write_manifest
-from tests.manifests import manifest
-
-FLAT = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
-RISING = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)  # AUC over the clicks: 0.45 + 0.55 + 0.65 + 0.75 = 2.4
-
-
-def case(name, dsc=FLAT, *, boxes=True, failed=(), seconds=1.0, nsd=None, **facts):
-    """One label; a dsc per step; nsd is half of it unless given; ``failed`` steps have no score."""
-    steps = []
-    for step in range(0 if boxes else 1, 6):
-        value = dsc[step] / 2 if nsd is None else nsd
-        score = StepScore(step, 1, dsc[step], value)
-        steps.append(
-            StepResult(step, (), "it_crashed & burned")
-            if step in failed
-            else StepResult(step, (score,), prediction_sha256="ab" * 32)
-        )
-    return CaseResult(
-        name,
-        "failed" if failed else "ok",
-        reason="it_crashed & burned" if failed else None,
-        modality=name.split("_")[0],
-        labels=(1,),
-        has_boxes=boxes,
-        steps=tuple(steps),
-        seconds={step.step: seconds for step in steps},
-        **facts,
-    )
-
-
-@pytest.fixture
-def run(tmp_path):
-    def make(name, cases, *, folder=None, settings=Settings(), planned=None, **info):
-        out = tmp_path / (folder or name)
-        facts = manifest(
-            AdapterInfo(name, **info), settings=settings, n_cases=planned or max(len(cases), 1)
-        )
-        write_manifest(out, facts)
-        for result in cases:
-            write_case_result(out, result)
-        return out
-
-    return make
+from segbench.results import CaseResult, Policy
+from tests.report.small_runs import FLAT, RISING, case
 
 
 def tables(*folders, published=(), policy=Policy()):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from segbench.report.comparison import display_names
@@ -19,7 +20,7 @@ Keys = tuple[Any, ...]
 
 def mean(values: Iterable[float]) -> float:
     """Return the mean, exactly summed and so independent of the order; NaN for no values."""
-    numbers = list(values)
+    numbers = list(map(float, values))
     return fmean(numbers) if numbers else math.nan
 
 
@@ -36,9 +37,11 @@ def mean_scores_by(
     methods, measures = list(methods), list(measures)
     rows = []
     for values, group in groups:
+        rows_of = group.groupby("method").indices
+        columns = [group[name].to_numpy() for name in measures]
         for method in methods:
-            own = group[group["method"] == method]
-            rows.append((*values, method, len(own), *(mean(own[name]) for name in measures)))
+            own = rows_of.get(method, np.empty(0, dtype=np.intp))
+            rows.append((*values, method, len(own), *(mean(column[own]) for column in columns)))
     frame = pd.DataFrame(rows, columns=[*keys, "method", "n", *measures])
     return frame.astype({"n": "int64", **dict.fromkeys(measures, "float64")})
 
