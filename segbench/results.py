@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -53,14 +53,14 @@ class StepResult:
 class CaseSummary:
     """The numbers of one case under one policy; tuples run over steps 0 to 5.
 
-    A case without boxes has 0 at step 0, as in the official table, and no scores of labels there.
+    A case without boxes has 0 at step 0, as in the official table, but no label scores there.
     """
 
     dsc: tuple[float, ...]
     nsd: tuple[float, ...]
     seconds: tuple[float, ...]
     over_time: bool
-    label_scores: tuple[tuple[StepScore, ...], ...]  # per step, labels ascending
+    label_scores: Mapping[int, tuple[StepScore, ...]]  # step -> scores, labels ascending
 
     @property
     def dsc_auc(self) -> float:
@@ -130,23 +130,27 @@ class CaseResult:
         seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
         over_time = policy.time_limit is not None and self.exceeds(policy.time_limit)
         scores = self._label_scores(policy, n_clicks, all_zero=over_time)
-        dsc, nsd = zip(*(mean_scores(each) if each else (0.0, 0.0) for each in scores), strict=True)
+        pairs = (
+            mean_scores(scores[step]) if step in scores else (0.0, 0.0)
+            for step in range(n_clicks + 1)
+        )
+        dsc, nsd = zip(*pairs, strict=True)
         return CaseSummary(dsc, nsd, seconds, over_time, scores)
 
     def _label_scores(
         self, policy: Policy, n_clicks: int, *, all_zero: bool
-    ) -> tuple[tuple[StepScore, ...], ...]:
+    ) -> dict[int, tuple[StepScore, ...]]:
         steps = range(0 if self.has_boxes else 1, n_clicks + 1)
-        curve = {
+        scores = {
             step: tuple(StepScore(step, label, 0.0, 0.0) for label in self.labels) for step in steps
         }
         last: tuple[StepScore, ...] = ()
         for step in () if all_zero else self.steps:
             if step.failure is None:
-                curve[step.step] = last = step.scores
+                scores[step.step] = last = step.scores
             elif last and policy.failures == "carry_forward":
-                curve[step.step] = tuple(replace(score, step=step.step) for score in last)
-        return tuple(curve.get(step, ()) for step in range(n_clicks + 1))
+                scores[step.step] = tuple(replace(score, step=step.step) for score in last)
+        return scores
 
 
 def area_under_clicks(values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.core import Box, Prompt, Settings
+from segbench.core import Box, Prompt, Settings, StepScore
 from segbench.report.compared_runs import read_runs
 from segbench.report.method_facts import METHODS, method_row, time_limit_of
 from segbench.report.modalities import modality_code
@@ -166,29 +166,26 @@ def _case_row(entry: _Entry) -> Row:
 
 
 def _step_rows(entry: _Entry) -> Iterator[Row]:
-    method, run, case, scores, _ = entry
+    case, modality = entry.case, modality_code(entry.case.modality)
     failures = {
         step.step: without_machine(step.failure) for step in case.steps if step.failure is not None
     }
-    for step in (
-        ()
-        if case.status == "invalid"
-        else range(0 if case.has_boxes else 1, run.settings.n_clicks + 1)
-    ):
+    for step, scores in _label_scores(entry).items():
         seconds, failure = case.seconds.get(step, 0.0), failures.get(step)
-        for label, dsc, nsd in _label_scores(case, scores, step):
+        for score in scores:
             yield (
-                *(method, case.case, label, step, dsc, nsd, seconds, failure),
-                *(modality_code(case.modality), case.has_boxes),
+                *(entry.method, case.case, score.label, step, score.dsc, score.nsd),
+                *(seconds, failure, modality, case.has_boxes),
             )
 
 
-def _label_scores(
-    case: CaseResult, scores: CaseSummary | None, step: int
-) -> Iterable[tuple[int, float, float]]:
-    if scores is None:
-        return ((label, math.nan, math.nan) for label in case.labels)
-    return ((score.label, score.dsc, score.nsd) for score in scores.label_scores[step])
+def _label_scores(entry: _Entry) -> Mapping[int, Iterable[StepScore]]:
+    if entry.scores is not None:
+        return entry.scores.label_scores
+    return {
+        step.step: [StepScore(step.step, label, math.nan, math.nan) for label in entry.case.labels]
+        for step in entry.case.steps
+    }
 
 
 def _prompt_rows(entry: _Entry) -> Iterator[Row]:
