@@ -3,6 +3,7 @@
 From Python (docs/python.md)::
 
     result = segbench.evaluate("boxfill", "val/", jobs=2)
+    results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
 
 Nothing is imported here before it is used: the worker runs this file in foreign environments.
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segbench.evaluation import RunResult, evaluate
     from segbench.protocol.scoring import score
+    from segbench.report.frames import Results, load
 
-__all__ = ["RunResult", "evaluate", "score"]
+__all__ = ["Results", "RunResult", "evaluate", "load", "score"]
 
 _MODULES = {
+    "Results": "segbench.report.frames",
     "RunResult": "segbench.evaluation",
     "evaluate": "segbench.evaluation",
+    "load": "segbench.report.frames",
     "score": "segbench.protocol.scoring",
 }
 

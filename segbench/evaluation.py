@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segbench.core import Settings
 from segbench.results import CaseResult, FailurePolicy
 from segbench.runs.config import Boxes, Predictions, RunConfig, default_out
 from segbench.runs.run_case import CrashedCase
 from segbench.runs.runner import run
+
+if TYPE_CHECKING:
+    from segbench.report.frames import Results
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class RunResult:
         """Whether every case is done and valid, without a failed step."""
         done = not self.crashed and not self.left_to_others
         return done and all(case.status == "ok" for case in self.case_results)
+
+    def frames(
+        self, *, failures: FailurePolicy = "zero", time_limit: float | None = None
+    ) -> Results:
+        """Return the finished cases of the folder as pandas frames, as `segbench.load` does."""
+        from segbench.report.frames import load  # pandas takes a while to import
+
+        return load(self.folder, failures=failures, time_limit=time_limit)
 
 
 def evaluate(  # noqa: PLR0913

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from segbench.core import Prompt, StepScore, mean_scores, sum_in_order
@@ -53,13 +53,14 @@ class StepResult:
 class CaseSummary:
     """The numbers of one case under one policy; tuples run over steps 0 to 5.
 
-    A case without boxes has 0 at step 0, as in the official table.
+    A case without boxes has 0 at step 0, as in the official table, but no label scores there.
     """
 
     dsc: tuple[float, ...]
     nsd: tuple[float, ...]
     seconds: tuple[float, ...]
     over_time: bool
+    label_scores: Mapping[int, tuple[StepScore, ...]]  # step -> scores, labels ascending
 
     @property
     def dsc_auc(self) -> float:
@@ -108,6 +109,15 @@ class CaseResult:
     seconds: dict[int, float] = field(default_factory=dict)  # step -> seconds of the model
     cost: dict[str, Any] = field(default_factory=dict)  # further times and memory
 
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of the model in all steps, added in their order."""
+        return sum_in_order(self.seconds[step] for step in sorted(self.seconds))
+
+    def exceeds(self, time_limit: float) -> bool:
+        """Whether the total time is above a limit in seconds per label."""
+        return self.total_seconds > time_limit * len(self.labels)
+
     def summary(self, policy: Policy = Policy(), n_clicks: int = 5) -> CaseSummary | None:
         """Return the case's numbers under ``policy``.
 
@@ -118,21 +128,29 @@ class CaseResult:
         if self.status == "invalid" or (policy.failures == "carry_forward" and not predicted):
             return None
         seconds = tuple(float(self.seconds.get(step, 0)) for step in range(n_clicks + 1))
-        limit = policy.time_limit
-        over_time = limit is not None and sum_in_order(seconds) > limit * len(self.labels)
-        pairs = [(0.0, 0.0)] * (n_clicks + 1) if over_time else self._curve(policy, n_clicks)
+        over_time = policy.time_limit is not None and self.exceeds(policy.time_limit)
+        scores = self._label_scores(policy, n_clicks, all_zero=over_time)
+        pairs = (
+            mean_scores(scores[step]) if step in scores else (0.0, 0.0)
+            for step in range(n_clicks + 1)
+        )
         dsc, nsd = zip(*pairs, strict=True)
-        return CaseSummary(dsc, nsd, seconds, over_time)
+        return CaseSummary(dsc, nsd, seconds, over_time, scores)
 
-    def _curve(self, policy: Policy, n_clicks: int) -> list[tuple[float, float]]:
-        curve, last = [(0.0, 0.0)] * (n_clicks + 1), (0.0, 0.0)
-        for step in self.steps:
+    def _label_scores(
+        self, policy: Policy, n_clicks: int, *, all_zero: bool
+    ) -> dict[int, tuple[StepScore, ...]]:
+        steps = range(0 if self.has_boxes else 1, n_clicks + 1)
+        scores = {
+            step: tuple(StepScore(step, label, 0.0, 0.0) for label in self.labels) for step in steps
+        }
+        last: tuple[StepScore, ...] = ()
+        for step in () if all_zero else self.steps:
             if step.failure is None:
-                last = mean_scores(step.scores)
-                curve[step.step] = last
-            elif policy.failures == "carry_forward":
-                curve[step.step] = last
-        return curve
+                scores[step.step] = last = step.scores
+            elif last and policy.failures == "carry_forward":
+                scores[step.step] = tuple(replace(score, step=step.step) for score in last)
+        return scores
 
 
 def area_under_clicks(values: Sequence[float]) -> float:

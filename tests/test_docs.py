@@ -5,6 +5,7 @@ import csv
 import inspect
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -223,6 +224,17 @@ def test_the_reading_example_of_the_results_page_runs(run, tmp_path, capsys):
     with contextlib.chdir(tmp_path):
         exec(compile(block, "docs/results.md", "exec"), {})
     assert capsys.readouterr().out.startswith("CT_Phantom_0001 0.")
+
+
+def test_the_table_of_your_own_on_the_report_page_takes_three_lines(run, tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    for name in ("boxfill", "ellipsoid"):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    (block,) = python_blocks(DOCS / "report.md")
+    assert len([line for line in block.splitlines() if line]) == 3
+    with contextlib.chdir(tmp_path):
+        exec(compile(block, "docs/report.md", "exec"), {})
+    assert "boxfill (ellipsoid)" in capsys.readouterr().out
 
 
 def test_the_python_page_has_every_keyword_of_evaluate():

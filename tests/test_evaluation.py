@@ -79,6 +79,15 @@ def test_a_result_has_the_raw_facts_of_the_whole_folder(data, tmp_path):
     assert (result.crashed, result.left_to_others) == ((), ())
 
 
+def test_a_result_has_the_frames_of_a_half_finished_run(data, tmp_path):
+    result = segbench.evaluate("boxfill", data, out=tmp_path / "run", in_process=True, limit=2)
+    frames = result.frames(time_limit=90)
+    assert frames.cases["case"].tolist() == ["CT_Toy_001", "MR_Toy_002"]
+    assert frames.methods[["n_done", "n_cases"]].values.tolist() == [[2, 3]]
+    assert frames.methods["time_limit"].item() == 90
+    assert segbench.load(result.folder).steps["dsc"].tolist() == frames.steps["dsc"].tolist()
+
+
 def test_a_folder_without_cases_is_refused_before_an_environment_is_built(tmp_path):
     adapter = tmp_path / "own.py"
     adapter.write_text('# /// script\n# dependencies = ["nothing-of-this-name"]\n# ///\n')

@@ -47,17 +47,28 @@ ORDER = {
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [
-        *("modalities", "published", "methods"),
-        *("clusters", "case_scores", "resampling", "paired_tests", "pairs", "statistics"),
-        *("leaders", "ranking", "tables", "page"),
+        *("modalities", "published", "private_text", "compared_runs", "method_facts", "frames"),
+        *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
+        *("statistics", "leaders", "ranking", "tables", "page", "export"),
     ],
     "report.tables": [
-        *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "facts"),
-        *("time_limit", "failures"),
+        *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "by_dataset"),
+        *("by_label", "own_cases", "time_limit", "facts", "failures"),
     ],
     "phantoms": ["scene"],
     "cli": [
-        *("options", "group", "run", "verify", "report", "train", "predict", "models", "phantoms"),
+        *(
+            "options",
+            "group",
+            "run",
+            "verify",
+            "report",
+            "export",
+            "train",
+            "predict",
+            "models",
+            "phantoms",
+        ),
     ],
 }
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
@@ -143,6 +154,8 @@ def test_imports_point_downward(file):
         ("protocol.metrics", "import segbench.protocol.simulator"),
         ("core", "from segbench import contract"),
         ("report.tables.table", "from segbench.report.page import html_page"),
+        ("report.frames", "from segbench.report.tables.means import mean"),
+        ("runs.runner", "from segbench.report.frames import load"),
         ("phantoms.scene", "from segbench.report.modalities import modality_code"),
         ("evaluation", "from segbench.cli.options import SECONDS"),
     ],

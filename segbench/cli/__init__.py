@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
+from segbench.cli.export import export
 from segbench.cli.group import cli
 from segbench.cli.models import models
 from segbench.cli.phantoms import phantoms
@@ -14,5 +15,5 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, verify, report, train, predict, models, phantoms):
+for command in (run, verify, report, export, train, predict, models, phantoms):
     cli.add_command(command)

@@ -1,8 +1,10 @@
-"""Reports: tables from run folders, without any model or image.
+"""Reports: frames and tables from run folders, without any model or image.
 
+``frames`` reads runs as pandas frames (`segbench.load`), ``comparison`` selects the cases that
+methods have in common. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
-tables. ``terminal_table`` returns the means over all cases as plain text. ``methods`` reads the
-runs, ``tables`` makes and formats the tables, ``page`` joins them.
+tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
+the frames as files.
 """
 
 from __future__ import annotations
@@ -11,25 +13,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.files import write_text
-from segbench.report.methods import Method, read_methods
+from segbench.report.comparison import case_scores_by_step, common_cases
+from segbench.report.export import write_export
+from segbench.report.frames import MEASURES, Results, load, load_results
 from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
 from segbench.report.published import read_published
-from segbench.report.tables.by_box import table_by_box
-from segbench.report.tables.by_modality import table_by_modality
-from segbench.report.tables.by_step import table_by_step
+from segbench.report.tables.by_box import scores_by_box, table_by_box
+from segbench.report.tables.by_dataset import scores_by_dataset, table_by_dataset
+from segbench.report.tables.by_label import label_scores, scores_by_label, table_by_label
+from segbench.report.tables.by_modality import (
+    MEAN_OVER_CASES,
+    scores_by_modality,
+    table_by_modality,
+)
+from segbench.report.tables.by_step import scores_by_step, table_by_step
 from segbench.report.tables.facts import facts_table
-from segbench.report.tables.failures import failures_table
-from segbench.report.tables.means import MEASURES, mean_row, number_columns
+from segbench.report.tables.failures import failures, failures_table
+from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes
+from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
 from segbench.report.tables.render import to_csv, to_html, to_latex, to_markdown, to_text
-from segbench.report.tables.table import Cell, Column, Row, Table
-from segbench.report.tables.time_limit import time_limit_table
+from segbench.report.tables.table import Cell, Column, Table
+from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
 from segbench.results import Policy
 
-__all__ = ["report_tables", "terminal_table", "write_report"]
+__all__ = [
+    "Results",
+    "case_scores_by_step",
+    "common_cases",
+    "write_export",
+    "failures",
+    "label_scores",
+    "load",
+    "report_tables",
+    "scores_by_box",
+    "scores_by_dataset",
+    "scores_by_label",
+    "scores_by_modality",
+    "scores_by_step",
+    "scores_over_own_cases",
+    "scores_with_time_limit",
+    "terminal_table",
+    "write_report",
+]
 
-_OPTIONAL_TABLES = ("table5", "time-limit", "failures")
+_OPTIONAL_TABLES = ("table5", "datasets", "own-cases", "time-limit", "failures")
 
 
 def write_report(
@@ -55,53 +84,53 @@ def write_report(
     RunError
         If a folder is not a run, or the protocols of the runs differ.
     """
-    methods = read_methods(runs, policy)
-    tables = report_tables(methods, published)
+    results = load_results(runs, policy)
+    tables = report_tables(results, published)
     texts = {
-        "index.html": index_html(methods, tables, command),
-        "index.md": index_markdown(methods, tables, command),
+        "index.html": index_html(results, tables, command),
+        "index.md": index_markdown(results, tables, command),
     }
     for table in tables:
         texts.update(_render_files(table))
     return _write_all(out, texts)
 
 
-def report_tables(methods: Sequence[Method], published: Sequence[str] = ()) -> list[Table]:
+def report_tables(results: Results, published: Sequence[str] = ()) -> list[Table]:
     """Return the tables of a report in the order of its page."""
     published_tables = {name: read_published(name) for name in published}
     tables = [
-        table_by_modality(methods, published=published_tables.get("table3")),
-        table_by_box(methods, published=published_tables.get("table4")),
-        table_by_step(methods),
-        time_limit_table(methods),
-        facts_table(methods),
-        failures_table(methods),
+        table_by_modality(results, published=published_tables.get("table3")),
+        table_by_box(results, published=published_tables.get("table4")),
+        table_by_step(results),
+        table_by_dataset(results),
+        table_by_label(results),
+        own_cases_table(results),
+        time_limit_table(results),
+        facts_table(results),
+        failures_table(results),
     ]
     if "table5" in published_tables:
         test_set_table = table_by_modality(
-            methods, published=published_tables["table5"], name="table5", style=TABLE_5_STYLE
+            results, published=published_tables["table5"], name="table5", style=TABLE_5_STYLE
         )
         tables.insert(2, test_set_table)
     return [table for table in tables if table is not None]
 
 
 def terminal_table(runs: Sequence[Path], policy: Policy = Policy()) -> str:
-    """Return the means over all cases as plain text, with notes."""
-    methods = read_methods(runs, policy)
-    rows = (_overview_row(method) for method in methods)
+    """Return the means over all common cases as plain text, with notes."""
+    results = load_results(runs, policy)
+    frame = scores_by_modality(results)
+    rows = mean_rows(results, frame[frame["modality"] == MEAN_OVER_CASES], ("method",))
+    failed = results.methods["n_failed"].tolist()
     table = Table(
         name="overview",
-        title="Mean over all cases",
-        columns=(Column("Method"), *number_columns("n", *MEASURES, "failed")),
-        groups=(tuple(rows),),
-        notes=("", *common_notes(methods)),
+        title=MEAN_OVER_CASES,
+        columns=(Column("Method"), *number_columns("n", *MEASURES.values(), "failed")),
+        groups=(tuple((*row.cells(), Cell(n)) for row, n in zip(rows, failed, strict=True)),),
+        notes=("", *common_notes(results)),
     )
     return to_text(table)
-
-
-def _overview_row(method: Method) -> Row:
-    means = mean_row(method, (method.display_name,), method.scored_cases)
-    return (*means.cells(), Cell(method.count("failed")))
 
 
 def _render_files(table: Table) -> dict[str, str]:

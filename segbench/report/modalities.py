@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_ALIASES = {"MRI": "MR", "Ultrasound": "US", "": "not stated"}
+NOT_STATED = "not stated"
+_ALIASES = {"MRI": "MR", "Ultrasound": "US", "": NOT_STATED}
 
 
 @dataclass(frozen=True)

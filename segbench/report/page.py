@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from segbench.report.methods import Method
+from segbench.report.comparison import display_names
+from segbench.report.frames import Results
 from segbench.report.tables.render import escape_markdown, to_html, to_markdown
 from segbench.report.tables.table import Table
 
@@ -53,12 +54,12 @@ def html_page(title: str, body: str) -> str:
     )
 
 
-def index_html(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
+def index_html(results: Results, tables: Sequence[Table], command: str = "") -> str:
     """Return the page with all tables, and links to the files of each."""
     links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
     sections = "".join(to_html(table) + _file_links(table) for table in tables)
-    head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(methods))}</p>\n"
+    head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
     return html_page(TITLE, f"<header>\n{head}{made_by}<nav>{links}</nav>\n</header>\n{sections}")
 
 
@@ -68,18 +69,18 @@ def _file_links(table: Table) -> str:
     return f'<p class="files">{links}</p>\n'
 
 
-def index_markdown(methods: Sequence[Method], tables: Sequence[Table], command: str = "") -> str:
+def index_markdown(results: Results, tables: Sequence[Table], command: str = "") -> str:
     """Return one Markdown document with all tables."""
     made_by = [f"Made by `{command}`"] if command else []
-    head = [f"# {TITLE}", escape_markdown(opening_sentence(methods)), *made_by]
+    head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
     return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
 
 
-def opening_sentence(methods: Sequence[Method]) -> str:
+def opening_sentence(results: Results) -> str:
     """Return the first sentence of the report: its runs and their protocol."""
-    protocol = methods[0].run.manifest.protocol
-    runs = "1 run" if len(methods) == 1 else f"{len(methods)} runs"
+    settings, names = results.settings, display_names(results).values()
+    runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
     return (
-        f"{runs} under protocol {protocol.name} version {protocol.version} "
-        f"(settings {protocol.hash}): {', '.join(method.display_name for method in methods)}."
+        f"{runs} under protocol {settings.protocol} version {settings.version} "
+        f"(settings {settings.hash}): {', '.join(names)}."
     )

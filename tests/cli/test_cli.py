@@ -1,9 +1,12 @@
 """The command line, end to end: as a user types it."""
 
 import contextlib
+import getpass
 import json
 import os
+import re
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -48,6 +51,24 @@ def test_phantoms_run_report(tmp_path):
     assert "SAM-Med3D" in page
     for suffix in ("md", "csv", "tex", "html"):
         assert (tmp_path / "report" / f"table3.{suffix}").exists()
+
+
+def test_an_exported_run_has_no_trace_of_the_machine(data, tmp_path, scripted):
+    out = tmp_path / "runs" / "scripted"
+    (data / "CT_Toy_000.npz").write_bytes(b"no archive")
+    words = ["run", "--model", scripted, "--data", data, "--out", out, "--option", "at=2"]
+    assert segbench(*words, "--option", "fail=exit").exit_code == 1
+    result = segbench("export", out, "--out", tmp_path / "exported")
+    assert result.exit_code == 0, result.output
+    files = sorted((tmp_path / "exported").iterdir())
+    assert [file.name for file in files] == [
+        *("cases.csv", "methods.csv", "prompts.csv", "steps.csv")
+    ]
+    text = "".join(file.read_text() for file in files)
+    assert "crashed: step 2" in text
+    words = re.split(r"[^\w.-]+", text)
+    assert str(tmp_path) not in text
+    assert not {getpass.getuser(), socket.gethostname()} & set(words)
 
 
 def test_the_default_run_folder_is_named_after_the_model(data, tmp_path):

@@ -8,59 +8,16 @@ from importlib.resources import files
 
 import pytest
 
-from segbench.core import AdapterInfo, Settings, StepScore
+from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.report import report_tables, terminal_table, write_report
-from segbench.report.methods import read_methods
-from segbench.results import CaseResult, Policy, StepResult
-from segbench.runs.run_folder import write_case_result, write_manifest
-from tests.manifests import manifest
-
-FLAT = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
-RISING = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)  # AUC over the clicks: 0.45 + 0.55 + 0.65 + 0.75 = 2.4
-
-
-def case(name, dsc=FLAT, *, boxes=True, failed=(), seconds=1.0, nsd=None, **facts):
-    """One label; a dsc per step; nsd is half of it unless given; ``failed`` steps have no score."""
-    steps = []
-    for step in range(0 if boxes else 1, 6):
-        value = dsc[step] / 2 if nsd is None else nsd
-        score = StepScore(step, 1, dsc[step], value)
-        steps.append(
-            StepResult(step, (), "it_crashed & burned")
-            if step in failed
-            else StepResult(step, (score,), prediction_sha256="ab" * 32)
-        )
-    return CaseResult(
-        name,
-        "failed" if failed else "ok",
-        reason="it_crashed & burned" if failed else None,
-        modality=name.split("_")[0],
-        labels=(1,),
-        has_boxes=boxes,
-        steps=tuple(steps),
-        seconds={step.step: seconds for step in steps},
-        **facts,
-    )
-
-
-@pytest.fixture
-def run(tmp_path):
-    def make(name, cases, *, folder=None, settings=Settings(), planned=None, **info):
-        out = tmp_path / (folder or name)
-        facts = manifest(
-            AdapterInfo(name, **info), settings=settings, n_cases=planned or max(len(cases), 1)
-        )
-        write_manifest(out, facts)
-        for result in cases:
-            write_case_result(out, result)
-        return out
-
-    return make
+from segbench.report.frames import load_results
+from segbench.results import CaseResult, Policy
+from tests.report.small_runs import FLAT, RISING, case
 
 
 def tables(*folders, published=(), policy=Policy()):
-    made = report_tables(read_methods(folders, policy), published)
+    made = report_tables(load_results(folders, policy), published)
     return {table.name: table for table in made}
 
 
@@ -149,24 +106,46 @@ def test_a_single_ranked_run_is_not_bold(run):
     assert not any(bold(table, "CT", "a"))
 
 
-def test_nothing_is_bold_over_different_cases_and_the_notes_name_them(run):
-    whole = run("whole", [case("CT_1"), case("CT_2"), case("PET_1")])
+def test_only_common_cases_are_compared_and_the_notes_name_the_others(run):
+    whole = run("whole", [case("CT_1"), case("CT_2", RISING), case("PET_1")])
     part = run("part", [case("CT_1", RISING), case("PET_1", RISING)], planned=3)
-    table = tables(whole, part)["table3"]
-    assert not any(bold(table, "CT", "part"))
-    assert all(bold(table, "PET", "part"))
-    assert "part lacks 1 case (CT_2)" in notes(table)
-    assert "part: 2 of 3 cases done (unfinished)" in notes(table)
-    assert "Nothing is bold where the runs have different cases: CT, Mean over modal" in notes(
-        table
+    made = tables(whole, part)
+    assert row(made["table3"], "CT", "whole") == ["1", "2.0000", "1.0000", "0.5000", "0.2500"]
+    assert row(made["table3"], "Mean over all cases", "whole")[0] == "2"
+    assert all(bold(made["table3"], "CT", "part"))
+    assert row(made["table4"], "whole", "CT", "Yes")[0] == "1"
+    assert row(made["steps"], "DSC", "CT", "whole")[0] == "1"
+    assert "part lacks 1 case (CT_2)" in notes(made["table3"])
+    assert "part: 2 of 3 cases done (unfinished)" in notes(made["table3"])
+    assert "Compared over the 2 common cases only. Scored cases beyond: whole 1;" in notes(
+        made["table3"]
     )
+    assert row(made["own-cases"], "whole") == ["3", "2.1333", "1.0667", "0.6000", "0.3000", "2"]
+    assert row(made["own-cases"], "part")[-1] == "2"
 
 
 def test_a_case_whose_file_changed_between_runs_is_not_the_same_case(run):
     a = run("a", [case("CT_1", RISING, file_sha256="1" * 64)])
-    table = tables(a, run("b", [case("CT_1", file_sha256="2" * 64)]))["table3"]
-    assert not any(bold(table, "CT", "a"))
-    assert "Not the same files: 1 case (CT_1)" in notes(table)
+    made = tables(a, run("b", [case("CT_1", file_sha256="2" * 64)]))
+    assert row(made["table3"], "Mean over all cases", "a")[0] == "0"
+    assert "Not the same files: 1 case (CT_1)" in notes(made["table3"])
+    assert "Compared over no case: none is common." in notes(made["table3"])
+    assert row(made["own-cases"], "a")[:2] == ["1", "2.4000"]
+
+
+def test_a_run_that_has_just_started_takes_no_case_from_the_others(run):
+    runs = run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), run("new", [], planned=1)
+    made = tables(*runs)
+    assert row(made["table3"], "CT", "new") == ["0", *["–"] * 4]
+    assert all(bold(made["table3"], "CT", "a"))
+    assert "own-cases" not in made
+
+
+def test_a_run_that_sees_the_reference_takes_no_case_from_the_others(run):
+    oracle = run("oracle", [case("CT_1"), case("CT_9")], sees_reference=True)
+    made = tables(run("a", [case("CT_1", RISING), case("CT_2", RISING)]), oracle)
+    assert row(made["table3"], "CT", "a")[0] == "2"
+    assert row(made["table3"], "CT", "oracle (sees the reference)")[0] == "1"
 
 
 def test_modalities_are_in_the_order_of_the_paper_unknown_ones_last(run):
@@ -366,7 +345,7 @@ def test_csv_holds_floats_exactly(run, tmp_path):
 def test_a_report_has_each_table_in_each_format_and_two_indexes(run, tmp_path):
     out = tmp_path / "out"
     written = write_report([run("ours", [case("CT_1", failed=(2,))])], out)
-    names = ("table3", "table4", "steps", "facts", "failures")
+    names = ("table3", "table4", "steps", "labels", "facts", "failures")
     expected = {f"{name}.{kind}" for name in names for kind in ("md", "csv", "tex", "html")}
     assert {file.name for file in written} == expected | {"index.html", "index.md"}
     assert {file.name for file in out.iterdir()} == {file.name for file in written}

@@ -1,6 +1,7 @@
-"""The tables of a report: one module each, and what they share.
+"""The sections of a report: each module makes a frame and the table that prints it.
 
-``by_modality`` makes table3 and table5, ``by_box`` table4, ``by_step`` steps; ``facts``,
-``time_limit`` and ``failures`` make the tables of these names. ``means`` computes the means and
-sets the best in bold, ``notes`` writes the notes, ``render`` formats a table.
+``by_modality`` makes table3 and table5, ``by_box`` table4, ``by_step`` steps, ``by_dataset``
+datasets, ``by_label`` labels; ``own_cases``, ``time_limit``, ``facts`` and ``failures`` make the
+tables of these names. ``means`` computes the means and sets the best in bold, ``notes`` writes the
+notes, ``render`` formats a table.
 """

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
+from statistics import fmean
 
-from segbench.report.methods import Method, cases_of_modality, modalities_of
+import pandas as pd
+
+from segbench.report.comparison import common_cases
+from segbench.report.frames import MEASURES, Results
 from segbench.report.modalities import TABLE_3_STYLE, ModalityStyle
 from segbench.report.published import OVERALL, PUBLISHED_MARK, PublishedRow, PublishedTable
 from segbench.report.tables.means import (
-    MEASURES,
     MeanRow,
     bold_best,
     comparable,
-    mean_of_means,
-    mean_row,
-    means_of,
+    mean_rows,
+    mean_scores_by,
     number_columns,
 )
 from segbench.report.tables.notes import common_notes
@@ -23,104 +26,92 @@ from segbench.report.tables.table import Cell, Column, Table
 
 MEAN_OVER_MODALITIES = "Mean over modalities"
 MEAN_OVER_CASES = "Mean over all cases"
+_MEANS = (MEAN_OVER_MODALITIES, MEAN_OVER_CASES)
 TITLES = {
     "table3": "Scores by modality and method",
     "table5": "Scores by modality and method, next to the challenge's test set",
 }
 
-Group = list[MeanRow]
+
+def scores_by_modality(results: Results) -> pd.DataFrame:
+    """Return the mean scores by modality and method, over the common cases.
+
+    The last modalities are "Mean over modalities", whose n is a number of modalities, and
+    "Mean over all cases".
+    """
+    cases, methods = common_cases(results).cases, results.methods["method"]
+    codes = TABLE_3_STYLE.sort(cases["modality"])
+    by_code = (((code,), cases[cases["modality"] == code]) for code in codes)
+    by_modality = mean_scores_by(["modality"], by_code, methods)
+    of_modalities = by_modality[by_modality["n"] > 0]
+    means = [((MEAN_OVER_MODALITIES,), of_modalities), ((MEAN_OVER_CASES,), cases)]
+    return pd.concat([by_modality, mean_scores_by(["modality"], means, methods)], ignore_index=True)
 
 
 def table_by_modality(
-    methods: Sequence[Method],
+    results: Results,
     *,
     published: PublishedTable | None = None,
     name: str = "table3",
     style: ModalityStyle = TABLE_3_STYLE,
 ) -> Table:
     """Return modality x method, with the best run in bold; published rows are never bold."""
-    codes = style.sort(modalities_of(methods))
+    rows = mean_rows(results, scores_by_modality(results), ("modality", "method"))
+    by_key = {key: list(group) for key, group in groupby(rows, lambda row: row.keys[0].value)}
+    codes = style.sort(key for key in by_key if key not in _MEANS)
     groups = [
-        *(_modality_group(methods, published, code, style.display_name(code)) for code in codes),
-        _modality_mean_group(methods, published, codes),
-        _case_mean_group(methods, published),
+        _titled(style.display_name(key), [*by_key[key], *_published_rows(published, key, codes)])
+        for key in (*codes, *_MEANS)
     ]
     return Table(
         name=name,
         title=TITLES[name],
-        columns=(Column("Modality"), Column("Method"), *number_columns("n", *MEASURES)),
+        columns=(Column("Modality"), Column("Method"), *number_columns("n", *MEASURES.values())),
         groups=tuple(map(bold_best, groups)),
         notes=(
             f"In the layout of the paper's Table {name[-1]}. Means over n cases. AUC: area under "
             "the score over the clicks, without the box. Final: after the last click.",
             *_best_notes(groups),
-            *common_notes(methods),
+            *common_notes(results),
             *([published.note] if published else []),
         ),
     )
 
 
-def _modality_group(
-    methods: Sequence[Method], published: PublishedTable | None, code: str, title: str
-) -> Group:
-    return [
-        *(mean_row(m, (title, m.display_name), cases_of_modality(m, code)) for m in methods),
-        *(_published_row(row, title) for row in _rows_of(published, [code])),
-    ]
+def _titled(title: str, rows: Iterable[MeanRow]) -> list[MeanRow]:
+    count = _modality_count if title == MEAN_OVER_MODALITIES else (lambda n: n)
+    return [replace(row, keys=(Cell(title), *row.keys[1:]), n=count(row.n)) for row in rows]
 
 
-def _case_mean_group(methods: Sequence[Method], published: PublishedTable | None) -> Group:
-    return [
-        *(mean_row(m, (MEAN_OVER_CASES, m.display_name), m.scored_cases) for m in methods),
-        *(_published_row(row, MEAN_OVER_CASES) for row in _rows_of(published, [OVERALL])),
-    ]
+def _modality_count(n: Cell) -> Cell:
+    return replace(n, suffix=" modality" if n.value == 1 else " modalities")
 
 
-def _modality_mean_group(
-    methods: Sequence[Method], published: PublishedTable | None, codes: Sequence[str]
-) -> Group:
+def _published_rows(
+    published: PublishedTable | None, key: str, codes: Sequence[str]
+) -> list[MeanRow]:
+    if published is None:
+        return []
+    if key == MEAN_OVER_MODALITIES:
+        return _published_means([row for row in published.rows if row.modality in codes])
+    code = OVERALL if key == MEAN_OVER_CASES else key
+    return [_published_row([row], Cell(None)) for row in published.rows if row.modality == code]
+
+
+def _published_means(rows: Sequence[PublishedRow]) -> list[MeanRow]:
     by_method: dict[str, list[PublishedRow]] = {}
-    for row in _rows_of(published, codes):
+    for row in rows:
         by_method.setdefault(row.method, []).append(row)
-    return [
-        *(_mean_over_modalities(method, codes) for method in methods),
-        *(_published_mean_over_modalities(rows) for rows in by_method.values()),
-    ]
+    return [_published_row(own, Cell(len(own))) for own in by_method.values()]
 
 
-def _mean_over_modalities(method: Method, codes: Sequence[str]) -> MeanRow:
-    parts = [means_of(cases) for code in codes if (cases := cases_of_modality(method, code))]
-    row = mean_row(method, (MEAN_OVER_MODALITIES, method.display_name), method.scored_cases)
-    return replace(row, n=_modality_count(len(parts)), means=mean_of_means(parts))
+def _published_row(rows: Sequence[PublishedRow], n: Cell) -> MeanRow:
+    method = Cell(rows[0].method, suffix=f" {PUBLISHED_MARK}")
+    means = (fmean(row.means[name] for row in rows) for name in MEASURES.values())
+    return MeanRow((Cell(None), method), n, tuple(means))
 
 
-def _published_mean_over_modalities(rows: Sequence[PublishedRow]) -> MeanRow:
-    means = mean_of_means([tuple(row.means.values()) for row in rows])
-    row = _published_row(rows[0], MEAN_OVER_MODALITIES)
-    return replace(row, n=_modality_count(len(rows)), means=means)
-
-
-def _modality_count(count: int) -> Cell:
-    return Cell(count, suffix=" modality" if count == 1 else " modalities")
-
-
-def _rows_of(published: PublishedTable | None, codes: Sequence[str]) -> list[PublishedRow]:
-    return [row for row in published.rows if row.modality in codes] if published else []
-
-
-def _published_row(row: PublishedRow, title: str) -> MeanRow:
-    keys = (Cell(title), Cell(row.method, suffix=f" {PUBLISHED_MARK}"))
-    return MeanRow(keys, Cell(None), tuple(row.means[name] for name in MEASURES))
-
-
-def _best_notes(groups: Iterable[Group]) -> list[str]:
-    ranked = [group for group in groups if sum(row.ranked for row in group) > 1]
-    without_best = [str(group[0].keys[0].value) for group in ranked if not comparable(group)]
-    notes = []
-    if len(without_best) < len(ranked):
-        notes.append("Bold: the best ranked run of each group; runs equal as printed are all bold.")
-    if without_best:
-        notes.append(
-            "Nothing is bold where the runs have different cases: " + ", ".join(without_best) + "."
-        )
-    return notes
+def _best_notes(groups: Iterable[Sequence[MeanRow]]) -> list[str]:
+    if not any(map(comparable, groups)):
+        return []
+    return ["Bold: the best ranked run of each group; runs equal as printed are all bold."]

@@ -2,96 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
-from segbench.report.methods import Method
-from segbench.report.tables.notes import common_notes, policy_name
-from segbench.report.tables.table import Cell, Column, Row, Table, Value
+import pandas as pd
+
+from segbench.report.comparison import display_names
+from segbench.report.frames import Results
+from segbench.report.tables.notes import common_notes
+from segbench.report.tables.table import Cell, Column, Table, Value
 
 HASH_LENGTH = 12
 
 
-def facts_table(methods: Sequence[Method]) -> Table:
-    """Return fact x method."""
+def facts_table(results: Results) -> Table:
+    """Return fact x method, from the frame ``methods``."""
+    methods = results.methods.to_dict("records")
+    names = display_names(results)
+    rows = (
+        (Cell(fact), *(Cell(text(method)) for method in methods)) for fact, text in _FACTS.items()
+    )
     return Table(
         name="facts",
         title="The runs",
-        columns=(Column("Fact"), *(Column(method.display_name, "p") for method in methods)),
-        groups=(tuple(_fact_row(name, methods) for name in _FACTS),),
-        notes=common_notes(methods),
+        columns=(Column("Fact"), *(Column(names[method["method"]], "p") for method in methods)),
+        groups=(tuple(rows),),
+        notes=common_notes(results),
     )
 
 
-def _fact_row(name: str, methods: Sequence[Method]) -> Row:
-    return (Cell(name), *(Cell(_FACTS[name](method)) for method in methods))
+Method = dict[Any, Any]  # a row of Results.methods
 
 
 def _weights(method: Method) -> str | None:
-    sha256 = method.run.adapter.weights_sha256
-    return sha256[:HASH_LENGTH] if sha256 else None
-
-
-def _protocol(method: Method) -> str:
-    protocol = method.run.manifest.protocol
-    return f"{protocol.name} v{protocol.version}"
-
-
-def _options(method: Method) -> str | None:
-    options = method.run.manifest.options
-    return ", ".join(f"{key}={_hide_folder(value)}" for key, value in options.items()) or None
-
-
-def _boxes(method: Method) -> str:
-    return "withheld" if method.run.manifest.boxes == "none" else "as the cases have them"
-
-
-def _hide_folder(text: str) -> str:
-    # Reports are published, so they show no absolute path of the machine.
-    return Path(text).name if Path(text).is_absolute() else text
-
-
-def _failed_steps(method: Method) -> int:
-    return sum(step.failure is not None for case in method.case_results for step in case.steps)
+    sha256 = method["weights_sha256"]
+    return None if pd.isna(sha256) else sha256[:HASH_LENGTH]
 
 
 def _unknown_labels(method: Method) -> str:
-    steps = [step for case in method.case_results for step in case.steps if step.unknown_labels]
-    labels = sorted({label for step in steps for label in step.unknown_labels})
-    return f"{len(steps)} (labels {', '.join(map(str, labels))})" if steps else "0"
+    n_steps, labels = method["steps_with_unknown_labels"], method["unknown_labels"]
+    return f"{n_steps} (labels {labels})" if n_steps else "0"
 
 
 def _over_time(method: Method) -> str:
-    return f"{method.n_over_time} (above {method.time_limit:g} s per label)"
+    return f"{method['n_over_time']} (above {method['seconds_per_label']:g} s per label)"
 
 
 def _limit_applied(method: Method) -> str:
-    limit = method.policy.time_limit
-    return "none" if limit is None else f"{limit:g} s per label"
+    limit = method["time_limit"]
+    return "none" if pd.isna(limit) else f"{limit:g} s per label"
 
 
 _FACTS: dict[str, Callable[[Method], Value]] = {
-    "Adapter": lambda method: method.run.adapter.name,
-    "Adapter version": lambda method: method.run.adapter.version,
-    "Adapter note": lambda method: method.run.adapter.note or None,
-    "Options": _options,
-    "Boxes": _boxes,
+    "Adapter": lambda method: method["adapter"],
+    "Adapter version": lambda method: method["version"],
+    "Adapter note": lambda method: method["note"] or None,
+    "Options": lambda method: method["options"] or None,
+    "Boxes": lambda method: "withheld" if method["boxes"] == "none" else "as the cases have them",
     "Weights sha256": _weights,
-    "Licence": lambda method: method.run.adapter.licence,
-    "Prompts used": lambda method: ", ".join(method.run.adapter.prompts) or "none",
-    "Sees the reference": lambda method: "no" if method.ranked else "yes: shown, never ranked",
-    "Protocol": _protocol,
-    "Protocol settings": lambda method: method.run.manifest.protocol.hash,
-    "Data": lambda method: Path(method.run.manifest.data.path).name,
-    "Cases of the data": lambda method: method.run.manifest.data.cases,
-    "Cases done": lambda method: len(method.case_results),
-    "Cases ok": lambda method: method.count("ok"),
-    "Cases failed": lambda method: method.count("failed"),
-    "Cases invalid": lambda method: method.count("invalid"),
-    "Cases scored (n)": lambda method: len(method.scored_cases),
-    "Failed steps": _failed_steps,
+    "Licence": lambda method: method["licence"],
+    "Prompts used": lambda method: method["prompts"] or "none",
+    "Sees the reference": lambda method: "no" if method["ranked"] else "yes: shown, never ranked",
+    "Protocol": lambda method: f"{method['protocol']} v{method['protocol_version']}",
+    "Protocol settings": lambda method: method["protocol_hash"],
+    "Data": lambda method: method["data"],
+    "Cases of the data": lambda method: method["n_cases"],
+    "Cases done": lambda method: method["n_done"],
+    "Cases ok": lambda method: method["n_ok"],
+    "Cases failed": lambda method: method["n_failed"],
+    "Cases invalid": lambda method: method["n_invalid"],
+    "Cases scored (n)": lambda method: method["n_scored"],
+    "Failed steps": lambda method: method["failed_steps"],
     "Steps with unknown labels": _unknown_labels,
     "Cases over time": _over_time,
-    "Failure policy": lambda method: policy_name(method.policy),
+    "Failure policy": lambda method: method["failures"].replace("_", "-"),
     "Time limit applied": _limit_applied,
 }

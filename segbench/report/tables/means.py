@@ -1,38 +1,58 @@
-"""Means over cases as table rows, and the bold for the best of them (`bold_best`)."""
+"""Means over cases as frames and as table rows, and the bold for the best of them (`bold_best`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from statistics import fmean
+from typing import Any
 
-from segbench.report.methods import CaseKey, Method, ScoredCase
+import numpy as np
+import pandas as pd
+
+from segbench.report.comparison import display_names
+from segbench.report.frames import MEASURES, Results
 from segbench.report.tables.table import Cell, Column, Row
-from segbench.results import CaseSummary
 
-Measure = Callable[[CaseSummary], float]
-Means = tuple[float | None, ...]
-MEASURES: dict[str, Measure] = {
-    "DSC AUC": attrgetter("dsc_auc"),
-    "NSD AUC": attrgetter("nsd_auc"),
-    "DSC Final": attrgetter("dsc_final"),
-    "NSD Final": attrgetter("nsd_final"),
-}
+Keys = tuple[Any, ...]
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean, exactly summed and so independent of the order; NaN for no values."""
+    numbers = list(map(float, values))
+    return fmean(numbers) if numbers else math.nan
+
+
+def mean_scores_by(
+    keys: Sequence[str],
+    groups: Iterable[tuple[Keys, pd.DataFrame]],
+    methods: Iterable[str],
+    measures: Iterable[str] = MEASURES,
+) -> pd.DataFrame:
+    """Return one row per group and method: the keys, n and the means over the group's rows.
+
+    A method without a row in a group has n 0 and NaN.
+    """
+    methods, measures = list(methods), list(measures)
+    rows = []
+    for values, group in groups:
+        rows_of = group.groupby("method").indices
+        columns = [group[name].to_numpy() for name in measures]
+        for method in methods:
+            own = rows_of.get(method, np.empty(0, dtype=np.intp))
+            rows.append((*values, method, len(own), *(mean(column[own]) for column in columns)))
+    frame = pd.DataFrame(rows, columns=[*keys, "method", "n", *measures])
+    return frame.astype({"n": "int64", **dict.fromkeys(measures, "float64")})
 
 
 @dataclass(frozen=True)
 class MeanRow:
-    """One method's means in one group of a table, before `bold_best`.
-
-    ``n`` is the number of cases or modalities, empty if unknown; ``case_keys`` is None for
-    published rows.
-    """
+    """A row of means before `bold_best`; ``n`` is empty in published rows."""
 
     keys: tuple[Cell, ...]
     n: Cell
-    means: Means
-    case_keys: frozenset[CaseKey] | None = None
+    means: tuple[float | None, ...]
     ranked: bool = False
 
     def cells(self, bold: Sequence[bool] = ()) -> Row:
@@ -42,38 +62,38 @@ class MeanRow:
         return (*self.keys, self.n, *means)
 
 
-def mean(values: Sequence[float]) -> float | None:
-    """Return the mean, exactly summed and so independent of the order; None for no values."""
-    return fmean(values) if values else None
+def mean_rows(
+    results: Results, frame: pd.DataFrame, keys: Sequence[str], measures: Iterable[str] = MEASURES
+) -> list[MeanRow]:
+    """Return the rows of a frame of means, each method under the name that tables show."""
+    ranked = dict(zip(results.methods["method"], results.methods["ranked"], strict=True))
+    printed = frame.assign(method=frame["method"].map(display_names(results)))
+    columns = (printed[list(names)].itertuples(index=False) for names in (keys, measures))
+    return [
+        MeanRow(tuple(map(Cell, row_keys)), Cell(n), tuple(map(known, means)), ranked[method])
+        for row_keys, means, n, method in zip(
+            *columns, frame["n"].tolist(), frame["method"], strict=True
+        )
+    ]
 
 
-def means_of(cases: Sequence[ScoredCase], measures: Sequence[str] = tuple(MEASURES)) -> Means:
-    """Return the mean of each measure over cases."""
-    return tuple(mean([MEASURES[name](case.summary) for case in cases]) for name in measures)
+def curve_cells(curve: pd.DataFrame, measure: str, digits: int = 4) -> Row:
+    """Return the cells of one method's curve: n, n at the box, and the mean in each row.
+
+    The first row of ``curve`` is the mean at the box, over the cases with boxes only.
+    """
+    n_box, n, *_ = curve["n"].tolist()
+    return (Cell(n), Cell(n_box), *(Cell(known(mean), digits=digits) for mean in curve[measure]))
 
 
-def mean_of_means(parts: Sequence[Means], n_measures: int = len(MEASURES)) -> Means:
-    """Return the unweighted mean over parts, such as the modalities, for each measure."""
-    columns: Sequence[Means] = list(zip(*parts, strict=True)) or [()] * n_measures
-    return tuple(mean([value for value in column if value is not None]) for column in columns)
-
-
-def mean_row(
-    method: Method,
-    keys: Sequence[str],
-    cases: Sequence[ScoredCase],
-    measures: Sequence[str] = tuple(MEASURES),
-) -> MeanRow:
-    """Return a method's means over some of its cases."""
-    key_cells = tuple(map(Cell, keys))
-    case_keys = frozenset(case.key for case in cases)
-    return MeanRow(key_cells, Cell(len(cases)), means_of(cases, measures), case_keys, method.ranked)
+def known(value: float) -> float | None:
+    """Return a number, None for NaN: tables print a dash."""
+    return None if math.isnan(value) else float(value)
 
 
 def comparable(rows: Sequence[MeanRow]) -> bool:
-    """Whether there can be a best: at least two ranked rows, all over the same cases."""
-    ranked = [row for row in rows if row.ranked]
-    return len(ranked) > 1 and len({row.case_keys for row in ranked}) == 1
+    """Whether there can be a best: at least two ranked rows that are means of something."""
+    return sum(row.ranked and bool(row.n.value) for row in rows) > 1
 
 
 def bold_best(rows: Sequence[MeanRow]) -> tuple[Row, ...]:
@@ -88,9 +108,9 @@ def bold_best(rows: Sequence[MeanRow]) -> tuple[Row, ...]:
     return tuple(row.cells(_equals_best(row, best)) for row in rows)
 
 
-def _best_text(column: Means) -> str | None:
-    known = [value for value in column if value is not None]
-    return Cell(max(known)).text if known else None
+def _best_text(column: Sequence[float | None]) -> str | None:
+    values = [value for value in column if value is not None]
+    return Cell(max(values)).text if values else None
 
 
 def _equals_best(row: MeanRow, best: Sequence[str | None]) -> list[bool]:

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from segbench.report.methods import CaseKey, Method
+import pandas as pd
+
+from segbench.report.comparison import case_keys, common_cases
+from segbench.report.frames import Results
 from segbench.results import Policy
 
 MAX_CASE_NAMES = 10  # names in a note before "+k more"
 
 
-def common_notes(methods: Sequence[Method]) -> tuple[str, ...]:
+def common_notes(results: Results) -> tuple[str, ...]:
     """Return the notes of every table of scores."""
     return (
-        *coverage_notes(methods),
-        policy_note(methods[0].policy),
-        *_over_time_notes(methods),
-        *case_difference_notes(methods),
+        *coverage_notes(results),
+        policy_note(results.policy),
+        *_over_time_notes(results),
+        *case_difference_notes(results),
         *(
-            f"{method.name} sees the reference: shown as an upper bound, never ranked."
-            for method in methods
-            if not method.ranked
+            f"{name} sees the reference: shown as an upper bound, never ranked."
+            for name in results.methods.loc[~results.methods["ranked"], "method"]
         ),
     )
 
 
-def coverage_notes(methods: Sequence[Method]) -> list[str]:
+def coverage_notes(results: Results) -> list[str]:
     """Return how many cases each method has done; one note if it is the same for all."""
-    coverage = {method.name: _coverage(method) for method in methods}
-    if len(methods) > 1 and len(set(coverage.values())) == 1:
-        return [f"Every method: {coverage[methods[0].name]}."]
-    return [f"{name}: {counts}." for name, counts in coverage.items()]
+    coverage = {row["method"]: _coverage(row) for row in results.methods.to_dict("records")}
+    texts = list(coverage.values())
+    if len(texts) > 1 and len(set(texts)) == 1:
+        return [f"Every method: {texts[0]}."]
+    return [f"{name}: {text}." for name, text in coverage.items()]
 
 
-def _coverage(method: Method) -> str:
-    n_done, n_scored = len(method.case_results), len(method.scored_cases)
-    n_failed, n_invalid = method.count("failed"), method.count("invalid")
-    n_cases = method.run.manifest.data.cases
-    n_left_out = n_done - n_scored - n_invalid
+def _coverage(method: Mapping[Any, Any]) -> str:
+    n_done, n_cases = method["n_done"], method["n_cases"]
+    n_left_out = n_done - method["n_scored"] - method["n_invalid"]
     return (
         f"{n_done} of {n_cases} cases done{' (unfinished)' if n_done < n_cases else ''}, "
-        f"{n_scored} scored, {n_failed} failed, {n_invalid} invalid"
+        f"{method['n_scored']} scored, {method['n_failed']} failed, {method['n_invalid']} invalid"
         + (f", {n_left_out} left out because no step has a prediction" if n_left_out else "")
     )
-
-
-def policy_name(policy: Policy) -> str:
-    """Return the failure policy as the command line spells it."""
-    return policy.failures.replace("_", "-")
 
 
 def policy_note(policy: Policy) -> str:
@@ -62,42 +60,60 @@ def policy_note(policy: Policy) -> str:
         if limit is None
         else f"a case above {limit:g} s per label in total scores 0 at every step"
     )
+    name = policy.failures.replace("_", "-")
     return (
-        f"Policy {policy_name(policy)}: {failed}; {slow}. A failed case has a failed step. An "
-        "invalid case was refused before the model ran and is left out."
+        f"Policy {name}: {failed}; {slow}. A failed case has a failed step. An invalid case was "
+        "refused before the model ran and is left out."
     )
 
 
-def _over_time_notes(methods: Sequence[Method]) -> list[str]:
-    counts = [f"{method.name} {method.n_over_time}" for method in methods if method.n_over_time]
-    if not counts:
+def _over_time_notes(results: Results) -> list[str]:
+    slow = results.methods[results.methods["n_over_time"] > 0]
+    if slow.empty:
         return []
+    counts = ", ".join(slow["method"] + " " + slow["n_over_time"].astype("str"))
     return [
-        f"Cases above {methods[0].time_limit:g} s per label: {', '.join(counts)}; the table "
+        f"Cases above {slow['seconds_per_label'].iloc[0]:g} s per label: {counts}; the table "
         "time-limit has the scores without and with the limit."
     ]
 
 
-def case_difference_notes(methods: Sequence[Method]) -> list[str]:
+def case_difference_notes(results: Results) -> list[str]:
     """Name the cases that are scored for one method and missing or different for another."""
-    keys = {method.name: {case.key for case in method.scored_cases} for method in methods}
-    all_keys = set().union(*keys.values())
-    all_names = {name for name, *_ in all_keys}
+    scored = results.cases[results.cases["scored"]]
+    all_names = set(scored["case"])
+    missing = {
+        method: all_names - set(scored.loc[scored["method"] == method, "case"])
+        for method in results.methods["method"]
+    }
     notes = [
-        f"Not the same cases: {method} lacks {format_case_names(missing)}, scored for another "
-        "method."
-        for method, own_keys in keys.items()
-        if (missing := all_names - {name for name, *_ in own_keys})
+        f"Not the same cases: {method} lacks {format_case_names(names)}, scored for another method."
+        for method, names in missing.items()
+        if names
     ]
-    changed = _changed_cases(all_keys)
+    changed = _changed_cases(scored)
     if changed:
         notes.append(f"Not the same files: {format_case_names(changed)} changed between runs.")
-    return notes
+    return [*notes, *_compared_notes(results, scored)]
 
 
-def _changed_cases(keys: Iterable[CaseKey]) -> set[str]:
-    names = [name for name, *_ in keys]
-    return {name for name in names if names.count(name) > 1}
+def _changed_cases(scored: pd.DataFrame) -> set[str]:
+    counts = Counter(name for name, *_ in set(case_keys(scored)))
+    return {name for name, n_versions in counts.items() if n_versions > 1}
+
+
+def _compared_notes(results: Results, scored: pd.DataFrame) -> list[str]:
+    common = common_cases(results).cases
+    beyond = Counter(scored["method"]) - Counter(common["method"])
+    if not beyond:
+        return []
+    counts = ", ".join(f"{method} {n}" for method, n in beyond.items())
+    n_common = common["case"].nunique()
+    compared = f"the {n_common} common cases only" if n_common else "no case: none is common"
+    return [
+        f"Compared over {compared}. Scored cases beyond: {counts}; the table own-cases has the "
+        "means over all cases of each method."
+    ]
 
 
 def format_case_names(names: Iterable[str]) -> str:

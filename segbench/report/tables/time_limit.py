@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pandas as pd
 
-from segbench.report.methods import Method
-from segbench.report.tables.means import MEASURES, mean_row, number_columns
+from segbench.report.comparison import common_cases
+from segbench.report.frames import MEASURES, Results
+from segbench.report.tables.means import mean_rows, mean_scores_by, number_columns
 from segbench.report.tables.notes import case_difference_notes, coverage_notes
-from segbench.report.tables.table import Cell, Column, Row, Table
+from segbench.report.tables.table import Cell, Column, Table
 from segbench.results import Policy
 
 
-def time_limit_table(methods: Sequence[Method]) -> Table | None:
+def scores_with_time_limit(results: Results) -> pd.DataFrame:
+    """Return the mean scores by method without ("raw") and with ("limited") the time limit.
+
+    The limit is the policy's, or the protocol's if that has none; the means are over the common
+    cases, of which ``n_over_time`` are above the limit.
+    """
+    limits = {"raw": None, "limited": float(results.methods["seconds_per_label"].iloc[0])}
+    cases = {
+        scores: common_cases(results.with_policy(Policy(results.policy.failures, limit))).cases
+        for scores, limit in limits.items()
+    }
+    over_time = cases["limited"].groupby("method")["over_time"].sum()
+    frame = pd.concat(
+        [
+            mean_scores_by(
+                ["scores"], (((name,), group) for name, group in cases.items()), [method]
+            )
+            for method in results.methods["method"]
+        ],
+        ignore_index=True,
+    )
+    n_over_time = frame["method"].map(over_time).fillna(0).astype("int64")
+    return frame.assign(n_over_time=n_over_time)
+
+
+def time_limit_table(results: Results) -> Table | None:
     """Return the scores without and with the time limit, None if no case is above it."""
-    if not any(method.n_over_time for method in methods):
+    if not results.cases["over_time"].any():
         return None
-    limit = methods[0].time_limit
+    frame = scores_with_time_limit(results)
+    rows = [
+        (*row.cells(), Cell(n))
+        for row, n in zip(
+            mean_rows(results, frame, ("method", "scores")),
+            frame["n_over_time"].tolist(),
+            strict=True,
+        )
+    ]
+    limit = results.methods["seconds_per_label"].iloc[0]
     return Table(
         name="time-limit",
         title="Scores without and with the time limit",
         columns=(
             *(Column("Method"), Column("Scores")),
-            *number_columns("n", *MEASURES, "Cases above the limit"),
+            *number_columns("n", *MEASURES.values(), "Cases above the limit"),
         ),
-        groups=tuple((_row(method, None), _row(method, limit)) for method in methods),
+        groups=tuple(zip(rows[::2], rows[1::2], strict=True)),
         notes=(
             f"Means over n cases. Raw: without the limit. Limited: a case above {limit:g} s per "
             "label in total scores 0 at every step.",
-            *coverage_notes(methods),
-            *case_difference_notes(methods),
+            *coverage_notes(results),
+            *case_difference_notes(results),
         ),
     )
-
-
-def _row(method: Method, limit: float | None) -> Row:
-    keys = (method.display_name, "raw" if limit is None else "limited")
-    cases = method.with_policy(Policy(method.policy.failures, limit)).scored_cases
-    return (*mean_row(method, keys, cases).cells(), Cell(method.n_over_time))

@@ -1,0 +1,54 @@
+"""Read the runs of a report: all under one protocol, each with a name of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from segbench.errors import RunError
+from segbench.runs.run_folder import Run, read_run
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, Run]:
+    """Read run folders; the keys are the names of the methods, in the order given.
+
+    Raises
+    ------
+    RunError
+        If no folder is given, a folder is given twice or cannot be read, or the protocols differ.
+    """
+    if not folders:
+        raise RunError("a report needs at least one run folder, none was given")
+    for folder, times in Counter(folder.resolve() for folder in folders).items():
+        if times > 1:
+            raise RunError(f"{folder}: given {times} times, a report can have each run only once")
+    runs = [read_run(folder) for folder in folders]
+    for run in runs[1:]:
+        _require_same_protocol(runs[0], run)
+    return dict(zip(_unique_names(runs), runs, strict=True))
+
+
+def _require_same_protocol(first: Run, other: Run) -> None:
+    if first.manifest.protocol.hash == other.manifest.protocol.hash:
+        return
+    old, new = asdict(first.settings), asdict(other.settings)
+    changes = [f"{key} {old[key]} and {new[key]}" for key in old if old[key] != new[key]]
+    changes.append(f"hash {first.manifest.protocol.hash} and {other.manifest.protocol.hash}")
+    raise RunError(
+        f"{first.folder} and {other.folder}: a report needs runs with the same protocol, "
+        f"these differ in {', '.join(changes)}"
+    )
+
+
+def _unique_names(runs: Sequence[Run]) -> list[str]:
+    names = [run.method for run in runs]
+    names = _rename_duplicates(names, lambda i: f"{names[i]} ({runs[i].folder.resolve().name})")
+    # A number and no longer path: names are published, and paths are those of a machine.
+    return _rename_duplicates(names, lambda i: f"{names[i]} (run {i + 1})")
+
+
+def _rename_duplicates(names: Sequence[str], longer_name: Callable[[int], str]) -> list[str]:
+    counts = Counter(names)
+    return [longer_name(i) if counts[name] > 1 else name for i, name in enumerate(names)]

@@ -1,0 +1,76 @@
+"""Frames as files, for programs other than segbench."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from segbench.errors import RunError
+from segbench.files import atomic_write
+from segbench.report.frames import Results
+
+
+def write_export(results: Results, out: str | Path, *, format: str = "csv") -> list[Path]:
+    """Write results as files of one format and return them.
+
+    Files of the same names are replaced; other files in the folder stay.
+
+    Parameters
+    ----------
+    results : Results
+        From `segbench.load`.
+    out : path
+        The folder, created if it is missing.
+    format : {"csv", "parquet"}
+        One file for each of the frames cases, steps, prompts and methods. Parquet needs pyarrow.
+
+    Raises
+    ------
+    RunError
+        If there is no such format, pyarrow is missing, or the folder is a run folder.
+    """
+    if format not in FORMATS:
+        raise RunError(f"export formats are {', '.join(FORMATS)}; found {format!r}")
+    out = Path(out)
+    if (out / "run.json").exists():
+        raise RunError(f"{out}: expected a folder for exported files, found a run folder")
+    files = FORMATS[format](results)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        with atomic_write(out / name) as stream:
+            stream.write(content)
+    return [out / name for name in files]
+
+
+def _csv_files(results: Results) -> dict[str, bytes]:
+    frames = _frames(results).items()
+    return {
+        f"{name}.csv": _csv(frame).encode("utf-8", "backslashreplace") for name, frame in frames
+    }
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _parquet_files(results: Results) -> dict[str, bytes]:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise RunError(
+            "export as parquet needs pyarrow, which is not installed: "
+            "pip install 'segbench[parquet]', or choose csv"
+        )
+    frames = _frames(results).items()
+    return {f"{name}.parquet": frame.to_parquet(index=False) for name, frame in frames}
+
+
+def _frames(results: Results) -> dict[str, pd.DataFrame]:
+    return {name: getattr(results, name) for name in ("cases", "steps", "prompts", "methods")}
+
+
+FORMATS: dict[str, Callable[[Results], dict[str, bytes]]] = {
+    "csv": _csv_files,
+    "parquet": _parquet_files,
+}

@@ -1,0 +1,26 @@
+"""Free text for publication: no path, no user and no host of the machine that made a run."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+_STDERR = "\nlast lines of stderr:"  # in a failure: the worker's own words, which may name anything
+_HOME = re.compile(r"(?:[A-Za-z]:[\\/]Users|/home|/Users)[\\/]+[^\\/\s'\"<>:;,)\]]+|/root\b")
+_FOLDERS = re.compile(
+    r"(?<![\w.)\]/\\:])(?:~|[A-Za-z]:)?(?:[\\/][^\\/\s'\"<>|:;,()\[\]]+)*[\\/](?=[^\\/\s'\"])"
+)
+_USER_AT_HOST = re.compile(r"\b[\w.-]+@[\w.-]+")
+
+
+def without_machine(text: str) -> str:
+    """Return a text without the folders of absolute paths, ``user@host`` and this host's name.
+
+    A path keeps its last part, a home folder becomes ``~``. What a worker wrote to stderr is left
+    out; the case files have it.
+    """
+    text = text.partition(_STDERR)[0].replace("file://", "")
+    text = _FOLDERS.sub("", _HOME.sub("~", text))
+    text = _USER_AT_HOST.sub("USER@HOST", text)
+    host = socket.gethostname()
+    return re.sub(rf"(?<!\w){re.escape(host)}(?!\w)", "HOST", text) if host else text

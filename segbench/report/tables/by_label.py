@@ -1,0 +1,106 @@
+"""Scores of each label number within a dataset: label 1 of two datasets is not the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from segbench.report.comparison import common_cases, display_names
+from segbench.report.frames import Results
+from segbench.report.modalities import NOT_STATED, TABLE_3_STYLE
+from segbench.report.tables.means import curve_cells, mean_scores_by, number_columns
+from segbench.report.tables.notes import common_notes
+from segbench.report.tables.table import Cell, Column, Row, Table
+
+POINTS = {"box": "Box", "first": "Click 1", "final": "Final", "auc": "AUC"}
+SCORES = {"dsc": "DSC", "nsd": "NSD"}
+MAX_LABELS = 20  # per dataset: where labels are instances there can be hundreds
+_LABEL = ["method", "case", "label"]
+
+
+def label_scores(results: Results) -> pd.DataFrame:
+    """Return the scores of every label of every case, one row per method, case, label and point.
+
+    The points are "box" (only with boxes), "first" and "final" (after the first and last click) and
+    "auc" (area under the clicks).
+    """
+    steps, last = results.steps, results.settings.n_clicks
+    points = {"box": _at(steps, 0), "first": _at(steps, 1), "final": _at(steps, last)}
+    areas = pd.DataFrame({score: _area_under_clicks(steps, score, last) for score in SCORES})
+    points["auc"] = areas.reset_index()
+    facts = results.cases[["method", "case", "modality", "dataset"]]
+    return facts.merge(pd.concat([rows.assign(point=name) for name, rows in points.items()]))
+
+
+def scores_by_label(results: Results) -> pd.DataFrame:
+    """Return mean DSC and NSD by modality, dataset, label, point and method, over the common cases.
+
+    The points are those of `label_scores`; n is a number of cases with the label.
+    """
+    labels = label_scores(common_cases(results))
+    groups = (
+        ((code, dataset, label, point), group[group["point"] == point])
+        for code in TABLE_3_STYLE.sort(labels["modality"])
+        for (dataset, label), group in labels[labels["modality"] == code].groupby(
+            ["dataset", "label"]
+        )
+        for point in POINTS
+    )
+    keys = ["modality", "dataset", "label", "point"]
+    return mean_scores_by(keys, groups, results.methods["method"], SCORES)
+
+
+def table_by_label(results: Results) -> Table:
+    """Return measure x modality x dataset x label x method, at the points of the interaction."""
+    datasets = [
+        _first_labels(group).groupby(["label", "method"], sort=False)
+        for _, group in scores_by_label(results).groupby(["modality", "dataset"], sort=False)
+    ]
+    names = display_names(results)
+    return Table(
+        name="labels",
+        title="Scores by label",
+        columns=(
+            *map(Column, ("Measure", "Modality", "Dataset", "Label", "Method")),
+            *number_columns("n", "n with box", *POINTS.values()),
+        ),
+        groups=tuple(
+            tuple(_row(names, curve, score) for _, curve in curves)
+            for score in SCORES
+            for curves in datasets
+        ),
+        n_keys=4,
+        notes=(
+            "Means over the n cases with the label. A label number has a meaning only within its "
+            "dataset. The mean at the box is over the n cases with a box. At most the first "
+            f"{MAX_LABELS} labels of a dataset are shown.",
+            *common_notes(results),
+        ),
+    )
+
+
+def _first_labels(group: pd.DataFrame) -> pd.DataFrame:
+    return group[group["label"].rank(method="dense") <= MAX_LABELS]
+
+
+def _at(steps: pd.DataFrame, step: int) -> pd.DataFrame:
+    return steps.loc[steps["step"] == step, [*_LABEL, *SCORES]]
+
+
+def _area_under_clicks(steps: pd.DataFrame, score: str, last: int) -> pd.Series[float]:
+    curve = steps.set_index([*_LABEL, "step"])[score].unstack("step")
+    clicks = curve.reindex(columns=range(1, last + 1))
+    areas = pd.Series(0.0, index=clicks.index)
+    for step in range(1, last):  # added from left to right, as results.area_under_clicks does
+        areas += (clicks[step] + clicks[step + 1]) / 2
+    return areas
+
+
+def _row(names: Mapping[str, str], curve: pd.DataFrame, score: str) -> Row:
+    first = curve.iloc[0]
+    return (
+        *(Cell(SCORES[score]), Cell(TABLE_3_STYLE.display_name(first["modality"]))),
+        *(Cell(first["dataset"] or NOT_STATED), Cell(int(first["label"]))),
+        *(Cell(names[first["method"]]), *curve_cells(curve, score)),
+    )
