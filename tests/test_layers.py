@@ -52,9 +52,10 @@ ORDER = {
         *("statistics", "leaders", "ranking", "tables", "page", "export"),
     ],
     "report.tables": [
-        *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "by_dataset"),
-        *("by_label", "own_cases", "time_limit", "facts", "failures"),
+        *("table", "render", "latex", "means", "notes", "by_modality", "by_box", "by_step"),
+        *("by_dataset", "by_label", "own_cases", "time_limit", "facts", "failures"),
     ],
+    "report.tables.latex": ["text", "columns", "rows", "layout"],
     "phantoms": ["scene"],
     "cli": [
         *(

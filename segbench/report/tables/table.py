@@ -26,6 +26,7 @@ class Cell:
     bold: bool = False
     suffix: str = ""  # a unit or footnote sign, printed after the value
     digits: int = 4
+    underline: bool = False
 
     @property
     def text(self) -> str:
