@@ -130,6 +130,7 @@ def test_parts_share_a_number_and_repeat_head_and_first_columns():
     assert labels == ["", *(f"-part{part}" for part in range(2, n + 1))]
     assert text.count(r"\addtocounter{table}{-1}") == n - 1
     assert text.count("DSC \\#0") == n
+    assert len(set(re.findall(r"\\begin{tabular}.*", text))) == 1  # the columns are aligned
     assert text.count(r"n \textless{} 3") == 1
 
 

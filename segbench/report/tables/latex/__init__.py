@@ -53,7 +53,7 @@ def _float(table: Table, layout: Layout, number: int) -> Iterator[str]:
     yield rf"\fontsize{{{part.font.size}}}{{{part.font.leading}}}\selectfont"
     yield rf"\setlength{{\tabcolsep}}{{{part.font.gap:g}pt}}"
     yield r"\begin{lrbox}{0}% the notes are as wide as the table"
-    yield from _tabular(part)
+    yield from _tabular(part, fixed=len(layout.parts) > 1)
     yield r"\end{lrbox}"
     yield r"\usebox{0}"
     yield from _notes_below(part.chunk.width, _notes(table, layout, number))
@@ -81,10 +81,13 @@ def _caption(table: Table, number: int, n_parts: int) -> Iterator[str]:
     yield r"\vspace{4pt}"
 
 
-def _tabular(part: Part) -> Iterator[str]:
-    aligns = zip(part.table.columns, part.chunk.wrapped, strict=True)
-    columns = "".join(_column(column.align, width) for column, width in aligns)
-    yield rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}"
+def _tabular(part: Part, *, fixed: bool) -> Iterator[str]:
+    chunk, columns = part.chunk, part.table.columns
+    specification = "".join(
+        _column("r" if column.align == "r" else "l", width, wraps=wraps, fixed=fixed)
+        for column, width, wraps in zip(columns, chunk.widths, chunk.wraps, strict=True)
+    )
+    yield rf"\begin{{tabular}}{{@{{}}{specification}@{{}}}}"
     yield r"\toprule"
     yield from _head(part)
     yield r"\midrule"
@@ -93,10 +96,11 @@ def _tabular(part: Part) -> Iterator[str]:
     yield r"\end{tabular}"
 
 
-def _column(align: str, width: float | None) -> str:
-    if width is None:
-        return "r" if align == "r" else "l"
-    return rf">{{\raggedright\arraybackslash}}p{{{width:.1f}pt}}"
+def _column(align: str, width: float, *, wraps: bool, fixed: bool) -> str:
+    """Return the type of a column; with ``fixed`` widths it is the same in all parts."""
+    if wraps:
+        return rf">{{\raggedright\arraybackslash}}p{{{width:.1f}pt}}"
+    return rf"w{{{align}}}{{{width:.1f}pt}}" if fixed else align
 
 
 def _head(part: Part) -> Iterator[str]:

@@ -39,11 +39,18 @@ class Font:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Columns that are next to each other; ``wrapped`` is the width of those that wrap."""
+    """Columns that are next to each other, and which of them wrap their text."""
 
     indices: tuple[int, ...]
-    wrapped: tuple[float | None, ...]  # None: as wide as its text
+    widths: tuple[float, ...]
+    wraps: tuple[bool, ...]
     width: float  # with the gaps
+
+    @property
+    def wrapped(self) -> tuple[float | None, ...]:
+        """The width of each column that wraps, None for the others."""
+        pairs = zip(self.widths, self.wraps, strict=True)
+        return tuple(width if wraps else None for width, wraps in pairs)
 
 
 def body_widths(table: Table) -> tuple[float, ...]:
@@ -118,9 +125,8 @@ def _chunk(
     spare, wanted = max(0.0, room - gaps - sum(low)), sum(high) - sum(low)
     share = min(1.0, spare / wanted) if wanted else 1.0
     widths = [least + share * (most - least) for least, most in zip(low, high, strict=True)]
-    pairs = zip(widths, high, strict=True)
-    wrapped = tuple(width if width < most - 0.01 else None for width, most in pairs)
-    return Chunk(tuple(indices), wrapped, sum(widths) + gaps)
+    wraps = (width < most - 0.01 for width, most in zip(widths, high, strict=True))
+    return Chunk(tuple(indices), tuple(widths), tuple(wraps), sum(widths) + gaps)
 
 
 def split_evenly(sizes: Sequence[float], room: float) -> list[range]:
