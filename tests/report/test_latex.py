@@ -281,6 +281,7 @@ def fragments(tmp_path_factory):
                 (folder / f"{prefix}-{table.name}.tex").write_text(text, encoding="ascii")
     hard = [
         *(make_table(n_rows=30, n_numbers=n, name=f"wide{n}") for n in (2, 9, 12, 16, 40)),
+        make_table(n_numbers=12, name="turned"),
         make_table(n_rows=2000, name="long"),
         make_table(n_rows=0, name="empty"),
         make_table(n_numbers=8, method="a_very_long_name_" * 6, name="names"),
