@@ -124,12 +124,13 @@ def random_walk(
     prior_odds: FloatArray,
     box: Box | None,
     hints: tuple[Hint, ...],
+    smoothness: float = SMOOTHNESS,
 ) -> FloatArray:
     """Return each grid voxel's foreground probability, from the prior's log-odds and the clicks."""
     prior_odds = add_clicks(prior_odds, grid, box, hints)
     smoothed = ndimage.gaussian_filter(grid.values, BLUR_SIGMA)
     grid_spacing = [mm * f for mm, f in zip(spacing, grid.factors)]
-    laplacian = SMOOTHNESS * graph_laplacian(smoothed, grid_spacing)
+    laplacian = smoothness * graph_laplacian(smoothed, grid_spacing)
     is_seed, is_foreground = seeds(grid, hints)
     confidence = np.where(is_seed, 1e3, 1.0).astype(np.float32).ravel()
     system = laplacian + sparse.diags_array(confidence)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from segbench.core import Box, Image, Interactions
 from segbench_adapters import kit
 
 from .._coarse_grid import CoarseGrid, FloatArray, coarse_grid
 from .._nesting import box_extent
-from .._random_walk import Hint, box_odds, current_hint, label_roi, random_walk
+from .._random_walk import SMOOTHNESS, Hint, box_odds, current_hint, label_roi, random_walk
 from .crop import Region, as_voxel
 from .merging import LabelLogits
 from .resampling import BlocksOnVolume, PatchOnVolume, to_device
 
 NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5  # of their log-odds
 NETWORK_WEIGHT_ALONE = 0.7  # without a box
+MAX_REACH = 1 / 4  # of the walk without edges, as a fraction of the object's width
 MAX_NETWORK_ODDS = 8.0  # log-odds; a voxel outside the network's window has the negative
 
 
@@ -49,7 +52,8 @@ def refine(
         return None
     grid = coarse_grid(image, label_roi(around, hints, image.voxels.shape))
     odds = prior_odds(network.logits, grid, box)
-    probability = random_walk(grid, image.spacing, odds, box, hints)
+    smoothness = smoothness_for(grid, around)
+    probability = random_walk(grid, image.spacing, odds, box, hints, smoothness)
     extent = foreground_extent(grid, probability) if box is None else box_extent(box)
     values = to_device(probability, network.logits.device)
     return LabelProbability(network.label, extent, BlocksOnVolume(values, grid.roi, grid.factors))
@@ -70,6 +74,19 @@ def network_odds(network_logits: PatchOnVolume, grid: CoarseGrid) -> FloatArray:
     means = network_logits.block_means(corner, grid.factors, shape, outside=-MAX_NETWORK_ODDS)
     odds: FloatArray = means.clamp(-MAX_NETWORK_ODDS, MAX_NETWORK_ODDS).cpu().numpy()
     return odds
+
+
+def smoothness_for(grid: CoarseGrid, around: Box | None) -> float:
+    """Return the smoothness of the walk, less for an object that it would smooth away.
+
+    Where there are no edges, the walk averages the prior within the square root of the smoothness,
+    in grid voxels. An object fills about half of its box.
+    """
+    if around is None:
+        return SMOOTHNESS
+    sides = [(b - a) / factor for a, b, factor in zip(around.low, around.high, grid.factors)]
+    width = float(np.cbrt(0.5 * np.prod(sides)))
+    return min(SMOOTHNESS, float((MAX_REACH * width) ** 2))
 
 
 def click_hints(interactions: Interactions) -> tuple[tuple[int, Hint], ...]:

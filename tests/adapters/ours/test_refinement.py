@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from adapters._coarse_grid import coarse_grid, upsample
-from adapters._random_walk import Hint, make_hint
+from adapters._random_walk import SMOOTHNESS, Hint, make_hint
 from adapters.ours.crop import Window
 from adapters.ours.merging import LabelLogits
 from adapters.ours.refinement import (
@@ -14,6 +14,7 @@ from adapters.ours.refinement import (
     foreground_extent,
     network_odds,
     refine,
+    smoothness_for,
 )
 from adapters.ours.resampling import BlocksOnVolume, PatchOnVolume
 from segbench.core import Box, Click, Image, Interactions
@@ -153,3 +154,20 @@ def test_the_extent_of_an_answer_is_that_of_its_voxels():
     fz, fy, fx = grid.factors
     expected = ((2 + fz, 2 + 3 * fz), (4 + 2 * fy, 4 + 3 * fy), (fx, 4 * fx))
     assert foreground_extent(grid, probability) == tuple(slice(*span) for span in expected)
+
+
+@pytest.mark.parametrize("radius", [2.5, 5.0])
+def test_an_object_without_contrast_is_not_smoothed_away(radius):
+    flat = Image(np.full(SHAPE, 7, np.uint8), (1.0, 1.0, 1.0))
+    low, high = (tuple(int(at + sign * radius + 0.5) for at in (7, 15, 17)) for sign in (-1, 1))
+    box = Box(1, low, high, 7)
+    grid = np.indices(SHAPE).transpose(1, 2, 3, 0)
+    ball = np.sqrt(((grid - (7, 15, 17)) ** 2).sum(-1)) < radius
+    assert dice(refined(ball_logits((7, 15, 17), radius), box, of=flat), ball) > 0.4
+
+
+def test_the_smoothness_is_that_of_the_random_walker_for_objects_of_usual_size():
+    grid = coarse_grid(image(), WHOLE)
+    whole = Box(1, (0, 0, 0), SHAPE, 7)
+    assert smoothness_for(grid, whole) == smoothness_for(grid, None) == SMOOTHNESS
+    assert smoothness_for(grid, Box(1, (0, 0, 0), (6, 6, 6), 3)) == pytest.approx(1.42, abs=0.01)
