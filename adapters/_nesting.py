@@ -3,7 +3,8 @@
 A label claims the voxels in which its probability is above 0.5. Of two labels that claim a voxel,
 the more probable one gets it. A lesion in an organ is an exception: the organ is probable there,
 too, because its box contains the lesion. A label whose box is inside a much larger one therefore
-gets every voxel that both claim. Labels are drawn from the largest box to the smallest.
+gets every voxel that both claim. Labels are drawn from the largest box to the smallest: each
+competes with the label that has the voxel so far.
 """
 
 from __future__ import annotations

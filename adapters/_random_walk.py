@@ -15,7 +15,7 @@ middle of an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +63,15 @@ def make_hint(click: Click, segmentation: LabelMap) -> Hint:
     return _hint(click, segmentation, inside=not click.positive)
 
 
-def current_hint(click: Click, segmentation: LabelMap) -> Hint:
+def current_hint(click: Click, segmentation: LabelMap, box: Box | None) -> Hint:
     """Return a click with its distance to the nearest border of the latest segmentation.
 
-    If the segmentation agrees with the click, the click is believed as far as it was obeyed.
+    If the segmentation agrees with the click, the click is believed as far as it was obeyed. The
+    distance is at most the one that gives the widest Gaussian: a click far from the segmentation
+    says nothing about the size of what it clicks on.
     """
-    return _hint(click, segmentation, inside=bool(segmentation[click.voxel] == click.label))
+    hint = _hint(click, segmentation, inside=bool(segmentation[click.voxel] == click.label))
+    return replace(hint, distance=min(hint.distance, max_sigma(box) / SIGMA_PER_DISTANCE))
 
 
 def _hint(click: Click, segmentation: LabelMap, *, inside: bool) -> Hint:
@@ -111,11 +114,15 @@ def label_roi(box: Box | None, hints: tuple[Hint, ...], shape: tuple[int, ...]) 
 
 def click_sigma(hint: Hint, box: Box | None) -> float:
     """Return the sigma of a click's Gaussian in image voxels; smaller in a small box."""
-    max_sigma = MAX_SIGMA
-    if box is not None:
-        z, y, x = (b - a for a, b in zip(box.low, box.high))
-        max_sigma = max(MAX_SIGMA_IN_BOX * (z * y * x) ** (1 / 3), MIN_SIGMA)
-    return float(np.clip(SIGMA_PER_DISTANCE * hint.distance, MIN_SIGMA, max_sigma))
+    return float(np.clip(SIGMA_PER_DISTANCE * hint.distance, MIN_SIGMA, max_sigma(box)))
+
+
+def max_sigma(box: Box | None) -> float:
+    """Return the largest sigma of a click's Gaussian in image voxels."""
+    if box is None:
+        return MAX_SIGMA
+    z, y, x = (b - a for a, b in zip(box.low, box.high))
+    return float(max(MAX_SIGMA_IN_BOX * (z * y * x) ** (1 / 3), MIN_SIGMA))
 
 
 def random_walk(

@@ -47,7 +47,7 @@ def make_adapter(
     no_box
         The crop of a label without a box: around its clicks, or the paper's central third.
     refine
-        Refine the network's answer by a random walk; the default, but with no bugs only.
+        Refine the network's answer by a random walk; by default with variant=ours and no bugs.
     bugs
         Bugs of the submission to add, with commas between their names.
     fix
@@ -82,6 +82,6 @@ def make_adapter(
 
     file = Path(weights) if weights else BUNDLED_WEIGHTS
     model = NetworkOnImage(file, device=device, tta_flips=tta_flips)
-    refine = refine or ("none" if chosen else "walker")
+    refine = refine or ("walker" if variant == "ours" and not chosen else "none")
     options = OursOptions(no_box or VARIANTS[variant][0], refine, zoom_in, enforce_clicks)
     return OursAsSubmitted(model, options, chosen) if chosen else Ours(model, options)

@@ -85,7 +85,7 @@ class Ours:
         interactions: Interactions,
         boxes: Mapping[int, Box],
     ) -> list[LabelProbability]:
-        hints = click_hints(interactions)
+        hints = click_hints(interactions, boxes)
         refined = (
             refine(one, self._image, boxes.get(one.label), hints_for(one.label, hints))
             for one in all_logits

@@ -6,6 +6,7 @@ box. The walk itself, and what a click adds to the prior, are those of the adapt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from .._nesting import box_extent
 from .._random_walk import SMOOTHNESS, Hint, box_odds, current_hint, label_roi, random_walk
 from .crop import Region, as_voxel
 from .merging import LabelLogits
-from .resampling import BlocksOnVolume, PatchOnVolume, to_device
+from .resampling import PatchOnVolume, ValuesOnVolume, blocks_on_volume, to_device
 
 NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5  # of their log-odds
 NETWORK_WEIGHT_ALONE = 0.7  # without a box
@@ -32,7 +33,7 @@ class LabelProbability:
 
     label: int
     extent: Region  # the label's box; without one, that of the voxels with a probability > 0.5
-    probability: BlocksOnVolume
+    probability: ValuesOnVolume
 
     @property
     def region(self) -> Region:
@@ -56,7 +57,8 @@ def refine(
     probability = random_walk(grid, image.spacing, odds, box, hints, smoothness)
     extent = foreground_extent(grid, probability) if box is None else box_extent(box)
     values = to_device(probability, network.logits.device)
-    return LabelProbability(network.label, extent, BlocksOnVolume(values, grid.roi, grid.factors))
+    blocks = blocks_on_volume(values, grid.roi, grid.factors)
+    return LabelProbability(network.label, extent, blocks)
 
 
 def prior_odds(network_logits: PatchOnVolume, grid: CoarseGrid, box: Box | None) -> FloatArray:
@@ -69,9 +71,8 @@ def prior_odds(network_logits: PatchOnVolume, grid: CoarseGrid, box: Box | None)
 
 def network_odds(network_logits: PatchOnVolume, grid: CoarseGrid) -> FloatArray:
     """Return the network's log-odds on a grid."""
-    corner = as_voxel(span.start for span in grid.roi)
     shape = as_voxel(grid.values.shape)
-    means = network_logits.block_means(corner, grid.factors, shape, outside=-MAX_NETWORK_ODDS)
+    means = network_logits.block_means(grid.roi, grid.factors, shape, outside=-MAX_NETWORK_ODDS)
     odds: FloatArray = means.clamp(-MAX_NETWORK_ODDS, MAX_NETWORK_ODDS).cpu().numpy()
     return odds
 
@@ -89,10 +90,15 @@ def smoothness_for(grid: CoarseGrid, around: Box | None) -> float:
     return min(SMOOTHNESS, float((MAX_REACH * width) ** 2))
 
 
-def click_hints(interactions: Interactions) -> tuple[tuple[int, Hint], ...]:
+def click_hints(
+    interactions: Interactions, boxes: Mapping[int, Box]
+) -> tuple[tuple[int, Hint], ...]:
     """Return the label of each click, and the click with how far it is believed."""
     segmentation = interactions.previous_segmentation
-    return tuple((click.label, current_hint(click, segmentation)) for click in interactions.clicks)
+    return tuple(
+        (click.label, current_hint(click, segmentation, boxes.get(click.label)))
+        for click in interactions.clicks
+    )
 
 
 def foreground_extent(grid: CoarseGrid, probability: FloatArray) -> Region:

@@ -79,7 +79,7 @@ class ValuesOnVolume:
     """Values that one matrix per axis resamples to the voxels of a region, slice by slice."""
 
     def __init__(self, values: Tensor, region: Region, matrices: Iterable[FloatArray]) -> None:
-        self.region, self.device = region, values.device
+        self.region = region
         self._values = values
         self._along_z, *self._plane = (to_device(matrix, values.device) for matrix in matrices)
 
@@ -90,31 +90,50 @@ class ValuesOnVolume:
         return _resample(self._values, (rows, *self._plane))
 
 
-class PatchOnVolume(ValuesOnVolume):
+def blocks_on_volume(values: Tensor, region: Region, factors: Voxel) -> ValuesOnVolume:
+    """Return values of blocks of voxels, at the voxels of their region."""
+    matrices = (
+        linear_interpolation_matrix(
+            (np.arange(span.stop - span.start) + 0.5) / factor - 0.5, n, support=1.0
+        )
+        for span, factor, n in zip(region, factors, values.shape)
+    )
+    return ValuesOnVolume(values, region, matrices)
+
+
+class PatchOnVolume:
     """Values on a patch, at the voxels of its window that are in a region of the volume."""
 
     def __init__(self, values: Tensor, window: Window, region: Region) -> None:
-        covered = window.clipped_to(region)
-        super().__init__(values, covered, patch_to_volume_matrices(window, covered, len(values)))
-        self._window = window
+        self.region, self.device = window.clipped_to(region), values.device
+        self._values, self._window = values, window
+        matrices = patch_to_volume_matrices(window, self.region, len(values))
+        self._on_volume = ValuesOnVolume(values, self.region, matrices)
 
-    def block_means(self, corner: Voxel, factors: Voxel, shape: Voxel, outside: float) -> Tensor:
-        """Return means over blocks of voxels; voxels that the patch does not cover count too.
+    def slices(self, span: slice) -> Tensor:
+        """Return the values in some slices of the region, trilinear."""
+        return self._on_volume.slices(span)
+
+    def block_means(self, roi: Region, factors: Voxel, shape: Voxel, outside: float) -> Tensor:
+        """Return means over the blocks of a region of the volume.
 
         Parameters
         ----------
-        corner : the first voxel of the first block
+        roi : the region; its last voxels are repeated where a block ends outside of it
         factors : voxels of a block along each axis
         shape : blocks along each axis
         outside : the value of voxels that the patch does not cover
         """
-        voxels = [at + np.arange(n * f) for at, n, f in zip(corner, shape, factors)]
+        voxels = [
+            np.minimum(span.start + np.arange(n * factor), span.stop - 1)
+            for span, n, factor in zip(roi, shape, factors)
+        ]
         matrices = patch_to_voxels_matrices(self._window, voxels, len(self._values))
         means = []
         for matrix, at, span, factor in zip(matrices, voxels, self.region, factors):
             matrix[(at < span.start) | (at >= span.stop)] = 0
             mean = matrix.reshape(-1, factor, matrix.shape[1]).mean(axis=1)
-            means.append(to_device(mean, self._values.device))
+            means.append(to_device(mean, self.device))
         return _resample(self._values - outside, means) + outside
 
     def foreground_box(self) -> Region | None:
@@ -132,19 +151,6 @@ class PatchOnVolume(ValuesOnVolume):
             start, stop = low + int(at[0] * voxel), low + int(np.ceil((at[-1] + 1) * voxel))
             spans.append(slice(max(start, span.start), min(stop, span.stop)))
         return None if any(span.start >= span.stop for span in spans) else tuple(spans)
-
-
-class BlocksOnVolume(ValuesOnVolume):
-    """Values of blocks of voxels, at the voxels of their region."""
-
-    def __init__(self, values: Tensor, region: Region, factors: Voxel) -> None:
-        matrices = (
-            linear_interpolation_matrix(
-                (np.arange(span.stop - span.start) + 0.5) / factor - 0.5, n, support=1.0
-            )
-            for span, factor, n in zip(region, factors, values.shape)
-        )
-        super().__init__(values, region, matrices)
 
 
 def patch_to_volume_matrices(window: Window, covered: Region, patch: int) -> Iterator[FloatArray]:

@@ -6,6 +6,7 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,10 +49,12 @@ def import_adapter_file(file: Path) -> ModuleType:
     imports find modules next to it: ``from ._shared import ...`` in a single file,
     ``from .._shared import ...`` in a folder's module. Each adapter gets its own copy of them.
     """
-    name = adapter_name(file)
+    name = re.sub(r"\W", "_", adapter_name(file))
     place = file.parent.parent if file.name == "__init__.py" else file.parent
     package = ModuleType(f"segbench_adapter_{name}")
     package.__path__ = [str(place)]
+    for loaded in [key for key in sys.modules if f"{key}.".startswith(f"{package.__name__}.")]:
+        del sys.modules[loaded]  # of an adapter with this name from elsewhere
     sys.modules[package.__name__] = package
     spec = importlib.util.spec_from_file_location(f"{package.__name__}.{name}", file)
     assert spec is not None  # the suffix is .py

@@ -98,6 +98,7 @@ def source_sha256(file: Path) -> str:
 def sources_of(file: Path) -> list[Path]:
     """Return an adapter's file, or all Python files of its folder, and their relative imports."""
     sources: set[Path] = set()
+    file = file.absolute()
     pending = [*file.parent.rglob("*.py")] if file.name == "__init__.py" else [file]
     while pending:
         source = pending.pop()
@@ -110,8 +111,8 @@ def sources_of(file: Path) -> list[Path]:
 def _relative_imports(file: Path) -> list[Path]:
     modules = []
     for node in ast.walk(parse_source(file)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            package = file.parents[node.level - 1]
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            modules += [package / f"{name.replace('.', '/')}.py" for name in names]
-    return [module for module in modules if module.is_file()]
+        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(file.parents):
+            package = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            modules += [package, *(package / alias.name for alias in node.names)]
+    sources = [source for each in modules for source in (Path(f"{each}.py"), each / "__init__.py")]
+    return [source for source in sources if source.is_file()]

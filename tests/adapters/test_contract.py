@@ -267,6 +267,35 @@ def test_a_folder_may_import_files_next_to_it_and_its_hash_includes_them(tmp_pat
     assert source_sha256(adapter) != before
 
 
+def test_two_adapters_of_one_name_have_their_own_shared_modules(tmp_path):
+    versions = []
+    for place in ("one", "two"):
+        folder = tmp_path / place
+        folder.mkdir()
+        (folder / "_shared.py").write_text(f"VERSION = {place!r}\n")
+        (folder / "my.model.py").write_text(
+            "from segbench.core import AdapterInfo\n"
+            "from ._shared import VERSION\n"
+            "class Mine:\n"
+            "    info = AdapterInfo('mine', version=VERSION)\n"
+            "make_adapter = Mine\n"
+        )
+        versions.append(InProcessModel(folder / "my.model.py", {}).info.version)
+    assert versions == ["one", "two"]
+
+
+def test_the_source_hash_includes_shared_packages_and_ignores_what_is_not_there(tmp_path):
+    (tmp_path / "_lib" / "deep").mkdir(parents=True)
+    files = [tmp_path / "_lib" / name for name in ("__init__.py", "part.py", "deep/__init__.py")]
+    for file in files:
+        file.write_text("")
+    adapter = tmp_path / "mine.py"
+    adapter.write_text(
+        "from ._lib import part\nfrom ._lib.deep import x\n" + f"from {'.' * 50}far import y\n"
+    )
+    assert set(sources_of(adapter)) == {adapter, *files}
+
+
 def test_a_file_that_is_not_valid_python_can_be_hashed(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def (\n")

@@ -22,7 +22,6 @@ from segbench.protocol.boxes import draw_box
 
 SHAPE = (48, 112, 112)
 INNER = 2  # labels: 1 is the organ, or the first of two that touch
-MIN_VOXELS = 200
 PER_KIND = 2
 TISSUE = 0.45  # levels: 1 is the brightest
 
@@ -37,7 +36,7 @@ def generated(kind: str, seed: int) -> Case:
     levels += 0.05 * waves(SHAPE, rng, cycles=2)
     for label in np.unique(reference)[1:]:
         levels[reference == label] = TISSUE + rng.choice((-1, 1)) * rng.uniform(0.12, 0.3)
-        levels[reference == label] += 0.1 * (label - 1)  # never quite as its neighbour
+        levels[reference == label] += 0.1 * (label - 1)
     image = MODALITIES[modality](ndimage.gaussian_filter(levels, 0.5), rng)
     voxels = np.clip(image * 255 / np.percentile(image, 99.5), 0, 255).astype(np.uint8)
     return _case(f"{modality}_{kind}_{seed}", Image(voxels, (2.0, 1.0, 1.0)), reference, rng)
@@ -51,6 +50,8 @@ def implanted(case: Case, n_lesions: int, seed: int) -> Case:
     reference = organ.astype(np.uint8)
     for label in range(INNER, INNER + n_lesions):
         reference[_lesion(reference == 1, rng, share=rng.uniform(0.4, 0.75))] = label
+    if case.image.voxels.dtype != np.uint8:
+        raise ValueError(f"{case.name}: expected voxels of uint8, found {case.image.voxels.dtype}")
     voxels = case.image.voxels.astype(np.float32)
     contrast = rng.uniform(1, 2) * max(float(voxels[organ].std()), 12)
     sign = 1 if voxels[organ].mean() < voxels.max() / 2 else -1

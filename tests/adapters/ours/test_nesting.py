@@ -8,7 +8,7 @@ from adapters import random_walker
 from adapters._nesting import is_nested
 from adapters.ours.nesting import merge_nested
 from adapters.ours.refinement import LabelProbability
-from adapters.ours.resampling import SLAB_SLICES, BlocksOnVolume
+from adapters.ours.resampling import SLAB_SLICES, blocks_on_volume
 
 CPU = torch.device("cpu")
 SHAPE = (SLAB_SLICES + 5, 12, 10)
@@ -20,7 +20,7 @@ def label(number, probability, region=WHOLE, extent=None):
     """Return a label with one probability in a region."""
     size = [span.stop - span.start for span in region]
     values = torch.full(size, float(probability))
-    return LabelProbability(number, extent or region, BlocksOnVolume(values, region, (1, 1, 1)))
+    return LabelProbability(number, extent or region, blocks_on_volume(values, region, (1, 1, 1)))
 
 
 def merged(*labels):
@@ -65,9 +65,9 @@ def test_two_lesions_in_one_organ_compete_with_each_other_as_equals():
 
 
 def test_a_small_label_next_to_a_large_one_competes_as_an_equal():
-    beside = (slice(0, 6), slice(0, 6), slice(6, 10))
+    adjacent = (slice(0, 6), slice(0, 6), slice(6, 10))
     large = (slice(0, 12), slice(0, 12), slice(0, 8))
-    segmentation = merged(label(1, 0.8, extent=large), label(2, 0.7, beside))
+    segmentation = merged(label(1, 0.8, extent=large), label(2, 0.7, adjacent))
     assert (segmentation == 1).all()
 
 
@@ -105,7 +105,7 @@ def test_the_random_walker_merges_in_the_same_way(seed):
         size = [span.stop - span.start for span in region]
         probability = (rng.integers(0, 21, size) / 20).astype(np.float32)  # with ties
         found.append((region, probability))
-        blocks = BlocksOnVolume(torch.from_numpy(probability), region, (1, 1, 1))
+        blocks = blocks_on_volume(torch.from_numpy(probability), region, (1, 1, 1))
         labels.append(LabelProbability(number, region, blocks))
     expected = random_walker.merge(found, [region for region, _ in found], SHAPE)
     np.testing.assert_array_equal(merged(*labels), expected)

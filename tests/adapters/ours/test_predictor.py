@@ -406,3 +406,37 @@ def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
     path.write_text("not weights")
     with pytest.raises(AdapterError, match=r"text\.safetensors: not a safetensors file"):
         make_adapter(weights=str(path))
+
+
+@pytest.mark.parametrize(
+    ("choice", "refine"),
+    [
+        ({}, "walker"),
+        ({"refine": "none"}, "none"),
+        ({"variant": "paper"}, "none"),
+        ({"variant": "submission"}, "none"),
+        ({"variant": "paper", "fix": "fixed_crop"}, "none"),
+        ({"bugs": "open_balls"}, "none"),
+    ],
+)
+def test_only_the_variant_ours_without_bugs_refines(weights, choice, refine):
+    adapter = make_adapter(weights=str(weights), device="cpu", **choice)
+    assert adapter.options.refine == refine
+
+
+def test_bugs_cannot_be_refined(weights):
+    with pytest.raises(AdapterError, match="refine=walker: expected no bugs.*fixed_crop"):
+        make_adapter(weights=str(weights), device="cpu", variant="paper", refine="walker")
+
+
+def test_refined_labels_inside_each_other_are_both_there(adapter):
+    adapter.model.network = lambda x: (
+        torch.stack([-x[:, 2], x[:, 2]], dim=1) * 16 + torch.tensor([8.0, -8.0]).view(1, 2, 1, 1, 1)
+    )  # the box
+    boxes = (Box(1, (10, 10, 10), (50, 50, 50), 30), Box(2, (25, 25, 25), (35, 35, 35), 30))
+    for order in (boxes, tuple(replace(box, label=3 - box.label) for box in boxes)):
+        adapter.set_image(Image(np.full((60, 60, 60), 9, np.uint8), (1.0, 1.0, 1.0)), (1, 2))
+        segmentation = adapter.predict(interactions_of(order, shape=(60, 60, 60)))
+        inner, outer = order[1].label, order[0].label
+        assert segmentation[30, 30, 30] == inner
+        assert segmentation[30, 30, 15] == outer

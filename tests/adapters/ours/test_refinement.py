@@ -16,7 +16,7 @@ from adapters.ours.refinement import (
     refine,
     smoothness_for,
 )
-from adapters.ours.resampling import BlocksOnVolume, PatchOnVolume
+from adapters.ours.resampling import PatchOnVolume, blocks_on_volume
 from segbench.core import Box, Click, Image, Interactions
 
 SHAPE = (14, 30, 34)
@@ -54,8 +54,8 @@ def test_block_means_are_those_of_the_voxels(window, factors):
     volume = np.full([n + 12 for n in SHAPE], outside, np.float32)
     volume[patch.region] = patch.slices(patch.region[0]).numpy()
     corner, shape = (1, 2, 3), (6, 5, 7)
-    found = patch.block_means(corner, factors, shape, outside)
     cut = tuple(slice(at, at + n * f) for at, n, f in zip(corner, shape, factors, strict=True))
+    found = patch.block_means(cut, factors, shape, outside)
     blocks = volume[cut].reshape([x for n, f in zip(shape, factors, strict=True) for x in (n, f)])
     np.testing.assert_allclose(found, blocks.mean(axis=(1, 3, 5)), atol=1e-4)
 
@@ -63,7 +63,7 @@ def test_block_means_are_those_of_the_voxels(window, factors):
 def test_blocks_on_a_volume_are_interpolated_as_by_the_random_walker():
     grid = coarse_grid(image(), (slice(1, 12), slice(3, 29), slice(0, 31)), 400)
     values = np.random.default_rng(2).random(grid.values.shape, np.float32)
-    blocks = BlocksOnVolume(torch.from_numpy(values), grid.roi, grid.factors)
+    blocks = blocks_on_volume(torch.from_numpy(values), grid.roi, grid.factors)
     np.testing.assert_allclose(blocks.slices(grid.roi[0]), upsample(values, grid), atol=1e-5)
     part = slice(4, 9)
     np.testing.assert_array_equal(blocks.slices(part), blocks.slices(grid.roi[0])[3:8])
@@ -140,7 +140,7 @@ def test_a_click_is_believed_up_to_the_border_of_the_previous_segmentation():
     obeyed, ignored = Click(4, (15, 15, 5), True), Click(4, (15, 15, 15), True)
     removed, wrong = Click(4, (15, 15, 13), False), Click(4, (15, 15, 8), False)
     rounds = ((), (obeyed,), (ignored,), (removed,), (wrong,))
-    hints = click_hints(Interactions(rounds, segmentation))
+    hints = click_hints(Interactions(rounds, segmentation), {4: Box(4, (0, 0, 0), (60, 60, 60), 9)})
     assert [label for label, _ in hints] == [4] * 4
     assert [hint.distance for _, hint in hints] == [7, 4, 2, 4]
     assert [hint.positive for _, hint in hints] == [True, True, False, False]
@@ -171,3 +171,22 @@ def test_the_smoothness_is_that_of_the_random_walker_for_objects_of_usual_size()
     whole = Box(1, (0, 0, 0), SHAPE, 7)
     assert smoothness_for(grid, whole) == smoothness_for(grid, None) == SMOOTHNESS
     assert smoothness_for(grid, Box(1, (0, 0, 0), (6, 6, 6), 3)) == pytest.approx(1.42, abs=0.01)
+
+
+def test_where_the_last_block_is_outside_the_volume_its_last_voxels_are_repeated():
+    window = Window((0, 0, 0), (SHAPE[0], SHAPE[0], SHAPE[0]))
+    patch = PatchOnVolume(torch.full((8, 8, 8), 5.0), window, WHOLE)
+    roi = (WHOLE[0], slice(0, 12), slice(0, 12))
+    assert torch.allclose(patch.block_means(roi, (4, 4, 4), (4, 3, 3), -8.0), torch.tensor(5.0))
+
+
+def test_a_click_far_from_the_segmentation_is_believed_near_itself_only():
+    """The second ball is clicked; the first must not be joined with it."""
+    segmentation = np.zeros((40, 40, 80), np.uint8)
+    segmentation[15:25, 15:25, 10:20] = 1
+    far = Click(1, (20, 20, 40), True)
+    ((_, hint),) = click_hints(Interactions(((), (far,)), segmentation), {})
+    assert hint.distance == pytest.approx(4)
+    small = {1: Box(1, (10, 10, 10), (16, 16, 16), 13)}
+    ((_, hint),) = click_hints(Interactions(((), (far,)), segmentation), small)
+    assert hint.distance < 2
