@@ -63,8 +63,8 @@ def make_hint(click: Click, segmentation: LabelMap) -> Hint:
     return _hint(click, segmentation, inside=not click.positive)
 
 
-def make_hint_now(click: Click, segmentation: LabelMap) -> Hint:
-    """Return a click with its distance to the nearest border of a later segmentation.
+def current_hint(click: Click, segmentation: LabelMap) -> Hint:
+    """Return a click with its distance to the nearest border of the latest segmentation.
 
     If the segmentation agrees with the click, the click is believed as far as it was obeyed.
     """

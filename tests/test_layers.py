@@ -52,10 +52,11 @@ ORDER = {
         *("statistics", "leaders", "ranking", "tables", "page", "export"),
     ],
     "report.tables": [
-        *("table", "render", "options", "means", "uncertainty", "notes"),
+        *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
         *("by_modality", "by_box", "by_step", "by_dataset"),
         *("by_label", "own_cases", "time_limit", "facts", "failures"),
     ],
+    "report.tables.latex": ["text", "columns", "rows", "layout"],
     "phantoms": ["scene"],
     "cli": [
         *(

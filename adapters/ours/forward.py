@@ -20,7 +20,7 @@ from .prompts import CHANNELS, IMAGE, PREVIOUS
 from .resampling import crop_to_patch, to_device
 from .weights import load_checkpoint
 
-VERSION = "0.3"
+VERSION = "0.4"
 CACHED_VOXELS = 1 << 25  # of image patches, between steps: 128 MiB of float32
 TTA_FLIPS: dict[int, tuple[tuple[int, ...], ...]] = {  # axes of the input, one tuple per pass
     1: ((),),

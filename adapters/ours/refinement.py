@@ -13,12 +13,13 @@ from segbench_adapters import kit
 
 from .._coarse_grid import CoarseGrid, FloatArray, coarse_grid
 from .._nesting import box_extent
-from .._random_walk import Hint, box_odds, label_roi, make_hint_now, random_walk
+from .._random_walk import Hint, box_odds, current_hint, label_roi, random_walk
 from .crop import Region, as_voxel
 from .merging import LabelLogits
 from .resampling import BlocksOnVolume, PatchOnVolume, to_device
 
-NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5
+NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5  # of their log-odds
+NETWORK_WEIGHT_ALONE = 0.7  # without a box
 MAX_NETWORK_ODDS = 8.0  # log-odds; a voxel outside the network's window has the negative
 
 
@@ -41,20 +42,25 @@ def refine(
 ) -> LabelProbability | None:
     """Return the refined probability of a label; None if nothing says where it is.
 
-    Without a box, the walk covers what the network says is the object.
+    Without a box, the walk covers what the network takes for the object.
     """
-    answer = network.logits.foreground_box()
-    around = box_of(network.label, answer) if box is None and answer else box
+    around = network_box(network) if box is None else box
     if around is None and not any(hint.positive for hint in hints):
         return None
     grid = coarse_grid(image, label_roi(around, hints, image.voxels.shape))
-    odds = NETWORK_WEIGHT * network_odds(network.logits, grid)
-    if box is not None:
-        odds = odds + BOX_WEIGHT * box_odds(grid, box)
+    odds = prior_odds(network.logits, grid, box)
     probability = random_walk(grid, image.spacing, odds, box, hints)
     extent = foreground_extent(grid, probability) if box is None else box_extent(box)
     values = to_device(probability, network.logits.device)
     return LabelProbability(network.label, extent, BlocksOnVolume(values, grid.roi, grid.factors))
+
+
+def prior_odds(network_logits: PatchOnVolume, grid: CoarseGrid, box: Box | None) -> FloatArray:
+    """Return the log-odds of network and box on a grid."""
+    odds = network_odds(network_logits, grid)
+    if box is None:
+        return NETWORK_WEIGHT_ALONE * odds
+    return NETWORK_WEIGHT * odds + BOX_WEIGHT * box_odds(grid, box)
 
 
 def network_odds(network_logits: PatchOnVolume, grid: CoarseGrid) -> FloatArray:
@@ -69,7 +75,7 @@ def network_odds(network_logits: PatchOnVolume, grid: CoarseGrid) -> FloatArray:
 def click_hints(interactions: Interactions) -> tuple[tuple[int, Hint], ...]:
     """Return the label of each click, and the click with how far it is believed."""
     segmentation = interactions.previous_segmentation
-    return tuple((click.label, make_hint_now(click, segmentation)) for click in interactions.clicks)
+    return tuple((click.label, current_hint(click, segmentation)) for click in interactions.clicks)
 
 
 def foreground_extent(grid: CoarseGrid, probability: FloatArray) -> Region:
@@ -81,7 +87,10 @@ def foreground_extent(grid: CoarseGrid, probability: FloatArray) -> Region:
     )
 
 
-def box_of(label: int, region: Region) -> Box:
-    """Return a region as a box."""
+def network_box(network: LabelLogits[PatchOnVolume]) -> Box | None:
+    """Return the box of what the network takes for the object; None if that is nothing."""
+    region = network.logits.foreground_box()
+    if region is None:
+        return None
     low, high = as_voxel(span.start for span in region), as_voxel(span.stop for span in region)
-    return Box(label, low, high, mid_slice=(low[0] + high[0]) // 2)
+    return Box(network.label, low, high, mid_slice=(low[0] + high[0]) // 2)

@@ -1,6 +1,7 @@
 """Cases with nested and touching labels, made by seed, from nothing or from real scans.
 
-KINDS: one lesion in an organ, two lesions, two organs that touch, and two of equal size that do.
+KINDS: one lesion in an organ, two lesions, two organs that touch, two of equal size that do, and a
+lesion in an organ without boxes.
 A lesion's voxels have the lesion's label only, as in the challenge, while the organ's box contains
 both. ``python -m tests.bench.nested_scenes OUT [--scans FOLDER] [--seed N]`` writes them as files.
 """
@@ -86,6 +87,7 @@ def _case(name: str, image: Image, reference: LabelMap, rng: np.random.Generator
     organ = reference > 0 if "touch" not in name else reference == 1
     masks = {label: organ if label == 1 else reference == label for label in labels}
     boxes = tuple(draw_box(masks[label], label, rng) for label in labels)
+    boxes = () if "withoutboxes" in name else boxes
     return Case(name, image, reference, boxes, labels, name.split("_")[0])
 
 
@@ -126,6 +128,7 @@ KINDS: dict[str, Callable[[np.random.Generator], LabelMap]] = {
     "twoinside": lambda rng: _nested(rng, rng.uniform(0.4, 0.7, 2)),
     "touching": lambda rng: _touching(rng, 0.5),
     "equaltouching": lambda rng: _touching(rng, 1.0),
+    "withoutboxes": lambda rng: _nested(rng, [rng.uniform(0.4, 0.8)]),
 }
 
 

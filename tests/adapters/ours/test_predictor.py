@@ -209,9 +209,20 @@ def test_with_all_flips_a_symmetric_scene_has_symmetric_logits(weights, tta_flip
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_cuda_a_step_synchronises_once(weights, monkeypatch):
-    on_cuda = make_adapter(weights=str(weights), device="cuda")
-    on_cpu = make_adapter(weights=str(weights), device="cpu")
+@pytest.mark.parametrize("boxes", [BOXES, ()])
+def test_on_cuda_refined_segmentations_are_those_of_the_processor(weights, boxes):
+    found = []
+    for device in ("cuda", "cpu"):
+        adapter = make_adapter(weights=str(weights), device=device)
+        adapter.set_image(image(), (1, 2))
+        found.append(adapter.predict(interactions_of(boxes, CLICKS)))
+    assert (found[0] != found[1]).mean() < 0.01
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_on_cuda_a_step_without_refinement_synchronises_once(weights, monkeypatch):
+    on_cuda = make_adapter(weights=str(weights), device="cuda", refine="none")
+    on_cpu = make_adapter(weights=str(weights), device="cpu", refine="none")
     for each in (on_cuda, on_cpu):
         each.set_image(image(), (1, 2))
     copies = []
