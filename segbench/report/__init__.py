@@ -1,7 +1,8 @@
 """Reports: frames and tables from run folders, without any model or image.
 
 ``frames`` reads runs as pandas frames (`segbench.load`), ``comparison`` selects the cases that
-methods have in common. Each module of ``tables`` makes the frame of one section and prints it.
+methods have in common. ``statistics``, ``pairs``, ``leaders`` and ``ranking`` compute intervals,
+tests and ranks. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
 tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
 the frames as files.
@@ -16,9 +17,14 @@ from segbench.files import write_text
 from segbench.report.comparison import case_scores_by_step, common_cases
 from segbench.report.export import write_export
 from segbench.report.frames import MEASURES, Results, load, load_results
+from segbench.report.leaders import leaders, measure_groups
 from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
+from segbench.report.pairs import compare_pairs
 from segbench.report.published import read_published
+from segbench.report.ranking import rank_methods
+from segbench.report.resampling import Resampling
+from segbench.report.statistics import mean_intervals, sample_notes
 from segbench.report.tables.by_box import scores_by_box, table_by_box
 from segbench.report.tables.by_dataset import scores_by_dataset, table_by_dataset
 from segbench.report.tables.by_label import label_scores, scores_by_label, table_by_label
@@ -39,14 +45,20 @@ from segbench.report.tables.time_limit import scores_with_time_limit, time_limit
 from segbench.results import Policy
 
 __all__ = [
+    "Resampling",
     "Results",
     "case_scores_by_step",
     "common_cases",
-    "write_export",
+    "compare_pairs",
     "failures",
     "label_scores",
+    "leaders",
     "load",
+    "mean_intervals",
+    "measure_groups",
+    "rank_methods",
     "report_tables",
+    "sample_notes",
     "scores_by_box",
     "scores_by_dataset",
     "scores_by_label",
@@ -55,6 +67,7 @@ __all__ = [
     "scores_over_own_cases",
     "scores_with_time_limit",
     "terminal_table",
+    "write_export",
     "write_report",
 ]
 

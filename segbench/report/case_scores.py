@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import RunError
-from segbench.report.clusters import KEY, patient_ids
-
-MEASURE_COLUMNS = ("dsc_auc", "nsd_auc", "dsc_final", "nsd_final")
+from segbench.report.clusters import patient_ids
+from segbench.report.comparison import KEY
+from segbench.report.frames import MEASURES
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CaseScores:
 
 def case_scores(
     cases: pd.DataFrame,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     *,
     patient_pattern: str | None = None,
     methods: Sequence[str] | None = None,

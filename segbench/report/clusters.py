@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-KEY = ["case", "file_sha256", "reference_sha256"]  # equal in two runs: the same case
+from segbench.report.comparison import KEY
 
 
 def patient_ids(cases: pd.DataFrame, pattern: str | None = None) -> pd.Series[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from segbench.report.case_scores import (
-    MEASURE_COLUMNS,
     CaseScores,
     case_scores,
     grouped,
     ranked_only,
 )
+from segbench.report.frames import MEASURES
 from segbench.report.paired_tests import holm, smallest_p
 from segbench.report.pairs import compare_differences, excludes_zero
 from segbench.report.resampling import (
@@ -34,7 +34,7 @@ GROUP_COLUMNS = ("measure", "group", "method", "mean")
 def leaders(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     by: Sequence[str] = (),
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def leaders(
 def measure_groups(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
     """Return groups of methods that cannot be told apart, on the cases common to all ranked ones.

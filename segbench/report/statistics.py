@@ -7,20 +7,20 @@ openreview WNwyvxo4zI).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.report.case_scores import (
-    MEASURE_COLUMNS,
     CaseScores,
     case_scores,
     grouped,
     ranked_only,
 )
 from segbench.report.clusters import patients_note
+from segbench.report.frames import MEASURES
 from segbench.report.resampling import (
     AVERAGES,
     Resampling,
@@ -39,7 +39,7 @@ MEAN_COLUMNS = (
 def mean_intervals(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     by: Sequence[str] = (),
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def sample_notes(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> 
 
 
 def _group_rows(
-    group: pd.DataFrame, measures: Sequence[str], resampling: Resampling
+    group: pd.DataFrame, measures: Collection[str], resampling: Resampling
 ) -> Iterator[dict[str, Any]]:
     scores = case_scores(group, measures, patient_pattern=resampling.patient_pattern)
     found = {
