@@ -52,7 +52,8 @@ ORDER = {
         *("statistics", "leaders", "ranking", "tables", "page", "export"),
     ],
     "report.tables": [
-        *("table", "render", "means", "notes", "by_modality", "by_box", "by_step", "by_dataset"),
+        *("table", "render", "options", "means", "uncertainty", "notes"),
+        *("by_modality", "by_box", "by_step", "by_dataset"),
         *("by_label", "own_cases", "time_limit", "facts", "failures"),
     ],
     "phantoms": ["scene"],

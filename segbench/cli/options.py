@@ -45,6 +45,28 @@ def policy_options(command: Any) -> Any:
     return failures(limit(command))
 
 
+patient_pattern_option = click.option(
+    "--patient-pattern",
+    metavar="REGEX",
+    help="Finds the patient in a case's name: its first group, or the match. Scans of one patient "
+    "are resampled together. [the column patient of index.csv]",
+)
+
+
+def resampling_options(command: Any) -> Any:
+    """Add the options of intervals and tests."""
+    draws = click.option(
+        "--draws",
+        type=click.IntRange(1, 1_000_000),
+        default=10_000,
+        help="Bootstrap resamples, and permutations of a test.",
+    )
+    seed = click.option(
+        "--seed", type=click.IntRange(0), default=0, help="The same seed gives the same numbers."
+    )
+    return patient_pattern_option(draws(seed(command)))
+
+
 def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """Turn key=value pairs into a dictionary."""
     wrong = [pair for pair in given if "=" not in pair]

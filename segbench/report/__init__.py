@@ -38,15 +38,18 @@ from segbench.report.tables.facts import facts_table
 from segbench.report.tables.failures import failures, failures_table
 from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes
+from segbench.report.tables.options import TableOptions
 from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
 from segbench.report.tables.render import to_csv, to_html, to_latex, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
+from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
 from segbench.results import Policy
 
 __all__ = [
     "Resampling",
     "Results",
+    "TableOptions",
     "case_scores_by_step",
     "common_cases",
     "compare_pairs",
@@ -80,6 +83,7 @@ def write_report(
     *,
     published: Sequence[str] = (),
     policy: Policy = Policy(),
+    options: TableOptions = TableOptions(),
     command: str = "",
 ) -> list[Path]:
     """Write all tables of some runs into ``out`` and return the files, the index page first.
@@ -90,6 +94,7 @@ def write_report(
     out : the report's folder, created if missing; tables of an earlier report are replaced
     published : any of table3, table4, table5: the paper's rows to show next to the runs
     policy : how failed steps and slow cases are scored
+    options : intervals, marks and decimals of the tables of scores
     command : the command line that the page shows
 
     Raises
@@ -98,50 +103,60 @@ def write_report(
         If a folder is not a run, or the protocols of the runs differ.
     """
     results = load_results(runs, policy)
-    tables = report_tables(results, published)
+    tables = report_tables(results, published, options)
+    notes = page_notes(results, options)
     texts = {
-        "index.html": index_html(results, tables, command),
-        "index.md": index_markdown(results, tables, command),
+        "index.html": index_html(results, tables, command, notes),
+        "index.md": index_markdown(results, tables, command, notes),
     }
     for table in tables:
         texts.update(_render_files(table))
     return _write_all(out, texts)
 
 
-def report_tables(results: Results, published: Sequence[str] = ()) -> list[Table]:
+def report_tables(
+    results: Results, published: Sequence[str] = (), options: TableOptions = TableOptions()
+) -> list[Table]:
     """Return the tables of a report in the order of its page."""
     published_tables = {name: read_published(name) for name in published}
     tables = [
-        table_by_modality(results, published=published_tables.get("table3")),
-        table_by_box(results, published=published_tables.get("table4")),
-        table_by_step(results),
-        table_by_dataset(results),
-        table_by_label(results),
-        own_cases_table(results),
-        time_limit_table(results),
+        table_by_modality(results, published=published_tables.get("table3"), options=options),
+        table_by_box(results, published=published_tables.get("table4"), options=options),
+        table_by_step(results, options=options),
+        table_by_dataset(results, options=options),
+        table_by_label(results, options=options),
+        own_cases_table(results, options=options),
+        time_limit_table(results, options=options),
         facts_table(results),
         failures_table(results),
     ]
     if "table5" in published_tables:
         test_set_table = table_by_modality(
-            results, published=published_tables["table5"], name="table5", style=TABLE_5_STYLE
+            results,
+            published=published_tables["table5"],
+            name="table5",
+            style=TABLE_5_STYLE,
+            options=options,
         )
         tables.insert(2, test_set_table)
     return [table for table in tables if table is not None]
 
 
-def terminal_table(runs: Sequence[Path], policy: Policy = Policy()) -> str:
+def terminal_table(
+    runs: Sequence[Path], policy: Policy = Policy(), options: TableOptions = TableOptions()
+) -> str:
     """Return the means over all common cases as plain text, with notes."""
     results = load_results(runs, policy)
-    frame = scores_by_modality(results)
-    rows = mean_rows(results, frame[frame["modality"] == MEAN_OVER_CASES], ("method",))
+    frame = scores_by_modality(results, options.interval_resampling)
+    frame = frame[frame["modality"] == MEAN_OVER_CASES]
+    rows = mean_rows(results, frame, ("method",), decimals=options.decimals)
     failed = results.methods["n_failed"].tolist()
     table = Table(
         name="overview",
         title=MEAN_OVER_CASES,
         columns=(Column("Method"), *number_columns("n", *MEASURES.values(), "failed")),
-        groups=(tuple((*row.cells(), Cell(n)) for row, n in zip(rows, failed, strict=True)),),
-        notes=("", *common_notes(results)),
+        groups=(tuple((*row.cells, Cell(n)) for row, n in zip(rows, failed, strict=True)),),
+        notes=("", *uncertainty_notes(results, options, marks=False), *common_notes(results)),
     )
     return to_text(table)
 

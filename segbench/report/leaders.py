@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,11 @@ def leaders(
     frame = pd.DataFrame(rows, columns=[*by, *LEADER_COLUMNS])
     best = pd.Series([row["best"] for row in rows], dtype=object)  # a str column has no None
     return frame.assign(best=best)
+
+
+def fewest_patients(resampling: Resampling = Resampling()) -> int:
+    """Return how many patients are needed to say anything: with fewer, no test is significant."""
+    return next(n for n in count(2) if smallest_p(n) <= resampling.alpha)
 
 
 def measure_groups(
@@ -160,7 +165,8 @@ def separate(
 
 
 def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[str, Any]]:
-    comparable = len(scores.methods) > 1 and scores.present.all() and _enough(scores, resampling)
+    enough = scores.n_patients >= fewest_patients(resampling)
+    comparable = len(scores.methods) > 1 and scores.present.all() and enough
     best = _best_methods(scores) if comparable else {}
     low = _lower_bounds(scores, best, resampling) if comparable else {}
     for average in AVERAGES:
@@ -169,11 +175,6 @@ def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[st
             if comparable:
                 row |= _leader(scores.methods, best[average][at], low[average][:, at])
             yield row
-
-
-def _enough(scores: CaseScores, resampling: Resampling) -> bool:
-    """Whether the most uniform difference of so few patients could be significant."""
-    return smallest_p(scores.n_patients) <= resampling.alpha
 
 
 def _leader(methods: Sequence[str], best: int, low: Floats) -> dict[str, Any]:

@@ -90,6 +90,23 @@ def sample_notes(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> 
     return tuple(notes)
 
 
+def short_sample_note(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> str:
+    """Return who the patients are and whether numbers are small, for the foot of a table."""
+    scored = cases[cases["scored"].astype(bool)]
+    if scored.empty:
+        return "No case has scores."
+    scores = case_scores(scored, patient_pattern=resampling.patient_pattern)
+    counts = {"cases": (scores.n_cases, FEW_CASES), "patients": (scores.n_patients, FEW_PATIENTS)}
+    few = [f"{limit} {noun}" for noun, (n, limit) in counts.items() if n < limit]
+    note = patients_note(scored, resampling.patient_pattern)
+    if few:
+        return f"{note} All intervals are unreliable: fewer than {' and '.join(few)}."
+    return (
+        f"{note} Intervals in rows of fewer than {FEW_CASES} cases or {FEW_PATIENTS} patients are "
+        "unreliable."
+    )
+
+
 def _group_rows(
     group: pd.DataFrame, measures: Collection[str], resampling: Resampling
 ) -> Iterator[dict[str, Any]]:

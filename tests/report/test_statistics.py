@@ -82,7 +82,7 @@ def test_a_frame_without_scores_has_no_rows():
 def test_small_samples_are_noted():
     notes = sample_notes(cases_frame({"a": [0.5] * 10}))
     assert notes == (
-        "Each case counts as a patient of its own: no patient is stated.",
+        "10 cases, each counted as a patient of its own: no patient is stated.",
         "10 cases: intervals of fewer than 50 are unreliable.",
         "10 patients: intervals of fewer than 20 are unreliable.",
     )

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from segbench.report.tables.table import Cell, Table
+from segbench.report.tables.table import Cell, Column, Table, Value
 from segbench.text_table import text_table
 
 MAX_FLOAT_ROWS = 40  # a table with more rows does not fit on a page and becomes a longtable
@@ -29,12 +29,27 @@ _LATEX_ESCAPES = {
 
 
 def to_csv(table: Table) -> str:
-    """Return CSV: repeated keys, floats in their shortest exact form, blank for missing values."""
+    """Return CSV: repeated keys, floats in their shortest exact form, blank for missing values.
+
+    A column with intervals is followed by one of their lower and one of their upper bounds.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([column.title for column in table.columns])
-    writer.writerows([cell.value for cell in row] for row in table.rows)
+    writer.writerow(title for column in table.columns for title in _csv_titles(column))
+    for row in table.rows:
+        cells = zip(table.columns, row, strict=True)
+        writer.writerow(value for column, cell in cells for value in _csv_values(column, cell))
     return stream.getvalue()
+
+
+def _csv_titles(column: Column) -> list[str]:
+    bounds = ("low", "high") if column.intervals else ()
+    return [column.title, *(f"{column.title} {bound}" for bound in bounds)]
+
+
+def _csv_values(column: Column, cell: Cell) -> list[Value]:
+    bounds = (cell.interval or (None, None)) if column.intervals else ()
+    return [cell.value, *bounds]
 
 
 def to_text(table: Table) -> str:
@@ -69,8 +84,10 @@ def _markdown_line(cells: Iterable[str]) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = escape_markdown(cell.text)
-    return f"**{text}**" if cell.bold else text
+    text = escape_markdown(cell.value_text)
+    text = f"<ins>{text}</ins>" if cell.underline else text  # GitHub removes <u>
+    text = f"**{text}**" if cell.bold else text
+    return " ".join(filter(None, (text, escape_markdown(cell.interval_text))))
 
 
 def to_latex(table: Table) -> str:
@@ -172,13 +189,18 @@ def to_html(table: Table) -> str:
         "<tbody>\n" + "\n".join(_html_row(table, row) for row in group) + "\n</tbody>"
         for group in table.printed_groups()
     )
-    notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
     return (
         f'<section id="{table.name}">\n<h2>{html.escape(table.title)}</h2>\n'
         f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n{bodies}\n</table></div>\n'
-        + (f'<ul class="notes">\n{notes}</ul>\n' if notes else "")
+        + to_html_notes(table.notes)
         + "</section>\n"
     )
+
+
+def to_html_notes(notes: Sequence[str]) -> str:
+    """Return notes as a list, empty without notes."""
+    lines = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes)
+    return f'<ul class="notes">\n{lines}</ul>\n' if notes else ""
 
 
 def _html_row(table: Table, row: Sequence[Cell]) -> str:
@@ -190,5 +212,7 @@ def _html_row(table: Table, row: Sequence[Cell]) -> str:
 
 
 def _html_cell(cell: Cell) -> str:
-    text = html.escape(cell.text)
-    return f"<strong>{text}</strong>" if cell.bold else text
+    text = html.escape(cell.value_text)
+    text = f"<u>{text}</u>" if cell.underline else text
+    text = f"<strong>{text}</strong>" if cell.bold else text
+    return f"{text} <small>{cell.interval_text}</small>" if cell.interval else text
