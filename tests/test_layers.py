@@ -49,12 +49,13 @@ ORDER = {
     "report": [
         *("modalities", "published", "private_text", "compared_runs", "method_facts", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
-        *("statistics", "leaders", "ranking", "tables", "page", "export"),
+        *("statistics", "leaders", "ranking", "tables", "page"),
+        *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
     ],
     "report.tables": [
         *("table", "render", "options", "means", "uncertainty", "notes"),
         *("by_modality", "by_box", "by_step", "by_dataset"),
-        *("by_label", "own_cases", "time_limit", "facts", "failures"),
+        *("by_label", "ranking", "pairs", "own_cases", "time_limit", "facts", "failures"),
     ],
     "phantoms": ["scene"],
     "cli": [
@@ -64,6 +65,8 @@ ORDER = {
             "run",
             "verify",
             "report",
+            "rank",
+            "compare",
             "export",
             "train",
             "predict",
