@@ -53,10 +53,11 @@ ORDER = {
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
     ],
     "report.tables": [
-        *("table", "render", "options", "means", "uncertainty", "notes"),
+        *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
         *("by_modality", "by_box", "by_step", "by_dataset"),
         *("by_label", "ranking", "pairs", "own_cases", "time_limit", "facts", "failures"),
     ],
+    "report.tables.latex": ["text", "columns", "rows", "layout"],
     "phantoms": ["scene"],
     "cli": [
         *(

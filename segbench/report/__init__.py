@@ -39,17 +39,14 @@ from segbench.report.tables.by_modality import (
 from segbench.report.tables.by_step import scores_by_step, table_by_step
 from segbench.report.tables.facts import facts_table
 from segbench.report.tables.failures import failures, failures_table
+from segbench.report.tables.latex import to_latex
 from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
 from segbench.report.tables.pairs import pairs_table
-from segbench.report.tables.ranking import (
-    rank_runs,
-    ranking_table,
-    ranks_with_groups,
-)
-from segbench.report.tables.render import to_csv, to_html, to_latex, to_markdown, to_text
+from segbench.report.tables.ranking import rank_runs, ranking_table, ranks_with_groups
+from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes

@@ -1,17 +1,14 @@
-"""A small table in every format."""
+"""A small table in every format but LaTeX."""
 
 import csv
 import io
-import re
 
 import pytest
 
 from segbench.report.tables.render import (
-    escape_latex,
     escape_markdown,
     to_csv,
     to_html,
-    to_latex,
     to_markdown,
     to_text,
 )
@@ -50,41 +47,6 @@ def test_csv_repeats_keys_and_has_values_without_suffix(table):
     ]
 
 
-def test_latex_is_a_booktabs_table_with_caption_and_label(table):
-    text = to_latex(table)
-    assert r"\caption{A\_title}\label{tab:segbench-small}" in text
-    assert r"\begin{tabular}{llrr}" in text
-    assert r"CT & sam\_med3d & 2 & \textbf{0.3333} \\" in text
-    assert r" & a \& b \textbar{} 50 \% & -- & 0.2500 \\" in text
-    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 2, 1]
-
-
-def test_a_table_longer_than_a_page_becomes_a_longtable(table):
-    long = Table("long", "Long", table.columns, (table.rows * 20,))
-    assert r"\begin{longtable}{llrr}" in to_latex(long)
-    assert r"\begin{table}" not in to_latex(long)
-
-
-@pytest.mark.parametrize("copies", [1, 20])
-def test_latex_is_balanced_and_every_row_has_its_cells(table, copies):
-    text = to_latex(Table("t", "T", table.columns, (table.rows * copies,), notes=table.notes))
-    bare = re.sub(r"\\[\\&%$#_{}]", "", text)
-    assert bare.count("{") == bare.count("}")
-    assert "&" in bare
-    assert sorted(re.findall(r"\\begin\{(\w+)", text)) == sorted(re.findall(r"\\end\{(\w+)", text))
-    rows = [line for line in text.splitlines() if line.endswith(r" \\")]
-    assert len(rows) == 1 + 3 * copies
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {3}
-
-
-def test_latex_escapes_every_special_character_once():
-    assert escape_latex("a_b & 5% $x #1 {y} ~^") == (
-        r"a\_b \& 5\% \$x \#1 \{y\} \textasciitilde{}\textasciicircum{}"
-    )
-    assert escape_latex("\\_") == r"\textbackslash{}\_"
-    assert escape_latex("two\nlines") == "two lines"
-
-
 def test_markdown_escapes_special_characters_but_not_underscores_in_words():
     assert escape_markdown("a|b *c* _d_ e_f [g] `h`\n<i>") == (
         r"a\|b \*c\* \_d\_ e_f \[g\] \`h\` &lt;i&gt;"
@@ -106,3 +68,9 @@ def test_plain_text_is_aligned(table):
         "CT        sam_med3d                2  0.3333",
         "          a & b | 50 %             –  0.2500",
     ]
+
+
+def test_underlined_cells_stay_underlined_in_markdown_and_html():
+    table = Table("t", "T", (Column("n", "r"),), (((Cell(0.5, bold=True, underline=True),),),))
+    assert "| **<ins>0.5000</ins>** |" in to_markdown(table)
+    assert "<strong><u>0.5000</u></strong>" in to_html(table)

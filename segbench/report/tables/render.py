@@ -1,4 +1,4 @@
-"""Format a table as Markdown, CSV, LaTeX, HTML or plain text."""
+"""Format a table as Markdown, CSV, HTML or plain text; ``latex`` formats it for LaTeX."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from collections.abc import Iterable, Sequence
 
 from segbench.report.tables.table import Cell, Column, Table, Value
 from segbench.text_table import text_table
-
-MAX_FLOAT_ROWS = 40  # a table with more rows does not fit on a page and becomes a longtable
-
-_LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "†": r"\textdagger{}",
-    "…": r"\ldots{}",
-    "–": "--",
-    "×": r"$\times$",
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-}
 
 
 def to_csv(table: Table) -> str:
@@ -88,95 +72,6 @@ def _markdown_cell(cell: Cell) -> str:
     text = f"<ins>{text}</ins>" if cell.underline else text  # GitHub removes <u>
     text = f"**{text}**" if cell.bold else text
     return " ".join(filter(None, (text, escape_markdown(cell.interval_text))))
-
-
-def to_latex(table: Table) -> str:
-    r"""Return a table for ``\input``: booktabs rules, caption, label, notes below."""
-    return _latex_long(table) if len(table.rows) > MAX_FLOAT_ROWS else _latex_float(table)
-
-
-def escape_latex(text: str) -> str:
-    """Escape text for LaTeX in one pass, so that escapes are not escaped again."""
-    return "".join(_LATEX_ESCAPES.get(char, char) for char in " ".join(text.split()))
-
-
-def _latex_float(table: Table) -> str:
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs}",
-            r"\begin{table}[htbp]",
-            r"\centering\footnotesize",
-            _latex_caption(table),
-            rf"\begin{{tabular}}{{{_latex_columns(table)}}}",
-            r"\toprule",
-            _latex_header(table),
-            r"\midrule",
-            _latex_body(table),
-            r"\bottomrule",
-            r"\end{tabular}",
-            *_latex_notes(table),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _latex_long(table: Table) -> str:
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs,longtable}",
-            r"{\footnotesize",
-            rf"\begin{{longtable}}{{{_latex_columns(table)}}}",
-            rf"{_latex_caption(table)}\\",
-            r"\toprule",
-            _latex_header(table),
-            r"\midrule\endhead",
-            r"\bottomrule\endfoot",
-            _latex_body(table),
-            r"\end{longtable}",
-            *_latex_notes(table),
-            "}",
-            "",
-        ]
-    )
-
-
-def _latex_caption(table: Table) -> str:
-    return rf"\caption{{{escape_latex(table.title)}}}\label{{tab:segbench-{table.name}}}"
-
-
-def _latex_columns(table: Table) -> str:
-    aligns = [column.align for column in table.columns]
-    # Columns that wrap share 60 % of the line; the other columns need the rest.
-    wrapped = rf"p{{{0.6 / max(aligns.count('p'), 1):.2f}\linewidth}}"
-    return "".join(wrapped if align == "p" else align for align in aligns)
-
-
-def _latex_header(table: Table) -> str:
-    return _latex_line(escape_latex(column.title) for column in table.columns)
-
-
-def _latex_body(table: Table) -> str:
-    groups = ("\n".join(map(_latex_row, group)) for group in table.printed_groups())
-    return "\n\\midrule\n".join(groups)
-
-
-def _latex_row(row: Iterable[Cell]) -> str:
-    return _latex_line(map(_latex_cell, row))
-
-
-def _latex_line(cells: Iterable[str]) -> str:
-    return rf"{' & '.join(cells)} \\"
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = escape_latex(cell.text)
-    return rf"\textbf{{{text}}}" if cell.bold else text
-
-
-def _latex_notes(table: Table) -> list[str]:
-    notes = (rf"{escape_latex(note)}\par" for note in table.notes)
-    return [r"\par\smallskip{\scriptsize\raggedright", *notes, "}"] if table.notes else []
 
 
 def to_html(table: Table) -> str:
