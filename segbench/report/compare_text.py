@@ -15,8 +15,8 @@ from segbench.report.tables.by_box import BOX_TEXT
 from segbench.report.tables.table import ABSENT
 from segbench.text_table import shortened, text_table, wrapped
 
-CASE_WIDTH = 60
-DATASET_WIDTH = 16
+CASE_WIDTH = 50
+DATASET_WIDTH = 14
 
 
 def comparison_text(
@@ -30,9 +30,18 @@ def comparison_text(
         _by_box(comparison),
         *(_movers(comparison, n_movers) if n_movers else ()),
         "Notes\n\n" + wrapped((*_definitions(comparison), *comparison.notes), bullet="- "),
-        wrapped(check_sentence(check, comparison) for check in checks),
+        wrapped(_check_lines(checks, comparison)),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _check_lines(checks: Sequence[LossCheck], comparison: RunComparison) -> Iterator[str]:
+    for check in checks:
+        yield check_sentence(check, comparison)
+    n_left_out = comparison.measures["n_left_out"].iloc[0]
+    if checks and n_left_out:
+        cases = "case is" if n_left_out == 1 else "cases are"
+        yield f"{n_left_out} {cases} not in these means: scored in one run only."
 
 
 def check_sentence(check: LossCheck, comparison: RunComparison) -> str:

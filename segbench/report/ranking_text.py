@@ -48,7 +48,7 @@ def _why_not(results: Results) -> str:
     ranked = methods.loc[methods["ranked"], "method"]
     if len(ranked) < 2:
         seeing = ", ".join(methods.loc[~methods["ranked"], "method"])
-        return f"expected two runs that do not see the reference, which {seeing} does"
+        return f"expected two runs that do not see the reference, as {seeing} does"
     scored = results.cases.loc[results.cases["scored"], "method"]
     without = [name for name in ranked if name not in set(scored)]
     if len(ranked) - len(without) < 2:

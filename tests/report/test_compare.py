@@ -69,6 +69,8 @@ def test_only_common_cases_count_and_the_others_are_named(run):
     comparison = compare_runs(results, resampling=FEW)
     assert comparison.measures["n_cases"].tolist() == [2] * 4
     assert any("new lacks 1 case (CT_2)" in note for note in comparison.notes)
+    text = comparison_text(comparison, check_losses(comparison, {"dsc_final": 0.1}))
+    assert text.endswith("\n1 case is not in these means: scored in one run only.\n")
 
 
 def test_other_boxes_are_noted(run):
@@ -128,6 +130,18 @@ def test_the_text_says_which_run_is_the_baseline_and_fits_a_terminal(results):
     assert "CT_2" not in gains
     rows = text.split("Equivalence")[1].split("\n\n")[1].splitlines()[2:]
     assert [row.split()[:2] for row in rows] == [["DSC", "Final"]]
+
+
+def test_long_names_fit_a_terminal(run):
+    name = "CT_" + "x" * 90
+    long = {"dataset": "d" * 60, "patient": "p"}
+    folders = (
+        run(method, [case(name, flat(dsc), **long)], folder=method[0])
+        for method, dsc in (("a" * 60, 0.5), ("b" * 60, 0.6))
+    )
+    text = comparison_text(compare_runs(segbench.load(*folders), resampling=FEW))
+    lines = text.split("Notes")[0].splitlines()
+    assert max(map(len, lines)) <= 100
 
 
 def test_equal_runs_have_no_movers(run):

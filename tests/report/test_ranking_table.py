@@ -105,6 +105,7 @@ def test_a_run_without_a_scored_case_changes_no_rank(runs, run, results):
     assert ranking.table.equals(rank_runs(results, resampling=FEW).table)
     notes = ranking_table(more, ranking, resampling=FEW).notes
     assert "started has no scored case and is not ranked." in notes
+    assert not any("started lacks" in note for note in notes)
 
 
 def test_every_row_of_ranks_has_its_group(results):
@@ -129,7 +130,7 @@ def test_no_ranking_has_a_reason(run):
     one = run("one", [case("CT_1")])
     reasons = {
         "at least two runs, found 1": [one],
-        "do not see the reference, which oracle does": [
+        "do not see the reference, as oracle does": [
             one,
             run("oracle", [case("CT_1")], sees_reference=True),
         ],

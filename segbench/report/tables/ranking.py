@@ -111,7 +111,7 @@ def ranking_notes(
         short_sample_note(scored[scored["ranked"]], resampling),
         *coverage_notes(results),
         policy_note(results.policy),
-        *missing_case_notes(results),
+        *missing_case_notes(replace(results, methods=methods.drop(unscored.index))),
     )
 
 
