@@ -13,7 +13,7 @@ from segbench.cli.options import (
     policy_options,
     resampling_options,
 )
-from segbench.results import FailurePolicy, Policy
+from segbench.results import FailurePolicy
 
 
 @click.command()
@@ -62,13 +62,11 @@ def report(
     segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine
     segbench report runs/* --intervals --decimals 3
     """
-    from segbench.report import Resampling, TableOptions, terminal_table, write_report
+    from segbench.report import Resampling, TableOptions, load, terminal_table_of, write_report_of
 
-    policy = Policy(failures, time_limit)
+    results = load(*runs, failures=failures, time_limit=time_limit)
     resampling = Resampling(draws=draws, seed=seed, patient_pattern=patient_pattern)
     options = TableOptions(intervals, significance, decimals, resampling)
-    write_report(
-        runs, out, published=published, policy=policy, options=options, command=command_line()
-    )
-    click.echo(terminal_table(runs, policy, options))
+    write_report_of(results, out, published=published, options=options, command=command_line())
+    click.echo(terminal_table_of(results, options))
     click.echo(f"report: {out / 'index.html'}")

@@ -82,8 +82,10 @@ __all__ = [
     "scores_over_own_cases",
     "scores_with_time_limit",
     "terminal_table",
+    "terminal_table_of",
     "write_export",
     "write_report",
+    "write_report_of",
 ]
 
 _OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")
@@ -115,6 +117,18 @@ def write_report(
         If a folder is not a run, or the protocols of the runs differ.
     """
     results = load_results(runs, policy)
+    return write_report_of(results, out, published=published, options=options, command=command)
+
+
+def write_report_of(
+    results: Results,
+    out: Path,
+    *,
+    published: Sequence[str] = (),
+    options: TableOptions = TableOptions(),
+    command: str = "",
+) -> list[Path]:
+    """Write all tables of results as `write_report` does."""
     tables = report_tables(results, published, options)
     notes = page_notes(results, options)
     texts = {
@@ -161,7 +175,11 @@ def terminal_table(
     runs: Sequence[Path], policy: Policy = Policy(), options: TableOptions = TableOptions()
 ) -> str:
     """Return the means over all common cases as plain text, with notes."""
-    results = load_results(runs, policy)
+    return terminal_table_of(load_results(runs, policy), options)
+
+
+def terminal_table_of(results: Results, options: TableOptions = TableOptions()) -> str:
+    """Return the means of results as `terminal_table` does."""
     frame = scores_by_modality(results, options.interval_resampling)
     frame = frame[frame["modality"] == MEAN_OVER_CASES]
     rows = mean_rows(results, frame, ("method",), decimals=options.decimals)

@@ -12,7 +12,7 @@ import pandas as pd
 from segbench.report.case_scores import (
     CaseScores,
     case_scores,
-    grouped,
+    case_scores_by,
     ranked_only,
 )
 from segbench.report.frames import MEASURES
@@ -24,7 +24,7 @@ from segbench.report.resampling import (
     Resampling,
     bootstrap_means,
     means,
-    percentile_interval,
+    percentile_intervals,
 )
 
 LEADER_COLUMNS = ("measure", "average", "best", "leads", "tied")
@@ -68,11 +68,9 @@ def leaders(
     """
     ranked = ranked_only(cases)
     methods = pd.unique(ranked["method"]).tolist()
-    rows: list[dict[str, Any]] = []
-    for keys, group in grouped(ranked, by):
-        pattern = resampling.patient_pattern
-        scores = case_scores(group, measures, patient_pattern=pattern, methods=methods)
-        rows += [keys | row for row in _leader_rows(scores, resampling)]
+    pattern = resampling.patient_pattern
+    groups = case_scores_by(ranked, by, measures, patient_pattern=pattern, methods=methods)
+    rows = [keys | row for keys, scores in groups for row in _leader_rows(scores, resampling)]
     frame = pd.DataFrame(rows, columns=[*by, *LEADER_COLUMNS])
     best = pd.Series([row["best"] for row in rows], dtype=object)  # a str column has no None
     return frame.assign(best=best)
@@ -198,15 +196,16 @@ def _lower_bounds(
     scores: CaseScores, best: dict[str, list[int]], resampling: Resampling
 ) -> dict[str, Floats]:
     """Return by average the lower bounds of best - method, shape (methods, measures)."""
-    measures = range(len(scores.measures))
-    bounds = {}
-    for average in AVERAGES:
-        top = scores.values[:, best[average], measures]
-        # differences of cases, not of means: those of equal methods are exactly 0
-        differences = (top[:, None] - scores.values).reshape(scores.n_cases, -1)
-        draws = bootstrap_means(
-            differences, scores.patients, scores.modalities, resampling=resampling
-        )
-        low, _ = percentile_interval(draws[average], resampling.confidence)
-        bounds[average] = low.reshape(scores.values.shape[1:])
-    return bounds
+    distinct = {tuple(numbers) for numbers in best.values()}  # often the same for both averages
+    found = {numbers: _bounds_of(scores, list(numbers), resampling) for numbers in distinct}
+    return {average: found[tuple(numbers)][average] for average, numbers in best.items()}
+
+
+def _bounds_of(scores: CaseScores, best: list[int], resampling: Resampling) -> dict[str, Floats]:
+    top = scores.values[:, best, range(len(scores.measures))]
+    # differences of cases, not of means: those of equal methods are exactly 0
+    differences = (top[:, None] - scores.values).reshape(scores.n_cases, -1)
+    draws = bootstrap_means(differences, scores.patients, scores.modalities, resampling=resampling)
+    intervals = percentile_intervals(draws, resampling.confidence)
+    shape = scores.values.shape[1:]
+    return {average: low.reshape(shape) for average, (low, _) in intervals.items()}

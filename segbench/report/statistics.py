@@ -16,7 +16,7 @@ import pandas as pd
 from segbench.report.case_scores import (
     CaseScores,
     case_scores,
-    grouped,
+    case_scores_by,
     ranked_only,
 )
 from segbench.report.clusters import patients_note
@@ -26,7 +26,7 @@ from segbench.report.resampling import (
     Resampling,
     bootstrap_means,
     means,
-    percentile_interval,
+    percentile_intervals,
 )
 
 FEW_CASES, FEW_PATIENTS = 50, 20
@@ -61,11 +61,8 @@ def mean_intervals(
         mean, low, high : low and high are NaN where no interval can be computed: with fewer than
             two patients, or for macro with a modality of one patient
     """
-    rows = [
-        keys | row
-        for keys, group in grouped(cases, by)
-        for row in _group_rows(group, measures, resampling)
-    ]
+    groups = case_scores_by(cases, by, measures, patient_pattern=resampling.patient_pattern)
+    rows = [keys | row for keys, scores in groups for row in _group_rows(scores, resampling)]
     return pd.DataFrame(rows, columns=[*by, *MEAN_COLUMNS])
 
 
@@ -107,10 +104,7 @@ def short_sample_note(cases: pd.DataFrame, resampling: Resampling = Resampling()
     )
 
 
-def _group_rows(
-    group: pd.DataFrame, measures: Collection[str], resampling: Resampling
-) -> Iterator[dict[str, Any]]:
-    scores = case_scores(group, measures, patient_pattern=resampling.patient_pattern)
+def _group_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[str, Any]]:
     found = {
         (row["average"], row["measure"], row["method"]): row
         for methods, part in _methods_with_same_cases(scores)
@@ -137,8 +131,7 @@ def _mean_rows(
     mean = means(values, scores.modalities)
     draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
     columns = [(scores.methods[i], name) for i in methods for name in scores.measures]
-    for average in AVERAGES:
-        low, high = percentile_interval(draws[average], resampling.confidence)
+    for average, (low, high) in percentile_intervals(draws, resampling.confidence).items():
         for i, (method, measure) in enumerate(columns):
             yield {
                 "method": method,

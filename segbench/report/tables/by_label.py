@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 import pandas as pd
 
@@ -10,7 +11,13 @@ from segbench.report.comparison import common_cases, display_names
 from segbench.report.frames import Results
 from segbench.report.modalities import NOT_STATED, TABLE_3_STYLE
 from segbench.report.resampling import Resampling
-from segbench.report.tables.means import curve_cells, mean_scores_by, number_columns
+from segbench.report.tables.means import (
+    Curve,
+    curve_cells,
+    curves_by,
+    mean_scores_by,
+    number_columns,
+)
 from segbench.report.tables.notes import common_notes
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Row, Table
@@ -69,10 +76,9 @@ def table_by_label(results: Results, *, options: TableOptions = TableOptions()) 
     It has no marks: among so many comparisons of few cases, some would be marked by chance.
     """
     frame = scores_by_label(results, options.interval_resampling)
-    datasets = [
-        _first_labels(group).groupby(["label", "method"], sort=False)
-        for _, group in frame.groupby(["modality", "dataset"], sort=False)
-    ]
+    position = frame.groupby(["modality", "dataset"])["label"].rank(method="dense")
+    curves = curves_by(frame[position <= MAX_LABELS], ("modality", "dataset", "label", "method"))
+    datasets = [list(group) for _, group in groupby(curves.items(), lambda item: item[0][:2])]
     names = display_names(results)
     return Table(
         name="labels",
@@ -83,9 +89,9 @@ def table_by_label(results: Results, *, options: TableOptions = TableOptions()) 
             *number_columns(*POINTS.values(), intervals=options.intervals),
         ),
         groups=tuple(
-            tuple(_row(names, curve, score, options.decimals) for _, curve in curves)
+            tuple(_row(names, curve, score, options.decimals) for _, curve in items)
             for score in SCORES
-            for curves in datasets
+            for items in datasets
         ),
         n_keys=4,
         notes=(
@@ -96,10 +102,6 @@ def table_by_label(results: Results, *, options: TableOptions = TableOptions()) 
             *common_notes(results),
         ),
     )
-
-
-def _first_labels(group: pd.DataFrame) -> pd.DataFrame:
-    return group[group["label"].rank(method="dense") <= MAX_LABELS]
 
 
 def _at(steps: pd.DataFrame, step: int) -> pd.DataFrame:
@@ -115,10 +117,10 @@ def _area_under_clicks(steps: pd.DataFrame, score: str, last: int) -> pd.Series[
     return areas
 
 
-def _row(names: Mapping[str, str], curve: pd.DataFrame, score: str, decimals: int) -> Row:
-    first = curve.iloc[0]
+def _row(names: Mapping[str, str], curve: Curve, score: str, decimals: int) -> Row:
+    first = curve[0]
     return (
         *(Cell(SCORES[score]), Cell(TABLE_3_STYLE.display_name(first["modality"]))),
-        *(Cell(first["dataset"] or NOT_STATED), Cell(int(first["label"]))),
+        *(Cell(first["dataset"] or NOT_STATED), Cell(first["label"])),
         *(Cell(names[first["method"]]), *curve_cells(curve, score, decimals)),
     )

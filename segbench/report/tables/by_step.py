@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
+from itertools import groupby, product
 
 import pandas as pd
 
@@ -13,7 +13,9 @@ from segbench.report.modalities import TABLE_3_STYLE
 from segbench.report.resampling import Resampling
 from segbench.report.tables.means import (
     MEAN_OVER_MODALITIES,
+    Curve,
     curve_cells,
+    curves_by,
     mean_scores_by,
     number_columns,
 )
@@ -63,9 +65,8 @@ def table_by_step(results: Results, *, options: TableOptions = TableOptions()) -
     clicks = (f"Click {click}" for click in range(1, results.settings.n_clicks + 1))
     means = scores_by_step(results, options.interval_resampling)
     frame = with_marks(means, _cases_by_step(results), _SPLITS, options, measures=SCORES)
-    curves = [
-        group.groupby("method", sort=False) for _, group in frame.groupby("modality", sort=False)
-    ]
+    curves = curves_by(frame, ("modality", "method"))
+    by_modality = [list(group) for _, group in groupby(curves.items(), lambda item: item[0][0])]
     decimals = dict.fromkeys(SCORES, options.decimals) | {"seconds": SECONDS_DECIMALS}
     names = display_names(results)
     return Table(
@@ -77,9 +78,9 @@ def table_by_step(results: Results, *, options: TableOptions = TableOptions()) -
             *number_columns("Box", *clicks, intervals=options.intervals),
         ),
         groups=tuple(
-            tuple(_row(names, curve, measure, decimals[measure]) for _, curve in by_method)
+            tuple(_row(names, curve, measure, decimals[measure]) for _, curve in items)
             for measure in CURVES
-            for by_method in curves
+            for items in by_modality
         ),
         n_keys=2,
         notes=(
@@ -104,8 +105,8 @@ def _by_step(
         yield (name, step), group[group["step"] == step]
 
 
-def _row(names: Mapping[str, str], curve: pd.DataFrame, measure: str, decimals: int) -> Row:
-    first = curve.iloc[0]
+def _row(names: Mapping[str, str], curve: Curve, measure: str, decimals: int) -> Row:
+    first = curve[0]
     return (
         *(Cell(CURVES[measure]), Cell(TABLE_3_STYLE.display_name(first["modality"]))),
         *(Cell(names[first["method"]]), *curve_cells(curve, measure, decimals)),

@@ -21,6 +21,7 @@ from segbench.report.published import PUBLISHED_MARK, PublishedRow
 from segbench.report.tables.table import Cell, Column, Row
 
 Keys = tuple[Any, ...]
+Curve = list[dict[Any, Any]]  # the rows of one method, from the box to the last click
 MEAN_OVER_MODALITIES = "Mean over modalities"  # its n is a number of modalities
 BOLD, UNDERLINE = "bold", "underline"
 PUBLISHED_DECIMALS = 4
@@ -113,14 +114,21 @@ def count_cell(row: Mapping[Any, Any]) -> Cell:
     return Cell(n, suffix=" modality" if n == 1 else " modalities")
 
 
-def curve_cells(curve: pd.DataFrame, measure: str, decimals: int = 4) -> Row:
+def curves_by(frame: pd.DataFrame, keys: Sequence[str]) -> dict[Keys, Curve]:
+    """Return the rows of a frame of means that have equal keys, by these, in the frame's order."""
+    curves: dict[Keys, Curve] = {}
+    for row in frame.to_dict("records"):
+        curves.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return curves
+
+
+def curve_cells(curve: Curve, measure: str, decimals: int = 4) -> Row:
     """Return the cells of one method's curve: n, n at the box, and the mean in each row.
 
     The first row of ``curve`` is the mean at the box, over the cases with boxes only.
     """
-    rows = curve.to_dict("records")
-    counts = count_cell(rows[1]), count_cell(rows[0])
-    return (*counts, *(mean_cell(row, measure, decimals) for row in rows))
+    counts = count_cell(curve[1]), count_cell(curve[0])
+    return (*counts, *(mean_cell(row, measure, decimals) for row in curve))
 
 
 def published_method(row: PublishedRow) -> Cell:

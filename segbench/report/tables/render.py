@@ -77,7 +77,7 @@ def _markdown_cell(cell: Cell) -> str:
 def to_html(table: Table) -> str:
     """Return an HTML section: heading, table, notes."""
     head = "".join(
-        f'<th scope="col" class="{column.align}">{html.escape(column.title)}</th>'
+        f'<th scope="col" class="{_html_align(column)}">{html.escape(column.title)}</th>'
         for column in table.columns
     )
     bodies = "\n".join(
@@ -100,10 +100,15 @@ def to_html_notes(notes: Sequence[str]) -> str:
 
 def _html_row(table: Table, row: Sequence[Cell]) -> str:
     cells = (
-        f'<td class="{column.align}">{_html_cell(cell)}</td>'
+        f'<td class="{_html_align(column)}">{_html_cell(cell)}</td>'
         for column, cell in zip(table.columns, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _html_align(column: Column) -> str:
+    # a mean without an interval stays below the other means, not below their intervals
+    return "l" if column.intervals else column.align
 
 
 def _html_cell(cell: Cell) -> str:
