@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.files import write_text
+from segbench.report.compare import check_losses, compare_runs
+from segbench.report.compare_text import comparison_text
 from segbench.report.comparison import case_scores_by_step, common_cases
 from segbench.report.export import write_export
 from segbench.report.frames import MEASURES, Results, load, load_results
@@ -23,6 +25,7 @@ from segbench.report.page import FORMATS, html_page, index_html, index_markdown
 from segbench.report.pairs import compare_pairs
 from segbench.report.published import read_published
 from segbench.report.ranking import rank_methods
+from segbench.report.ranking_text import ranking_text
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import mean_intervals, sample_notes
 from segbench.report.tables.by_box import scores_by_box, table_by_box
@@ -41,6 +44,8 @@ from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
+from segbench.report.tables.pairs import pairs_table
+from segbench.report.tables.ranking import rank_runs, ranking_table, ranks_with_groups
 from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
@@ -52,8 +57,11 @@ __all__ = [
     "Results",
     "TableOptions",
     "case_scores_by_step",
+    "check_losses",
     "common_cases",
     "compare_pairs",
+    "compare_runs",
+    "comparison_text",
     "failures",
     "label_scores",
     "leaders",
@@ -61,6 +69,9 @@ __all__ = [
     "mean_intervals",
     "measure_groups",
     "rank_methods",
+    "rank_runs",
+    "ranking_text",
+    "ranks_with_groups",
     "report_tables",
     "sample_notes",
     "scores_by_box",
@@ -77,7 +88,7 @@ __all__ = [
     "write_report_of",
 ]
 
-_OPTIONAL_TABLES = ("table5", "datasets", "own-cases", "time-limit", "failures")
+_OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")
 
 
 def write_report(
@@ -134,12 +145,15 @@ def report_tables(
 ) -> list[Table]:
     """Return the tables of a report in the order of its page."""
     published_tables = {name: read_published(name) for name in published}
+    resampling = options.resampling
     tables = [
         table_by_modality(results, published=published_tables.get("table3"), options=options),
         table_by_box(results, published=published_tables.get("table4"), options=options),
         table_by_step(results, options=options),
         table_by_dataset(results, options=options),
         table_by_label(results, options=options),
+        ranking_table(results, rank_runs(results, resampling=resampling), resampling=resampling),
+        pairs_table(results, resampling=resampling),
         own_cases_table(results, options=options),
         time_limit_table(results, options=options),
         facts_table(results),

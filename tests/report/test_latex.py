@@ -214,6 +214,11 @@ def test_hyphens_stay_hyphens_and_minus_signs_become_them():
     assert escape_latex("-0.5 (-1, -.2)") == "$-$0.5 ($-$1, $-$.2)"
 
 
+def test_a_minus_is_measured_as_one():
+    assert text_width("-0.5 [-0.7, -0.3]") == pytest.approx(text_width("−0.5 [−0.7, −0.3]"))
+    assert text_width("a-1") < text_width("a −1")
+
+
 def test_characters_beyond_ascii_are_letters_symbols_or_code_points():
     assert escape_latex("Ü é ø σ ≤ † … – ²") == (
         r"\"{U} \'{e} \o{} $\sigma$ $\leq$ $\dagger$ \ldots{} -- $^2$"

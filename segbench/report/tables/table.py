@@ -33,6 +33,7 @@ class Cell:
     digits: int = 4
     underline: bool = False
     interval: tuple[float, float] | None = None
+    probability: bool = False  # one that would be printed as 0 is printed as <0.0001
 
     @property
     def text(self) -> str:
@@ -45,6 +46,8 @@ class Cell:
         if self.value is None:
             return ABSENT
         if isinstance(self.value, float):
+            if self.probability and self.value < 0.5 * 10**-self.digits:
+                return f"<{10**-self.digits:.{self.digits}f}{self.suffix}"
             return f"{self.value:.{self.digits}f}{self.suffix}"
         return f"{self.value}{self.suffix}"
 
