@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+
+WIDTH = 100  # columns of a terminal
 
 
 def text_table(
@@ -30,3 +33,24 @@ def text_table(
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def wrapped(paragraphs: Iterable[str], *, bullet: str = "", width: int = WIDTH) -> str:
+    """Return paragraphs as lines of limited width; a long path or name is not broken."""
+    indent = " " * len(bullet)
+    fill = textwrap.TextWrapper(
+        width=width,
+        initial_indent=bullet,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).fill
+    return "\n".join(map(fill, paragraphs))
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text of limited width; what is left out of its middle is an ellipsis."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"

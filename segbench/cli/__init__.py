@@ -3,11 +3,13 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
+from segbench.cli.compare import compare
 from segbench.cli.export import export
 from segbench.cli.group import cli
 from segbench.cli.models import models
 from segbench.cli.phantoms import phantoms
 from segbench.cli.predict import predict
+from segbench.cli.rank import rank
 from segbench.cli.report import report
 from segbench.cli.run import run
 from segbench.cli.train import train
@@ -15,5 +17,5 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, verify, report, export, train, predict, models, phantoms):
+for command in (run, verify, report, rank, compare, export, train, predict, models, phantoms):
     cli.add_command(command)

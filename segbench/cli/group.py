@@ -35,5 +35,6 @@ def cli() -> None:
     """Evaluate any model by the protocol of the interactive 3D segmentation challenge.
 
     Every option can be set by a variable: SEGBENCH_RUN_JOBS=2 is --jobs 2 of run. Exit status:
-    0 done, 1 a case failed or was invalid, 2 the request is wrong.
+    0 done, 1 a case failed or was invalid (compare: a run is worse than allowed), 2 the request is
+    wrong.
     """

@@ -1,7 +1,8 @@
 """Reports: frames and tables from run folders, without any model or image.
 
 ``frames`` reads runs as pandas frames (`segbench.load`), ``comparison`` selects the cases that
-methods have in common. Each module of ``tables`` makes the frame of one section and prints it.
+methods have in common. ``statistics``, ``pairs``, ``leaders`` and ``ranking`` compute intervals,
+tests and ranks. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
 tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
 the frames as files.
@@ -13,12 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.files import write_text
+from segbench.report.compare import check_losses, compare_runs
+from segbench.report.compare_text import comparison_text
 from segbench.report.comparison import case_scores_by_step, common_cases
 from segbench.report.export import write_export
 from segbench.report.frames import MEASURES, Results, load, load_results
+from segbench.report.leaders import leaders, measure_groups
 from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
+from segbench.report.pairs import compare_pairs
 from segbench.report.published import read_published
+from segbench.report.ranking import rank_methods
+from segbench.report.ranking_text import ranking_text
+from segbench.report.resampling import Resampling
+from segbench.report.statistics import mean_intervals, sample_notes
 from segbench.report.tables.by_box import scores_by_box, table_by_box
 from segbench.report.tables.by_dataset import scores_by_dataset, table_by_dataset
 from segbench.report.tables.by_label import label_scores, scores_by_label, table_by_label
@@ -33,21 +42,38 @@ from segbench.report.tables.failures import failures, failures_table
 from segbench.report.tables.latex import to_latex
 from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes
+from segbench.report.tables.options import TableOptions
 from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
+from segbench.report.tables.pairs import pairs_table
+from segbench.report.tables.ranking import rank_runs, ranking_table, ranks_with_groups
 from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
+from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
 from segbench.results import Policy
 
 __all__ = [
+    "Resampling",
     "Results",
+    "TableOptions",
     "case_scores_by_step",
+    "check_losses",
     "common_cases",
-    "write_export",
+    "compare_pairs",
+    "compare_runs",
+    "comparison_text",
     "failures",
     "label_scores",
+    "leaders",
     "load",
+    "mean_intervals",
+    "measure_groups",
+    "rank_methods",
+    "rank_runs",
+    "ranking_text",
+    "ranks_with_groups",
     "report_tables",
+    "sample_notes",
     "scores_by_box",
     "scores_by_dataset",
     "scores_by_label",
@@ -56,10 +82,13 @@ __all__ = [
     "scores_over_own_cases",
     "scores_with_time_limit",
     "terminal_table",
+    "terminal_table_of",
+    "write_export",
     "write_report",
+    "write_report_of",
 ]
 
-_OPTIONAL_TABLES = ("table5", "datasets", "own-cases", "time-limit", "failures")
+_OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")
 
 
 def write_report(
@@ -68,6 +97,7 @@ def write_report(
     *,
     published: Sequence[str] = (),
     policy: Policy = Policy(),
+    options: TableOptions = TableOptions(),
     command: str = "",
 ) -> list[Path]:
     """Write all tables of some runs into ``out`` and return the files, the index page first.
@@ -78,6 +108,7 @@ def write_report(
     out : the report's folder, created if missing; tables of an earlier report are replaced
     published : any of table3, table4, table5: the paper's rows to show next to the runs
     policy : how failed steps and slow cases are scored
+    options : intervals, marks and decimals of the tables of scores
     command : the command line that the page shows
 
     Raises
@@ -86,50 +117,79 @@ def write_report(
         If a folder is not a run, or the protocols of the runs differ.
     """
     results = load_results(runs, policy)
-    tables = report_tables(results, published)
+    return write_report_of(results, out, published=published, options=options, command=command)
+
+
+def write_report_of(
+    results: Results,
+    out: Path,
+    *,
+    published: Sequence[str] = (),
+    options: TableOptions = TableOptions(),
+    command: str = "",
+) -> list[Path]:
+    """Write all tables of results as `write_report` does."""
+    tables = report_tables(results, published, options)
+    notes = page_notes(results, options)
     texts = {
-        "index.html": index_html(results, tables, command),
-        "index.md": index_markdown(results, tables, command),
+        "index.html": index_html(results, tables, command, notes),
+        "index.md": index_markdown(results, tables, command, notes),
     }
     for table in tables:
         texts.update(_render_files(table))
     return _write_all(out, texts)
 
 
-def report_tables(results: Results, published: Sequence[str] = ()) -> list[Table]:
+def report_tables(
+    results: Results, published: Sequence[str] = (), options: TableOptions = TableOptions()
+) -> list[Table]:
     """Return the tables of a report in the order of its page."""
     published_tables = {name: read_published(name) for name in published}
+    resampling = options.resampling
     tables = [
-        table_by_modality(results, published=published_tables.get("table3")),
-        table_by_box(results, published=published_tables.get("table4")),
-        table_by_step(results),
-        table_by_dataset(results),
-        table_by_label(results),
-        own_cases_table(results),
-        time_limit_table(results),
+        table_by_modality(results, published=published_tables.get("table3"), options=options),
+        table_by_box(results, published=published_tables.get("table4"), options=options),
+        table_by_step(results, options=options),
+        table_by_dataset(results, options=options),
+        table_by_label(results, options=options),
+        ranking_table(results, rank_runs(results, resampling=resampling), resampling=resampling),
+        pairs_table(results, resampling=resampling),
+        own_cases_table(results, options=options),
+        time_limit_table(results, options=options),
         facts_table(results),
         failures_table(results),
     ]
     if "table5" in published_tables:
         test_set_table = table_by_modality(
-            results, published=published_tables["table5"], name="table5", style=TABLE_5_STYLE
+            results,
+            published=published_tables["table5"],
+            name="table5",
+            style=TABLE_5_STYLE,
+            options=options,
         )
         tables.insert(2, test_set_table)
     return [table for table in tables if table is not None]
 
 
-def terminal_table(runs: Sequence[Path], policy: Policy = Policy()) -> str:
+def terminal_table(
+    runs: Sequence[Path], policy: Policy = Policy(), options: TableOptions = TableOptions()
+) -> str:
     """Return the means over all common cases as plain text, with notes."""
-    results = load_results(runs, policy)
-    frame = scores_by_modality(results)
-    rows = mean_rows(results, frame[frame["modality"] == MEAN_OVER_CASES], ("method",))
+    return terminal_table_of(load_results(runs, policy), options)
+
+
+def terminal_table_of(results: Results, options: TableOptions = TableOptions()) -> str:
+    """Return the means of results as `terminal_table` does."""
+    frame = scores_by_modality(results, options.interval_resampling)
+    frame = frame[frame["modality"] == MEAN_OVER_CASES]
+    rows = mean_rows(results, frame, ("method",), decimals=options.decimals)
     failed = results.methods["n_failed"].tolist()
     table = Table(
         name="overview",
         title=MEAN_OVER_CASES,
         columns=(Column("Method"), *number_columns("n", *MEASURES.values(), "failed")),
-        groups=(tuple((*row.cells(), Cell(n)) for row, n in zip(rows, failed, strict=True)),),
-        notes=("", *common_notes(results)),
+        groups=(tuple((*row.cells, Cell(n)) for row, n in zip(rows, failed, strict=True)),),
+        notes=("", *uncertainty_notes(results, options, marks=False), *common_notes(results)),
     )
     return to_text(table)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import RunError
-from segbench.report.clusters import KEY, patient_ids
-
-MEASURE_COLUMNS = ("dsc_auc", "nsd_auc", "dsc_final", "nsd_final")
+from segbench.report.clusters import patient_ids
+from segbench.report.comparison import KEY
+from segbench.report.frames import MEASURES
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CaseScores:
 
 def case_scores(
     cases: pd.DataFrame,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     *,
     patient_pattern: str | None = None,
     methods: Sequence[str] | None = None,
@@ -76,20 +76,25 @@ def case_scores(
     RunError
         If a method has two rows of one case.
     """
-    methods = tuple(pd.unique(cases["method"]) if methods is None else methods)
-    rows = cases[cases[list(measures)].notna().all(axis=1) & cases["method"].isin(methods)]
-    _require_one_row_per_case(rows)
-    number = rows.groupby(KEY, dropna=False).ngroup().to_numpy()
-    values = np.full((number.max(initial=-1) + 1, len(methods), len(measures)), np.nan)
-    values[number, [methods.index(name) for name in rows["method"]]] = rows[
-        list(measures)
-    ].to_numpy()
-    # the patient may be stated in one run only
-    stated = rows.assign(_number=number).sort_values("patient", ascending=False, kind="stable")
-    one = stated.drop_duplicates("_number").sort_values("_number")
-    patients = patient_ids(one, patient_pattern).to_numpy(dtype=np.str_)
-    modalities = one["modality"].to_numpy(dtype=np.str_)
-    return CaseScores(methods, tuple(measures), values, patients, modalities)
+    columns = _columns(cases, measures, patient_pattern)
+    return _scores_of(columns, np.arange(len(cases)), methods)
+
+
+def case_scores_by(
+    cases: pd.DataFrame,
+    by: Sequence[str],
+    measures: Collection[str] = MEASURES,
+    *,
+    patient_pattern: str | None = None,
+    methods: Sequence[str] | None = None,
+) -> Iterator[tuple[dict[str, Any], CaseScores]]:
+    """Yield the values of the columns ``by``, sorted, and the scores of the cases that have them.
+
+    The same as `case_scores` of every group, but quick for many groups.
+    """
+    columns = _columns(cases, measures, patient_pattern)
+    for keys, rows in _groups(cases, by):
+        yield keys, _scores_of(columns, rows, methods)
 
 
 def ranked_only(cases: pd.DataFrame) -> pd.DataFrame:
@@ -97,19 +102,67 @@ def ranked_only(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[cases["ranked"].astype(bool)]
 
 
-def grouped(
+class _Columns(NamedTuple):
+    """What `_scores_of` needs of a frame: arrays over its rows, then three over the cases."""
+
+    measures: tuple[str, ...]
+    values: NDArray[np.float64]
+    method: NDArray[np.object_]
+    case: NDArray[np.intp]  # by the order of their names
+    names: NDArray[np.object_]
+    patients: NDArray[np.str_]
+    modalities: NDArray[np.str_]
+
+
+def _columns(
+    cases: pd.DataFrame, measures: Collection[str], patient_pattern: str | None
+) -> _Columns:
+    number = cases.groupby(KEY, dropna=False).ngroup().to_numpy().astype(np.intp)
+    # the patient may be stated in one run only
+    stated = cases.assign(_number=number).sort_values("patient", ascending=False, kind="stable")
+    one = stated.drop_duplicates("_number").sort_values("_number")
+    return _Columns(
+        measures=tuple(measures),
+        values=cases[list(measures)].to_numpy(dtype=np.float64),
+        method=cases["method"].to_numpy(dtype=object),
+        case=number,
+        names=one["case"].to_numpy(dtype=object),
+        patients=patient_ids(one, patient_pattern).to_numpy(dtype=np.str_),
+        modalities=one["modality"].to_numpy(dtype=np.str_),
+    )
+
+
+def _groups(
     cases: pd.DataFrame, by: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Yield the values of the columns ``by`` and the rows that have them, sorted by the values."""
+) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
+    """Yield the values of the columns ``by`` and the numbers of the rows that have them."""
     if not by:
-        yield {}, cases
+        yield {}, np.arange(len(cases))
         return
-    for values, rows in cases.groupby(list(by), dropna=False):
-        yield dict(zip(by, values, strict=True)), rows
+    group = cases.groupby(list(by), dropna=False).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    keys = cases[list(by)].iloc[order[starts]].to_dict("records")
+    for values, rows in zip(keys, np.split(order, starts[1:]), strict=False):
+        yield {str(name): value for name, value in values.items()}, rows
 
 
-def _require_one_row_per_case(rows: pd.DataFrame) -> None:
-    twice = rows[rows.duplicated(["method", *KEY])]
-    if len(twice):
-        method, case = twice.iloc[0][["method", "case"]]
-        raise RunError(f"{method}: expected one row for the case {case}, found more")
+def _scores_of(
+    columns: _Columns, rows: NDArray[np.intp], methods: Sequence[str] | None
+) -> CaseScores:
+    methods = tuple(pd.unique(columns.method[rows]) if methods is None else methods)
+    place = {name: number for number, name in enumerate(methods)}
+    method = np.array([place.get(name, -1) for name in columns.method[rows]], dtype=np.intp)
+    known = (method >= 0) & ~np.isnan(columns.values[rows]).any(axis=1)
+    rows, method = rows[known], method[known]
+    cases, number = np.unique(columns.case[rows], return_inverse=True)
+    values = np.full((len(cases), len(methods), len(columns.measures)), np.nan)
+    values[number, method] = columns.values[rows]
+    pairs, counts = np.unique(np.column_stack([method, cases[number]]), axis=0, return_counts=True)
+    if counts.max(initial=1) > 1:
+        first, case = pairs[counts.argmax()]
+        name = columns.names[case]
+        raise RunError(f"{methods[first]}: expected one row for the case {name}, found more")
+    return CaseScores(
+        methods, columns.measures, values, columns.patients[cases], columns.modalities[cases]
+    )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-KEY = ["case", "file_sha256", "reference_sha256"]  # equal in two runs: the same case
+from segbench.report.comparison import KEY
 
 
 def patient_ids(cases: pd.DataFrame, pattern: str | None = None) -> pd.Series[str]:
@@ -43,7 +43,8 @@ def patients_note(cases: pd.DataFrame, pattern: str | None = None) -> str:
     source = f"the pattern {pattern}" if pattern else "the column patient"
     if alone == len(distinct):
         reason = f"no case matches {source}" if pattern else "no patient is stated"
-        return f"Each case counts as a patient of its own: {reason}."
+        each = "" if alone == 1 else "each "
+        return f"{_count(alone, 'case')}, {each}counted as a patient of its own: {reason}."
     note = f"{_count(len(distinct), 'case')} of {_count(ids.nunique(), 'patient')}, by {source}."
     if alone:
         verb = "counts as a patient of its own" if alone == 1 else "count as patients of their own"

@@ -1,4 +1,4 @@
-"""Frames as files, for programs other than segbench."""
+"""Results as files, for programs other than segbench and for publication."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ import pandas as pd
 
 from segbench.errors import RunError
 from segbench.files import atomic_write
+from segbench.report.card import card_files
+from segbench.report.challenger import challenger_files
 from segbench.report.frames import Results
+from segbench.report.resampling import Resampling
 
 
-def write_export(results: Results, out: str | Path, *, format: str = "csv") -> list[Path]:
+def write_export(
+    results: Results,
+    out: str | Path,
+    *,
+    format: str = "csv",
+    resampling: Resampling = Resampling(),
+) -> list[Path]:
     """Write results as files of one format and return them.
 
     Files of the same names are replaced; other files in the folder stay.
@@ -24,20 +33,25 @@ def write_export(results: Results, out: str | Path, *, format: str = "csv") -> l
         From `segbench.load`.
     out : path
         The folder, created if it is missing.
-    format : {"csv", "parquet"}
-        One file for each of the frames cases, steps, prompts and methods. Parquet needs pyarrow.
+    format : {"csv", "parquet", "challenger", "card"}
+        csv and parquet: one file for each of the frames cases, steps, prompts and methods; parquet
+        needs pyarrow. challenger: the scores of ranked methods for the R package challengeR.
+        card: a page on each run, as Markdown and JSON.
+    resampling : Resampling
+        How the intervals of a card are computed.
 
     Raises
     ------
     RunError
-        If there is no such format, pyarrow is missing, or the folder is a run folder.
+        If there is no such format, pyarrow is missing, the folder is a run folder, or no ranked
+        run has a scored case (challenger).
     """
     if format not in FORMATS:
         raise RunError(f"export formats are {', '.join(FORMATS)}; found {format!r}")
     out = Path(out)
     if (out / "run.json").exists():
         raise RunError(f"{out}: expected a folder for exported files, found a run folder")
-    files = FORMATS[format](results)
+    files = FORMATS[format](results, resampling)
     out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with atomic_write(out / name) as stream:
@@ -45,7 +59,7 @@ def write_export(results: Results, out: str | Path, *, format: str = "csv") -> l
     return [out / name for name in files]
 
 
-def _csv_files(results: Results) -> dict[str, bytes]:
+def _csv_files(results: Results, _: Resampling) -> dict[str, bytes]:
     frames = _frames(results).items()
     return {
         f"{name}.csv": _csv(frame).encode("utf-8", "backslashreplace") for name, frame in frames
@@ -56,7 +70,7 @@ def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def _parquet_files(results: Results) -> dict[str, bytes]:
+def _parquet_files(results: Results, _: Resampling) -> dict[str, bytes]:
     if importlib.util.find_spec("pyarrow") is None:
         raise RunError(
             "export as parquet needs pyarrow, which is not installed: "
@@ -70,7 +84,9 @@ def _frames(results: Results) -> dict[str, pd.DataFrame]:
     return {name: getattr(results, name) for name in ("cases", "steps", "prompts", "methods")}
 
 
-FORMATS: dict[str, Callable[[Results], dict[str, bytes]]] = {
+FORMATS: dict[str, Callable[[Results, Resampling], dict[str, bytes]]] = {
     "csv": _csv_files,
     "parquet": _parquet_files,
+    "challenger": lambda results, _: challenger_files(results),
+    "card": card_files,
 }

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Collection, Iterator, Sequence
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.report.case_scores import (
-    MEASURE_COLUMNS,
     CaseScores,
     case_scores,
-    grouped,
+    case_scores_by,
     ranked_only,
 )
+from segbench.report.frames import MEASURES
 from segbench.report.paired_tests import holm, smallest_p
 from segbench.report.pairs import compare_differences, excludes_zero
 from segbench.report.resampling import (
@@ -24,7 +24,7 @@ from segbench.report.resampling import (
     Resampling,
     bootstrap_means,
     means,
-    percentile_interval,
+    percentile_intervals,
 )
 
 LEADER_COLUMNS = ("measure", "average", "best", "leads", "tied")
@@ -34,7 +34,7 @@ GROUP_COLUMNS = ("measure", "group", "method", "mean")
 def leaders(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     by: Sequence[str] = (),
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
@@ -68,20 +68,23 @@ def leaders(
     """
     ranked = ranked_only(cases)
     methods = pd.unique(ranked["method"]).tolist()
-    rows: list[dict[str, Any]] = []
-    for keys, group in grouped(ranked, by):
-        pattern = resampling.patient_pattern
-        scores = case_scores(group, measures, patient_pattern=pattern, methods=methods)
-        rows += [keys | row for row in _leader_rows(scores, resampling)]
+    pattern = resampling.patient_pattern
+    groups = case_scores_by(ranked, by, measures, patient_pattern=pattern, methods=methods)
+    rows = [keys | row for keys, scores in groups for row in _leader_rows(scores, resampling)]
     frame = pd.DataFrame(rows, columns=[*by, *LEADER_COLUMNS])
     best = pd.Series([row["best"] for row in rows], dtype=object)  # a str column has no None
     return frame.assign(best=best)
 
 
+def fewest_patients(resampling: Resampling = Resampling()) -> int:
+    """Return how many patients are needed to say anything: with fewer, no test is significant."""
+    return next(n for n in count(2) if smallest_p(n) <= resampling.alpha)
+
+
 def measure_groups(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
     """Return groups of methods that cannot be told apart, on the cases common to all ranked ones.
@@ -160,7 +163,8 @@ def separate(
 
 
 def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[str, Any]]:
-    comparable = len(scores.methods) > 1 and scores.present.all() and _enough(scores, resampling)
+    enough = scores.n_patients >= fewest_patients(resampling)
+    comparable = len(scores.methods) > 1 and scores.present.all() and enough
     best = _best_methods(scores) if comparable else {}
     low = _lower_bounds(scores, best, resampling) if comparable else {}
     for average in AVERAGES:
@@ -169,11 +173,6 @@ def _leader_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[st
             if comparable:
                 row |= _leader(scores.methods, best[average][at], low[average][:, at])
             yield row
-
-
-def _enough(scores: CaseScores, resampling: Resampling) -> bool:
-    """Whether the most uniform difference of so few patients could be significant."""
-    return smallest_p(scores.n_patients) <= resampling.alpha
 
 
 def _leader(methods: Sequence[str], best: int, low: Floats) -> dict[str, Any]:
@@ -197,15 +196,16 @@ def _lower_bounds(
     scores: CaseScores, best: dict[str, list[int]], resampling: Resampling
 ) -> dict[str, Floats]:
     """Return by average the lower bounds of best - method, shape (methods, measures)."""
-    measures = range(len(scores.measures))
-    bounds = {}
-    for average in AVERAGES:
-        top = scores.values[:, best[average], measures]
-        # differences of cases, not of means: those of equal methods are exactly 0
-        differences = (top[:, None] - scores.values).reshape(scores.n_cases, -1)
-        draws = bootstrap_means(
-            differences, scores.patients, scores.modalities, resampling=resampling
-        )
-        low, _ = percentile_interval(draws[average], resampling.confidence)
-        bounds[average] = low.reshape(scores.values.shape[1:])
-    return bounds
+    distinct = {tuple(numbers) for numbers in best.values()}  # often the same for both averages
+    found = {numbers: _bounds_of(scores, list(numbers), resampling) for numbers in distinct}
+    return {average: found[tuple(numbers)][average] for average, numbers in best.items()}
+
+
+def _bounds_of(scores: CaseScores, best: list[int], resampling: Resampling) -> dict[str, Floats]:
+    top = scores.values[:, best, range(len(scores.measures))]
+    # differences of cases, not of means: those of equal methods are exactly 0
+    differences = (top[:, None] - scores.values).reshape(scores.n_cases, -1)
+    draws = bootstrap_means(differences, scores.patients, scores.modalities, resampling=resampling)
+    intervals = percentile_intervals(draws, resampling.confidence)
+    shape = scores.values.shape[1:]
+    return {average: low.reshape(shape) for average, (low, _) in intervals.items()}

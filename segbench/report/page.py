@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from segbench.report.comparison import display_names
 from segbench.report.frames import Results
-from segbench.report.tables.render import escape_markdown, to_html, to_markdown
+from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
 from segbench.report.tables.table import Table
 
 TITLE = "Interactive segmentation benchmark"
@@ -36,6 +36,8 @@ tbody tr:hover { background: var(--band); }
 .notes, .files { color: var(--soft); font-size: .85rem; }
 .notes { padding-left: 1.1rem; margin: .5rem 0; max-width: 60rem; }
 .files { margin: .3rem 0; }
+td small { color: var(--soft); }
+td u { text-underline-offset: .2em; }
 code { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; font-size: 9pt; }
   nav, .files { display: none; }
@@ -54,13 +56,16 @@ def html_page(title: str, body: str) -> str:
     )
 
 
-def index_html(results: Results, tables: Sequence[Table], command: str = "") -> str:
-    """Return the page with all tables, and links to the files of each."""
+def index_html(
+    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+) -> str:
+    """Return the page with all tables, links to the files of each, and notes on all of them."""
     links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
     sections = "".join(to_html(table) + _file_links(table) for table in tables)
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
-    return html_page(TITLE, f"<header>\n{head}{made_by}<nav>{links}</nav>\n</header>\n{sections}")
+    head += made_by + to_html_notes(notes)
+    return html_page(TITLE, f"<header>\n{head}<nav>{links}</nav>\n</header>\n{sections}")
 
 
 def _file_links(table: Table) -> str:
@@ -69,10 +74,13 @@ def _file_links(table: Table) -> str:
     return f'<p class="files">{links}</p>\n'
 
 
-def index_markdown(results: Results, tables: Sequence[Table], command: str = "") -> str:
-    """Return one Markdown document with all tables."""
+def index_markdown(
+    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+) -> str:
+    """Return one Markdown document with all tables, and notes on all of them."""
     made_by = [f"Made by `{command}`"] if command else []
     head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
+    head += ["\n".join(f"- {escape_markdown(note)}" for note in notes)] if notes else []
     return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Tests and effect sizes of paired differences, with the patient as the unit.
 
 A column of differences is one comparison (one pair of methods and one measure). No function here
-knows of methods or frames.
+knows of methods or frames. scipy.stats is imported where it is used: it takes a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, t, wilcoxon
 
 Floats = NDArray[np.float64]
 MAX_EXACT = 12  # patients: 2048 distinct permutations
@@ -96,6 +95,8 @@ def rank_biserial(differences: Floats) -> float:
     moved = differences[differences != 0]
     if not len(moved):
         return 0.0
+    from scipy.stats import rankdata
+
     ranks = rankdata(np.abs(moved))
     return float((np.sign(moved) * ranks).sum() / ranks.sum())
 
@@ -120,6 +121,8 @@ def false_claim_probability(patient_means: Floats, direction: Floats) -> Floats:
     ----------
     Christodoulou et al., "False promises in medical imaging AI?", arXiv 2505.04720.
     """
+    from scipy.stats import t
+
     n_patients = len(patient_means)
     if n_patients < 2:
         return np.full(patient_means.shape[1], np.nan)
@@ -139,6 +142,8 @@ def wilcoxon_greater(differences: Floats) -> float:
     """
     if not differences.any():
         return 1.0
+    from scipy.stats import wilcoxon
+
     test = wilcoxon(differences, alternative="greater", method="approx", correction=True)
     return float(test.pvalue)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import RunError
-from segbench.report.case_scores import MEASURE_COLUMNS, CaseScores, case_scores, ranked_only
+from segbench.report.case_scores import CaseScores, case_scores, ranked_only
+from segbench.report.frames import MEASURES
 from segbench.report.paired_tests import (
     false_claim_probability,
     holm,
@@ -33,7 +34,7 @@ PAIR_COLUMNS = (
 def compare_pairs(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     tie_margin: Margins = 0.0,
     equivalence_margin: Margins | None = None,
     resampling: Resampling = Resampling(),
@@ -192,7 +193,7 @@ def _with_family(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_measure(
-    margins: Margins | None, measures: Sequence[str], name: str, *, default: float
+    margins: Margins | None, measures: Collection[str], name: str, *, default: float
 ) -> dict[str, float]:
     """Return the margin of every measure, ``default`` where none is given."""
     given = margins if isinstance(margins, Mapping) else {}

@@ -15,7 +15,7 @@ Wiesenfarth et al., Sci Rep 11:2369 (2021), doi:10.1038/s41598-021-82017-6: chal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from math import nan
@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from segbench.report.case_scores import MEASURE_COLUMNS, CaseScores, case_scores, ranked_only
+from segbench.report.case_scores import CaseScores, case_scores, ranked_only
+from segbench.report.frames import MEASURES
 from segbench.report.leaders import method_pairs, separate, told_apart
 from segbench.report.paired_tests import wilcoxon_greater
 from segbench.report.resampling import AVERAGES, Floats, Resampling, bootstrap_means, means
@@ -91,7 +91,7 @@ class Ranking:
 def rank_methods(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     ties: Ties = "min",
     missing: Missing = "common",
     resampling: Resampling = Resampling(),
@@ -231,5 +231,7 @@ def _ranks(values: Floats, ties: Ties, *, axis: int) -> Floats:
 
     Means of equal numbers may differ in the last bits, as they are summed in another order.
     """
+    from scipy.stats import rankdata  # takes a second to import
+
     ranks: Floats = rankdata(np.round(values, 12), method=ties, axis=axis).astype(np.float64)
     return ranks

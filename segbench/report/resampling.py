@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import nan
 from statistics import fmean
 
@@ -110,11 +111,14 @@ def bootstrap_means(
         return {average: np.full(shape, nan) for average in AVERAGES}
     sums = _patient_sums(values, patient, modality)
     strata = patient_strata(patient, modality)
-    micro, macro, stop = np.empty(shape), np.empty(shape), 0
+    micro, stop = np.empty(shape), 0
+    macro = micro if sums.shape[1] == 1 else np.empty(shape)  # of one modality they are the same
     for weights in _weight_blocks(strata, resampling):
         start, stop = stop, stop + len(weights)
         totals = np.tensordot(weights, sums, axes=1)
-        micro[start:stop], macro[start:stop] = _micro(totals), _macro(totals)
+        micro[start:stop] = _micro(totals)
+        if macro is not micro:
+            macro[start:stop] = _macro(totals)
     if patients_per_modality(patient, modality).min() < 2:
         macro[:] = nan
     return {"micro": micro, "macro": macro}
@@ -125,6 +129,18 @@ def percentile_interval(draws: Floats, confidence: float) -> tuple[Floats, Float
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return low, high
+
+
+def percentile_intervals(
+    draws: dict[str, Floats], confidence: float
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return the percentile intervals of what `bootstrap_means` returns, by average."""
+    micro = percentile_interval(draws["micro"], confidence)
+    same = draws["macro"] is draws["micro"]
+    return {
+        "micro": micro,
+        "macro": micro if same else percentile_interval(draws["macro"], confidence),
+    }
 
 
 def patient_weights(strata: NDArray[np.intp], n_draws: int, rng: np.random.Generator) -> Floats:
@@ -141,10 +157,21 @@ def patient_weights(strata: NDArray[np.intp], n_draws: int, rng: np.random.Gener
 
 
 def _weight_blocks(strata: NDArray[np.intp], resampling: Resampling) -> Iterator[Floats]:
-    rng = np.random.default_rng(resampling.seed)
     block = max(1, _BLOCK // len(strata))
+    if block >= resampling.draws:
+        yield _all_weights(tuple(strata.tolist()), resampling.draws, resampling.seed)
+        return
+    rng = np.random.default_rng(resampling.seed)
     for start in range(0, resampling.draws, block):
         yield patient_weights(strata, min(block, resampling.draws - start), rng)
+
+
+@lru_cache(maxsize=1)
+def _all_weights(strata: tuple[int, ...], draws: int, seed: int) -> Floats:
+    """Return the weights of one block, kept for a next group with the same patients."""
+    weights = patient_weights(np.array(strata, dtype=np.intp), draws, np.random.default_rng(seed))
+    weights.flags.writeable = False
+    return weights
 
 
 def _patient_sums(values: Floats, patient: NDArray[np.intp], modality: NDArray[np.intp]) -> Floats:

@@ -7,26 +7,26 @@ openreview WNwyvxo4zI).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.report.case_scores import (
-    MEASURE_COLUMNS,
     CaseScores,
     case_scores,
-    grouped,
+    case_scores_by,
     ranked_only,
 )
 from segbench.report.clusters import patients_note
+from segbench.report.frames import MEASURES
 from segbench.report.resampling import (
     AVERAGES,
     Resampling,
     bootstrap_means,
     means,
-    percentile_interval,
+    percentile_intervals,
 )
 
 FEW_CASES, FEW_PATIENTS = 50, 20
@@ -39,7 +39,7 @@ MEAN_COLUMNS = (
 def mean_intervals(
     cases: pd.DataFrame,
     *,
-    measures: Sequence[str] = MEASURE_COLUMNS,
+    measures: Collection[str] = MEASURES,
     by: Sequence[str] = (),
     resampling: Resampling = Resampling(),
 ) -> pd.DataFrame:
@@ -61,11 +61,8 @@ def mean_intervals(
         mean, low, high : low and high are NaN where no interval can be computed: with fewer than
             two patients, or for macro with a modality of one patient
     """
-    rows = [
-        keys | row
-        for keys, group in grouped(cases, by)
-        for row in _group_rows(group, measures, resampling)
-    ]
+    groups = case_scores_by(cases, by, measures, patient_pattern=resampling.patient_pattern)
+    rows = [keys | row for keys, scores in groups for row in _group_rows(scores, resampling)]
     return pd.DataFrame(rows, columns=[*by, *MEAN_COLUMNS])
 
 
@@ -90,10 +87,24 @@ def sample_notes(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> 
     return tuple(notes)
 
 
-def _group_rows(
-    group: pd.DataFrame, measures: Sequence[str], resampling: Resampling
-) -> Iterator[dict[str, Any]]:
-    scores = case_scores(group, measures, patient_pattern=resampling.patient_pattern)
+def short_sample_note(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> str:
+    """Return who the patients are and whether numbers are small, for the foot of a table."""
+    scored = cases[cases["scored"].astype(bool)]
+    if scored.empty:
+        return "No case has scores."
+    scores = case_scores(scored, patient_pattern=resampling.patient_pattern)
+    counts = {"cases": (scores.n_cases, FEW_CASES), "patients": (scores.n_patients, FEW_PATIENTS)}
+    few = [f"{limit} {noun}" for noun, (n, limit) in counts.items() if n < limit]
+    note = patients_note(scored, resampling.patient_pattern)
+    if few:
+        return f"{note} All intervals are unreliable: fewer than {' and '.join(few)}."
+    return (
+        f"{note} Intervals in rows of fewer than {FEW_CASES} cases or {FEW_PATIENTS} patients are "
+        "unreliable."
+    )
+
+
+def _group_rows(scores: CaseScores, resampling: Resampling) -> Iterator[dict[str, Any]]:
     found = {
         (row["average"], row["measure"], row["method"]): row
         for methods, part in _methods_with_same_cases(scores)
@@ -120,8 +131,7 @@ def _mean_rows(
     mean = means(values, scores.modalities)
     draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
     columns = [(scores.methods[i], name) for i in methods for name in scores.measures]
-    for average in AVERAGES:
-        low, high = percentile_interval(draws[average], resampling.confidence)
+    for average, (low, high) in percentile_intervals(draws, resampling.confidence).items():
         for i, (method, measure) in enumerate(columns):
             yield {
                 "method": method,

@@ -53,19 +53,25 @@ def test_phantoms_run_report(tmp_path):
         assert (tmp_path / "report" / f"table3.{suffix}").exists()
 
 
-def test_an_exported_run_has_no_trace_of_the_machine(data, tmp_path, scripted):
+EXPORTED = {
+    "csv": ["cases.csv", "methods.csv", "prompts.csv", "steps.csv"],
+    "challenger": ["challenger.csv"],
+    "card": ["card-scripted.json", "card-scripted.md"],
+}
+
+
+@pytest.mark.parametrize("kind", sorted(EXPORTED))
+def test_an_exported_run_has_no_trace_of_the_machine(data, tmp_path, scripted, kind):
     out = tmp_path / "runs" / "scripted"
     (data / "CT_Toy_000.npz").write_bytes(b"no archive")
     words = ["run", "--model", scripted, "--data", data, "--out", out, "--option", "at=2"]
     assert segbench(*words, "--option", "fail=exit").exit_code == 1
-    result = segbench("export", out, "--out", tmp_path / "exported")
+    result = segbench("export", out, "--format", kind, "--out", tmp_path / "exported")
     assert result.exit_code == 0, result.output
     files = sorted((tmp_path / "exported").iterdir())
-    assert [file.name for file in files] == [
-        *("cases.csv", "methods.csv", "prompts.csv", "steps.csv")
-    ]
+    assert [file.name for file in files] == EXPORTED[kind]
     text = "".join(file.read_text() for file in files)
-    assert "crashed: step 2" in text
+    assert "crashed: step 2" in text or kind == "challenger"
     words = re.split(r"[^\w.-]+", text)
     assert str(tmp_path) not in text
     assert not {getpass.getuser(), socket.gethostname()} & set(words)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from segbench.report.case_scores import MEASURE_COLUMNS
+from segbench.report.frames import CASES, MEASURES
 
 
 def cases_frame(scores, *, modality="CT", patients=None, unranked=(), dataset=""):
@@ -20,7 +20,7 @@ def cases_frame(scores, *, modality="CT", patients=None, unranked=(), dataset=""
         for number, score in enumerate(per_case)
         if score is not None
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(CASES)).astype(CASES)
 
 
 def _row(method, number, score, modality, patients, dataset):
@@ -36,7 +36,7 @@ def _row(method, number, score, modality, patients, dataset):
         "scored": scored,
         "file_sha256": f"{number:x}",
         "reference_sha256": None,
-        **dict(zip(MEASURE_COLUMNS, np.broadcast_to(score, 4).tolist(), strict=True)),
+        **dict(zip(MEASURES, np.broadcast_to(score, 4).tolist(), strict=True)),
     }
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from segbench.errors import RunError
-from segbench.report.case_scores import case_scores, grouped, ranked_only
+from segbench.report.case_scores import case_scores, case_scores_by, ranked_only
 from tests.report.score_frames import cases_frame
 
 
@@ -61,6 +61,19 @@ def test_methods_that_see_the_reference_are_not_ranked():
 
 def test_groups_are_sorted_and_named():
     frame = cases_frame({"a": [0.1, 0.2, 0.3]}, modality=["PET", "CT", "PET"])
-    keys = [keys for keys, _ in grouped(frame, ["modality", "has_boxes"])]
+    keys = [keys for keys, _ in case_scores_by(frame, ["modality", "has_boxes"])]
     assert keys == [{"modality": "CT", "has_boxes": False}, {"modality": "PET", "has_boxes": True}]
-    assert [keys for keys, _ in grouped(frame, [])] == [{}]
+    assert [keys for keys, _ in case_scores_by(frame, [])] == [{}]
+
+
+def test_the_scores_of_a_group_are_those_of_its_rows():
+    patients = ["p1", "p1", "", "p2", "p3", "p2"]
+    scores = {"a": [0.1, 0.2, None, 0.4, 0.5, np.nan], "b": [0.6, 0.5, 0.4, None, 0.2, 0.1]}
+    frame = cases_frame(scores, modality=["CT", "MR"] * 3, patients=patients)
+    for keys, found in case_scores_by(frame, ["modality"], ["dsc_auc"], methods=("b", "a")):
+        rows = frame[frame["modality"] == keys["modality"]]
+        expected = case_scores(rows, ["dsc_auc"], methods=("b", "a"))
+        assert found.methods == expected.methods
+        np.testing.assert_array_equal(found.values, expected.values)
+        assert found.patients.tolist() == expected.patients.tolist()
+        assert found.modalities.tolist() == expected.modalities.tolist()

@@ -24,7 +24,7 @@ def test_the_column_says_who_the_patient_is():
 def test_without_a_patient_each_case_is_its_own_and_the_note_says_so():
     assert patient_ids(frame()).nunique() == 4
     assert patients_note(frame()) == (
-        "Each case counts as a patient of its own: no patient is stated."
+        "4 cases, each counted as a patient of its own: no patient is stated."
     )
 
 
@@ -58,7 +58,7 @@ def test_a_pattern_finds_the_patient_in_the_name(pattern, n):
 def test_the_note_says_where_a_pattern_does_not_match():
     cases = frame(["x"] * 4)
     assert patients_note(cases, "no") == (
-        "Each case counts as a patient of its own: no case matches the pattern no."
+        "4 cases, each counted as a patient of its own: no case matches the pattern no."
     )
     assert patients_note(cases, "_00[0-2]") == (
         "4 cases of 4 patients, by the pattern _00[0-2]. "

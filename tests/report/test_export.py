@@ -65,5 +65,5 @@ def test_other_files_of_the_folder_stay(results, tmp_path):
 def test_a_run_folder_and_an_unknown_format_are_refused(results, tmp_path):
     with pytest.raises(RunError, match="found a run folder"):
         write_export(results, tmp_path / "ours")
-    with pytest.raises(RunError, match="csv, parquet; found 'xlsx'"):
+    with pytest.raises(RunError, match="csv, parquet, challenger, card; found 'xlsx'"):
         write_export(results, tmp_path / "out", format="xlsx")

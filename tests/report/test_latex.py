@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from segbench.core import AdapterInfo, StepScore
-from segbench.report import report_tables
+from segbench.report import Resampling, TableOptions, report_tables
 from segbench.report.frames import load_results
 from segbench.report.tables.latex import escape_latex, to_latex
 from segbench.report.tables.latex.columns import BOLD, EM, split_evenly
@@ -55,7 +55,7 @@ def case(name, quality, *, failed):
     )
 
 
-def make_tables(folder, n_methods, published):
+def make_tables(folder, n_methods, published, *, intervals=False):
     names = [f"{code}_AMOS_with_a_long_name_{i}" for code in MODALITIES for i in range(2)]
     runs = []
     for number, method in enumerate(METHODS[:n_methods]):
@@ -65,7 +65,8 @@ def make_tables(folder, n_methods, published):
         for name in names[number // 3 :]:
             failed = number == 1 and name.startswith("CT")
             write_case_result(runs[-1], case(name, 1 / (1 + number), failed=failed))
-    return report_tables(load_results(runs), published)
+    options = TableOptions(intervals=intervals, resampling=Resampling(draws=200))
+    return report_tables(load_results(runs), published, options)
 
 
 def make_table(n_rows=3, n_numbers=3, *, name="t", method="sam_med3d", notes=("n < 3 & so",)):
@@ -213,6 +214,11 @@ def test_hyphens_stay_hyphens_and_minus_signs_become_them():
     assert escape_latex("-0.5 (-1, -.2)") == "$-$0.5 ($-$1, $-$.2)"
 
 
+def test_a_minus_is_measured_as_one():
+    assert text_width("-0.5 [-0.7, -0.3]") == pytest.approx(text_width("−0.5 [−0.7, −0.3]"))
+    assert text_width("a-1") < text_width("a −1")
+
+
 def test_characters_beyond_ascii_are_letters_symbols_or_code_points():
     assert escape_latex("Ü é ø σ ≤ † … – ²") == (
         r"\"{U} \'{e} \o{} $\sigma$ $\leq$ $\dagger$ \ldots{} -- $^2$"
@@ -271,12 +277,14 @@ def pdflatex(folder, text, *, n_calls=1):
 
 @pytest.fixture(scope="module")
 def fragments(tmp_path_factory):
-    """A folder with all tables of four reports and tables that are hard to print."""
+    """A folder with all tables of four reports, one with intervals, and of hard cases."""
     folder = tmp_path_factory.mktemp("latex")
     for n_methods in (3, 6):
         for published in ((), PUBLISHED):
             prefix = f"{n_methods}{'p' if published else ''}"
-            for table in make_tables(folder / prefix, n_methods, published):
+            intervals = n_methods == 6 and bool(published)
+            tables = make_tables(folder / prefix, n_methods, published, intervals=intervals)
+            for table in tables:
                 text = to_latex(table).replace("tab:segbench-", f"tab:{prefix}-")
                 (folder / f"{prefix}-{table.name}.tex").write_text(text, encoding="ascii")
     hard = [

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from segbench.report.case_scores import MEASURE_COLUMNS
+from segbench.report.frames import MEASURES
 from segbench.report.ranking import RANK_COLUMNS, RULES, case_ranks, rank_methods
 from segbench.report.resampling import Resampling
 from tests.report.score_frames import cases_frame, random_scores
@@ -267,7 +267,7 @@ def test_the_order_of_rows_changes_no_ranking(seed):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.sampled_from(MEASURE_COLUMNS))
+@given(st.integers(0, 1000), st.sampled_from(list(MEASURES)))
 def test_a_better_score_never_worsens_a_rank(seed, measure):
     scores = random_scores(np.random.default_rng(seed), n_cases=5, n_methods=3)
     frame = cases_frame(scores)

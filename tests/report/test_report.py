@@ -13,7 +13,7 @@ from segbench.errors import RunError
 from segbench.report import report_tables, terminal_table, write_report
 from segbench.report.frames import load_results
 from segbench.results import CaseResult, Policy
-from tests.report.small_runs import FLAT, RISING, case
+from tests.report.small_runs import RISING, case
 
 
 def tables(*folders, published=(), policy=Policy()):
@@ -26,11 +26,6 @@ def row(table, *keys):
     found = [r for r in table.rows if tuple(cell.value for cell in r[: len(keys)]) == keys]
     assert len(found) == 1, f"{keys} found {len(found)} times in {table.name}"
     return [cell.text for cell in found[0][len(keys) :]]
-
-
-def bold(table, *keys):
-    found = [r for r in table.rows if tuple(cell.value for cell in r[: len(keys)]) == keys]
-    return [cell.bold for cell in found[0][len(keys) + 1 :]]
 
 
 def read_csv(file):
@@ -64,46 +59,11 @@ def test_the_mean_over_modalities_is_not_the_mean_over_cases(run):
     ]
 
 
-def test_the_best_of_each_column_is_bold(run):
-    a = run("a", [case("CT_1", RISING, nsd=0.1)])
-    b = run("b", [case("CT_1", FLAT, nsd=0.2)])
-    table = tables(a, b)["table3"]
-    assert bold(table, "CT", "a") == [True, False, True, False]
-    assert bold(table, "CT", "b") == [False, True, False, True]
-
-
-def test_scores_equal_at_the_printed_precision_are_all_bold(run):
-    table = tables(
-        run("a", [case("CT_1", FLAT)]),
-        run("b", [case("CT_1", (0.50001,) * 6)]),
-        run("c", [case("CT_1", (0.4999,) * 6)]),
-    )["table3"]
-    assert bold(table, "CT", "a")[2]
-    assert bold(table, "CT", "b")[2]
-    assert not bold(table, "CT", "c")[2]
-
-
-def test_a_run_that_sees_the_reference_is_shown_but_never_bold(run):
+def test_a_run_that_sees_the_reference_is_shown_with_a_note(run):
     perfect = run("oracle", [case("CT_1", (1.0,) * 6)], sees_reference=True)
     table = tables(run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), perfect)["table3"]
     assert row(table, "CT", "oracle (sees the reference)")[3] == "1.0000"
-    assert not any(bold(table, "CT", "oracle (sees the reference)"))
-    assert all(bold(table, "CT", "a"))
     assert "oracle sees the reference" in notes(table)
-
-
-def test_a_run_that_sees_the_reference_is_not_bold_if_it_equals_the_best(run):
-    level = run("oracle", [case("CT_1", RISING)], sees_reference=True)
-    table = tables(run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), level)["table3"]
-    assert all(bold(table, "CT", "a"))
-    assert not any(bold(table, "CT", "oracle (sees the reference)"))
-
-
-def test_a_single_ranked_run_is_not_bold(run):
-    table = tables(run("a", [case("CT_1")]), run("o", [case("CT_1")], sees_reference=True))[
-        "table3"
-    ]
-    assert not any(bold(table, "CT", "a"))
 
 
 def test_only_common_cases_are_compared_and_the_notes_name_the_others(run):
@@ -112,7 +72,6 @@ def test_only_common_cases_are_compared_and_the_notes_name_the_others(run):
     made = tables(whole, part)
     assert row(made["table3"], "CT", "whole") == ["1", "2.0000", "1.0000", "0.5000", "0.2500"]
     assert row(made["table3"], "Mean over all cases", "whole")[0] == "2"
-    assert all(bold(made["table3"], "CT", "part"))
     assert row(made["table4"], "whole", "CT", "Yes")[0] == "1"
     assert row(made["steps"], "DSC", "CT", "whole")[0] == "1"
     assert "part lacks 1 case (CT_2)" in notes(made["table3"])
@@ -137,7 +96,6 @@ def test_a_run_that_has_just_started_takes_no_case_from_the_others(run):
     runs = run("a", [case("CT_1", RISING)]), run("b", [case("CT_1")]), run("new", [], planned=1)
     made = tables(*runs)
     assert row(made["table3"], "CT", "new") == ["0", *["–"] * 4]
-    assert all(bold(made["table3"], "CT", "a"))
     assert "own-cases" not in made
 
 
@@ -173,6 +131,8 @@ def test_table_4_has_rows_with_and_without_a_box_in_the_papers_order(run):
         ["MRI", "No", "1", "0.5000"],
         ["Overall", "Yes", "1", "0.5000"],
         ["Overall", "No", "2", "0.6500"],
+        ["Mean over modalities", "Yes", "1 modality", "0.5000"],
+        ["Mean over modalities", "No", "2 modalities", "0.6500"],
     ]
     assert row(table, "ours", "Overall", "No") == ["2", "0.6500", "0.3250", "2.2000", "1.1000"]
 
@@ -183,6 +143,9 @@ def test_the_mean_at_the_box_leaves_out_cases_without_one(run):
     assert row(table, "DSC", "CT", "ours")[:4] == ["2", "1", "0.2000", "0.4500"]
     assert row(table, "DSC", "MRI", "ours")[:4] == ["1", "0", "–", "0.5000"]
     assert row(table, "NSD", "All cases", "ours")[:3] == ["3", "1", "0.1000"]
+    macro = row(table, "DSC", "Mean over modalities", "ours")
+    assert macro[:2] == ["2 modalities", "1 modality"]
+    assert macro[2:4] == ["0.2000", "0.4750"]  # CT 0.45, MR 0.5
     assert row(table, "Seconds", "All cases", "ours")[2:4] == ["1.00", "1.00"]
 
 
@@ -290,12 +253,10 @@ def test_a_run_without_a_finished_case_still_makes_a_report(run, tmp_path):
 # ---- published tables ------------------------------------------------------------------------
 
 
-def test_the_papers_rows_are_marked_cited_and_never_bold(run):
+def test_the_papers_rows_are_marked_and_cited(run):
     a, b = run("ours", [case("CT_1", RISING)]), run("nnInteractive", [case("CT_1")])
     table = tables(a, b, published=["table3"])["table3"]
     assert row(table, "CT", "Ours (paper)") == ["–", "3.2197", "3.3272", "0.8197", "0.8511"]
-    assert not any(bold(table, "CT", "nnInteractive (paper)"))
-    assert all(bold(table, "CT", "ours"))
     assert "Camaret Ndir" in notes(table)
     assert "not comparable" in notes(table)
     assert row(table, "Mean over all cases", "Ours (paper)")[3] == "0.6385"
@@ -339,7 +300,7 @@ def test_csv_holds_floats_exactly(run, tmp_path):
     assert rows[0]["DSC Final"] == "0.14285714285714285"
     steps = read_csv(tmp_path / "out" / "steps.csv")
     assert [float(steps[0][f"Click {i}"]) for i in range(1, 6)] == list(dsc[1:])
-    assert [line["Modality"] for line in steps] == ["CT", "All cases"] * 3
+    assert [line["Modality"] for line in steps] == ["CT", "All cases", "Mean over modalities"] * 3
 
 
 def test_a_report_has_each_table_in_each_format_and_two_indexes(run, tmp_path):

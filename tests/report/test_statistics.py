@@ -1,9 +1,13 @@
 """Means with intervals, and the notes on a sample."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from segbench import report
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import MEAN_COLUMNS, mean_intervals, sample_notes
 from tests.report.score_frames import cases_frame, random_scores
@@ -78,7 +82,7 @@ def test_a_frame_without_scores_has_no_rows():
 def test_small_samples_are_noted():
     notes = sample_notes(cases_frame({"a": [0.5] * 10}))
     assert notes == (
-        "Each case counts as a patient of its own: no patient is stated.",
+        "10 cases, each counted as a patient of its own: no patient is stated.",
         "10 cases: intervals of fewer than 50 are unreliable.",
         "10 patients: intervals of fewer than 20 are unreliable.",
     )
@@ -108,3 +112,15 @@ def test_a_modality_of_one_patient_is_noted():
 
 def test_no_scores_are_noted():
     assert sample_notes(cases_frame({"a": [np.nan]})) == ("No case has scores.",)
+
+
+def test_the_statistics_are_public_and_import_no_scipy_before_they_are_used():
+    code = (
+        "import sys, segbench.report as report\n"
+        "assert not any(name.startswith('scipy') for name in sys.modules)\n"
+        "import segbench.report.leaders\n"
+        "assert callable(report.leaders)\n"  # not the module of that name
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    names = {"mean_intervals", "rank_methods", "compare_pairs", "leaders", "measure_groups"}
+    assert names | {"Resampling", "sample_notes"} <= set(report.__all__)

@@ -1,9 +1,13 @@
-"""Means over cases as frames and as table rows, and the bold for the best of them (`bold_best`)."""
+"""Means over cases as frames and as table rows.
+
+A frame of means may have further columns for each measure, such as ``dsc_auc``: ``dsc_auc_low`` and
+``dsc_auc_high``, an interval, and ``dsc_auc_mark``, how the mean is printed (``uncertainty``).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -13,9 +17,14 @@ import pandas as pd
 
 from segbench.report.comparison import display_names
 from segbench.report.frames import MEASURES, Results
+from segbench.report.published import PUBLISHED_MARK, PublishedRow
 from segbench.report.tables.table import Cell, Column, Row
 
 Keys = tuple[Any, ...]
+Curve = list[dict[Any, Any]]  # the rows of one method, from the box to the last click
+MEAN_OVER_MODALITIES = "Mean over modalities"  # its n is a number of modalities
+BOLD, UNDERLINE = "bold", "underline"
+PUBLISHED_DECIMALS = 4
 
 
 def mean(values: Iterable[float]) -> float:
@@ -48,42 +57,88 @@ def mean_scores_by(
 
 @dataclass(frozen=True)
 class MeanRow:
-    """A row of means before `bold_best`; ``n`` is empty in published rows."""
+    """A row of means in parts; ``n`` is empty in published rows."""
 
     keys: tuple[Cell, ...]
     n: Cell
-    means: tuple[float | None, ...]
-    ranked: bool = False
+    means: tuple[Cell, ...]
 
-    def cells(self, bold: Sequence[bool] = ()) -> Row:
-        """Return the cells of the table row: keys, n, means."""
-        flags = bold or (False,) * len(self.means)
-        means = (Cell(value, bold=flag) for value, flag in zip(self.means, flags, strict=True))
-        return (*self.keys, self.n, *means)
+    @property
+    def cells(self) -> Row:
+        """The cells of the table row: keys, n, means."""
+        return (*self.keys, self.n, *self.means)
 
 
 def mean_rows(
-    results: Results, frame: pd.DataFrame, keys: Sequence[str], measures: Iterable[str] = MEASURES
+    results: Results,
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    measures: Iterable[str] = MEASURES,
+    *,
+    decimals: int = 4,
 ) -> list[MeanRow]:
     """Return the rows of a frame of means, each method under the name that tables show."""
-    ranked = dict(zip(results.methods["method"], results.methods["ranked"], strict=True))
+    measures = list(measures)
     printed = frame.assign(method=frame["method"].map(display_names(results)))
-    columns = (printed[list(names)].itertuples(index=False) for names in (keys, measures))
     return [
-        MeanRow(tuple(map(Cell, row_keys)), Cell(n), tuple(map(known, means)), ranked[method])
-        for row_keys, means, n, method in zip(
-            *columns, frame["n"].tolist(), frame["method"], strict=True
+        MeanRow(
+            tuple(Cell(row[key]) for key in keys),
+            count_cell(row),
+            tuple(mean_cell(row, measure, decimals) for measure in measures),
         )
+        for row in printed.to_dict("records")
     ]
 
 
-def curve_cells(curve: pd.DataFrame, measure: str, digits: int = 4) -> Row:
+def mean_cell(row: Mapping[Any, Any], measure: str, decimals: int) -> Cell:
+    """Return the cell of a mean: with its interval and mark, if the row has them."""
+    value = known(row[measure])
+    if value is None:
+        return Cell(None)
+    low, high = (row.get(f"{measure}_{bound}", math.nan) for bound in ("low", "high"))
+    mark = row.get(f"{measure}_mark")
+    return Cell(
+        value,
+        digits=decimals,
+        bold=mark == BOLD,
+        underline=mark == UNDERLINE,
+        interval=None if math.isnan(low) else (low, high),
+    )
+
+
+def count_cell(row: Mapping[Any, Any]) -> Cell:
+    """Return the cell of n: of cases, or of modalities for a mean over them."""
+    n = row["n"]
+    if row.get("modality") != MEAN_OVER_MODALITIES:
+        return Cell(n)
+    return Cell(n, suffix=" modality" if n == 1 else " modalities")
+
+
+def curves_by(frame: pd.DataFrame, keys: Sequence[str]) -> dict[Keys, Curve]:
+    """Return the rows of a frame of means that have equal keys, by these, in the frame's order."""
+    curves: dict[Keys, Curve] = {}
+    for row in frame.to_dict("records"):
+        curves.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return curves
+
+
+def curve_cells(curve: Curve, measure: str, decimals: int = 4) -> Row:
     """Return the cells of one method's curve: n, n at the box, and the mean in each row.
 
     The first row of ``curve`` is the mean at the box, over the cases with boxes only.
     """
-    n_box, n, *_ = curve["n"].tolist()
-    return (Cell(n), Cell(n_box), *(Cell(known(mean), digits=digits) for mean in curve[measure]))
+    counts = count_cell(curve[1]), count_cell(curve[0])
+    return (*counts, *(mean_cell(row, measure, decimals) for row in curve))
+
+
+def published_method(row: PublishedRow) -> Cell:
+    """Return the cell of a published method, with the mark of published rows."""
+    return Cell(row.method, suffix=f" {PUBLISHED_MARK}")
+
+
+def published_cells(means: Iterable[float], decimals: int) -> Row:
+    """Return the cells of published means, which have four decimals in the paper."""
+    return tuple(Cell(mean, digits=min(decimals, PUBLISHED_DECIMALS)) for mean in means)
 
 
 def known(value: float) -> float | None:
@@ -91,33 +146,6 @@ def known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def comparable(rows: Sequence[MeanRow]) -> bool:
-    """Whether there can be a best: at least two ranked rows that are means of something."""
-    return sum(row.ranked and bool(row.n.value) for row in rows) > 1
-
-
-def bold_best(rows: Sequence[MeanRow]) -> tuple[Row, ...]:
-    """Return table rows with the best ranked mean of each column in bold.
-
-    Means that are equal as printed are all bold. Nothing is bold if the rows are not comparable.
-    """
-    if not comparable(rows):
-        return tuple(row.cells() for row in rows)
-    columns = zip(*(row.means for row in rows if row.ranked), strict=True)
-    best = [_best_text(column) for column in columns]
-    return tuple(row.cells(_equals_best(row, best)) for row in rows)
-
-
-def _best_text(column: Sequence[float | None]) -> str | None:
-    values = [value for value in column if value is not None]
-    return Cell(max(values)).text if values else None
-
-
-def _equals_best(row: MeanRow, best: Sequence[str | None]) -> list[bool]:
-    pairs = zip(row.means, best, strict=True)
-    return [row.ranked and Cell(value).text == text for value, text in pairs]
-
-
-def number_columns(*titles: str) -> tuple[Column, ...]:
+def number_columns(*titles: str, intervals: bool = False) -> tuple[Column, ...]:
     """Return right-aligned columns."""
-    return tuple(Column(title, "r") for title in titles)
+    return tuple(Column(title, "r", intervals=intervals) for title in titles)

@@ -79,6 +79,12 @@ def _over_time_notes(results: Results) -> list[str]:
 
 
 def case_difference_notes(results: Results) -> list[str]:
+    """Say which cases differ, and which of them are compared in the tables of a report."""
+    scored = results.cases[results.cases["scored"]]
+    return [*missing_case_notes(results), *_compared_notes(results, scored)]
+
+
+def missing_case_notes(results: Results) -> list[str]:
     """Name the cases that are scored for one method and missing or different for another."""
     scored = results.cases[results.cases["scored"]]
     all_names = set(scored["case"])
@@ -94,7 +100,7 @@ def case_difference_notes(results: Results) -> list[str]:
     changed = _changed_cases(scored)
     if changed:
         notes.append(f"Not the same files: {format_case_names(changed)} changed between runs.")
-    return [*notes, *_compared_notes(results, scored)]
+    return notes
 
 
 def _changed_cases(scored: pd.DataFrame) -> set[str]:

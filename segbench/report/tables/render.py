@@ -8,17 +8,32 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from segbench.report.tables.table import Cell, Table
+from segbench.report.tables.table import Cell, Column, Table, Value
 from segbench.text_table import text_table
 
 
 def to_csv(table: Table) -> str:
-    """Return CSV: repeated keys, floats in their shortest exact form, blank for missing values."""
+    """Return CSV: repeated keys, floats in their shortest exact form, blank for missing values.
+
+    A column with intervals is followed by one of their lower and one of their upper bounds.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([column.title for column in table.columns])
-    writer.writerows([cell.value for cell in row] for row in table.rows)
+    writer.writerow(title for column in table.columns for title in _csv_titles(column))
+    for row in table.rows:
+        cells = zip(table.columns, row, strict=True)
+        writer.writerow(value for column, cell in cells for value in _csv_values(column, cell))
     return stream.getvalue()
+
+
+def _csv_titles(column: Column) -> list[str]:
+    bounds = ("low", "high") if column.intervals else ()
+    return [column.title, *(f"{column.title} {bound}" for bound in bounds)]
+
+
+def _csv_values(column: Column, cell: Cell) -> list[Value]:
+    bounds = (cell.interval or (None, None)) if column.intervals else ()
+    return [cell.value, *bounds]
 
 
 def to_text(table: Table) -> str:
@@ -53,39 +68,51 @@ def _markdown_line(cells: Iterable[str]) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = escape_markdown(cell.text)
+    text = escape_markdown(cell.value_text)
     text = f"<ins>{text}</ins>" if cell.underline else text  # GitHub removes <u>
-    return f"**{text}**" if cell.bold else text
+    text = f"**{text}**" if cell.bold else text
+    return " ".join(filter(None, (text, escape_markdown(cell.interval_text))))
 
 
 def to_html(table: Table) -> str:
     """Return an HTML section: heading, table, notes."""
     head = "".join(
-        f'<th scope="col" class="{column.align}">{html.escape(column.title)}</th>'
+        f'<th scope="col" class="{_html_align(column)}">{html.escape(column.title)}</th>'
         for column in table.columns
     )
     bodies = "\n".join(
         "<tbody>\n" + "\n".join(_html_row(table, row) for row in group) + "\n</tbody>"
         for group in table.printed_groups()
     )
-    notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
     return (
         f'<section id="{table.name}">\n<h2>{html.escape(table.title)}</h2>\n'
         f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n{bodies}\n</table></div>\n'
-        + (f'<ul class="notes">\n{notes}</ul>\n' if notes else "")
+        + to_html_notes(table.notes)
         + "</section>\n"
     )
 
 
+def to_html_notes(notes: Sequence[str]) -> str:
+    """Return notes as a list, empty without notes."""
+    lines = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes)
+    return f'<ul class="notes">\n{lines}</ul>\n' if notes else ""
+
+
 def _html_row(table: Table, row: Sequence[Cell]) -> str:
     cells = (
-        f'<td class="{column.align}">{_html_cell(cell)}</td>'
+        f'<td class="{_html_align(column)}">{_html_cell(cell)}</td>'
         for column, cell in zip(table.columns, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"
 
 
+def _html_align(column: Column) -> str:
+    # a mean without an interval stays below the other means, not below their intervals
+    return "l" if column.intervals else column.align
+
+
 def _html_cell(cell: Cell) -> str:
-    text = html.escape(cell.text)
+    text = html.escape(cell.value_text)
     text = f"<u>{text}</u>" if cell.underline else text
-    return f"<strong>{text}</strong>" if cell.bold else text
+    text = f"<strong>{text}</strong>" if cell.bold else text
+    return f"{text} <small>{cell.interval_text}</small>" if cell.interval else text

@@ -8,34 +8,56 @@ from dataclasses import dataclass
 Value = str | int | float | None
 
 ABSENT = "–"
+BOUND_DIGITS = 3  # at most: the fourth decimal of a bound changes with the seed
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``align`` is l (left), r (right) or p (text that may wrap)."""
+    """A column; ``align`` is l (left), r (right) or p (text that may wrap).
+
+    If ``intervals`` is set, CSV has two further columns for the bounds.
+    """
 
     title: str
     align: str = "l"
+    intervals: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value and its format; CSV has the value only, floats exactly."""
+    """A value and its format; CSV has the value and the interval only, floats exactly."""
 
     value: Value
     bold: bool = False
     suffix: str = ""  # a unit or footnote sign, printed after the value
     digits: int = 4
     underline: bool = False
+    interval: tuple[float, float] | None = None
+    probability: bool = False  # one that would be printed as 0 is printed as <0.0001
 
     @property
     def text(self) -> str:
-        """The printed value: a rounded float, a dash for a missing value."""
+        """The printed value, followed by the interval if there is one."""
+        return " ".join(filter(None, (self.value_text, self.interval_text)))
+
+    @property
+    def value_text(self) -> str:
+        """The value: a rounded float, a dash for a missing value."""
         if self.value is None:
             return ABSENT
         if isinstance(self.value, float):
+            if self.probability and self.value < 0.5 * 10**-self.digits:
+                return f"<{10**-self.digits:.{self.digits}f}{self.suffix}"
             return f"{self.value:.{self.digits}f}{self.suffix}"
         return f"{self.value}{self.suffix}"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval in brackets, empty without one."""
+        if self.interval is None:
+            return ""
+        low, high = (f"{bound:.{min(self.digits, BOUND_DIGITS)}f}" for bound in self.interval)
+        return f"[{low}, {high}]"
 
 
 Row = tuple[Cell, ...]

@@ -8,6 +8,7 @@ from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.tables.means import mean_rows, mean_scores_by, number_columns
 from segbench.report.tables.notes import case_difference_notes, coverage_notes
+from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.results import Policy
 
@@ -37,15 +38,15 @@ def scores_with_time_limit(results: Results) -> pd.DataFrame:
     return frame.assign(n_over_time=n_over_time)
 
 
-def time_limit_table(results: Results) -> Table | None:
+def time_limit_table(results: Results, *, options: TableOptions = TableOptions()) -> Table | None:
     """Return the scores without and with the time limit, None if no case is above it."""
     if not results.cases["over_time"].any():
         return None
     frame = scores_with_time_limit(results)
     rows = [
-        (*row.cells(), Cell(n))
+        (*row.cells, Cell(n))
         for row, n in zip(
-            mean_rows(results, frame, ("method", "scores")),
+            mean_rows(results, frame, ("method", "scores"), decimals=options.decimals),
             frame["n_over_time"].tolist(),
             strict=True,
         )

@@ -134,10 +134,11 @@ def _rooms(part: Part) -> list[float | None]:
 
 
 def _cell(cell: Cell, room: float | None) -> str:
-    text = _text(cell.text, room)
+    text = _text(cell.value_text, room)
     if cell.underline:
         text = rf"\underline{{{text}}}" if room is None else rf"\emph{{{text}}}"  # would not wrap
-    return rf"\textbf{{{text}}}" if cell.bold else text
+    text = rf"\textbf{{{text}}}" if cell.bold else text
+    return f"{text} {escape_latex(cell.interval_text)}" if cell.interval else text
 
 
 def _text(text: str, room: float | None) -> str:

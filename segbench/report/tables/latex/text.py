@@ -74,10 +74,14 @@ _OTHER_WIDTH = 800  # of a symbol
 
 def escape_latex(text: str) -> str:
     """Escape text for LaTeX in one pass, so that escapes are not escaped again."""
-    simple = re.sub("-(?=-)", "-\0", _simplify(text))  # two hyphens would become a dash
-    simple = re.sub(r"(?<![\w\-\0.)\]])-(?=\.?\d)", "−", simple)
+    simple = re.sub("-(?=-)", "-\0", _with_minus(_simplify(text)))  # two hyphens become a dash
     parts = re.findall(r".[\u0300-\u0331]?", simple)
     return "".join(map(_escape_part, parts))
+
+
+def _with_minus(text: str) -> str:
+    """Return text with a minus before negative numbers; it is twice as wide as a hyphen."""
+    return re.sub(r"(?<![\w\-.)\]])-(?=\.?\d)", "−", text)
 
 
 def _escape_part(part: str) -> str:
@@ -91,7 +95,7 @@ def _escape_part(part: str) -> str:
 @lru_cache(maxsize=1 << 14)
 def text_width(text: str) -> float:
     """Return the width of text in em of 10 pt Computer Modern Roman, before kerning."""
-    return sum(map(_char_width, _simplify(text)))
+    return sum(map(_char_width, _with_minus(_simplify(text))))
 
 
 def _char_width(char: str) -> float:

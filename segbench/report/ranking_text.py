@@ -1,0 +1,74 @@
+"""A ranking as text for a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from segbench.errors import RunError
+from segbench.report.frames import Results
+from segbench.report.ranking import Ranking, Ties
+from segbench.report.resampling import Resampling
+from segbench.report.tables.ranking import ranking_table
+from segbench.report.tables.render import to_text
+from segbench.report.tables.table import Cell, Table
+from segbench.text_table import WIDTH, shortened, wrapped
+
+MIN_NAME = 12
+
+
+def ranking_text(
+    results: Results,
+    ranking: Ranking,
+    *,
+    ties: Ties = "min",
+    resampling: Resampling = Resampling(),
+) -> str:
+    """Return the table of a ranking and its notes, at most 100 columns wide.
+
+    Raises
+    ------
+    RunError
+        If there is no ranking, with the reason.
+    """
+    table = ranking_table(results, ranking, ties=ties, resampling=resampling)
+    if table is None:
+        raise RunError(f"no ranking: {_why_not(results)}")
+    cases = f"{ranking.n_cases} {'case' if ranking.n_cases == 1 else 'cases'}"
+    patients = f"{ranking.n_patients} {'patient' if ranking.n_patients == 1 else 'patients'}"
+    n_methods = len(table.rows)
+    title = f"Ranking of {n_methods} methods over {cases} of {patients}"
+    notes = wrapped(table.notes, bullet="- ")
+    return f"{title}\n\n{_narrow_text(table)}\nNotes\n\n{notes}\n"
+
+
+def _why_not(results: Results) -> str:
+    methods = results.methods
+    if len(methods) == 1:
+        return "expected at least two runs, found 1"
+    ranked = methods.loc[methods["ranked"], "method"]
+    if len(ranked) < 2:
+        seeing = ", ".join(methods.loc[~methods["ranked"], "method"])
+        return f"expected two runs that do not see the reference, as {seeing} does"
+    scored = results.cases.loc[results.cases["scored"], "method"]
+    without = [name for name in ranked if name not in set(scored)]
+    if len(ranked) - len(without) < 2:
+        return f"expected two runs with a scored case, found none in {', '.join(without)}"
+    return (
+        "no case is scored for all methods (a case is the same if its name and its files are); "
+        "missing=last ranks all cases"
+    )
+
+
+def _narrow_text(table: Table) -> str:
+    """Return the table without its notes, with long names shortened if it is too wide."""
+    bare = replace(table, notes=())
+    text = to_text(bare)
+    excess = max(map(len, text.splitlines())) - WIDTH
+    if excess <= 0:
+        return text
+    width = max(len(row[0].text) for row in table.rows) - excess
+    groups = tuple(
+        tuple((Cell(shortened(row[0].text, max(width, MIN_NAME))), *row[1:]) for row in group)
+        for group in table.groups
+    )
+    return to_text(replace(bare, groups=groups))

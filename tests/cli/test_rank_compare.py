@@ -1,0 +1,129 @@
+"""`segbench rank` and `segbench compare`, as a user types them."""
+
+import csv
+
+import pytest
+from click.testing import CliRunner
+
+import segbench as package
+from segbench.cli import cli
+from segbench.core import AdapterInfo
+from segbench.report import rank_runs
+from segbench.report.resampling import Resampling
+from segbench.runs.run_folder import write_case_result, write_manifest
+from tests.manifests import manifest
+from tests.report.small_runs import case
+
+
+def segbench(*words):
+    return CliRunner().invoke(cli, list(map(str, words)), catch_exceptions=False)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return three runs of 8 cases: the DSC of ``old`` is 0.5, of ``new`` 0.48, of ``best`` 0.7."""
+    for name, score in {"old": 0.5, "new": 0.48, "best": 0.7}.items():
+        out = tmp_path / "runs" / name
+        write_manifest(out, manifest(AdapterInfo(name), n_cases=8))
+        for i in range(8):
+            shift = 0.01 * i if name == "new" else 0.0
+            write_case_result(out, case(f"CT_{i}", (score + shift - 0.035 * bool(shift),) * 6))
+    return tmp_path / "runs"
+
+
+def test_rank_prints_the_ranks_and_writes_them(runs, tmp_path):
+    file = tmp_path / "ranks.csv"
+    words = ["--seed", 3, "--draws", 500, "--out", file]
+    result = segbench("rank", *sorted(runs.iterdir()), *words)
+    assert result.exit_code == 0, result.output
+    assert "Ranking of 3 methods over 8 cases of 8 patients" in result.output
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    ranking = rank_runs(
+        package.load(*sorted(runs.iterdir())), resampling=Resampling(draws=500, seed=3)
+    )
+    with file.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["method"] for row in rows] == ranking.table["method"].tolist()
+    assert [float(row["rank"]) for row in rows] == ranking.table["rank"].tolist()
+
+
+def test_rank_ranks_all_cases_if_asked(runs):
+    (runs / "old" / "cases" / "CT_0.json").unlink()
+    common = segbench("rank", runs / "old", runs / "best")
+    assert "over 7 cases" in common.output
+    assert "1 of 8 cases are left out" in common.output
+    last = segbench("rank", runs / "old", runs / "best", "--missing", "last", "--ties", "average")
+    assert "over 8 cases" in last.output
+    assert "have the last rank" in last.output
+    assert "the mean of their ranks" in last.output
+
+
+def test_rank_takes_the_patients_from_the_names(runs):
+    pattern = ["--patient-pattern", "CT_[0-3]|CT_"]
+    result = segbench("rank", runs / "old", runs / "best", *pattern)
+    assert "8 cases of 5 patients" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rank", "old"], "no ranking: expected at least two runs, found 1"),
+        (["rank", "old", "old"], "given 2 times"),
+        (["compare", "old", "old"], "given 2 times"),
+        (["compare", "old"], "Missing argument 'B'"),
+        (["rank", "old", "new", "--patient-pattern", "("], "patient_pattern: '('"),
+        (["compare", "old", "new", "--fail-if-worse", "dsc_final"], "expected METRIC=DELTA"),
+        (["compare", "old", "new", "--fail-if-worse", "dsc_finl=1"], "did you mean 'dsc_final'?"),
+        (["compare", "old", "new", "--fail-if-worse", "dsc_final=-1"], "a number of 0 or more"),
+        (["compare", "old", "new", "--fail-if-worse", "dsc_final=nan"], "a number of 0 or more"),
+        (["compare", "old", "new", "--equivalence", "much"], "a number of 0 or more"),
+        (
+            ["compare", "old", "new", *["--tie-margin", "0.1"] * 2],
+            "dsc_auc: given twice",
+        ),
+        (["compare", "old", "new", "--movers-by", "hd95"], "Known: dsc_auc, nsd_auc"),
+    ],
+)
+def test_a_bad_request_is_exit_status_2(runs, words, message):
+    words = [runs / word if word in ("old", "new") else word for word in words]
+    result = segbench(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ([], 0),
+        (["dsc_final=0.05"], 0),
+        (["dsc_final=0.01"], 1),
+        (["DSC-Final=0.01"], 1),
+        (["dsc_final=0.05", "nsd_auc=0.1"], 0),
+        (["dsc_final=0.05", "nsd_auc=0.01"], 1),
+    ],
+)
+def test_compare_fails_if_the_mean_is_worse_by_more_than_allowed(runs, words, status):
+    options = [word for text in words for word in ("--fail-if-worse", text)]
+    result = segbench("compare", runs / "old", runs / "new", *options)
+    assert result.exit_code == status, result.output
+    assert "A  old  (baseline)" in result.output
+    assert result.output.count("B - A is") == len(words)
+    assert ("FAIL" in result.output) == bool(status)
+    assert segbench("compare", runs / "new", runs / "old", *options).exit_code == 0
+
+
+def test_compare_says_whether_the_interval_agrees(runs):
+    result = segbench("compare", runs / "best", runs / "old", "--fail-if-worse", "dsc_final=0.1")
+    assert result.exit_code == 1
+    assert "FAIL dsc_final: B - A is -0.2000, below -0.1." in result.output
+    assert "agrees: all of it is below -0.1." in " ".join(result.output.split())
+
+
+def test_compare_tests_equivalence_and_ties_within_margins(runs):
+    margins = ["--equivalence", "dsc_final=0.5", "--tie-margin", "0.5"]
+    result = segbench("compare", runs / "old", runs / "new", *margins, "--movers", 0)
+    assert result.exit_code == 0, result.output
+    assert "0/8/0" in result.output
+    assert [line.split()[-1] for line in result.output.splitlines() if "0.5  [" in line] == ["yes"]
+    assert "Largest" not in result.output
