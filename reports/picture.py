@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 HERE = Path(__file__).parent
-CASE, SLICE, NEAR = "CT_STS_015", 27, 3  # clicks at most 3 slices away are drawn
+CASE, SLICE, NEAR = "CT_STS_014", 45, 3  # clicks at most 3 slices away are drawn
 METHODS = {"ours": "o-", "random_walker": "s--", "ellipsoid": "^:", "boxfill": "v:"}
 STEPS = ["box", "1", "2", "3", "4", "5 clicks"]
 
