@@ -58,7 +58,7 @@ def resampling_options(command: Any) -> Any:
     """Add the options of intervals and tests."""
     draws = click.option(
         "--draws",
-        type=click.IntRange(1, 1_000_000),
+        type=click.IntRange(1000, 1_000_000),
         default=10_000,
         help="Bootstrap resamples, and permutations of a test.",
     )

@@ -39,10 +39,13 @@ def _scores(card: Mapping[str, Any]) -> str:
     ]
     policy = card["policy"]
     limit = "no time limit" if policy["time_limit"] is None else f"{policy['time_limit']:g} s/label"
-    failures = policy["failures"].replace("_", "-")
+    failures = {
+        "zero": "A failed step scores 0",
+        "carry_forward": "A failed step has the score of the last prediction",
+    }[policy["failures"]]
     note = (
         "AUC: area under the score over the clicks. Final: after the last click. "
-        f"Failed steps: {failures}; {limit}. Bootstrap over patients, {scores['draws']} draws, "
+        f"{failures}; {limit}. Bootstrap over patients, {scores['draws']} draws, "
         f"seed {scores['seed']}."
     )
     return "\n".join([*lines, "", note]) + "\n"

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segbench.errors import RunError
-from segbench.report.clusters import patient_ids
+from segbench.report.clusters import one_row_per_case, patient_ids
 from segbench.report.comparison import KEY
 from segbench.report.frames import MEASURES
 
@@ -118,9 +118,7 @@ def _columns(
     cases: pd.DataFrame, measures: Collection[str], patient_pattern: str | None
 ) -> _Columns:
     number = cases.groupby(KEY, dropna=False).ngroup().to_numpy().astype(np.intp)
-    # the patient may be stated in one run only
-    stated = cases.assign(_number=number).sort_values("patient", ascending=False, kind="stable")
-    one = stated.drop_duplicates("_number").sort_values("_number")
+    one = one_row_per_case(cases)
     return _Columns(
         measures=tuple(measures),
         values=cases[list(measures)].to_numpy(dtype=np.float64),

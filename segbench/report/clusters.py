@@ -37,7 +37,7 @@ def patient_ids(cases: pd.DataFrame, pattern: str | None = None) -> pd.Series[st
 
 def patients_note(cases: pd.DataFrame, pattern: str | None = None) -> str:
     """Return one sentence on where the patients of a frame come from."""
-    distinct = cases.drop_duplicates(KEY)
+    distinct = one_row_per_case(cases)
     ids = patient_ids(distinct, pattern)
     alone = int(ids.str.startswith("case:").sum())
     source = f"the pattern {pattern}" if pattern else "the column patient"
@@ -50,6 +50,13 @@ def patients_note(cases: pd.DataFrame, pattern: str | None = None) -> str:
         verb = "counts as a patient of its own" if alone == 1 else "count as patients of their own"
         note += f" {_count(alone, 'case')} without a patient {verb}."
     return note
+
+
+def one_row_per_case(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return one row of each case, sorted by its key; its patient may be stated in one run only."""
+    number = cases.groupby(KEY, dropna=False).ngroup()
+    stated = cases.assign(_number=number).sort_values("patient", ascending=False, kind="stable")
+    return stated.drop_duplicates("_number").sort_values("_number").drop(columns="_number")
 
 
 def patient_strata(patients: NDArray[np.intp], modalities: NDArray[np.intp]) -> NDArray[np.intp]:

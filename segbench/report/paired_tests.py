@@ -101,21 +101,23 @@ def rank_biserial(differences: Floats) -> float:
     return float((np.sign(moved) * ranks).sum() / ranks.sum())
 
 
-def false_claim_probability(patient_means: Floats, direction: Floats) -> Floats:
+def false_claim_probability(sums: Floats, n_cases: Floats) -> Floats:
     """Return the probability that the method with the larger mean is not truly better.
 
-    With n patients and a flat prior it is t_{n-1}(sqrt(n) (mB - mA) / sd), where A is the method
-    that is claimed to be better and sd is that of the differences.
+    With n patients and a flat prior it is t_{n-1}(-|d| / error) for the mean difference d over
+    cases and its standard error. The error is that of a ratio of sums over patients; if all
+    patients have equally many cases, d / error is sqrt(n) times the mean of the patients'
+    differences over their standard deviation, as in the paper.
 
     Parameters
     ----------
-    patient_means : float array, shape (patients, comparisons), mean difference of each patient
-    direction : float array, shape (comparisons,), the sign of the claimed difference; 0: no claim
+    sums : float array, shape (patients, comparisons), sums of differences by patient
+    n_cases : float array, shape (patients,)
 
     Returns
     -------
     float array, shape (comparisons,)
-        0.5 without a claim, NaN for fewer than two patients.
+        0.5 if the means are equal, NaN for fewer than two patients.
 
     References
     ----------
@@ -123,13 +125,15 @@ def false_claim_probability(patient_means: Floats, direction: Floats) -> Floats:
     """
     from scipy.stats import t
 
-    n_patients = len(patient_means)
+    n_patients = len(sums)
     if n_patients < 2:
-        return np.full(patient_means.shape[1], np.nan)
-    mean = np.sign(direction) * patient_means.mean(axis=0)
-    error = patient_means.std(axis=0, ddof=1) / np.sqrt(n_patients)
-    certain = np.where(mean > 0, np.inf, np.where(mean < 0, -np.inf, 0.0))
-    statistic = np.divide(mean, error, out=certain, where=error > 0)
+        return np.full(sums.shape[1], np.nan)
+    mean = sums.sum(axis=0) / n_cases.sum()
+    residuals = sums - n_cases[:, None] * mean
+    squares = (residuals**2).sum(axis=0) * n_patients / (n_patients - 1)
+    error = np.sqrt(squares) / n_cases.sum()
+    certain = np.where(mean != 0, np.inf, 0.0)
+    statistic = np.divide(np.abs(mean), error, out=certain, where=error > 1e-15)
     probability: Floats = t.cdf(-statistic, n_patients - 1)
     return probability
 

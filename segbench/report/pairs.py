@@ -122,7 +122,7 @@ def compare_differences(
         "p": test.p,
         "p_min": test.p_min,
         "exact": test.exact,
-        "false_claim": false_claim_probability(sums / n_cases[:, None], mean),
+        "false_claim": false_claim_probability(sums, n_cases),
         "margin_low": margin_low,
         "margin_high": margin_high,
     }

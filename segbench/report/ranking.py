@@ -104,13 +104,15 @@ def rank_methods(
     ----------
     ties : the rank of equal scores: the best of theirs (min) or the mean of theirs (average)
     missing : only cases that all ranked methods have (common), or all cases; then a method that
-        lacks a case has the rank after the last one there, and scores 0 where a rule needs a score
+        lacks a case has the rank after the last one there, and scores 0 where a rule needs a score.
+        Groups, tests and intervals then follow from missing cases, too; without any common case
+        there is no ranking
     """
     pattern = resampling.patient_pattern
     scores = case_scores(ranked_only(cases), measures, patient_pattern=pattern)
     kept = scores.common() if missing == "common" else scores
     n_left_out = scores.n_cases - kept.n_cases
-    if len(kept.methods) < 2 or kept.n_cases == 0:
+    if len(kept.methods) < 2 or scores.common().n_cases == 0:
         empty = pd.DataFrame(columns=list(RANK_COLUMNS))
         return Ranking(empty, pd.DataFrame(), (), kept.n_cases, kept.n_patients, n_left_out, 0)
     ranks = case_ranks(kept.values, ties)

@@ -33,13 +33,13 @@ def runs(tmp_path):
 
 def test_rank_prints_the_ranks_and_writes_them(runs, tmp_path):
     file = tmp_path / "ranks.csv"
-    words = ["--seed", 3, "--draws", 500, "--out", file]
+    words = ["--seed", 3, "--draws", 1000, "--out", file]
     result = segbench("rank", *sorted(runs.iterdir()), *words)
     assert result.exit_code == 0, result.output
     assert "Ranking of 3 methods over 8 cases of 8 patients" in result.output
     assert max(map(len, result.stdout.splitlines())) <= 100
     ranking = rank_runs(
-        package.load(*sorted(runs.iterdir())), resampling=Resampling(draws=500, seed=3)
+        package.load(*sorted(runs.iterdir())), resampling=Resampling(draws=1000, seed=3)
     )
     with file.open() as stream:
         rows = list(csv.DictReader(stream))

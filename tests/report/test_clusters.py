@@ -37,6 +37,12 @@ def test_cases_without_a_patient_are_their_own_next_to_stated_ones():
     )
 
 
+def test_a_patient_that_one_run_states_is_the_patient_of_all():
+    cases = frame()
+    cases.loc[cases["method"] == "b", "patient"] = ["x", "x", "y", "y"]
+    assert patients_note(cases) == "4 cases of 2 patients, by the column patient."
+
+
 def test_a_patient_that_is_called_like_a_case_is_not_that_case():
     assert patient_ids(frame(["CT_001", "", "", ""])).nunique() == 4
 

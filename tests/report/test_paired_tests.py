@@ -116,15 +116,25 @@ def test_rank_biserial_from_the_rank_sums_of_scipy():
 
 def test_the_false_claim_probability_is_half_the_p_value_of_a_paired_t_test():
     means = np.random.default_rng(6).normal(0.3, 1, (25, 2))
-    found = false_claim_probability(means, means.mean(axis=0))
-    assert found == pytest.approx(stats.ttest_1samp(means, 0).pvalue / 2)
-    assert false_claim_probability(means, -means.mean(axis=0)) == pytest.approx(1 - found)
+    expected = stats.ttest_1samp(means, 0).pvalue / 2
+    assert false_claim_probability(means, np.ones(25)) == pytest.approx(expected)
+    assert false_claim_probability(-means, np.ones(25)) == pytest.approx(expected)
+    three_each = false_claim_probability(3 * means, np.full(25, 3.0))
+    assert three_each == pytest.approx(expected)
 
 
-def test_false_claims_without_variation_without_claim_and_of_one_patient():
-    means = np.array([[0.5, -0.5, 0.0], [0.5, -0.5, 0.0]])
-    assert false_claim_probability(means, np.array([1.0, 1.0, 0.0])).tolist() == [0, 1, 0.5]
-    assert np.isnan(false_claim_probability(means[:1], np.ones(3))).all()
+def test_the_false_claim_probability_is_about_the_mean_over_cases():
+    """One patient with 40 cases decides the mean; the claim is never less likely than a half."""
+    sums = np.array([[40 * 0.1], [-0.3], [-0.3], [-0.3], [-0.3]])
+    (found,) = false_claim_probability(sums, np.array([40.0, 1, 1, 1, 1]))
+    assert 0 < found < 0.5
+    assert false_claim_probability(-sums, np.array([40.0, 1, 1, 1, 1])) == pytest.approx(found)
+
+
+def test_false_claims_without_variation_without_difference_and_of_one_patient():
+    sums = np.array([[0.5, -0.5, 0.0], [0.5, -0.5, 0.0]])
+    assert false_claim_probability(sums, np.ones(2)).tolist() == [0, 0, 0.5]
+    assert np.isnan(false_claim_probability(sums[:1], np.ones(1))).all()
 
 
 def test_wilcoxon_as_in_r():

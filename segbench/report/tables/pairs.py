@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.pairs import Margins, compare_pairs
 from segbench.report.resampling import Resampling
@@ -42,11 +43,25 @@ def pairs_table(
         n_keys=2,
         notes=(
             *_definitions(frame, resampling),
-            short_sample_note(results.cases[results.cases["ranked"]], resampling),
+            short_sample_note(_smallest(results), resampling),
             policy_note(results.policy),
             *missing_case_notes(results),
         ),
     )
+
+
+def _smallest_p(frame: pd.DataFrame) -> str:
+    """Return the smallest possible p of all rows in which the methods differ."""
+    differing = frame.loc[frame["difference"] != 0, "p_min"]
+    low, high = (f"{p:.4f}" for p in (differing.min(), differing.max()))
+    return low if low == high else f"{low} to {high}, by row"
+
+
+def _smallest(results: Results) -> pd.DataFrame:
+    """Return the cases that all methods have; if there is none, the cases of any method."""
+    common = common_cases(results).cases
+    cases = common if len(common) else results.cases
+    return cases[cases["ranked"]]
 
 
 def _row(row: Mapping[Any, Any]) -> Row:
@@ -78,6 +93,6 @@ def _definitions(frame: pd.DataFrame, resampling: Resampling) -> Iterator[str]:
     )
     yield (
         f"p: test that swaps A and B for a whole patient at once, {how}; the smallest p that was "
-        f"possible is {frame['p_min'].max():.4f}. p (Holm): corrected for all {len(frame)} rows. "
+        f"possible is {_smallest_p(frame)}. p (Holm): corrected for all {len(frame)} rows. "
         "P (false): probability that the method with the larger mean is not truly better."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isnan
@@ -9,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
+from segbench.report.leaders import fewest_patients
 from segbench.report.ranking import RULES, Missing, Ranking, Ties, rank_methods
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import short_sample_note
@@ -71,7 +74,10 @@ def ranking_table(
     """
     if ranking.table.empty:
         return None
-    rows = {(row["rule"], row["average"], row["method"]): row for row in _records(ranking.table)}
+    ranks = ranking.table
+    if ranking.n_patients < fewest_patients(resampling):  # they would look certain
+        ranks = ranks.assign(rank_low=math.nan, rank_high=math.nan)
+    rows = {(row["rule"], row["average"], row["method"]): row for row in _records(ranks)}
     titles = ("Rank", "Macro rank", "By means", "Macro means")
     return Table(
         name="ranking",
@@ -108,11 +114,16 @@ def ranking_notes(
             f"{name} sees the reference: an upper bound, not ranked."
             for name in methods.loc[~methods["ranked"], "method"]
         ),
-        short_sample_note(scored[scored["ranked"]], resampling),
+        short_sample_note(_used_cases(results, ranking), resampling),
         *coverage_notes(results),
         policy_note(results.policy),
         *missing_case_notes(replace(results, methods=methods.drop(unscored.index))),
     )
+
+
+def _used_cases(results: Results, ranking: Ranking) -> pd.DataFrame:
+    cases = (common_cases(results) if ranking.n_left_out else results).cases
+    return cases[cases["ranked"]]
 
 
 def _row(rows: Mapping[Key, Mapping[Any, Any]], method: str, group: int) -> Row:
