@@ -15,7 +15,7 @@ import pandas as pd
 
 from segbench.report.card_text import card_markdown
 from segbench.report.frames import Results
-from segbench.report.private_text import without_machine
+from segbench.report.private_text import option_text, without_machine
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import mean_intervals, sample_notes
 from segbench.results import CaseResult
@@ -95,7 +95,11 @@ def _file_stems(methods: Sequence[str]) -> dict[str, str]:
 
 def _adapter(run: Run) -> Card:
     source = {"source_sha256": run.manifest.adapter_source_sha256}
-    return asdict(run.adapter) | source | {"options": run.manifest.options}
+    return (
+        asdict(run.adapter)
+        | source
+        | {"options": {key: option_text(key, text) for key, text in run.manifest.options.items()}}
+    )
 
 
 def _data(run: Run, cases: pd.DataFrame) -> Card:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.private_text import without_machine
+from segbench.report.private_text import option_text, without_machine
 from segbench.results import Policy
 from segbench.runs.run_folder import Run
 
@@ -43,7 +43,9 @@ def time_limit_of(run: Run, policy: Policy) -> float:
 
 
 def _options(run: Run) -> str:
-    return ", ".join(f"{key}={without_machine(text)}" for key, text in run.manifest.options.items())
+    return ", ".join(
+        f"{key}={option_text(key, text)}" for key, text in run.manifest.options.items()
+    )
 
 
 def _case_counts(cases: pd.DataFrame) -> tuple[int, ...]:

@@ -24,3 +24,13 @@ def without_machine(text: str) -> str:
     text = _USER_AT_HOST.sub("USER@HOST", text)
     host = socket.gethostname()
     return re.sub(rf"(?<!\w){re.escape(host)}(?!\w)", "HOST", text) if host else text
+
+
+def option_text(key: str, value: str) -> str:
+    """Return the value of an adapter's option: of a path or a URL its last part.
+
+    The name of a container's image has slashes, too, but is no path.
+    """
+    if key == "image":
+        return without_machine(value)
+    return without_machine(re.split(r"[\\/]", value.rstrip("\\/"))[-1])

@@ -15,7 +15,7 @@ import segbench
 from segbench import report
 from segbench.core import Box, Click, StepScore
 from segbench.errors import RunError
-from segbench.report.private_text import without_machine
+from segbench.report.private_text import option_text, without_machine
 from segbench.results import CaseResult, Policy, StepResult
 from segbench.runs.run_folder import read_run
 from tests.report.small_runs import FLAT, RISING, case
@@ -272,3 +272,19 @@ def test_no_frame_names_a_path_a_user_or_the_host(run, tmp_path):
     assert "failed: x.npz" in text
     for secret in (str(tmp_path), str(Path.home()), socket.gethostname(), f"{getpass.getuser()}@"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("weights", "My Data/alice/w.pt", "w.pt"),
+        ("cfg", "runs/alice/x.yaml", "x.yaml"),
+        ("model", "C:\\Users\\Alice Smith\\net", "net"),
+        ("folder", "/home/alice/models/", "models"),
+        ("weights", "s3://bucket/alice/k", "k"),
+        ("image", "example.org/team/model:1", "example.org/team/model:1"),
+        ("tta_flips", "8", "8"),
+    ],
+)
+def test_of_a_path_in_an_option_the_last_part_is_kept(key, value, expected):
+    assert option_text(key, value) == expected
