@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -61,14 +61,20 @@ def merge(
     """
     ordered = sorted(all_logits, key=lambda one: one.label)
     dtype = kit.label_map_dtype(one.label for one in ordered)
-    segmentation = torch.zeros(
-        shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
-    )
+    segmentation = empty_segmentation(shape, dtype, device)
     if ordered:
         for slab in slabs(bounding_region([one.region for one in ordered])[0]):
             present = [one for one in ordered if overlap(one.region[0], slab)]
             _merge_slices(segmentation, slab, present, score)
     return segmentation.cpu().numpy().astype(dtype, copy=False)
+
+
+def empty_segmentation(
+    shape: tuple[int, ...], dtype: type[np.unsignedinteger[Any]], device: torch.device
+) -> Tensor:
+    """Return zeros on a device, for labels of a type; torch has little for unsigned 16 bits."""
+    torch_dtype = torch.uint8 if dtype is np.uint8 else torch.int32
+    return torch.zeros(shape, dtype=torch_dtype, device=device)
 
 
 def _merge_slices(

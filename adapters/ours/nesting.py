@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from segbench_adapters import kit
 
 from .._nesting import drawing_order, nesting_table
 from .crop import Region
-from .merging import bounding_region, intersection, overlap, relative
+from .merging import bounding_region, empty_segmentation, intersection, overlap, relative
 from .refinement import LabelProbability
 from .resampling import slabs
 
@@ -27,9 +26,7 @@ def merge_nested(
     """
     labels = sorted(labels, key=lambda one: one.label)
     dtype = kit.label_map_dtype(one.label for one in labels)
-    segmentation = torch.zeros(
-        shape, dtype=torch.uint8 if dtype is np.uint8 else torch.int32, device=device
-    )
+    segmentation = empty_segmentation(shape, dtype, device)
     if labels:
         extents = [one.extent for one in labels]
         order = drawing_order(extents)
