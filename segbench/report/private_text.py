@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import socket
 
@@ -14,7 +15,7 @@ _USER_AT_HOST = re.compile(r"\b[\w.-]+@[\w.-]+")
 
 
 def without_machine(text: str) -> str:
-    """Return a text without the folders of absolute paths, ``user@host`` and this host's name.
+    """Return a text without the folders of absolute paths, ``user@host``, this host and user.
 
     A path keeps its last part, a home folder becomes ``~``. What a worker wrote to stderr is left
     out; the case files have it.
@@ -22,8 +23,18 @@ def without_machine(text: str) -> str:
     text = text.partition(_STDERR)[0].replace("file://", "")
     text = _FOLDERS.sub("", _HOME.sub("~", text))
     text = _USER_AT_HOST.sub("USER@HOST", text)
-    host = socket.gethostname()
-    return re.sub(rf"(?<!\w){re.escape(host)}(?!\w)", "HOST", text) if host else text
+    for name, replacement in ((socket.gethostname(), "HOST"), (_user(), "USER")):
+        if name:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", replacement, text)
+    return text
+
+
+def _user() -> str:
+    """Return the name of the user; empty if the system has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def option_text(key: str, value: str) -> str:

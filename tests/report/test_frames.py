@@ -249,6 +249,7 @@ def test_sections_compare_common_cases_only(run):
         ("a/b/c 1/2 n/a https://x.org/a/b", "a/b/c 1/2 n/a https://x.org/a/b"),
         ("crashed: exit 3\nlast lines of stderr:\nalice", "crashed: exit 3"),
         (f"lost {socket.gethostname()}.", "lost HOST."),
+        (f"not allowed for {getpass.getuser()}!", "not allowed for USER!"),
     ],
 )
 def test_texts_keep_the_last_part_of_a_path_and_no_user_or_host(text, expected):
