@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS, KIT = ROOT / "segbench", ROOT / "adapters", ROOT / "segbench_adapters"
 BASE = [
-    *("errors", "files", "arrays", "text_table", "core", "results", "threads", "processes"),
+    *("errors", "activity", "files", "arrays", "text_table", "core", "results", "threads"),
+    "processes",
     "contract",
 ]
 # layers, the lowest first: a package imports only from layers below its own
