@@ -36,9 +36,10 @@ ORDER = {
     ],
     "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
     "models": [
-        *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "model_page", "download", "training"),
-        *("scratch", "worker_process", "supervisor", "in_process"),
+        *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
+        *("prompt_painting", "submission_npz", "worker", "registry"),
+        *("environments", "weights", "resolve", "model_page", "download", "training"),
+        *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
@@ -86,7 +87,9 @@ KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files"),
     *("data.__init__", "data.challenge_npz"),
-    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
+    *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
+    "models.adapter_contract",
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 

@@ -79,7 +79,7 @@ def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
 
     The same command again continues an interrupted run.
     """
-    from segbench.models.registry import resolve_model
+    from segbench.models.resolve import resolve_model
     from segbench.runs import runner
     from segbench.runs.config import RunConfig, default_out
     from segbench.runs.pending_cases import find_pending

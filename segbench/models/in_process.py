@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.loading import close_adapter, describe_failure, load_adapter
+from segbench.models.adapter_contract import predicted_array
+from segbench.models.adapter_failure import step_failure
+from segbench.models.loading import close_adapter, load_adapter
 
 
 class InProcessModel:
@@ -28,15 +30,16 @@ class InProcessModel:
 
     def predict(self, interactions: Interactions) -> StepOutput:
         """Run one step; an exception of the adapter is a failed step."""
-        start = time.perf_counter()
+        start, doing = time.perf_counter(), ""
         try:
             if self._pending_image is not None:
+                doing = "setting the image: "
                 self._adapter.set_image(*self._pending_image)
-                self._pending_image = None
+                self._pending_image, doing = None, ""
             # a copy, because the adapter may use its own array again
-            segmentation = np.array(self._adapter.predict(interactions))
+            segmentation = np.array(predicted_array(self._adapter.predict(interactions)))
         except Exception as error:  # of any kind: it is a failure of the model
-            return StepOutput(None, time.perf_counter() - start, describe_failure(error))
+            return StepOutput(None, time.perf_counter() - start, doing + step_failure(error))
         return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:

@@ -6,16 +6,18 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 from __future__ import annotations
 
 import importlib.util
-import re
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from segbench.contract import Adapter
-from segbench.core import AdapterInfo
-from segbench.errors import AdapterError, SegbenchError
-from segbench.models.adapter_source import adapter_name, adapter_options, parse_options
+from segbench.errors import AdapterError
+from segbench.models.adapter_contract import checked_adapter
+from segbench.models.adapter_failure import load_failure
+from segbench.models.adapter_source import adapter_package, parse_options
 
 
 def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
@@ -24,22 +26,33 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     Raises
     ------
     AdapterError
-        If the file defines no ``make_adapter``, or does not have the options.
+        If it does not have the options, or cannot be imported or made, or is no adapter. The
+        message is one line that names the file and the line where it failed.
     """
     values = parse_options(file, options)
-    module = import_adapter_file(file)
-    make_adapter = getattr(module, "make_adapter", None)
-    if make_adapter is None:
-        raise AdapterError(f"{file}: expected a function make_adapter, found none")
     try:
-        adapter: Adapter = make_adapter(**values)
+        make_adapter = getattr(import_adapter_file(file), "make_adapter", None)
+        if not callable(make_adapter):
+            raise AdapterError("expected a function make_adapter in it, found none")
+        _refuse_options(make_adapter, values)
+        return checked_adapter(make_adapter(**values))
+    except (Exception, SystemExit) as error:  # of any kind: it is a fault of the adapter
+        raise AdapterError(load_failure(error, file)) from error
+
+
+def _refuse_options(make_adapter: Callable[..., Adapter], values: Mapping[str, Any]) -> None:
+    """Refuse options that ``make_adapter`` does not take, if its source did not tell them."""
+    try:
+        signature = inspect.signature(make_adapter)
+    except (TypeError, ValueError):  # of a compiled one
+        return
+    try:
+        signature.bind(**values)
     except TypeError as error:
-        if adapter_options(file) is not None:  # they were checked: a fault of the adapter
-            raise
-        raise AdapterError(f"{file}: make_adapter does not take these options: {error}") from error
-    if not isinstance(getattr(adapter, "info", None), AdapterInfo):
-        raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
-    return adapter
+        known = ", ".join(signature.parameters) or "none"
+        raise AdapterError(
+            f"make_adapter does not take these options: {error}; known: {known}"
+        ) from None
 
 
 def import_adapter_file(file: Path) -> ModuleType:
@@ -49,9 +62,9 @@ def import_adapter_file(file: Path) -> ModuleType:
     imports find modules next to it: ``from ._shared import ...`` in a single file,
     ``from .._shared import ...`` in a folder's module. Each adapter gets its own copy of them.
     """
-    name = re.sub(r"\W", "_", adapter_name(file))
+    package = ModuleType(adapter_package(file))
+    name = package.__name__.removeprefix("segbench_adapter_")
     place = file.parent.parent if file.name == "__init__.py" else file.parent
-    package = ModuleType(f"segbench_adapter_{name}")
     package.__path__ = [str(place)]
     for loaded in [key for key in sys.modules if f"{key}.".startswith(f"{package.__name__}.")]:
         del sys.modules[loaded]  # of an adapter with this name from elsewhere
@@ -70,10 +83,3 @@ def close_adapter(adapter: Adapter) -> None:
     method = getattr(adapter, "close", None)
     if method is not None:
         method()
-
-
-def describe_failure(error: BaseException) -> str:
-    """Return how an adapter failed; a `SegbenchError` is a sentence and needs no type."""
-    if isinstance(error, SegbenchError):
-        return f"failed: {error}"
-    return f"raised {type(error).__name__}: {error}".strip()

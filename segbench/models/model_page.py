@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segbench.models.adapter_source import AdapterOption, adapter_options, first_line
+from segbench.models.adapter_option import AdapterOption
+from segbench.models.adapter_source import adapter_options, first_line
 from segbench.models.environments import readiness
 from segbench.models.weights import ModelEntry, state_of
 from segbench.text_table import text_table

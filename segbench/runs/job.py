@@ -13,7 +13,8 @@ from segbench import threads
 from segbench.core import AdapterInfo
 from segbench.models.environments import find_interpreter
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import resolve_model, source_sha256
+from segbench.models.registry import source_sha256
+from segbench.models.resolve import resolve_model
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.runs.config import RunConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from segbench.core import sum_in_order
 from segbench.files import write_text
-from segbench.models.registry import resolve_model
+from segbench.models.resolve import resolve_model
 from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
 from segbench.runs.backends import open_backend

@@ -25,6 +25,10 @@ from segbench_adapters import kit
 from tests.peers.smallest import options_for, smallest, why_not
 
 NAMES = adapter_names()
+METHODS = """
+    def set_image(self, image, labels): ...
+    def predict(self, interactions): ...
+"""
 
 
 def cases() -> tuple[Case, Case]:
@@ -235,6 +239,7 @@ def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tm
             "from ._shared import VERSION\n"
             "class Mine:\n"
             f"    info = AdapterInfo('{name}', version=VERSION)\n"
+            f"{METHODS}"
             "make_adapter = Mine\n"
         )
     one, two = tmp_path / "one.py", tmp_path / "two.py"
@@ -258,6 +263,7 @@ def test_a_folder_may_import_files_next_to_it_and_its_hash_includes_them(tmp_pat
         "from .inner import VERSION\n"
         "class Mine:\n"
         "    info = AdapterInfo('mine', version=VERSION)\n"
+        f"{METHODS}"
         "make_adapter = Mine\n"
     )
     assert InProcessModel(adapter, {}).info.version == "1"
@@ -278,6 +284,7 @@ def test_two_adapters_of_one_name_have_their_own_shared_modules(tmp_path):
             "from ._shared import VERSION\n"
             "class Mine:\n"
             "    info = AdapterInfo('mine', version=VERSION)\n"
+            f"{METHODS}"
             "make_adapter = Mine\n"
         )
         versions.append(InProcessModel(folder / "my.model.py", {}).info.version)
