@@ -38,8 +38,9 @@ ORDER = {
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
         *("prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "resolve", "model_page", "download", "training"),
+        *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
         *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process"),
+        *("check_cases", "check_questions", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
@@ -240,7 +241,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "rich": "runs.progress",
         "pydantic": "runs",
         "platformdirs": "models",
-        "huggingface_hub": "models.download",
+        "huggingface_hub": "models.hub",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -96,3 +97,56 @@ def _pace(result: CaseResult) -> str:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+NOTICE_SECONDS = 30.0  # between two lines of an activity
+
+
+@contextmanager
+def show_activity(text: str) -> Iterator[None]:
+    """Say on stderr what goes on while the block runs, and for how long.
+
+    An `segbench.activity.Activity`: on a terminal one line with the time so far, elsewhere a line
+    at the start and one every 30 seconds. At the end a line with the time, from one second on.
+    """
+    began, finished = time.monotonic(), threading.Event()
+    ending = "stopped after"
+    try:
+        with _activity_status(text) if sys.stderr.isatty() else _activity_lines(text, finished):
+            yield
+        ending = "done in"
+    finally:
+        finished.set()
+        seconds = time.monotonic() - began
+        if seconds >= 1:
+            _write_line(f"{text}: {ending} {seconds:.1f} s")
+
+
+@contextmanager
+def _activity_status(text: str) -> Iterator[None]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as status:
+        status.add_task(escape(text), total=None)
+        yield
+
+
+@contextmanager
+def _activity_lines(text: str, finished: threading.Event) -> Iterator[None]:
+    _write_line(f"{text} ...")
+    began = time.monotonic()
+
+    def remind() -> None:
+        while not finished.wait(NOTICE_SECONDS):
+            _write_line(f"{text} ... {_clock(time.monotonic() - began)}")
+
+    threading.Thread(target=remind, daemon=True).start()
+    yield
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
