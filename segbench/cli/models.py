@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,11 +29,21 @@ def models(ctx: click.Context, folder: Path | None) -> None:
     segbench models show ours
     segbench models fetch nninteractive
     """
-    from segbench.models.weights import default_weights_folder, models_table
+    from segbench.models.model_page import models_list
+    from segbench.models.weights import default_weights_folder
 
     ctx.obj = folder or default_weights_folder()
     if ctx.invoked_subcommand is None:
-        click.echo(models_table(ctx.obj))
+        click.echo(models_list(ctx.obj, width=_columns()))
+        click.echo(
+            f"\nOptions, licences and sources: segbench models show NAME\n"
+            f"Folder of the weights: {ctx.obj}"
+        )
+
+
+def _columns() -> int:
+    """Return the columns of the terminal, as far as a text is readable in them."""
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 60), 100)
 
 
 @models.command()
@@ -48,7 +59,7 @@ def show(folder: Path, /, name: str) -> None:
     from segbench.models.model_page import model_page
     from segbench.models.weights import find_model_entry
 
-    click.echo(model_page(find_model_entry(name), folder))
+    click.echo(model_page(find_model_entry(name), folder, width=_columns()))
 
 
 @models.command()

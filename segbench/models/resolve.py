@@ -6,7 +6,7 @@ of options, and whether the weights are in place. Nothing is built, loaded or do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from segbench.errors import AdapterError
@@ -59,31 +59,34 @@ def resolve_model(
     file = find_adapter("container" if implied else model)
     options = {**implied, **(option or {})}
     refuse_unknown_options(file, options)
-    entry = entry_of(file)
-    for name in dict.fromkeys(weights.option for weights in entry.weights):
-        path = _weights_option(entry, name, options.get(name, ""), folder, say)
-        if path is not None:
-            options[name] = path
+    entry, folder = entry_of(file), folder or default_weights_folder()
+    for weights in _chosen_weights(entry, options, folder):
+        options[weights.option] = str(entry.weights_path(weights, folder))
+        say(f"{entry.name}: weights {weights.name!r}, {options[weights.option]}")
     parse_options(file, options)
     return file, options
 
 
-def _weights_option(
-    entry: ModelEntry, option: str, given: str, folder: Path | None, say: Say
-) -> str | None:
-    """Return the value of an option that takes weights; None if it stays as it is."""
-    folder = folder or default_weights_folder()
-    sets = [weights for weights in entry.weights if weights.option == option]
-    named = next((weights for weights in sets if weights.name == given), None)
-    if given and named is None:
-        _check_path(entry, sets, given)
-        return None
-    if named is None and any(weights.bundled for weights in sets):
-        return None
-    chosen = _in_place(entry, [named] if named else sets, folder)
-    path = str(entry.weights_path(chosen, folder))
-    say(f"{entry.name}: weights {chosen.name!r}, {path}")
-    return path
+def _chosen_weights(
+    entry: ModelEntry, options: Mapping[str, str], folder: Path
+) -> Iterator[Weights]:
+    """Yield the sets of weights whose paths become options: those that options name, or one.
+
+    A path that is given must exist. Without any, the adapter uses its bundled weights, or the
+    first set that is in place: the sets of a declaration are alternatives.
+    """
+    given = {
+        each.option: options[each.option] for each in entry.weights if options.get(each.option)
+    }
+    for option, value in given.items():
+        sets = [weights for weights in entry.weights if weights.option == option]
+        named = [weights for weights in sets if weights.name == value]
+        if named:
+            yield _in_place(entry, named, folder)
+        else:
+            _check_path(entry, sets, value)
+    if not given and entry.weights and not any(weights.bundled for weights in entry.weights):
+        yield _in_place(entry, entry.weights, folder)
 
 
 def _in_place(entry: ModelEntry, sets: Sequence[Weights], folder: Path) -> Weights:

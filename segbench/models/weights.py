@@ -21,14 +21,11 @@ from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
 from segbench.models.adapter_source import adapter_name, licence_in_source
-from segbench.models.environments import readiness
 from segbench.models.registry import adapter_names, find_adapter
-from segbench.text_table import text_table
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 FOLDER_VARIABLE = "SEGBENCH_MODELS_FOLDER"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-HEADINGS = ("MODEL", "ENVIRONMENT", "CODE", "WEIGHTS", "LICENCE OF THE WEIGHTS", "FROM", "STATE")
 
 
 @dataclass(frozen=True)
@@ -189,17 +186,3 @@ def read_record(target: Path) -> Mapping[str, Any]:
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-
-
-def models_table(folder: Path) -> str:
-    """Return the table of all adapters, one line for each set of weights, and their folder."""
-    rows = [HEADINGS]
-    for entry in model_entries():
-        first_cells = (entry.name, readiness(entry.file, entry.needs), entry.licence)
-        for weights in entry.weights:
-            state = state_of(entry, weights, folder)
-            rows.append((*first_cells, weights.name, weights.licence, weights.source, state))
-            first_cells = ("", "", "")
-        if not entry.weights:
-            rows.append((*first_cells, "none", "", "", ""))
-    return f"{text_table(rows)}\n\nweights go to {folder}"

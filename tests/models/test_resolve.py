@@ -90,6 +90,16 @@ def test_the_first_declared_set_is_taken_unless_another_is_named(model, folder):
     assert resolve_model(model, {"model": "large"})[1]["model"] == str(large / "big")
 
 
+def test_sets_for_two_options_are_alternatives(folder, tmp_path):
+    (tmp_path / "net.py").write_text("def make_adapter(model: str = '', weights: str = ''): ...\n")
+    other = DECLARATION.replace('option = "model"\nuse = "big"', 'option = "weights"')
+    (tmp_path / "net.toml").write_text(other)
+    model = str(tmp_path / "net.py")
+    assert resolve_model(model, {"model": str(tmp_path)})[1] == {"model": str(tmp_path)}
+    target = put(folder, "large", "big/net.pth")
+    assert resolve_model(model)[1] == {"weights": str(target / "big" / "net.pth")}
+
+
 def test_a_path_is_passed_as_it_is(model, folder, tmp_path):
     said = []
     given = {"model": str(tmp_path)}
