@@ -140,7 +140,7 @@ def evaluate(  # noqa: PLR0913
         )
     places, arrays = _places_and_arrays(data)
     config = RunConfig(
-        model=str(model) if given is None else f"python:{given.title}",
+        model=str(model) if given is None else given.model,
         data=places,
         out=_out(model, given) if out is None else Path(out),
         references=None if references is None else Path(references),

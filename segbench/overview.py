@@ -46,10 +46,10 @@ class Overview:
     def lines(self) -> list[str]:
         """Return the overview as lines of text."""
         counts = ", ".join(f"{count} {status}" for status, count in self.counts)
-        lines = [f"{sum(count for _, count in self.counts)} cases: {counts}"]
+        lines = [f"{_cases(sum(count for _, count in self.counts))}: {counts}"]
         if self.means:
             means = ", ".join(f"{name} {mean:.4f}" for name, mean in self.means)
-            lines.append(f"means of {self.n_scored} scored cases: {means}")
+            lines.append(f"means of {_cases(self.n_scored, 'scored ')}: {means}")
         lines += self.problems[:SHOWN]
         if len(self.problems) > SHOWN:
             lines.append(f"and {len(self.problems) - SHOWN} more")
@@ -69,6 +69,10 @@ class Overview:
             )
         items = "".join(f"<li>{escape(line)}</li>" for line in problems)
         return f"<p>{escape(first)}</p>{table}" + (f"<ul>{items}</ul>" if items else "")
+
+
+def _cases(count: int, kind: str = "") -> str:
+    return f"{count} {kind}case" + ("s" if count != 1 else "")
 
 
 def _first_line(reason: str) -> str:

@@ -25,6 +25,7 @@ from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
 from segbench.models.loading import FACTORY_SUFFIX, checked_adapter
 
+PREFIX = "python:"  # of the model of a run, in run.json
 Predict = Callable[[Image, Interactions], LabelMap]
 Factory = Callable[..., Adapter]
 
@@ -39,6 +40,11 @@ class GivenModel:
     options: tuple[tuple[str, str], ...] = ()  # of a class or factory, as text
     name: str | None = None
     version: str | None = None
+
+    @property
+    def model(self) -> str:
+        """What stands for ``--model`` in run.json."""
+        return f"{PREFIX}{self.title}"
 
     @property
     def can_continue(self) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from segbench.core import Case, sum_in_order
 from segbench.errors import RunError
 from segbench.files import write_text
-from segbench.models.given import GivenModel, factory_file
+from segbench.models.given import PREFIX, GivenModel, factory_file
 from segbench.models.registry import has_own_environment, resolve_model, source_sha256
 from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
@@ -168,7 +168,7 @@ def title(config: RunConfig) -> str:
     """Return what a run is called while it lasts."""
     if config.name is not None:
         return config.name
-    path = Path(config.model)  # also of a name
+    path = Path(config.model.removeprefix(PREFIX))  # also of a name
     return path.stem if path.suffix == ".py" else path.name
 
 
