@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from segbench.activity import silent
 from segbench.results import CaseResult
 from segbench.runs.pace import Pace, StepProgress, clock
+from segbench.text_table import shortened
 
+BAR_WIDTH, BAR_MARGIN, NARROWEST_NAME = 20, 2, 12  # columns
 LINE_SECONDS = 10.0  # between two plain lines within a case
 SHORT_SECONDS = 1.0  # an activity that ends before is not mentioned
 SIGN_OF_LIFE_SECONDS = 30.0  # between two plain lines of an activity
@@ -83,7 +85,10 @@ class Bar:
 
         began = time.monotonic()
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        with Progress(*columns, console=self._console, transient=True) as spinner:
+        to_terminal = sys.stdout.isatty()
+        with Progress(
+            *columns, console=self._console, transient=True, redirect_stdout=to_terminal
+        ) as spinner:
             spinner.add_task(text, total=None)
             yield
         if time.monotonic() - began > SHORT_SECONDS:
@@ -100,17 +105,23 @@ class Bar:
         self._pace = Pace(title, total, done)
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=BAR_WIDTH),
             TextColumn("{task.fields[now]}", markup=False),
         )
-        self._bar = self._stack.enter_context(Progress(*columns, console=self._console))
+        # what a model in this process prints must not get into stderr
+        bar = Progress(*columns, console=self._console, redirect_stdout=sys.stdout.isatty())
+        self._bar = self._stack.enter_context(bar)
         now = f"{done}/{total} cases"
         self._task = self._bar.add_task(title, total=total, completed=done, now=now)
 
     def step(self, progress: StepProgress) -> None:
         """Move the bar by a part of a case."""
         self._pace.add_step(progress)
-        self._draw(self._pace.current(progress))
+        text = self._text(self._pace.current(progress))
+        # the bar gives way first, then the name of the case
+        room = self._console.width - len(self._pace.title) - len(text) - BAR_MARGIN
+        name = shortened(progress.case, max(NARROWEST_NAME, len(progress.case) + min(room, 0)))
+        self._draw(text.replace(progress.case, name, 1))
 
     def case(self, result: CaseResult) -> None:
         """Move the bar to the end of a case; say if it was not ok."""
@@ -118,10 +129,12 @@ class Bar:
         if result.status != "ok":
             self.note(verdict(result))
         done = self._pace.done_before + self._pace.finished
-        self._draw(f"{done}/{self._pace.total} cases")
+        self._draw(self._text(f"{done}/{self._pace.total} cases"))
 
-    def _draw(self, now: str) -> None:
-        text = ", ".join(filter(None, (now, self._pace.speed())))
+    def _text(self, now: str) -> str:
+        return ", ".join(filter(None, (now, self._pace.speed())))
+
+    def _draw(self, text: str) -> None:
         self._bar.update(self._task, completed=self._pace.cases, now=text)
 
 
