@@ -86,7 +86,7 @@ def fetch(
     """
     from segbench.models import download
     from segbench.models.weights import find_model_entry
-    from segbench.runs.progress import show_activity
+    from segbench.runs.progress import shown_progress
 
     found = find_model_entry(name)
     weights = download.select_weights(found, which)
@@ -94,15 +94,16 @@ def fetch(
     click.echo(download.licence_notice(found, weights, folder))
     if not accept_licence and not weights.bundled:
         click.confirm("Accept this licence?", abort=True)
-    place = download.fetch(
-        found,
-        weights,
-        folder,
-        pins=download.Pins(given["revision"], given["sha256"]),
-        endpoint=given["endpoint"],
-        say=click.echo,
-        activity=show_activity,
-    )
+    with shown_progress() as progress:
+        place = download.fetch(
+            found,
+            weights,
+            folder,
+            pins=download.Pins(given["revision"], given["sha256"]),
+            endpoint=given["endpoint"],
+            say=click.echo,
+            activity=progress.activity,
+        )
     click.echo(_run_command(name, weights, place))
 
 
@@ -139,18 +140,18 @@ def check(folder: Path, /, name: str, option: dict[str, str], python: Path | Non
     from segbench.models.resolve import resolve_model
     from segbench.models.supervisor import WorkerModel
     from segbench.models.worker_process import WorkerConfig
-    from segbench.runs.progress import show_activity
-
-    file, options = resolve_model(name, option, folder=folder, say=click.echo)
-    config = WorkerConfig(find_interpreter(file, python, activity=show_activity))
+    from segbench.runs.progress import shown_progress
 
     counts: Counter[str] = Counter()
-    findings = check_contract(
-        lambda: WorkerModel(file, options, config), check_cases(), show_activity
-    )
-    for finding in findings:
-        counts[finding.status] += 1
-        click.echo(finding.line)
+    with shown_progress() as progress:
+        file, options = resolve_model(name, option, folder=folder, say=progress.note)
+        config = WorkerConfig(find_interpreter(file, python, activity=progress.activity))
+        findings = check_contract(
+            lambda: WorkerModel(file, options, config), check_cases(), progress.activity
+        )
+        for finding in findings:
+            counts[finding.status] += 1
+            click.echo(finding.line)
     plural = "" if counts["warning"] == 1 else "s"
     failed = counts["failed"] or "nothing"
     click.echo(f"{name}: {failed} failed, {counts['warning']} warning{plural}")

@@ -23,42 +23,48 @@ OPTIONAL_METHODS: dict[str, tuple[str, ...]] = {"close": ()}
 ADVICE = "docs/adapters.md describes the contract"
 
 
-def checked_adapter(found: Any) -> Adapter:
-    """Return an object as the adapter that it must be.
+def checked_adapter(found: Any, what: str = "") -> Adapter:
+    """Return an object as the adapter that it must be; ``what`` begins the message.
 
     Raises
     ------
     AdapterError
         It has no ``info``, or lacks a method, or one cannot take its arguments.
     """
-    if found is None or isinstance(found, type):
-        what = "None" if found is None else f"the class {found.__name__}, not an instance"
-        raise AdapterError(f"expected make_adapter to return the adapter, found {what}; {ADVICE}")
-    info = getattr(found, "info", None)
-    if not isinstance(info, AdapterInfo):
-        what = "no info" if info is None else _described(info)
-        raise AdapterError(f"expected info to be an AdapterInfo, found {what}; {ADVICE}")
-    for name, arguments in METHODS.items():
-        _check_method(found, name, arguments)
-    for name, arguments in OPTIONAL_METHODS.items():
-        if getattr(found, name, None) is not None:
-            _check_method(found, name, arguments)
+    fault = _fault_of(found)
+    if fault is not None:
+        raise AdapterError(f"{what + ': ' if what else ''}{fault}; {ADVICE}")
     adapter: Adapter = found
     return adapter
 
 
-def _check_method(found: object, name: str, arguments: tuple[str, ...]) -> None:
+def _fault_of(found: Any) -> str | None:
+    if found is None or isinstance(found, type):
+        what = "None" if found is None else f"the class {found.__name__}, not an instance"
+        return f"expected make_adapter to return the adapter, found {what}"
+    info = getattr(found, "info", None)
+    if not isinstance(info, AdapterInfo):
+        what = "no info" if info is None else _described(info)
+        return f"expected info to be an AdapterInfo, found {what}"
+    given = [name for name in OPTIONAL_METHODS if getattr(found, name, None) is not None]
+    methods = {**METHODS, **{name: OPTIONAL_METHODS[name] for name in given}}
+    faults = (_method_fault(found, name, arguments) for name, arguments in methods.items())
+    return next(filter(None, faults), None)
+
+
+def _method_fault(found: object, name: str, arguments: tuple[str, ...]) -> str | None:
     method = getattr(found, name, None)
     expected = f"expected a method {name}({', '.join(arguments)})"
     if not callable(method):
-        raise AdapterError(f"{expected}, found none in {type(found).__name__}; {ADVICE}")
+        return f"{expected}, found none in {type(found).__name__}"
     signature = _signature(method)
+    if signature is None:
+        return None
     try:
-        if signature is not None:
-            signature.bind(*arguments)
+        signature.bind(*arguments)
     except TypeError:
-        found_arguments = ", ".join(signature.parameters) if signature else ""
-        raise AdapterError(f"{expected}, found {name}({found_arguments}); {ADVICE}") from None
+        return f"{expected}, found {name}({', '.join(signature.parameters)})"
+    return None
 
 
 def _signature(method: Callable[..., Any]) -> inspect.Signature | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from segbench.errors import SegbenchError
 from segbench.models.adapter_source import adapter_name, adapter_package, has_own_environment
@@ -81,13 +81,20 @@ def _place(error: BaseException, file: Path) -> str:
     """Return the file and line of the adapter where an error happened."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         return _line_of(error.filename, error.lineno, file)
-    name = adapter_package(file)
     frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).startswith(f"{name}.")
+        if _is_of_adapter(frame, file)
     ]
     return _line_of(*frames[-1], file) if frames else file.name
+
+
+def _is_of_adapter(frame: FrameType, file: Path) -> bool:
+    """Whether a frame is in the adapter's modules; of a caller's object any source file is."""
+    if file.suffix == ".py":
+        return str(frame.f_globals.get("__name__")).startswith(f"{adapter_package(file)}.")
+    source = Path(frame.f_code.co_filename)
+    return source.is_file() and source.parent != HERE
 
 
 def _line_of(source: str, line: int | None, file: Path) -> str:
@@ -100,7 +107,7 @@ def _line_of(source: str, line: int | None, file: Path) -> str:
 def _advice(error: BaseException, file: Path) -> str:
     """Return what to do about a module that is missing."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    if not missing or missing.startswith(("segbench.", "segbench_")):
+    if not missing or file.suffix != ".py" or missing.startswith(("segbench.", "segbench_")):
         return ""
     top = missing.partition(".")[0]
     if (file.parent / f"{top}.py").is_file() or (file.parent / top / "__init__.py").is_file():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import pickle
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +20,14 @@ from segbench.models.adapter_contract import checked_adapter
 from segbench.models.adapter_failure import load_failure
 from segbench.models.adapter_source import adapter_package, parse_options
 
+FACTORY_SUFFIX = ".factory"  # of the file that has a caller's class or factory, see `given`
+
 
 def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     """Import ``file`` in this process and make its adapter.
+
+    A file with the suffix ``.factory`` is one that this segbench has written for this worker: it
+    has a pickled class or factory of the caller, with its options, and the caller's import path.
 
     Raises
     ------
@@ -29,15 +35,29 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
         If it does not have the options, or cannot be imported or made, or is no adapter. The
         message is one line that names the file and the line where it failed.
     """
-    values = parse_options(file, options)
+    is_factory = file.suffix == FACTORY_SUFFIX
+    values = {} if is_factory else parse_options(file, options)
     try:
-        make_adapter = getattr(import_adapter_file(file), "make_adapter", None)
-        if not callable(make_adapter):
-            raise AdapterError("expected a function make_adapter in it, found none")
+        make_adapter = _unpickled_factory(file) if is_factory else _make_adapter(file)
         _refuse_options(make_adapter, values)
         return checked_adapter(make_adapter(**values))
     except (Exception, SystemExit) as error:  # of any kind: it is a fault of the adapter
         raise AdapterError(load_failure(error, file)) from error
+
+
+def _unpickled_factory(file: Path) -> Callable[..., Adapter]:
+    paths, pickled = pickle.loads(file.read_bytes())
+    sys.path += [path for path in paths if path not in sys.path]
+    factory: Callable[..., Adapter] = pickle.loads(pickled)
+    return factory
+
+
+def _make_adapter(file: Path) -> Callable[..., Adapter]:
+    found = getattr(import_adapter_file(file), "make_adapter", None)
+    if not callable(found):
+        raise AdapterError("expected a function make_adapter in it, found none")
+    make_adapter: Callable[..., Adapter] = found
+    return make_adapter
 
 
 def _refuse_options(make_adapter: Callable[..., Adapter], values: Mapping[str, Any]) -> None:

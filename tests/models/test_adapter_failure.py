@@ -1,5 +1,6 @@
 """What a faulty adapter is told: one line, the same in this process and in a worker."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,18 @@ def test_options_that_the_source_does_not_tell_are_listed_when_it_is_loaded(writ
     load_adapter(file, {"size": "3"})
 
 
+def test_a_factory_that_fails_names_its_place(tmp_path, write):
+    """A class or function of a Python caller has no file of its own."""
+    import cloudpickle
+
+    file = write("", "Mine.factory")
+    pickled = cloudpickle.dumps(lambda: __import__("not_installed_here"))
+    file.write_bytes(pickle.dumps(([], pickled)))
+    refusal = refusal_of(file)
+    assert refusal.startswith(f"Mine: cannot be loaded: {__file__}, line ")
+    assert refusal.endswith("ModuleNotFoundError: No module named 'not_installed_here'")
+
+
 # ---- steps -----------------------------------------------------------------------------------
 
 
@@ -183,7 +196,10 @@ def first_failure(file: Path) -> str:
     from segbench.models.in_process import InProcessModel
 
     failures = []
-    for model in (InProcessModel(file, {}), WorkerModel(file, {}, WorkerConfig(step_timeout=60))):
+    for model in (
+        InProcessModel.load(file, {}),
+        WorkerModel(file, {}, WorkerConfig(step_timeout=60)),
+    ):
         model.set_image(IMAGE, (1,))
         failures.append(model.predict(INTERACTIONS).failure)
         model.close()

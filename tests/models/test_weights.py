@@ -6,6 +6,7 @@ import re
 import socket
 import textwrap
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from segbench.cli import cli
 from segbench.errors import AdapterError
+from segbench.models import download
 from segbench.models import weights as weights_module
 from segbench.models.adapter_source import first_line
 from segbench.models.environments import readiness
@@ -332,12 +334,27 @@ def test_weights_that_are_in_place_are_checked_without_a_network(fetch):
     assert result.exit_code == 0, result.output
 
 
-def test_a_download_names_each_file_and_its_size(fetch):
-    lines = fetch().stderr.splitlines()
-    assert lines == [
-        "downloading net/plans.json, 0.0 MB ...",
-        "downloading net/net.pth, 0.0 MB ...",
-    ]
+def test_a_download_names_each_file_and_its_size_once(adapter, hub, tmp_path):
+    said = []
+
+    @contextmanager
+    def activity(text):
+        said.append(text)
+        yield
+
+    entry = weights_module.find_model_entry(str(adapter))
+    for _ in range(2):
+        download.fetch(
+            entry,
+            entry.weights[0],
+            tmp_path,
+            pins=download.Pins(),
+            endpoint=hub.url,
+            say=said.append,
+            activity=activity,
+        )
+    downloads = [line for line in said if line.startswith("downloading")]
+    assert downloads == ["downloading net/plans.json, 0.0 MB", "downloading net/net.pth, 0.0 MB"]
 
 
 def test_after_a_download_the_run_needs_no_path(fetch, adapter, environment, tmp_path):
