@@ -62,6 +62,11 @@ ORDER = {
     "phantoms": ["scene"],
     "cli": [
         *(
+            "misuse",
+            "option_types",
+            "completion",
+            "params",
+            "confirm",
             "options",
             "group",
             "run",

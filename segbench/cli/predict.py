@@ -8,33 +8,46 @@ from typing import Any
 
 import click
 
+from segbench.cli.option_types import EXISTING_FOLDER, FOLDER
 from segbench.cli.options import (
-    EXISTING_FOLDER,
-    FILE,
-    FOLDER,
-    SECONDS,
     adapter_option,
     model_option,
+    python_option,
+    step_timeout_option,
 )
+from segbench.cli.params import ADVANCED, WHAT, WHERE, command, option
 
 
-@click.command()
+@command(examples=["segbench predict --model ours --inputs inputs/ --outputs outputs/"])
 @model_option
-@click.option("--inputs", type=EXISTING_FOLDER, required=True, help="A folder of CASE.npz files.")
-@click.option(
-    "--outputs", type=FOLDER, required=True, help="The folder for CASE.npz files with segs."
+@option(
+    "--inputs",
+    heading=WHAT,
+    type=EXISTING_FOLDER,
+    required=True,
+    help="The folder of the input files CASE.npz: an image, and all boxes and clicks so far.",
 )
 @adapter_option
-@click.option("--python", type=FILE, help="The interpreter of the adapter.")
-@click.option(
-    "--step-timeout", type=SECONDS, default=900.0, help="Time limit of a step in seconds."
+@option(
+    "--outputs",
+    heading=WHERE,
+    type=FOLDER,
+    required=True,
+    help="The folder for the output files CASE.npz: each has the label map, segs.",
 )
-@click.option("--persistent", is_flag=True, help="Process the file that each line on stdin names.")
+@step_timeout_option
+@python_option
+@option(
+    "--persistent",
+    heading=ADVANCED,
+    is_flag=True,
+    help="Keep the model loaded: read the name of an input file from each line of stdin, and "
+    "process it, until stdin is closed.",
+)
 def predict(outputs: Path, persistent: bool, **given: Any) -> None:
-    """Do one step of the challenge's contract, as a submission's predict.sh must.
+    """Do one step of the challenge's contract, with any adapter.
 
-    \b
-    segbench predict --model ours --inputs /workspace/inputs --outputs /workspace/outputs
+    This is what the predict.sh of a submission must do.
     """
     from segbench.runs import submission
 
