@@ -118,11 +118,11 @@ class RunFolderType(PathType):
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Return the run folder."""
         folder = super().convert(value, param, ctx)
-        if not (folder / "run.json").exists():
-            from segbench.report.compared_runs import describe_folder, runs_inside
+        if not (folder / "run.json").is_file():
+            from segbench.report.run_folders import describe_folder
 
-            cure = "give one of them" if runs_inside(folder) else "give the --out of segbench run"
-            raise Misuse("a run folder", f"{str(value)!r}, {describe_folder(folder)}", cure)
+            what, cure = describe_folder(folder)
+            raise Misuse("a run folder", f"{str(value)!r}, {what}", cure)
         return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from segbench.cli.options import (
     step_timeout_option,
 )
 from segbench.cli.params import ADVANCED, WHAT, WHERE, command, option
+from segbench.errors import CaseError
 
 
 @command(examples=["segbench predict --model ours --inputs inputs/ --outputs outputs/"])
@@ -52,6 +54,7 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
     from segbench.runs import submission
 
     folder = given.pop("inputs")
+    _refuse_other_files(folder, outputs)
     if persistent:
         inputs = submission.inputs_named(folder, sys.stdin)
         for _ in submission.predict(inputs=inputs, outputs=outputs, **given):
@@ -61,3 +64,26 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
             submission.predict(inputs=submission.inputs_in(folder), outputs=outputs, **given)
         )
         click.echo(f"{len(files)} predictions in {outputs}")
+
+
+def _refuse_other_files(inputs: Path, outputs: Path) -> None:
+    """Refuse outputs that would replace anything but earlier outputs."""
+    if outputs.exists() and outputs.samefile(inputs):
+        raise CaseError(
+            f"{outputs}: expected another folder than --inputs, found the same; "
+            "choose another --outputs"
+        )
+    for file in inputs.glob("*.npz"):
+        if (outputs / file.name).exists() and not _is_output(outputs / file.name):
+            raise CaseError(
+                f"{outputs / file.name}: expected nothing or an earlier output (segs alone), found "
+                "another file; choose another --outputs, or move this file; nothing was written"
+            )
+
+
+def _is_output(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist() == ["segs.npy"]
+    except (OSError, zipfile.BadZipFile):
+        return False

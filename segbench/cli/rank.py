@@ -57,11 +57,15 @@ def rank(
     """
     from segbench.files import write_text
     from segbench.report import Resampling, load, rank_runs, ranking_text, ranks_with_groups
+    from segbench.report.written_files import refuse_other_table
 
     results = load(*runs, failures=failures, time_limit=time_limit)
     resampling = Resampling(draws=draws, seed=seed, patient_pattern=patient_pattern)
     ranking = rank_runs(results, ties=ties, missing=missing, resampling=resampling)
+    table = ranks_with_groups(ranking).to_csv(index=False, lineterminator="\n")
+    if out is not None:
+        refuse_other_table(out, table)
     click.echo(ranking_text(results, ranking, ties=ties, resampling=resampling), nl=False)
     if out is not None:
-        write_text(out, ranks_with_groups(ranking).to_csv(index=False, lineterminator="\n"))
+        write_text(out, table)
         click.echo(f"ranks: {out}", err=True)
