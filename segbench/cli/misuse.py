@@ -58,7 +58,7 @@ class Fault:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question with the most similar known word, empty if none is similar."""
     nearest = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {nearest[0]}?" if nearest else ""
+    return f"did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def words_of(ctx: click.Context) -> str:
@@ -149,7 +149,7 @@ def option_names(command: click.Command, *, flags: bool = False) -> list[str]:
 def _name(param: click.Parameter, ctx: click.Context) -> str:
     """Return where a value came from: an option, an argument or a variable."""
     if not isinstance(param, click.Option):
-        return param.human_readable_name
+        return param.human_readable_name.removesuffix("...")
     if ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT:
         return f"{ctx.auto_envvar_prefix}_{param.name.upper()}"
     return max(param.opts, key=len)

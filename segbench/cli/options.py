@@ -68,13 +68,15 @@ def resampling_options(command: Any) -> Any:
     return patient_pattern_option(draws(seed(command)))
 
 
-def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def parse_options(
+    _: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
     """Turn KEY=VALUE pairs into a dictionary; a key is given once."""
     values: dict[str, str] = {}
     for pair in given:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise Misuse("KEY=VALUE", repr(pair))
+            raise Misuse(param.metavar or "KEY=VALUE", repr(pair))
         if key in values:
             found = f"it 2 times: {values[key]!r}, {value!r}"
             raise Misuse(f"{key!r} once", found, "keep one of them")
@@ -124,6 +126,7 @@ step_timeout_option = option(
 runs_argument = argument(
     "runs",
     heading=WHAT,
+    metavar="RUNS...",
     nargs=-1,
     required=True,
     type=EXISTING_FOLDER,

@@ -5,7 +5,8 @@ A single-valued option is given at most once. Every option and argument has a he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -104,7 +105,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words; none may be left."""
-        rest = super().parse_args(ctx, args)
+        with errors_of(ctx):
+            rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             raise ExtraArguments(rest, ctx)
         return rest
@@ -131,6 +133,11 @@ class Group(click.Group):
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words before the command."""
+        with errors_of(ctx):
+            return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order in which they were added."""
         return list(self.commands)
@@ -146,6 +153,16 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
         write_parameters(self.get_params(ctx), ctx, formatter)
+
+
+@contextmanager
+def errors_of(ctx: click.Context) -> Iterator[None]:
+    """Let every usage error know its command; click's parser leaves it out of some."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
 
 
 def summary(command: click.Command) -> str:

@@ -77,8 +77,8 @@ def refuse_other_table(file: Path, table: str) -> None:
         first = stream.readline(len(header) + 2).rstrip("\r\n")
     if first and first != header:
         raise RunError(
-            f"{file}: expected nothing or an earlier table with the columns {header}, found another "
-            "file; choose another name, or move this file; nothing was written"
+            f"{file}: expected nothing or an earlier table with the columns {header}, found "
+            "another file; choose another name, or move this file; nothing was written"
         )
 
 

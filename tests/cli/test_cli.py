@@ -69,7 +69,7 @@ def test_an_exported_run_has_no_trace_of_the_machine(data, tmp_path, scripted, k
     result = segbench("export", out, "--format", kind, "--out", tmp_path / "exported")
     assert result.exit_code == 0, result.output
     files = sorted((tmp_path / "exported").iterdir())
-    assert [file.name for file in files] == EXPORTED[kind]
+    assert [file.name for file in files] == [*EXPORTED[kind], "segbench-export.json"]
     text = "".join(file.read_text() for file in files)
     assert "crashed: step 2" in text or kind == "challenger"
     words = re.split(r"[^\w.-]+", text)
@@ -109,14 +109,20 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
     [
         (["--model", "boxfil"], "no adapter 'boxfil'; did you mean 'boxfill'?"),
         (["--model", "boxfill", "--case", "XX*"], "none of its 3 cases matches XX*"),
-        (["--model", "boxfill", "--option", "a"], "expected key=value, found 'a'"),
+        (["--model", "boxfill", "--option", "a"], "expected KEY=VALUE, found 'a'"),
         (["--model", "boxfill", "--option", "a=1"], "boxfill: no option 'a'; Known: none"),
         (
             ["--model", "oracle"],
             "oracle: expected --option references=VALUE. The folder of the cases",
         ),
-        (["--model", "boxfill", "--step-timeout", "-1"], "is not in the range"),
-        (["--model", "boxfill", "--time-limit", "nan"], "'nan' is not a number"),
+        (
+            ["--model", "boxfill", "--step-timeout", "-1"],
+            "a number of seconds above 0, at most 1000000, found '-1'",
+        ),
+        (
+            ["--model", "boxfill", "--time-limit", "nan"],
+            "a number of seconds above 0, at most 1000000, found 'nan'",
+        ),
         (["--model", "boxfill", "--in-process", "--jobs", "2"], "expected jobs 1"),
         (["--model", "boxfil", "--dry-run"], "did you mean 'boxfill'?"),
         (["--model", "boxfill", "--out", "/dev/null/run"], "/dev/null"),

@@ -68,9 +68,12 @@ def test_rank_takes_the_patients_from_the_names(runs):
     ("words", "message"),
     [
         (["rank", "old"], "no ranking: expected at least two runs, found 1"),
-        (["rank", "old", "old"], "given 2 times"),
-        (["compare", "old", "old"], "given 2 times"),
-        (["compare", "old"], "Missing argument 'B'"),
+        (["rank", "old", "old"], "expected each run once, found 2"),
+        (["compare", "old", "old"], "expected each run once, found 2"),
+        (
+            ["compare", "old"],
+            "compare: expected B, found none; for example: segbench compare runs/old",
+        ),
         (["rank", "old", "new", "--patient-pattern", "("], "patient_pattern: '('"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_final"], "expected METRIC=DELTA"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_finl=1"], "did you mean 'dsc_final'?"),
@@ -79,9 +82,12 @@ def test_rank_takes_the_patients_from_the_names(runs):
         (["compare", "old", "new", "--equivalence", "much"], "a number of 0 or more"),
         (
             ["compare", "old", "new", *["--tie-margin", "0.1"] * 2],
-            "dsc_auc: given twice",
+            "expected a number for dsc_auc once, found it 2 times",
         ),
-        (["compare", "old", "new", "--movers-by", "hd95"], "Known: dsc_auc, nsd_auc"),
+        (
+            ["compare", "old", "new", "--movers-by", "hd95"],
+            "expected a metric, one of dsc_auc, nsd_auc",
+        ),
     ],
 )
 def test_a_bad_request_is_exit_status_2(runs, words, message):

@@ -9,6 +9,7 @@ import segbench
 from segbench.core import Click
 from segbench.errors import RunError
 from segbench.report import write_export
+from segbench.report.written_files import EXPORT_LIST
 from tests.report.small_runs import case
 
 NAMES = ("cases", "steps", "prompts", "methods")
@@ -30,7 +31,8 @@ def test_two_exports_have_the_same_files_byte_by_byte(results, tmp_path, kind):
     second = write_export(results, str(tmp_path / "b"), format=kind)
     assert [file.name for file in first] == [f"{name}.{kind}" for name in NAMES]
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
-    assert {file.name for file in (tmp_path / "a").iterdir()} == {file.name for file in first}
+    there = {file.name for file in (tmp_path / "a").iterdir()}
+    assert there == {EXPORT_LIST, *(file.name for file in first)}
 
 
 def test_csv_has_the_exact_numbers_of_the_frames(results, tmp_path):
