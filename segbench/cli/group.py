@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from segbench.cli.misuse import Refusal, describe
+from segbench.cli.misuse import Fault, Refusal, describe
 from segbench.cli.params import Group
 from segbench.errors import SegbenchError
 
@@ -32,9 +32,8 @@ def refusals() -> Iterator[None]:
 def _system_message(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return str(error)
-    found = error.strerror[0].lower() + error.strerror[1:]
-    expected = "expected a path that can be used"
-    return f"{error.filename}: {expected}, found: {found}; check this path and its permissions"
+    cure = "check this path, its permissions, and the space on its disk"
+    return str(Fault(str(error.filename), "a path that can be used", repr(error.strerror), cure))
 
 
 class Root(Group):

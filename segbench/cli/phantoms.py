@@ -18,7 +18,11 @@ from segbench.cli.params import HOW, WHERE, argument, command, option
     help="The folder for the files. Other cases in it are refused, not replaced.",
 )
 @option(
-    "--cases", heading=HOW, type=WholeNumber(1), default=10, help="How many cases are generated."
+    "--cases",
+    heading=HOW,
+    type=WholeNumber(1),
+    default=10,
+    help="How many cases are generated, the five modalities in turn.",
 )
 @option(
     "--seed",

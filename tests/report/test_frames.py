@@ -167,7 +167,7 @@ def test_loading_refuses_what_a_report_refuses(run, tmp_path):
     folder = run("ours", [case("CT_1")])
     with pytest.raises(RunError, match="at least one run"):
         segbench.load()
-    with pytest.raises(RunError, match="expected each run once, found 2"):
+    with pytest.raises(RunError, match="expected each run once, found it 2 times"):
         segbench.load(folder, str(folder))
     (tmp_path / "val").mkdir()
     with pytest.raises(RunError, match="val: expected a run folder or .*found an empty folder"):
