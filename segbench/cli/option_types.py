@@ -154,6 +154,7 @@ def nearest_path(path: Path, wanted: PathType) -> Path | None:
 FOLDER = PathType(files=False)
 FILE = PathType(exists=True, folders=False)
 NEW_FILE = PathType(folders=False)
+EXISTING_PATH = PathType(exists=True)
 EXISTING_FOLDER = PathType(exists=True, files=False)
 RUN_FOLDER = RunFolderType()
 SECONDS = Seconds()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segbench.cli.option_types import EXISTING_FOLDER, FOLDER, OneOf, WholeNumber
+from segbench.cli.option_types import EXISTING_FOLDER, EXISTING_PATH, FOLDER, OneOf, WholeNumber
 from segbench.cli.options import (
     adapter_option,
     command_line,
@@ -21,7 +21,6 @@ from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, command, option
 
 if TYPE_CHECKING:
     from segbench.runs.config import RunConfig
-    from segbench.runs.pending_cases import PendingCases
     from segbench.runs.runner import RunSummary
 
 
@@ -37,9 +36,10 @@ if TYPE_CHECKING:
 @option(
     "--data",
     heading=WHAT,
-    type=EXISTING_FOLDER,
+    type=EXISTING_PATH,
     required=True,
-    help="The cases: a folder of .npz files in the format of the challenge.",
+    help="The cases: a folder of .npz files in the format of the challenge, searched with all "
+    "folders inside; or one such file.",
 )
 @option(
     "--references",
@@ -71,6 +71,13 @@ if TYPE_CHECKING:
     type=FOLDER,
     help="The run folder, for the results. If it has a part of this run, the run is continued.",
     show_default="runs/<model>",
+)
+@option(
+    "--fresh",
+    heading=WHERE,
+    is_flag=True,
+    help="Start anew instead of continuing: a run folder that exists is first moved to OUT.old-1, "
+    "OUT.old-2 and so on.",
 )
 @option(
     "--name",
@@ -107,8 +114,8 @@ if TYPE_CHECKING:
     "--dry-run",
     heading=HOW,
     is_flag=True,
-    help="Only say which cases would run, which are done, and the memory that the largest needs. "
-    "Loads no model and writes nothing.",
+    help="Only check the cases and say which would run, which would be refused, which are done, "
+    "and the memory that the largest needs. Loads no model and writes nothing.",
 )
 @option(
     "--retry-failed",
@@ -145,25 +152,24 @@ if TYPE_CHECKING:
     help="Sum NSD in the order of the official script, so that it is equal to the last bit. "
     "Otherwise it is equal to within 1e-12.",
 )
-def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
+def run(model: str, data: Path, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Let a simulated user refine a model's result, case by case.
 
     The model gets the boxes of a case, then five rounds of clicks on its largest errors, and is
     scored after each. The same command again continues an interrupted run.
     """
-    from segbench.models.registry import resolve_model
     from segbench.runs import runner
     from segbench.runs.config import RunConfig, default_out
-    from segbench.runs.pending_cases import find_pending
-    from segbench.runs.progress import progress
+    from segbench.runs.dry_run import dry_run as plan_run
+    from segbench.runs.progress import shown_progress
 
     out = out or default_out(model)
-    config = RunConfig(model=model, out=out, command=command_line(), **options)
+    config = RunConfig(model=model, data=(data,), out=out, command=command_line(), **options)
     if dry_run:
-        resolve_model(model, config.option)  # what is unknown is refused here, too
-        click.echo(_plan(find_pending(config)))
-        return
-    summary = runner.run(config, progress)
+        plan = plan_run(config)
+        click.echo("\n".join(plan.lines()))
+        sys.exit(1 if plan.would_refuse else 0)
+    summary = runner.run(config, shown_progress)
     _print_summary(config, summary)
     sys.exit(0 if summary.all_ok else 1)
 
@@ -174,12 +180,23 @@ def _print_summary(config: RunConfig, summary: RunSummary) -> None:
     click.echo(terminal_table([config.out], config.policy))
     for line in _problems(summary):
         click.echo(line, err=True)
+    click.echo(_asked_for(summary))
     click.echo(f"run folder: {config.out}")
 
 
+def _asked_for(summary: RunSummary) -> str:
+    """Return how many of the cases that were asked for are ok, and how many the folder has."""
+    n_ok = sum(case.status == "ok" for case in summary.results)
+    n_done, n_cases = len(summary.run.case_results), summary.run.manifest.data.cases
+    return (
+        f"asked for {len(summary.asked_for)} of {n_cases} cases: {n_ok} ok; the run folder has "
+        f"{n_done}"
+    )
+
+
 def _problems(summary: RunSummary) -> list[str]:
-    bad = [case for case in summary.run.case_results if case.status != "ok"]
-    lines = [f"{case.status}: {case.case}: {(case.reason or '')[:1000]}" for case in bad[:10]]
+    bad = [case for case in summary.results if case.status != "ok"]
+    lines = [f"{case.status}: {case.case}: {first_line(case.reason)}" for case in bad[:10]]
     if len(bad) > len(lines):
         lines.append(f"and {len(bad) - len(lines)} more, see run.log")
     for case in summary.crashed:
@@ -189,14 +206,7 @@ def _problems(summary: RunSummary) -> list[str]:
     return lines
 
 
-def _plan(cases: PendingCases) -> str:
-    from segbench.runs.pending_cases import largest_case_mb
-
-    lines = [f"would run {case.name}" for case in cases.pending]
-    lines += [f"done      {name}" for name in cases.done]
-    lines.append(f"{len(cases.pending)} to run, {len(cases.done)} done")
-    lines.append(
-        f"arrays of the largest case: {largest_case_mb(cases.pending):.0f} MB per job, "
-        "without the model"
-    )
-    return "\n".join(lines)
+def first_line(reason: str | None) -> str:
+    """Return the first line of a reason; run.log has all of them."""
+    lines = (reason or "").splitlines()
+    return f"{lines[0]} (all of it in run.log)" if len(lines) > 1 else (reason or "")

@@ -47,9 +47,10 @@ def test_adapters_are_completed_by_path(tmp_path):
     assert complete("run", "--model", "sub/b", folder=tmp_path) == ["file,sub/b"]
 
 
-def test_folders_are_completed_by_the_shell_also_after_a_mistake():
-    assert complete("run", "--data", "v") == ["dir,v"]
-    assert complete("run", "--jobs", "0", "--data", "v") == ["dir,v"]
+def test_paths_are_completed_by_the_shell_also_after_a_mistake():
+    assert complete("run", "--data", "v") == ["file,v"]
+    assert complete("run", "--references", "v") == ["dir,v"]
+    assert complete("run", "--jobs", "0", "--references", "v") == ["dir,v"]
     assert complete("run", "--data", "a", "--data", "b", "--jo") == ["plain,--jobs"]
 
 

@@ -59,8 +59,8 @@ WRONG = [
     (["run", "--model", "boxfill", "--data", "va*"], "--data", "no name matches this pattern"),
     (["run", "--model", "boxfill", "--data", ""], "--data", "is a shell variable empty?"),
     (
-        ["run", "--model", "boxfill", "--data", "val/CT_a.npz"],
-        "--data",
+        [*RUN, "--references", "val/CT_a.npz"],
+        "--references",
         "expected a folder, found the file 'val/CT_a.npz'; give the folder that contains it: val",
     ),
     ([*RUN, "--python", "notes"], "--python", "existing file, found no 'notes'; did you mean"),
@@ -89,7 +89,7 @@ WRONG = [
     ([*RUN, "more"], "run", "expected options only, found the word 'more' too"),
     (["verify", "runs/old", "runs/new"], "verify", "only RUN, found the word 'runs/new' too"),
     # missing
-    (["run", "--model", "boxfill"], "run", "expected --data FOLDER, found none; for example: segb"),
+    (["run", "--model", "boxfill"], "run", "expected --data PATH, found none; for example: segben"),
     (["report"], "report", "expected RUNS, found none; for example: segbench report runs"),
     (["models", "show"], "models show", "expected NAME, found none; for example: segbench mod"),
     (["train"], "train", "expected NAME, found none"),
