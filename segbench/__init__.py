@@ -5,6 +5,7 @@ From Python (docs/python.md)::
     result = segbench.evaluate("boxfill", "val/", jobs=2)
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
+    case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
 
 Nothing is imported here before it is used: the worker runs this file in foreign environments.
 """
@@ -15,19 +16,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segbench.evaluation import RunResult, evaluate
+    from segbench.core import AdapterInfo, Box, Case, Image, Settings
+    from segbench.data.case_arrays import case_from_arrays
+    from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
-
-__all__ = ["Results", "RunResult", "evaluate", "load", "score"]
+    from segbench.run_result import RunResult
 
 _MODULES = {
+    **dict.fromkeys(("AdapterInfo", "Box", "Case", "Image", "Settings"), "segbench.core"),
     "Results": "segbench.report.frames",
-    "RunResult": "segbench.evaluation",
+    "RunResult": "segbench.run_result",
+    "case_from_arrays": "segbench.data.case_arrays",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
     "score": "segbench.protocol.scoring",
 }
+__all__ = [
+    "AdapterInfo",
+    "Box",
+    "Case",
+    "Image",
+    "Results",
+    "RunResult",
+    "Settings",
+    "case_from_arrays",
+    "evaluate",
+    "load",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

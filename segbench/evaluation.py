@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from segbench.core import Settings
-from segbench.results import CaseResult, FailurePolicy
+from segbench.contract import Adapter
+from segbench.core import Case, Settings
+from segbench.errors import CaseError, RunError
+from segbench.keywords import suggest_keywords
+from segbench.models.given import GivenModel, given_model
+from segbench.results import FailurePolicy
+from segbench.run_result import RunResult
 from segbench.runs.config import Boxes, Predictions, RunConfig, default_out
-from segbench.runs.run_case import CrashedCase
-from segbench.runs.runner import run
+from segbench.runs.progress import shown_progress
+from segbench.runs.runner import no_progress, run
 
-if TYPE_CHECKING:
-    from segbench.report.frames import Results
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run folder has after `evaluate`, with the cases of all calls.
-
-    Attributes
-    ----------
-    folder : Path
-        The run folder.
-    case_results : tuple of CaseResult
-        The raw facts of every finished case, in name order.
-    crashed : tuple of CrashedCase
-        Cases on which segbench itself failed in this call; the next call tries them again.
-    left_to_others : tuple of str
-        Names of cases that another runner on the folder has locked.
-    """
-
-    folder: Path
-    case_results: tuple[CaseResult, ...]
-    crashed: tuple[CrashedCase, ...] = ()
-    left_to_others: tuple[str, ...] = ()
-
-    @property
-    def all_ok(self) -> bool:
-        """Whether every case is done and valid, without a failed step."""
-        done = not self.crashed and not self.left_to_others
-        return done and all(case.status == "ok" for case in self.case_results)
-
-    def frames(
-        self, *, failures: FailurePolicy = "zero", time_limit: float | None = None
-    ) -> Results:
-        """Return the finished cases of the folder as pandas frames, as `segbench.load` does."""
-        from segbench.report.frames import load  # pandas takes a while to import
-
-        return load(self.folder, failures=failures, time_limit=time_limit)
+Data = str | Path | Case | Iterable[str | Path | Case]
 
 
+@suggest_keywords
 def evaluate(  # noqa: PLR0913
-    model: str | Path,
-    data: str | Path,
+    model: str | Path | Adapter | Callable[..., Any],
+    data: Data,
     *,
     out: str | Path | None = None,
     jobs: int = 1,
     references: str | Path | None = None,
     option: Mapping[str, object] | None = None,
     name: str | None = None,
+    version: str | None = None,
     case: str | Sequence[str] = (),
     limit: int | None = None,
+    fresh: bool = False,
     retry_failed: bool = False,
     threads: int | None = None,
     wait: bool = True,
@@ -76,29 +46,40 @@ def evaluate(  # noqa: PLR0913
     failures: FailurePolicy = "zero",
     time_limit: float | None = None,
     settings: Settings | None = None,
+    progress: bool = True,
 ) -> RunResult:
-    """Run a model on a folder of cases, as ``segbench run`` does with the options of these names.
+    """Run a model on cases, as ``segbench run`` does with the options of these names.
 
     Parameters
     ----------
-    model : str or path
+    model : str, path, adapter, class or function
         An adapter's name, a path to its file or folder, ``container:IMAGE`` or ``command:...``.
-    data : path
-        A folder of ``.npz`` cases.
+        Or an adapter object, or a function ``predict(image, interactions)`` that returns a label
+        map: these run in this process, without a time limit. Or a class or function that returns
+        an adapter: it is called in a worker process, with ``option`` as its keywords.
+    data : path, Case, or several of one kind
+        A folder of ``.npz`` cases, files, or cases made of arrays (`segbench.case_from_arrays`).
     out : path, optional
-        The run folder, continued if it exists; ``runs/<model>`` by default.
+        The run folder, continued if it exists; ``runs/<model>`` by default. A run of an object or
+        a function is continued only with ``name`` and ``version``.
     jobs : int
         Cases at a time, each with a model of its own.
     references : path, optional
         A folder of ``.npz`` files of the same names with ``gts``, if the cases have none.
     option : dict, optional
-        Options of the adapter; values are passed as strings, as on the command line.
+        Options of the adapter; values are passed as strings, as on the command line. To a class
+        or a function they are passed as they are.
     name : str, optional
         The name in tables; the adapter's name by default.
+    version : str, optional
+        The version of a model that is given as an object, class or function: another version is
+        another run.
     case : str or sequence of str
         Only cases whose names match one of these shell patterns.
     limit : int, optional
         Only the first of them, up to this number.
+    fresh : bool
+        Move an existing run folder to ``<out>.old-N`` and start anew.
     retry_failed : bool
         Run cases again that failed or were invalid.
     threads : int, optional
@@ -123,6 +104,8 @@ def evaluate(  # noqa: PLR0913
         Seconds per label; in ``metrics.csv`` a case above it scores 0.
     settings : Settings, optional
         Another protocol than the challenge's.
+    progress : bool
+        Show the progress on stderr.
 
     Returns
     -------
@@ -137,22 +120,41 @@ def evaluate(  # noqa: PLR0913
         If the model cannot be found or loaded.
     RunError
         If an option has no such value, or the folder has another run.
+    TypeError
+        If a keyword is unknown; the message names the right one.
     """
+    options = dict(option or {})
+    given = (
+        None
+        if isinstance(model, str | Path)
+        else given_model(model, options, name=name, version=version)
+    )
+    if given is None and version is not None:
+        raise RunError(
+            f"version: expected none for {model}, whose adapter states its own; found {version!r}"
+        )
+    if given is not None and python is not None:
+        raise RunError(
+            f"python: expected none for {given.title}, which is given as an object and runs with "
+            f"this interpreter; found {python}"
+        )
+    places, arrays = _places_and_arrays(data)
     config = RunConfig(
-        model=str(model),
-        data=Path(data),
-        out=default_out(str(model)) if out is None else Path(out),
+        model=str(model) if given is None else given.model,
+        data=places,
+        out=_out(model, given) if out is None else Path(out),
         references=None if references is None else Path(references),
-        option={key: str(value) for key, value in (option or {}).items()},
+        option={key: str(value) for key, value in options.items()},
         name=name,
         case=(case,) if isinstance(case, str) else tuple(case),
         limit=limit,
         jobs=jobs,
+        fresh=fresh,
         retry_failed=retry_failed,
         threads=threads,
         wait=wait,
         python=None if python is None else Path(python),
-        in_process=in_process,
+        in_process=in_process or (given is not None and given.in_process),
         step_timeout=step_timeout,
         predictions=predictions,
         boxes=boxes,
@@ -161,5 +163,29 @@ def evaluate(  # noqa: PLR0913
         time_limit=time_limit,
         settings=settings or Settings(),
     )
-    summary = run(config)
-    return RunResult(config.out, summary.run.case_results, summary.crashed, summary.left_to_others)
+    opened = shown_progress if progress else no_progress
+    summary = run(config, opened, given=given, arrays=arrays)
+    return RunResult(
+        config.out,
+        summary.run.method,
+        summary.run.case_results,
+        summary.asked_for,
+        summary.crashed,
+        summary.left_to_others,
+        config.policy,
+    )
+
+
+def _out(model: object, given: GivenModel | None) -> Path:
+    return default_out(str(model)) if given is None else Path("runs") / (given.name or given.title)
+
+
+def _places_and_arrays(data: Data) -> tuple[tuple[Path, ...], tuple[Case, ...]]:
+    """Return the folders and files that were given, or the cases made of arrays."""
+    given = [data] if isinstance(data, str | Path | Case) else list(data)
+    arrays = tuple(each for each in given if isinstance(each, Case))
+    places = tuple(Path(each) for each in given if isinstance(each, str | Path))
+    if not given or len(given) not in (len(arrays), len(places)):
+        kinds = ", ".join(sorted({type(each).__name__ for each in given})) or "nothing"
+        raise CaseError(f"data: expected a folder, files, or Case objects; found {kinds}")
+    return places, arrays

@@ -4,12 +4,16 @@ import contextlib
 import csv
 import inspect
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import jsonschema
+import nbformat
 import pandas as pd
 import pytest
 import yaml
@@ -334,3 +338,35 @@ def test_invalid_and_failed_cases_are_what_the_schema_says(tmp_path, phantom, sc
     assert [case["status"] for case in facts] == ["invalid", "failed"]
     for case in facts:
         validator.validate(case)
+
+
+def outputs_of(notebook):
+    """Return what each code cell shows as its result, as text."""
+    return [
+        "".join(output["data"].get("text/plain", ""))
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "execute_result"
+    ]
+
+
+def test_the_notebook_runs_and_shows_what_it_shows(tmp_path):
+    """In a kernel of its own, in an empty folder."""
+    file = DOCS / "first-hour.ipynb"
+    code = (
+        "import sys, nbformat; from nbclient import NotebookClient\n"
+        "notebook = nbformat.read(sys.argv[1], 4)\n"
+        "resources = {'metadata': {'path': sys.argv[2]}}\n"
+        "NotebookClient(notebook, timeout=300, resources=resources).execute()\n"
+        "nbformat.write(notebook, sys.argv[3])\n"
+    )
+    ran = tmp_path / "ran.ipynb"
+    (tmp_path / "empty").mkdir()
+    words = [sys.executable, "-c", code, file, tmp_path / "empty", ran]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, after = (outputs_of(nbformat.read(each, 4)) for each in (file, ran))
+    assert len(before) > 5
+    assert after == before

@@ -12,8 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS, KIT = ROOT / "segbench", ROOT / "adapters", ROOT / "segbench_adapters"
 BASE = [
     *("errors", "activity", "files", "arrays", "text_table", "core", "results", "threads"),
-    "processes",
-    "contract",
+    *("processes", "keywords", "overview", "contract"),
 ]
 # layers, the lowest first: a package imports only from layers below its own
 # (docs/architecture.md)
@@ -24,6 +23,7 @@ LAYERS = [
     ["models"],
     ["runs"],
     ["report", "phantoms"],
+    ["run_result"],
     ["cli", "evaluation"],
     ["__init__", "__main__"],
 ]
@@ -34,17 +34,20 @@ ORDER = {
         *("validation", "boxes", "packed_mask", "depth", "surface_distances"),
         *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
     ],
-    "data": ["pickled_numpy", "safe_pickle", "challenge_npz", "dataset"],
+    "data": [
+        *("pickled_numpy", "safe_pickle", "challenge_npz", "dataset"),
+        *("case_folder", "case_arrays"),
+    ],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
-        *("scratch", "worker_process", "supervisor", "in_process"),
+        *("scratch", "worker_process", "supervisor", "in_process", "given"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "progress"),
-        *("job", "manifest", "pending_cases", "run_case", "backends", "runner", "verify"),
-        "submission",
+        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
+        *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
+        *("runner", "verify", "dry_run", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [

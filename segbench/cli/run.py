@@ -21,13 +21,17 @@ from segbench.cli.options import (
 
 if TYPE_CHECKING:
     from segbench.runs.config import RunConfig
-    from segbench.runs.pending_cases import PendingCases
     from segbench.runs.runner import RunSummary
 
 
 @click.command()
 @model_option
-@click.option("--data", type=EXISTING_FOLDER, required=True, help="A folder of .npz cases.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="A folder of .npz cases, searched with all folders inside; or one .npz file.",
+)
 @click.option("--out", type=FOLDER, help="The run folder, continued if it exists. [runs/<model>]")
 @click.option(
     "--references", type=EXISTING_FOLDER, help="A folder with gts, if the cases have none."
@@ -42,6 +46,11 @@ if TYPE_CHECKING:
     "--jobs", type=click.IntRange(1), default=1, help="Cases at a time, each with its own model."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would run, and the memory it takes.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Start anew: an existing run folder is moved to OUT.old-1, .old-2, ...",
+)
 @click.option("--retry-failed", is_flag=True, help="Run failed and invalid cases again.")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of each model. [processors / jobs]"
@@ -70,7 +79,7 @@ if TYPE_CHECKING:
     "--exact-sum", is_flag=True, help="Sum NSD in the official order: equal to the last bit."
 )
 @policy_options
-def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
+def run(model: str, data: Path, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Let a simulated user refine MODEL's segmentation of every case in DATA.
 
     \b
@@ -79,19 +88,18 @@ def run(model: str, out: Path | None, dry_run: bool, **options: Any) -> None:
 
     The same command again continues an interrupted run.
     """
-    from segbench.models.registry import resolve_model
     from segbench.runs import runner
     from segbench.runs.config import RunConfig, default_out
-    from segbench.runs.pending_cases import find_pending
-    from segbench.runs.progress import progress
+    from segbench.runs.dry_run import dry_run as plan_run
+    from segbench.runs.progress import shown_progress
 
     out = out or default_out(model)
-    config = RunConfig(model=model, out=out, command=command_line(), **options)
+    config = RunConfig(model=model, data=(data,), out=out, command=command_line(), **options)
     if dry_run:
-        resolve_model(model, config.option)  # what is unknown is refused here, too
-        click.echo(_plan(find_pending(config)))
-        return
-    summary = runner.run(config, progress)
+        plan = plan_run(config)
+        click.echo("\n".join(plan.lines()))
+        sys.exit(1 if plan.would_refuse else 0)
+    summary = runner.run(config, shown_progress)
     _print_summary(config, summary)
     sys.exit(0 if summary.all_ok else 1)
 
@@ -102,12 +110,23 @@ def _print_summary(config: RunConfig, summary: RunSummary) -> None:
     click.echo(terminal_table([config.out], config.policy))
     for line in _problems(summary):
         click.echo(line, err=True)
+    click.echo(_asked_for(summary))
     click.echo(f"run folder: {config.out}")
 
 
+def _asked_for(summary: RunSummary) -> str:
+    """Return how many of the cases that were asked for are ok, and how many the folder has."""
+    n_ok = sum(case.status == "ok" for case in summary.results)
+    n_done, n_cases = len(summary.run.case_results), summary.run.manifest.data.cases
+    return (
+        f"asked for {len(summary.asked_for)} of {n_cases} cases: {n_ok} ok; the run folder has "
+        f"{n_done}"
+    )
+
+
 def _problems(summary: RunSummary) -> list[str]:
-    bad = [case for case in summary.run.case_results if case.status != "ok"]
-    lines = [f"{case.status}: {case.case}: {(case.reason or '')[:1000]}" for case in bad[:10]]
+    bad = [case for case in summary.results if case.status != "ok"]
+    lines = [f"{case.status}: {case.case}: {first_line(case.reason)}" for case in bad[:10]]
     if len(bad) > len(lines):
         lines.append(f"and {len(bad) - len(lines)} more, see run.log")
     for case in summary.crashed:
@@ -117,14 +136,7 @@ def _problems(summary: RunSummary) -> list[str]:
     return lines
 
 
-def _plan(cases: PendingCases) -> str:
-    from segbench.runs.pending_cases import largest_case_mb
-
-    lines = [f"would run {case.name}" for case in cases.pending]
-    lines += [f"done      {name}" for name in cases.done]
-    lines.append(f"{len(cases.pending)} to run, {len(cases.done)} done")
-    lines.append(
-        f"arrays of the largest case: {largest_case_mb(cases.pending):.0f} MB per job, "
-        "without the model"
-    )
-    return "\n".join(lines)
+def first_line(reason: str | None) -> str:
+    """Return the first line of a reason; run.log has all of them."""
+    lines = (reason or "").splitlines()
+    return f"{lines[0]} (all of it in run.log)" if len(lines) > 1 else (reason or "")

@@ -18,9 +18,9 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -41,10 +41,18 @@ BOX_KEYS = (
     "z_mid_x_max",
     "z_mid_y_max",
 )
+_T = TypeVar("_T")
 READ_ERRORS = (
     *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
+
+
+class ArrayHeader(NamedTuple):
+    """Shape and dtype of an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 class ChallengeFile:
@@ -80,23 +88,35 @@ class ChallengeFile:
 
     def read(self, key: str) -> NDArray[Any]:
         """Return one array, in the memory order it was saved in."""
+        return self._read(key, lambda stream: _read_array(stream, self.size(key)))
+
+    def header(self, key: str) -> ArrayHeader:
+        """Return shape and dtype of one array, without reading it."""
+        return self._read(key, lambda stream: ArrayHeader(*_read_header(stream)[::2]))
+
+    def _read(self, key: str, read: Callable[[IO[bytes]], _T]) -> _T:
         if key not in self.keys:
             raise CaseError(f"{self.name}: expected a key '{key}', found {', '.join(self.keys)}")
         try:
             with self._zip.open(f"{key}.npy") as stream:
-                return _read_array(stream, self.size(key))
+                return read(stream)
         except UnsafePickle as error:
             raise CaseError(f"{self.name}: {key} {error}") from None
         except READ_ERRORS as error:
             raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
 
 
-def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, Fortran order and dtype."""
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran_order, dtype = header(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(stream)
+
+
+def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
+    shape, fortran_order, dtype = _read_header(stream)
     if dtype.hasobject:
         return _read_objects(stream.read(MAX_BYTES + 1))
     count = math.prod(shape)

@@ -1,24 +1,21 @@
-"""Find, read and check cases: a case that `read_case` returns is valid under the protocol.
+"""Read and check cases: a case that `read_case` returns is valid under the protocol.
 
-A case is one ``.npz`` of the challenge; its reference may be in a folder of its own. Cases that the
+A case is one ``.npz`` of the challenge; its reference may be in a file of its own. Cases that the
 protocol cannot score are refused before any model runs, with the file, the expected value and the
 value found (PROTOCOL 9).
 """
 
 from __future__ import annotations
 
-import csv
-import fnmatch
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap
-from segbench.data.challenge_npz import ChallengeFile, parse_box
+from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
+from segbench.data.challenge_npz import ArrayHeader, ChallengeFile, parse_box
 from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
 from segbench.protocol.validation import checked_label_map, checked_spacing
@@ -33,6 +30,36 @@ class CaseMetadata:
     dataset: str = ""
 
 
+def metadata_in_name(name: str) -> CaseMetadata:
+    """Return what the name of a case tells: ``CT_AMOS_0001`` is CT, of the dataset AMOS."""
+    parts = name.split("_")
+    return CaseMetadata(parts[0], "", parts[1] if len(parts) > 2 else "")
+
+
+class CaseSource(Protocol):
+    """Where a case comes from: a file, or arrays of the caller."""
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+
+    @property
+    def metadata(self) -> CaseMetadata:
+        """What is known of the case without reading an array."""
+
+    def read(self) -> Case:
+        """Return the case; refuse one that is not valid with a `CaseError`."""
+
+    def check(self) -> None:
+        """Refuse what `read` refuses, but without reading the image."""
+
+    def sha256(self) -> tuple[str, str | None]:
+        """Return what the case is known by: its sha256, and that of a reference of its own."""
+
+    def array_bytes(self) -> int:
+        """Return the bytes of its image and reference, and of six label maps."""
+
+
 @dataclass(frozen=True)
 class CaseFile:
     """The files of a case, and what is known of it without reading an array."""
@@ -40,81 +67,51 @@ class CaseFile:
     file: Path
     reference_file: Path | None = None  # None: ``gts`` is in the file of the case
     metadata: CaseMetadata = CaseMetadata()
+    prefix: str = ""  # the folders between the data folder and the file: ``a__b__``
 
     @property
     def name(self) -> str:
-        """The case's name: its file name without the suffix."""
-        return self.file.stem
+        """The case's name: its path below the data folder without suffix, ``__`` for ``/``."""
+        return f"{self.prefix}{self.file.stem}"
 
+    def read(self) -> Case:
+        """Read the case, as `read_case` does."""
+        return read_case(self)
 
-def find_cases(folder: Path, *, references: Path | None = None) -> list[CaseFile]:
-    """Return the cases of a folder, sorted by name.
+    def check(self) -> None:
+        """Refuse what `read_case` refuses, but read only the header of the image."""
+        with ChallengeFile(self.file) as file:
+            reference, *_ = _read_all_but_image(self, file)
+            check_image(file.header("imgs"), reference, self.file.name)
 
-    Parameters
-    ----------
-    folder : Path
-        Contains ``.npz`` files, and maybe an ``index.csv`` with a column ``name`` and any of
-        ``modality``, ``patient``, ``dataset``, which override the file name's prefix.
-    references : Path, optional
-        A folder of ``.npz`` files of the same names with ``gts``.
+    def sha256(self) -> tuple[str, str | None]:
+        """Return the sha256 of the file, and that of the reference's file if it exists."""
+        reference = self.reference_file
+        has_own = reference is not None and reference.exists()
+        return sha256_of(self.file), sha256_of(reference) if reference and has_own else None
 
-    Raises
-    ------
-    CaseError
-        If there is no case, or the folder does not exist.
-    """
-    # a name that starts with a dot is not a case (macOS writes ._NAME.npz next to copies)
-    files = sorted(folder.glob("[!.]*.npz"), key=lambda file: file.name)
-    if not files:
-        raise CaseError(f"{folder}: expected a folder with .npz cases, found none")
-    index = _read_index(folder / "index.csv")
-    return [
-        CaseFile(file, references and references / file.name, _metadata(file.stem, index))
-        for file in files
-    ]
+    def array_bytes(self) -> int:
+        """Return the bytes of image, reference and six label maps; 0 for a damaged file."""
+        try:
+            with ChallengeFile(self.file) as file:
+                image_bytes = file.size("imgs")
+                label_map_bytes = file.size("gts") or image_bytes
+        except CaseError:
+            return 0
+        return image_bytes + 8 * label_map_bytes
 
+    def has_reference(self) -> bool:
+        """Whether there is a reference: a file of its own, or ``gts`` in the case.
 
-def select_cases(
-    cases: Sequence[CaseFile], *, patterns: Sequence[str] = (), limit: int | None = None
-) -> list[CaseFile]:
-    """Return the cases whose names match a shell pattern, if there is any, up to a limit.
-
-    Raises
-    ------
-    CaseError
-        If no case matches.
-    """
-    selected = [case for case in cases if _matches(case.name, patterns)]
-    if not selected:
-        folder = cases[0].file.parent
-        raise CaseError(f"{folder}: none of its {len(cases)} cases matches {' or '.join(patterns)}")
-    return selected[:limit]
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _read_index(file: Path) -> dict[str, dict[str, str]]:
-    if not file.exists():
-        return {}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{file}: expected a table as UTF-8 text: {error}") from None
-    if rows and "name" not in rows[0]:
-        raise CaseError(f"{file}: expected a column 'name', found {', '.join(rows[0])}")
-    return {row["name"]: row for row in rows}
-
-
-def _metadata(name: str, index: dict[str, dict[str, str]]) -> CaseMetadata:
-    row, parts = index.get(name, {}), name.split("_")
-    return CaseMetadata(
-        modality=row.get("modality") or parts[0],
-        patient=row.get("patient") or "",
-        dataset=row.get("dataset") or (parts[1] if len(parts) > 2 else ""),
-    )
+        True also for a file that cannot be read: reading it gives the reason.
+        """
+        if self.reference_file is not None:
+            return self.reference_file.exists()
+        try:
+            with ChallengeFile(self.file) as file:
+                return "gts" in file.keys
+        except CaseError:
+            return True
 
 
 def read_case(source: CaseFile) -> Case:
@@ -127,14 +124,21 @@ def read_case(source: CaseFile) -> Case:
         protocol.
     """
     with ChallengeFile(source.file) as file:
-        reference = _check_reference(_read_reference(source, file), source.file.name)
-        labels = foreground_labels(reference)
-        spacing = checked_spacing(file.read("spacing"), source.file.name)
-        boxes = _read_boxes(file, labels)
-        voxels = _check_image(file.read("imgs"), reference, source.file.name)
+        reference, labels, spacing, boxes = _read_all_but_image(source, file)
+        voxels = file.read("imgs")
+    check_image(ArrayHeader(voxels.shape, voxels.dtype), reference, source.file.name)
     return Case(
         source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.metadata)
     )
+
+
+def _read_all_but_image(
+    source: CaseFile, file: ChallengeFile
+) -> tuple[LabelMap, tuple[int, ...], Spacing, tuple[Box, ...]]:
+    reference = checked_reference(_read_reference(source, file), source.file.name)
+    labels = foreground_labels(reference)
+    spacing = checked_spacing(file.read("spacing"), source.file.name)
+    return reference, labels, spacing, _read_boxes(file, labels)
 
 
 def sha256_of(file: Path) -> str:
@@ -147,6 +151,11 @@ def sha256_of(file: Path) -> str:
 
 def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
     if source.reference_file is None:
+        if "gts" not in file.keys:
+            raise CaseError(
+                f"{file.name}: expected a key 'gts', found {', '.join(file.keys)}; if the "
+                "references are in a folder of their own, name it with --references"
+            )
         return file.read("gts")
     if not source.reference_file.exists():
         raise CaseError(f"{source.file.name}: expected its reference at {source.reference_file}")
@@ -154,7 +163,8 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
         return references.read("gts")
 
 
-def _check_reference(raw: NDArray[Any], name: str) -> LabelMap:
+def checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
+    """Return an array as a reference: a label map with a background and at least one label."""
     reference = checked_label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
@@ -185,11 +195,9 @@ def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]
         raise CaseError(f"{file.name}: boxes: {error}") from None
 
 
-def _check_image(voxels: NDArray[Any], reference: LabelMap, name: str) -> NDArray[Any]:
-    if voxels.dtype.kind not in "buif":
-        raise CaseError(f"{name}: imgs: expected numbers, found {voxels.dtype}")
-    if voxels.shape != reference.shape:
-        raise CaseError(
-            f"{name}: imgs {voxels.shape} and gts {reference.shape}: expected one shape"
-        )
-    return voxels
+def check_image(image: ArrayHeader, reference: LabelMap, name: str) -> None:
+    """Refuse an image without numbers, or of another shape than the reference."""
+    if image.dtype.kind not in "buif":
+        raise CaseError(f"{name}: imgs: expected numbers, found {image.dtype}")
+    if image.shape != reference.shape:
+        raise CaseError(f"{name}: imgs {image.shape} and gts {reference.shape}: expected one shape")

@@ -1,26 +1,47 @@
-"""A model in this process, for debugging an adapter."""
+"""A model in this process: an object or a function of the caller, or for debugging an adapter."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segbench.contract import Adapter
 from segbench.core import Image, Interactions, StepOutput
 from segbench.models.loading import close_adapter, describe_failure, load_adapter
 
 
 class InProcessModel:
-    """An adapter in this process: a crash or a hang of the model is one of segbench."""
+    """An adapter in this process: a crash or a hang of the model is one of segbench.
 
-    def __init__(self, file: Path, options: Mapping[str, str]) -> None:
-        self._adapter = load_adapter(file, options)
-        self.info = self._adapter.info
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+    is_owned : bool
+        Whether `close` closes it; an object of the caller is left alone.
+    """
+
+    def __init__(self, adapter: Adapter, *, is_owned: bool = True) -> None:
+        self._adapter, self._is_owned = adapter, is_owned
+        self.info = adapter.info
         self.environment: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._pending_image: tuple[Image, tuple[int, ...]] | None = None
+
+    @classmethod
+    def load(cls, file: Path, options: Mapping[str, str]) -> InProcessModel:
+        """Load the adapter of a file.
+
+        Raises
+        ------
+        AdapterError
+            If it cannot be loaded.
+        """
+        return cls(load_adapter(file, options))
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Keep the image; the first `predict` sets it."""
@@ -30,15 +51,20 @@ class InProcessModel:
         """Run one step; an exception of the adapter is a failed step."""
         start = time.perf_counter()
         try:
+            # copies, because the adapter may write to its arrays, and use its own array again
             if self._pending_image is not None:
-                self._adapter.set_image(*self._pending_image)
+                image, labels = self._pending_image
+                voxels = image.voxels.copy(order="K")
+                self._adapter.set_image(replace(image, voxels=voxels), labels)
                 self._pending_image = None
-            # a copy, because the adapter may use its own array again
-            segmentation = np.array(self._adapter.predict(interactions))
+            previous = interactions.previous_segmentation.copy(order="K")
+            answer = self._adapter.predict(replace(interactions, previous_segmentation=previous))
+            segmentation = np.array(answer)
         except Exception as error:  # of any kind: it is a failure of the model
             return StepOutput(None, time.perf_counter() - start, describe_failure(error))
         return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:
-        """Close the adapter."""
-        close_adapter(self._adapter)
+        """Close the adapter, unless it is the caller's."""
+        if self._is_owned:
+            close_adapter(self._adapter)

@@ -6,9 +6,10 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -17,15 +18,22 @@ from segbench.core import AdapterInfo
 from segbench.errors import AdapterError, SegbenchError
 from segbench.models.adapter_source import adapter_name, adapter_options, parse_options
 
+FACTORY_SUFFIX = ".factory"  # of the file that has a caller's class or factory, see `given`
+
 
 def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     """Import ``file`` in this process and make its adapter.
+
+    A file with the suffix ``.factory`` is one that this segbench has written for this worker: it
+    has a pickled class or factory of the caller, with its options, and the caller's import path.
 
     Raises
     ------
     AdapterError
         If the file defines no ``make_adapter``, or does not have the options.
     """
+    if file.suffix == FACTORY_SUFFIX:
+        return checked_adapter(_unpickled_factory(file)(), file.stem)
     values = parse_options(file, options)
     module = import_adapter_file(file)
     make_adapter = getattr(module, "make_adapter", None)
@@ -37,9 +45,21 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
         if adapter_options(file) is not None:  # they were checked: a fault of the adapter
             raise
         raise AdapterError(f"{file}: make_adapter does not take these options: {error}") from error
+    return checked_adapter(adapter, str(file))
+
+
+def checked_adapter(adapter: Adapter, what: str) -> Adapter:
+    """Return an adapter that has what the contract asks for; ``what`` begins the message."""
     if not isinstance(getattr(adapter, "info", None), AdapterInfo):
-        raise AdapterError(f"{file}: expected adapter.info to be an AdapterInfo")
+        raise AdapterError(f"{what}: expected adapter.info to be an AdapterInfo")
     return adapter
+
+
+def _unpickled_factory(file: Path) -> Callable[[], Adapter]:
+    paths, pickled = pickle.loads(file.read_bytes())
+    sys.path += [path for path in paths if path not in sys.path]
+    factory: Callable[[], Adapter] = pickle.loads(pickled)
+    return factory
 
 
 def import_adapter_file(file: Path) -> ModuleType:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import LabelMap, Settings, Spacing, StepScore, mean_scores
+from segbench.keywords import suggest_keywords
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference, label_rois
 from segbench.protocol.metrics import NsdSettings, packed_dice, surface_agreement
 from segbench.protocol.validation import (
@@ -58,6 +59,7 @@ def _nsd(pairs: MaskPairs, label: int, nsd: NsdSettings) -> float:
     return surface_agreement(predicted.surface(), expected.kept_surface, nsd)
 
 
+@suggest_keywords
 def score(
     prediction: NDArray[Any],
     reference: NDArray[Any],

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from segbench.core import Box, Prompt, Settings, StepScore
+from segbench.keywords import suggest_keywords
 from segbench.report.compared_runs import read_runs
 from segbench.report.method_facts import METHODS, method_row, time_limit_of
 from segbench.report.modalities import modality_code
@@ -86,6 +87,7 @@ class Results:
         return results_of(self.runs, policy)
 
 
+@suggest_keywords
 def load(
     *runs: str | Path, failures: FailurePolicy = "zero", time_limit: float | None = None
 ) -> Results:

@@ -115,7 +115,7 @@ class StoredCase:
     """Version of this schema."""
     # min_length itself would also refuse names that are not valid Unicode
     case: Annotated[str, Field(json_schema_extra={"minLength": 1})]
-    """The case's name: its file name without .npz."""
+    """The case's name: its path below the data folder without .npz, with __ for /."""
     status: Literal["ok", "failed", "invalid"]
     """ok: every step has a prediction; failed: at least one step has none; invalid: refused before
     any model ran."""
@@ -143,7 +143,8 @@ class StoredCase:
     steps: tuple[StoredStep, ...]
     """One entry for each step; empty for an invalid case."""
     file_sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
-    """sha256 of the case file; empty if it could not be read."""
+    """sha256 of the case file, or of its arrays if it was given as arrays; empty if it could not
+    be read."""
     reference_sha256: Sha256 | None
     """sha256 of the file of the reference; null if gts is in the case or that file is missing."""
     cost: Cost

@@ -54,6 +54,12 @@ def case_lock(
             file.unlink(missing_ok=True)
 
 
+def locked_cases(folder: Path) -> list[str]:
+    """Return the cases that some runner works on now."""
+    locks = (file for file in folder.glob(".*.lock") if not _is_stale(file))
+    return sorted(file.name[1:-5] for file in locks)
+
+
 def lock_file(folder: Path, case: str) -> Path:
     """Return the file that is there while a case is locked."""
     return folder / f".{case}.lock"

@@ -31,7 +31,7 @@ class RunConfig:
     """
 
     model: str
-    data: Path
+    data: tuple[Path, ...]  # a folder, or files; empty: the caller gives the cases as arrays
     out: Path
     references: Path | None = None
     option: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -39,6 +39,7 @@ class RunConfig:
     case: tuple[str, ...] = ()
     limit: int | None = None
     jobs: int = 1
+    fresh: bool = False  # move an existing run folder away and start anew
     retry_failed: bool = False
     threads: int | None = None  # of each model; None: see segbench.threads
     wait: bool = True  # for cases that another runner on the folder has locked
@@ -54,6 +55,10 @@ class RunConfig:
     command: str = ""  # as typed, noted in run.json
 
     def __post_init__(self) -> None:
+        self._check_values()
+        self._check_combinations()
+
+    def _check_values(self) -> None:
         for option, choice in CHOICES.items():
             if getattr(self, option) not in get_args(choice):
                 expected = ", ".join(get_args(choice))
@@ -63,11 +68,23 @@ class RunConfig:
             _check_count(option, getattr(self, option))
         if not 0 < self.step_timeout < math.inf:
             raise RunError(f"step_timeout: expected seconds above 0, found {self.step_timeout}")
-        if self.in_process and self.jobs > 1:
-            raise RunError("in_process: expected jobs 1, a model in this process has one case")
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out}: expected a run folder, found a file")
         _ = self.policy  # refuses unknown values
+
+    def _check_combinations(self) -> None:
+        if self.in_process and self.jobs > 1:
+            raise RunError(
+                "jobs: expected 1 for a model in this process (in_process, or one given as an "
+                f"object or a function), found {self.jobs}"
+            )
+        if self.in_process and self.python is not None:
+            raise RunError(
+                "python: expected none with in_process, which runs the model with the interpreter "
+                f"of segbench; found {self.python}"
+            )
+        if self.fresh and self.retry_failed:
+            raise RunError("fresh: expected not with retry_failed: it runs every case again")
 
     @property
     def policy(self) -> Policy:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segbench import threads
+from segbench.activity import Activity, silent
 from segbench.core import AdapterInfo
 from segbench.models.environments import find_interpreter
+from segbench.models.given import GivenModel
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import resolve_model, source_sha256
 from segbench.models.supervisor import WorkerModel
@@ -24,11 +27,12 @@ class JobSettings:
     """What a job needs to know to run cases; hashable, and cheap to send to another process."""
 
     config: RunConfig
-    adapter: Path
-    source_sha256: str  # of the adapter
+    adapter: Path  # its file, or that of a factory of the caller
+    source_sha256: str | None  # of the adapter; None for a model of the caller
     options: tuple[tuple[str, str], ...]
     worker: WorkerConfig
     parent: int | None = None  # process id of the runner, if that is another process
+    given: GivenModel | None = None  # a model of the caller, if it runs in this process
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ class ModelDescription:
     environment: dict[str, Any]  # versions of Python, numpy and torch; device
 
 
-def job_settings(config: RunConfig) -> JobSettings:
+def job_settings(config: RunConfig, activity: Activity = silent) -> JobSettings:
     """Find the adapter and its interpreter, and divide the processors between the jobs.
+
+    ``activity`` shows the building of an environment.
 
     Raises
     ------
@@ -48,17 +54,37 @@ def job_settings(config: RunConfig) -> JobSettings:
         If there is no such adapter or option, or its environment cannot be built.
     """
     adapter, options = resolve_model(config.model, config.option)
+    in_process = config.in_process
+    python = None if in_process else find_interpreter(adapter, config.python)
     return JobSettings(
         config=config,
         adapter=adapter,
         source_sha256=source_sha256(adapter),
         options=tuple(sorted(options.items())),
-        worker=WorkerConfig(
-            python=find_interpreter(adapter, config.python),
-            step_timeout=config.step_timeout,
-            threads=threads.threads_per_model(config.jobs, config.threads),
-        ),
+        worker=worker_config(config, python),
         parent=os.getpid() if config.jobs > 1 else None,
+    )
+
+
+def job_settings_of(given: GivenModel, file: Path, config: RunConfig) -> JobSettings:
+    """Return the settings for a model of the caller; ``file`` is that of its factory."""
+    return JobSettings(
+        config=config,
+        adapter=file,
+        source_sha256=None,
+        options=given.options,
+        worker=worker_config(config, None),
+        parent=os.getpid() if config.jobs > 1 else None,
+        given=given if config.in_process else None,
+    )
+
+
+def worker_config(config: RunConfig, python: Path | None) -> WorkerConfig:
+    """Return the limits of each worker, and its interpreter; None is that of segbench."""
+    return WorkerConfig(
+        python=python or Path(sys.executable),
+        step_timeout=config.step_timeout,
+        threads=threads.threads_per_model(config.jobs, config.threads),
     )
 
 
@@ -74,16 +100,23 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
         If the model cannot be loaded.
     """
     # the source is part of the key: an adapter that was edited meanwhile is another model
-    key = job.adapter, job.source_sha256, job.options, job.worker, job.config.in_process
+    key = (
+        *(job.adapter, job.source_sha256, job.options, job.worker, job.config.in_process),
+        job.given,
+    )
     if key not in _models:
         close_models()
-        options = dict(job.options)
-        _models[key] = (
-            InProcessModel(job.adapter, options)
-            if job.config.in_process
-            else WorkerModel(job.adapter, options, job.worker)
-        )
+        _models[key] = _load_model(job)
     return _models[key]
+
+
+def _load_model(job: JobSettings) -> WorkerModel | InProcessModel:
+    if job.given is not None:
+        return InProcessModel(job.given.make(), is_owned=not job.given.in_process)
+    options = dict(job.options)
+    if job.config.in_process:
+        return InProcessModel.load(job.adapter, options)
+    return WorkerModel(job.adapter, options, job.worker)
 
 
 def describe_model(job: JobSettings) -> ModelDescription:

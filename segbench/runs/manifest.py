@@ -13,12 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
-from segbench.data.dataset import CaseFile
+from segbench.core import Settings
+from segbench.data.dataset import CaseFile, CaseSource
 from segbench.errors import RunError
+from segbench.runs.config import RunConfig
 from segbench.runs.job import JobSettings, ModelDescription
 from segbench.runs.json_files import SCHEMA
 from segbench.runs.manifest_json import Call, Data, GitState, Manifest, Protocol, Worker
-from segbench.runs.run_folder import read_manifest, write_manifest
+from segbench.runs.run_folder import finished_cases, old_folder, read_manifest, write_manifest
 
 IDENTITY = (
     *("protocol", "settings", "adapter", "adapter_source_sha256", "options", "boxes"),
@@ -27,7 +29,7 @@ IDENTITY = (
 PACKAGES = ("segbench", "numpy", "scipy", "connected-components-3d", "edt", "surface-distance")
 
 
-def write_or_check(job: JobSettings, model: ModelDescription, cases: Sequence[CaseFile]) -> None:
+def write_or_check(job: JobSettings, model: ModelDescription, cases: Sequence[CaseSource]) -> None:
     """Write the manifest, or check that the one in the folder is this run's and add this call.
 
     Raises
@@ -38,17 +40,47 @@ def write_or_check(job: JobSettings, model: ModelDescription, cases: Sequence[Ca
     before = read_manifest(job.config.out)
     now = describe_run(job, model, cases)
     if before is not None:
-        _refuse_another_run(job.config.out, before, now)
+        facts = asdict(now)
+        _refuse_differences(job.config, before, {key: facts[key] for key in IDENTITY})
         now = replace(now, calls=(*before.calls, *now.calls))
     write_manifest(job.config.out, now)
 
 
-def describe_run(job: JobSettings, model: ModelDescription, cases: Sequence[CaseFile]) -> Manifest:
+def refuse_another_run(
+    config: RunConfig, options: Mapping[str, str], source_sha256: str | None
+) -> None:
+    """Raise if the folder has another run, as far as that is known before a model is loaded.
+
+    Raises
+    ------
+    RunError
+        With every difference.
+    """
+    before = None if config.fresh else read_manifest(config.out)
+    if before is not None:
+        facts = {
+            "protocol": asdict(_protocol(config.settings)),
+            "settings": asdict(config.settings),
+            "adapter_source_sha256": source_sha256,
+            "options": dict(options),
+            "boxes": config.boxes,
+            "exact_sum": config.exact_sum,
+        }
+        _refuse_differences(config, before, facts)
+
+
+def _protocol(settings: Settings) -> Protocol:
+    return Protocol(settings.protocol, settings.version, settings.hash)
+
+
+def describe_run(
+    job: JobSettings, model: ModelDescription, cases: Sequence[CaseSource]
+) -> Manifest:
     """Return the manifest of a run with this call only."""
     config, settings = job.config, job.config.settings
     return Manifest(
         schema=SCHEMA,
-        protocol=Protocol(settings.protocol, settings.version, settings.hash),
+        protocol=_protocol(settings),
         settings=settings,
         adapter=model.info,
         adapter_source_sha256=job.source_sha256,
@@ -57,7 +89,7 @@ def describe_run(job: JobSettings, model: ModelDescription, cases: Sequence[Case
         exact_sum=config.exact_sum,
         name=config.name or model.info.name,
         model=config.model,
-        data=describe_data(config.data, config.references, cases),
+        data=describe_data(config, cases),
         calls=(describe_call(job, model),),
     )
 
@@ -81,18 +113,28 @@ def describe_call(job: JobSettings, model: ModelDescription) -> Call:
     )
 
 
-def describe_data(folder: Path, references: Path | None, cases: Sequence[CaseFile]) -> Data:
-    """Return which cases there were; the result of each has the sha256 of its file."""
-    lines = "".join(f"{case.file.name} {_size(case.file)}\n" for case in cases)
+def describe_data(config: RunConfig, cases: Sequence[CaseSource]) -> Data:
+    """Return which cases there were; the result of each has the sha256 of its data."""
+    lines = "".join(f"{_name_and_size(case)}\n" for case in cases)
     fingerprint = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
-    return Data(str(folder), str(references) if references else None, len(cases), fingerprint)
+    places = tuple(map(str, config.data))
+    references = str(config.references) if config.references else None
+    return Data(
+        path=os.path.commonpath(places) if places else "",
+        files=places if len(places) > 1 else (),
+        references=references,
+        cases=len(cases),
+        names_and_sizes_sha256=fingerprint,
+    )
 
 
-def _size(file: Path) -> int:
+def _name_and_size(case: CaseSource) -> str:
+    if not isinstance(case, CaseFile):
+        return f"{case.name} {case.sha256()[0]}"
     try:
-        return file.stat().st_size
+        return f"{case.name}.npz {case.file.stat().st_size}"
     except OSError:  # a broken link: refused when it is read
-        return -1
+        return f"{case.name}.npz -1"
 
 
 def _versions() -> dict[str, str]:
@@ -124,21 +166,24 @@ def _git(checkout: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
-def _refuse_another_run(folder: Path, before: Manifest, now: Manifest) -> None:
-    """Raise if a run folder was made by something else than this call.
-
-    Raises
-    ------
-    RunError
-        With every difference.
-    """
-    old, new = asdict(before), asdict(now)
-    found = [line for key in IDENTITY for line in _differences(key, old[key], new[key])]
-    if found:
+def _refuse_differences(config: RunConfig, before: Manifest, now: Mapping[str, Any]) -> None:
+    """Raise if a run folder was made by something else than this call."""
+    old = asdict(before)
+    found = [line for key in now for line in _differences(key, old[key], now[key])]
+    if not found:
+        return
+    same_model = before.model == config.model
+    if not same_model:
+        found.insert(0, f"model was {before.model!r}, is now {config.model!r}")
+    fresh = f"--fresh moves it to {old_folder(config.out)} and starts anew, or choose another --out"
+    if same_model and [key for key in now if old[key] != now[key]] == ["adapter_source_sha256"]:
+        names = [file.stem for file in finished_cases(config.out)]
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise RunError(
-            f"{folder} holds another run; choose another --out, or remove it. Different: "
-            + "; ".join(found)
+            f"{config.out}: expected the source of {config.model} that its {len(names)} cases "
+            f"({shown}) were made with, found another; all would be run again: {fresh}"
         )
+    raise RunError(f"{config.out} holds another run; {fresh}. Different: {'; '.join(found)}")
 
 
 def _differences(name: str, before: Any, now: Any) -> list[str]:

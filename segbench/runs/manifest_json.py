@@ -35,13 +35,16 @@ class Data:
     """The cases of the data folder; the file of each case has the sha256 of its data."""
 
     path: str
-    """The value of --data."""
+    """The value of --data; of several files their common folder; empty if the cases were given as
+    arrays."""
     references: str | None
     """The value of --references."""
     cases: Count
     """Cases in the folder, whatever --case and --limit select."""
     names_and_sizes_sha256: Sha256
-    """sha256 over the file names and sizes."""
+    """sha256 over the names and sizes of the files, or over the names and sha256 of arrays."""
+    files: tuple[str, ...] = ()
+    """The files, if several were given."""
 
 
 class Worker(TypedDict):
@@ -50,7 +53,8 @@ class Worker(TypedDict):
     versions: Versions
     """Versions of Python, numpy and, if loaded, torch."""
     device: NotRequired[str]
-    """The GPU's name if torch sees one, else CPU; absent with --in-process."""
+    """The GPU's name if torch sees one, else CPU; absent if the model ran in segbench's own
+    process."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,9 @@ class Manifest:
     protocol: Protocol
     settings: Annotated[Settings, AfterValidator(_checked_settings)]
     adapter: AdapterInfo
-    adapter_source_sha256: Sha256
-    """sha256 of the adapter's file, or of all Python files of its folder. Part of the run's
-    identity."""
+    adapter_source_sha256: Sha256 | None
+    """sha256 of the adapter's file, or of all Python files of its folder; null if the model was
+    given as an object in Python. Part of the run's identity."""
     options: dict[str, str]
     """The values of --option. Part of the run's identity."""
     boxes: Boxes
@@ -124,7 +128,7 @@ class Manifest:
     name: str
     """The name of the run in tables: --name, else the adapter's own name."""
     model: str
-    """The value of --model."""
+    """The value of --model; python:NAME for an object or a function of Python."""
     data: Data
     calls: Annotated[tuple[Call, ...], Field(min_length=1)]
     """Every call that worked on the folder, oldest first; these facts may differ between them."""

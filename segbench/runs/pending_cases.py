@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.challenge_npz import ChallengeFile
-from segbench.data.dataset import CaseFile, find_cases, select_cases, sha256_of
+from segbench.core import Case
+from segbench.data.case_arrays import CaseArrays
+from segbench.data.case_folder import find_cases, select_cases
+from segbench.data.dataset import CaseFile, CaseSource
 from segbench.errors import CaseError, RunError
+from segbench.results import CaseResult
 from segbench.runs import run_folder
 from segbench.runs.config import RunConfig
 
@@ -20,7 +23,7 @@ from segbench.runs.config import RunConfig
 class PendingCase:
     """A case to run, and the time stamp of an old result that the new one replaces."""
 
-    source: CaseFile
+    source: CaseSource
     replaces: int | None = None  # ns
 
     @property
@@ -31,27 +34,44 @@ class PendingCase:
 
 @dataclass(frozen=True)
 class PendingCases:
-    """The cases of the data folder: all of them, those to run, those that are done."""
+    """All cases of the data; of those that were asked for, which are to run, and which are done."""
 
-    all: tuple[CaseFile, ...]
+    all: tuple[CaseSource, ...]
     pending: tuple[PendingCase, ...]
     done: tuple[str, ...]
 
+    @property
+    def asked_for(self) -> frozenset[str]:
+        """The names of the cases that --case and --limit select."""
+        return frozenset({case.name for case in self.pending} | set(self.done))
 
-def find_pending(config: RunConfig) -> PendingCases:
-    """Find the cases of the data folder, and which of those selected are done.
+
+def find_pending(config: RunConfig, arrays: Sequence[Case] = ()) -> PendingCases:
+    """Find the cases of the data, and which of those selected are done.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Its ``data`` is where the cases are.
+    arrays : sequence of Case
+        The cases instead, if there are any.
 
     Raises
     ------
     CaseError
-        If there is no case, or none is selected.
+        If there is no case, none is selected, or none of those selected has a reference.
     RunError
         If the run folder has cases of another run or of other data, or a case that is done has
         changed since.
     """
-    everything = find_cases(config.data, references=config.references)
-    _refuse_foreign_cases(config, everything)
+    everything = _all_cases(config, arrays)
     selected = select_cases(everything, patterns=config.case, limit=config.limit)
+    _require_references(selected, config)
+    run_folder.refuse_other_files(config.out)
+    if config.fresh:
+        pending = [PendingCase(case) for case in selected]
+        return PendingCases(tuple(everything), tuple(pending), ())
+    _refuse_foreign_cases(config, everything)
     done = [case.name for case in selected if _is_done(case, config)]
     pending = [
         PendingCase(case, result_time(config.out, case.name))
@@ -61,7 +81,44 @@ def find_pending(config: RunConfig) -> PendingCases:
     return PendingCases(tuple(everything), tuple(pending), tuple(done))
 
 
-def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseFile]) -> None:
+def _all_cases(config: RunConfig, arrays: Sequence[Case]) -> list[CaseSource]:
+    if not arrays:
+        return list(find_cases(*config.data, references=config.references))
+    by_name = {case.name: CaseArrays.of(case) for case in arrays}
+    if len(by_name) < len(arrays):
+        raise CaseError(
+            f"cases: expected names that differ, found {len(arrays)} cases with "
+            f"{len(by_name)} names"
+        )
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _require_references(cases: Sequence[CaseSource], config: RunConfig) -> None:
+    """Raise if no case has a reference: then it is the request that is wrong, not the cases."""
+    if any(not isinstance(case, CaseFile) or case.has_reference() for case in cases):
+        return
+    if config.references is not None:
+        raise CaseError(
+            f"--references {config.references}: expected a file for each case, such as "
+            f"{_reference_of(cases[0])}; found none for any of the {len(cases)} cases"
+        )
+    raise CaseError(
+        f"{data_text(config)}: expected cases with a reference (the key 'gts'), found none in "
+        f"{len(cases)} cases; if the references are in a folder of their own, name it with "
+        "--references"
+    )
+
+
+def _reference_of(case: CaseSource) -> Path | None:
+    return case.reference_file if isinstance(case, CaseFile) else None
+
+
+def data_text(config: RunConfig) -> str:
+    """Return where the cases of a run are, for messages."""
+    return " ".join(map(str, config.data[:3])) or "the given cases"
+
+
+def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseSource]) -> None:
     """Raise if the folder has cases of another run or of other data: means would mix them."""
     done = {file.stem for file in run_folder.finished_cases(config.out)}
     if done and run_folder.read_manifest(config.out) is None:
@@ -72,49 +129,56 @@ def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseFile]) -> None:
     foreign = sorted(done - {case.name for case in cases})
     if foreign:
         raise RunError(
-            f"{config.out} holds {len(foreign)} cases that are not in {config.data}, "
+            f"{config.out} holds {len(foreign)} cases that are not in {data_text(config)}, "
             f"{foreign[0]} first; choose another --out, or remove them from {config.out}/cases"
         )
 
 
-def _is_done(case: CaseFile, config: RunConfig) -> bool:
+def _is_done(case: CaseSource, config: RunConfig) -> bool:
     file = run_folder.case_file(config.out, case.name)
     if not file.exists():
         return False
     before = run_folder.read_case_result(file)
     if config.retry_failed and before.status != "ok":
         return False
-    _refuse_change(case.file, before.file_sha256, config)
-    if case.reference_file is not None or before.reference_sha256 is not None:
-        reference = case.reference_file or case.file
-        _refuse_change(reference, before.reference_sha256 or before.file_sha256, config)
+    if before.status == "invalid":  # it has no scores: what has changed is simply tried again
+        return not _has_changed(case, before)
+    _refuse_change(case, before, config)
     return True
 
 
-def _refuse_change(file: Path, expected: str, config: RunConfig) -> None:
-    """Raise if a file has changed; nothing is expected of a file that could not be read."""
-    found = sha256_of(file) if expected else expected
-    if found != expected:
-        raise RunError(
-            f"{file} is not the file that {config.out} was made with: expected sha256 {expected}, "
-            f"found {found}; put it back, choose another --out, or remove the case from "
-            f"{config.out}/cases"
-        )
+def _has_changed(case: CaseSource, before: CaseResult) -> bool:
+    try:
+        return case.sha256() != (before.file_sha256, before.reference_sha256)
+    except CaseError:  # it cannot be read
+        return bool(before.file_sha256)
+
+
+def _refuse_change(case: CaseSource, before: CaseResult, config: RunConfig) -> None:
+    """Raise if a case is not the one that its result was made of."""
+    own, reference = case.sha256()
+    facts = [(own, before.file_sha256)]
+    if reference is not None or before.reference_sha256 is not None:
+        facts.append((reference or own, before.reference_sha256 or before.file_sha256))
+    for number, (found, expected) in enumerate(facts):
+        if found != expected:
+            raise RunError(
+                f"{_place(case, number)} is not the file that {config.out} was made with: expected "
+                f"sha256 {expected}, found {found}; put it back, choose another --out, or remove "
+                f"the case from {config.out}/cases"
+            )
+
+
+def _place(case: CaseSource, number: int) -> str:
+    """Return what was read: the file of a case (0), or that of its reference (1)."""
+    if not isinstance(case, CaseFile):
+        return f"{case.name} (arrays)"
+    return str(case.reference_file or case.file) if number else str(case.file)
 
 
 def largest_case_mb(pending: Sequence[PendingCase]) -> float:
     """Return what the arrays of the largest case take: image, reference, predictions."""
-    return max((_size_mb(case.source) for case in pending), default=0.0)
-
-
-def _size_mb(case: CaseFile) -> float:
-    try:
-        with ChallengeFile(case.file) as file:
-            image_bytes = file.size("imgs")
-            label_map_bytes = file.size("gts") or image_bytes
-    except CaseError:
-        return 0.0
-    return (image_bytes + 8 * label_map_bytes) / 2**20
+    return max((case.source.array_bytes() / 2**20 for case in pending), default=0.0)
 
 
 def result_time(out: Path, case: str) -> int | None:

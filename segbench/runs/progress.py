@@ -3,96 +3,200 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
-from segbench.core import sum_in_order
+from segbench.activity import silent
 from segbench.results import CaseResult
+from segbench.runs.pace import Pace, StepProgress, clock
+from segbench.text_table import shortened
 
-ShowCase = Callable[[CaseResult], None]
-OpenProgress = Callable[[str, int, int], AbstractContextManager[ShowCase]]
+BAR_WIDTH, BAR_MARGIN, NARROWEST_NAME = 20, 2, 12  # columns
+LINE_SECONDS = 10.0  # between two plain lines within a case
+SHORT_SECONDS = 1.0  # an activity that ends before is not mentioned
+SIGN_OF_LIFE_SECONDS = 30.0  # between two plain lines of an activity
+
+
+class Progress(Protocol):
+    """What a run tells while it lasts."""
+
+    def activity(self, text: str) -> AbstractContextManager[None]:
+        """Show what happens inside the context, and for how long."""
+
+    def note(self, text: str) -> None:
+        """Show a remark."""
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Start counting cases: of those asked for, some were done by an earlier call."""
+
+    def step(self, progress: StepProgress) -> None:
+        """Show how far a case is."""
+
+    def case(self, result: CaseResult) -> None:
+        """Show a finished case."""
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    activity = staticmethod(silent)
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Show nothing."""
+
+    def step(self, progress: StepProgress) -> None:
+        """Show nothing."""
+
+    def case(self, result: CaseResult) -> None:
+        """Show nothing."""
 
 
 @contextmanager
-def no_progress(title: str, total: int, done: int) -> Iterator[ShowCase]:
-    """Yield a function that shows nothing."""
-    yield lambda result: None
-
-
-@contextmanager
-def progress(title: str, total: int, done: int) -> Iterator[ShowCase]:
-    """Yield the function to call with each finished case.
-
-    Parameters
-    ----------
-    title : str
-        Shown before the bar.
-    total, done : int
-        Number of cases, and how many of them an earlier call has finished.
-    """
+def shown_progress() -> Iterator[Progress]:
+    """Yield what shows the progress of a run on stderr."""
     if sys.stderr.isatty():
-        with _bar(title, total, done) as show:
-            yield show
+        with ExitStack() as stack:
+            yield Bar(stack)
     else:
-        yield _lines(title, total, done)
+        yield Lines()
 
 
-@contextmanager
-def _bar(title: str, total: int, done: int) -> Iterator[ShowCase]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+class Bar:
+    """A bar on a terminal."""
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("cases, {task.fields[pace]}, left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total, completed=done, pace="no step yet")
+    def __init__(self, stack: ExitStack) -> None:
+        from rich.console import Console
 
-        def show(result: CaseResult) -> None:
-            if result.status != "ok":
-                bar.console.print(_verdict(result), markup=False, highlight=False)
-            bar.update(task, advance=1, pace=_pace(result))
+        self._stack, self._console = stack, Console(stderr=True)
+        self._pace = Pace()
+        self._bar: Any = None
+        self._task: Any = None
 
-        yield show
+    @contextmanager
+    def activity(self, text: str) -> Iterator[None]:
+        """Show a text with a clock that runs, and at the end how long it took."""
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        began = time.monotonic()
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        to_terminal = sys.stdout.isatty()
+        with Progress(
+            *columns, console=self._console, transient=True, redirect_stdout=to_terminal
+        ) as spinner:
+            spinner.add_task(text, total=None)
+            yield
+        if time.monotonic() - began > SHORT_SECONDS:
+            self.note(f"{text}: done in {clock(time.monotonic() - began)}")
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Draw the bar."""
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._pace = Pace(title, total, done)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=BAR_WIDTH),
+            TextColumn("{task.fields[now]}", markup=False),
+        )
+        # what a model in this process prints must not get into stderr
+        bar = Progress(*columns, console=self._console, redirect_stdout=sys.stdout.isatty())
+        self._bar = self._stack.enter_context(bar)
+        now = f"{done}/{total} cases"
+        self._task = self._bar.add_task(title, total=total, completed=done, now=now)
+
+    def step(self, progress: StepProgress) -> None:
+        """Move the bar by a part of a case."""
+        self._pace.add_step(progress)
+        text = self._text(self._pace.current(progress))
+        # the bar gives way first, then the name of the case
+        room = self._console.width - len(self._pace.title) - len(text) - BAR_MARGIN
+        name = shortened(progress.case, max(NARROWEST_NAME, len(progress.case) + min(room, 0)))
+        self._draw(text.replace(progress.case, name, 1))
+
+    def case(self, result: CaseResult) -> None:
+        """Move the bar to the end of a case; say if it was not ok."""
+        self._pace.add_case(result)
+        if result.status != "ok":
+            self.note(verdict(result))
+        done = self._pace.done_before + self._pace.finished
+        self._draw(self._text(f"{done}/{self._pace.total} cases"))
+
+    def _text(self, now: str) -> str:
+        return ", ".join(filter(None, (now, self._pace.speed())))
+
+    def _draw(self, text: str) -> None:
+        self._bar.update(self._task, completed=self._pace.cases, now=text)
 
 
-def _lines(title: str, total: int, done: int) -> ShowCase:
-    began, finished = time.monotonic(), 0
+class Lines:
+    """Plain lines: one for each case, and in long cases one every ten seconds."""
 
-    def show(result: CaseResult) -> None:
-        nonlocal finished
-        finished += 1
-        left = (time.monotonic() - began) / finished * (total - done - finished)
-        parts = [f"{title} {done + finished}/{total} {_verdict(result)}", f"{_clock(left)} left"]
-        if result.seconds:
-            parts.insert(1, _pace(result))
-        sys.stderr.write(", ".join(parts) + "\n")
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._last_line = 0.0
+
+    @contextmanager
+    def activity(self, text: str) -> Iterator[None]:
+        """Print a text, a sign of life every half minute, and at the end how long it took."""
+        began, over = time.monotonic(), threading.Event()
+
+        def show() -> None:
+            wait = SHORT_SECONDS
+            while not over.wait(wait):
+                so_far = time.monotonic() - began
+                self.note(f"{text} ..." + (f" {clock(so_far)}" if wait > SHORT_SECONDS else ""))
+                wait = SIGN_OF_LIFE_SECONDS
+
+        shown = threading.Thread(target=show, daemon=True)
+        shown.start()
+        try:
+            yield
+        finally:
+            over.set()
+            shown.join()
+        if time.monotonic() - began > SHORT_SECONDS:
+            self.note(f"{text}: done in {clock(time.monotonic() - began)}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
+        self._last_line = time.monotonic()
 
-    return show
+    def begin(self, title: str, total: int, done: int) -> None:
+        """Print how many cases there are, if any were done before."""
+        self._pace = Pace(title, total, done)
+        self._last_line = time.monotonic()
+        if done:
+            self.note(f"{title} {done}/{total} cases were done before")
+
+    def step(self, progress: StepProgress) -> None:
+        """Print a line if the last one is older than ten seconds."""
+        self._pace.add_step(progress)
+        if time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._print(self._pace.current(progress))
+
+    def case(self, result: CaseResult) -> None:
+        """Print a line for a finished case."""
+        self._pace.add_case(result)
+        done = self._pace.done_before + self._pace.finished
+        self._print(f"{done}/{self._pace.total} {verdict(result)}")
+
+    def _print(self, now: str) -> None:
+        self.note(", ".join(filter(None, (f"{self._pace.title} {now}", self._pace.speed()))))
 
 
-def _verdict(result: CaseResult) -> str:
+def verdict(result: CaseResult) -> str:
+    """Return the name and status of a case, and the first line of the reason."""
     reason = (result.reason or "").partition("\n")[0]
     return f"{result.case} {result.status}" + (f": {reason}" if reason else "")
-
-
-def _pace(result: CaseResult) -> str:
-    seconds = list(result.seconds.values())
-    return f"{sum_in_order(seconds) / len(seconds):.2f} s a step" if seconds else "no step"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

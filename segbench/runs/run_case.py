@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segbench.contract import ModelHandle
 from segbench.core import Case, Prompt, sum_in_order
-from segbench.data.dataset import CaseFile, read_case, sha256_of
+from segbench.data.dataset import CaseSource
 from segbench.errors import CaseError
 from segbench.protocol.interaction import InteractionStep, interact, steps
 from segbench.results import CaseResult, StepResult
@@ -21,8 +21,10 @@ from segbench.runs import run_folder
 from segbench.runs.case_locks import StillMine, case_lock
 from segbench.runs.config import RunConfig
 from segbench.runs.job import JobSettings, exit_if_orphaned, model_of
+from segbench.runs.pace import StepProgress
 from segbench.runs.pending_cases import PendingCase, result_time
 from segbench.runs.prediction_store import PredictionWriter, segmentation_sha256
+from segbench.runs.step_channel import OnStep, ignore_step
 
 
 class LostLockError(Exception):
@@ -37,8 +39,12 @@ class CrashedCase:
     traceback: str
 
 
-def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase | None:
+def run_case(
+    pending: PendingCase, job: JobSettings, on_step: OnStep = ignore_step
+) -> CaseResult | CrashedCase | None:
     """Run, score and write one case; None if another runner has locked it, or has finished it.
+
+    ``on_step`` is called when the case has been read, and after each step.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase
                 return None
             run_folder.remove_leftovers(out, pending.name)
             try:
-                result = evaluate_case(pending.source, model, job.config, still_mine)
+                result = evaluate_case(pending.source, model, job.config, still_mine, on_step)
             except Exception:  # of files that the new owner of the lock has removed
                 if not still_mine():
                     return None
@@ -69,7 +75,11 @@ def run_case(pending: PendingCase, job: JobSettings) -> CaseResult | CrashedCase
 
 
 def evaluate_case(
-    source: CaseFile, model: ModelHandle, config: RunConfig, still_mine: StillMine
+    source: CaseSource,
+    model: ModelHandle,
+    config: RunConfig,
+    still_mine: StillMine,
+    on_step: OnStep = ignore_step,
 ) -> CaseResult:
     """Let model and simulated user take turns on one case, and record every step.
 
@@ -82,21 +92,29 @@ def evaluate_case(
     result = CaseResult(source.name, "invalid", **vars(source.metadata))
     try:
         result = _with_hashes(result, source)
-        case = read_case(source)
+        case = source.read()
     except CaseError as refusal:
         return replace(result, reason=str(refusal))
     if config.boxes == "none":
         case = replace(case, boxes=())
-    records = []
+    records: list[StepRecord] = []
+    on_step(_progress(case, config, records))
     with prediction_writer(case, config, still_mine) as writer:
         for step in interact(case, model, config.settings, exact_sum=config.exact_sum):
             if not still_mine():
                 raise LostLockError
             writer.add(step.segmentation)
             records.append(record(step))
+            on_step(_progress(case, config, records))
     if not still_mine():  # then the writer has written nothing
         raise LostLockError
     return build_result(result, case, records, time.perf_counter() - began)
+
+
+def _progress(case: Case, config: RunConfig, records: Sequence[StepRecord]) -> StepProgress:
+    seconds = records[-1].seconds if records else 0.0
+    total = len(steps(case, config.settings))
+    return StepProgress(case.name, len(records), total, bool(case.boxes), seconds)
 
 
 class StepRecord(NamedTuple):
@@ -166,11 +184,7 @@ def prediction_writer(case: Case, config: RunConfig, still_mine: StillMine) -> P
     )
 
 
-def _with_hashes(result: CaseResult, source: CaseFile) -> CaseResult:
+def _with_hashes(result: CaseResult, source: CaseSource) -> CaseResult:
     """Record which bytes the case is made of; a file that cannot be read is refused here."""
-    reference = source.reference_file
-    return replace(
-        result,
-        file_sha256=sha256_of(source.file),
-        reference_sha256=sha256_of(reference) if reference and reference.exists() else None,
-    )
+    case_sha256, reference_sha256 = source.sha256()
+    return replace(result, file_sha256=case_sha256, reference_sha256=reference_sha256)

@@ -9,6 +9,7 @@ every field, docs/schema/ holds them as JSON Schema.
 from __future__ import annotations
 
 import glob
+import itertools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,6 +58,38 @@ def read_run(folder: Path) -> Run:
     if manifest is None:
         raise RunError(f"{folder}: expected a run folder, found no run.json in it")
     return Run(folder, manifest, tuple(map(read_case_result, finished_cases(folder))))
+
+
+OWN_FILES = {"run.json", "run.log", "metrics.csv", "cases", "predictions", "derived"}
+
+
+def refuse_other_files(folder: Path) -> None:
+    """Raise if a folder is neither new, nor empty, nor a run folder: it is somebody else's.
+
+    Raises
+    ------
+    RunError
+        With the first file that is not of a run.
+    """
+    if (folder / "run.json").exists() or not folder.is_dir():
+        return
+    others = sorted(
+        file.name for file in folder.iterdir() if file.name not in OWN_FILES and file.name[0] != "."
+    )
+    if others:
+        raise RunError(
+            f"{folder}: expected a run folder, an empty or a new one, found {others[0]} and no "
+            "run.json; choose another --out"
+        )
+
+
+def old_folder(folder: Path) -> Path:
+    """Return the name that a run folder gets when it is moved away: the first free ``.old-N``."""
+    for number in itertools.count(1):
+        moved = folder.with_name(f"{folder.name}.old-{number}")
+        if not moved.exists():
+            return moved
+    raise AssertionError  # count does not end
 
 
 def finished_cases(folder: Path) -> list[Path]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Case, LabelMap, Settings
+from segbench.data.case_arrays import arrays_sha256
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import ChallengeFile
-from segbench.data.dataset import CaseFile, find_cases, read_case, sha256_of
+from segbench.data.dataset import CaseFile, read_case, sha256_of
 from segbench.errors import RunError
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference, in_fortran_order
 from segbench.protocol.metrics import NsdSettings
@@ -82,11 +84,20 @@ def verify(folder: Path, data: Path | None = None, references: Path | None = Non
 
 
 def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
-    folder = data or Path(run.manifest.data.path)
-    if not folder.is_dir():
-        raise RunError(f"{run.folder}: its data were in {folder}, not found from here; give --data")
-    stored = run.manifest.data.references
-    return find_cases(folder, references=references or (Path(stored) if stored else None))
+    stored = run.manifest.data
+    places = [data] if data else list(map(Path, stored.files or filter(None, [stored.path])))
+    if not places:
+        raise RunError(
+            f"{run.folder}: its cases were given as arrays; write them with write_case and name "
+            "their folder with --data"
+        )
+    missing = [place for place in places if not place.exists()]
+    if missing:
+        raise RunError(
+            f"{run.folder}: its data were in {missing[0]}, not found from here; give --data"
+        )
+    own = Path(stored.references) if stored.references else None
+    return find_cases(*places, references=references or own)
 
 
 def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
@@ -95,9 +106,10 @@ def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseF
     pairs = [(file.file, result.file_sha256)]
     if file.reference_file is not None:
         pairs.append((file.reference_file, result.reference_sha256 or ""))
-    for path, expected in pairs:
-        if sha256_of(path) != expected:
-            raise RunError(f"{folder}: expected the data of {result.case}, {path} is another file")
+    others = [path for path, expected in pairs if sha256_of(path) != expected]
+    # a case that was given as arrays is known by these
+    if others and arrays_sha256(read_case(file)) != result.file_sha256:
+        raise RunError(f"{folder}: expected the data of {result.case}, {others[0]} is another file")
     return file
 
 

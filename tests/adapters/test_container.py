@@ -197,7 +197,7 @@ def test_a_container_ends_with_segbench(contiguous, docker, tmp_path):
 def test_in_process_the_callers_signal_handlers_stay(tmp_path):
     file, implied = resolve_model(command(tmp_path))
     before = signal.getsignal(signal.SIGTERM)
-    InProcessModel(file, implied)
+    InProcessModel.load(file, implied)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -357,7 +357,7 @@ def test_a_file_that_cannot_be_removed_is_never_taken_for_an_output(
         unlink(path, **rest)
 
     file, implied = resolve_model(command(tmp_path))
-    model = InProcessModel(file, implied | {"persistent": persistent})
+    model = InProcessModel.load(file, implied | {"persistent": persistent})
     model.set_image(case.image, case.labels)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "unlink", refusing)

@@ -148,7 +148,7 @@ def test_it_does_not_change_its_inputs(references, tmp_path):
         file, options = find_adapter(name), options_for(name, references, tmp_path)
         if why_not(name, options):
             continue
-        local, case = InProcessModel(file, options), CASES[0]
+        local, case = InProcessModel.load(file, options), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
         local.set_image(case.image, case.labels)
         local.predict(interactions_of(case, 1, case.reference))
@@ -160,7 +160,7 @@ def test_it_does_not_change_its_inputs(references, tmp_path):
 def test_in_process_and_worker_give_the_same_segmentation(model, references):
     if has_own_environment(model.file) or model.file.parent.name == "peers":
         pytest.skip("its packages are not in this process")
-    local = InProcessModel(model.file, model.options)
+    local = InProcessModel.load(model.file, model.options)
     for each in (local, model):
         each.set_image(CASES[1].image, CASES[1].labels)
     np.testing.assert_array_equal(segment(local, CASES[1], 1), segment(model, CASES[1], 1))
@@ -171,7 +171,7 @@ def test_in_process_and_worker_give_the_same_segmentation(model, references):
 
 
 def predict_in_process(name, step, **options):
-    local = InProcessModel(find_adapter(name), options)
+    local = InProcessModel.load(find_adapter(name), options)
     local.set_image(CASES[0].image, CASES[0].labels)
     found = local.predict(interactions_of(CASES[0], step))
     assert found.failure is None, found.failure
@@ -238,7 +238,7 @@ def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tm
             "make_adapter = Mine\n"
         )
     one, two = tmp_path / "one.py", tmp_path / "two.py"
-    assert [InProcessModel(file, {}).info.name for file in (one, two)] == ["one", "two"]
+    assert [InProcessModel.load(file, {}).info.name for file in (one, two)] == ["one", "two"]
     assert sources_of(one) == [further, shared, one]
     before = source_sha256(one)
     unrelated.write_text("# changed")
@@ -260,7 +260,7 @@ def test_a_folder_may_import_files_next_to_it_and_its_hash_includes_them(tmp_pat
         "    info = AdapterInfo('mine', version=VERSION)\n"
         "make_adapter = Mine\n"
     )
-    assert InProcessModel(adapter, {}).info.version == "1"
+    assert InProcessModel.load(adapter, {}).info.version == "1"
     assert sources_of(adapter) == [shared, adapter, folder / "inner" / "__init__.py"]
     before = source_sha256(adapter)
     shared.write_text("VERSION = '2'\n")
@@ -280,7 +280,7 @@ def test_two_adapters_of_one_name_have_their_own_shared_modules(tmp_path):
             "    info = AdapterInfo('mine', version=VERSION)\n"
             "make_adapter = Mine\n"
         )
-        versions.append(InProcessModel(folder / "my.model.py", {}).info.version)
+        versions.append(InProcessModel.load(folder / "my.model.py", {}).info.version)
     assert versions == ["one", "two"]
 
 

@@ -26,7 +26,7 @@ def image_and_mask() -> tuple[Image, np.ndarray]:
 
 @pytest.fixture
 def model():
-    model = InProcessModel(find_adapter("random_walker"), {})
+    model = InProcessModel.load(find_adapter("random_walker"), {})
     model.set_image(image_and_mask()[0], (1, 2))
     return model
 
@@ -42,7 +42,7 @@ def dice(one, other) -> float:
 
 
 def ellipsoid():
-    model = InProcessModel(find_adapter("ellipsoid"), {})
+    model = InProcessModel.load(find_adapter("ellipsoid"), {})
     model.set_image(image_and_mask()[0], (1,))
     return predict(model, (BOX,)) == 1
 

@@ -53,7 +53,9 @@ def interactions_of(*boxes: Box, clicks=(), shape=(14, 60, 75)) -> Interactions:
 @pytest.fixture
 def adapter(checkpoint):
     """Return the adapter as in a run."""
-    return InProcessModel(find_adapter("segvol"), {"weights": str(checkpoint), "device": "cpu"})
+    return InProcessModel.load(
+        find_adapter("segvol"), {"weights": str(checkpoint), "device": "cpu"}
+    )
 
 
 def segment(model, *boxes, **given):
@@ -110,7 +112,7 @@ def test_the_sizes_are_read_from_the_tensors(adapter, checkpoint):
 
 def test_a_flat_file_is_loaded_too(tmp_path, adapter):
     torch.save(random_state(), tmp_path / "flat.bin")
-    flat = InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "flat.bin")})
+    flat = InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "flat.bin")})
     np.testing.assert_array_equal(segment(flat, block()), segment(adapter, block()))
 
 
@@ -128,18 +130,18 @@ def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
         change(state)
         torch.save({"model_state_dict": state}, tmp_path / "bad.pth")
         with pytest.raises(AdapterError, match=match):
-            InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "bad.pth")})
+            InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "bad.pth")})
 
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
-        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "code.pth")})
+        InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "code.pth")})
     (tmp_path / "text.pth").write_text("no checkpoint")
     with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
-        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "text.pth")})
+        InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "text.pth")})
     with pytest.raises(AdapterError, match="segbench models"):
-        InProcessModel(find_adapter("segvol"), {})
+        InProcessModel.load(find_adapter("segvol"), {})
 
 
 @pytest.mark.parametrize(
@@ -154,16 +156,16 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(AdapterError, match=rf"other\.pth: {message}"):
-        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "other.pth")})
+        InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "other.pth")})
 
 
 def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
     (tmp_path / "empty.pth").touch()
     with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint that can be read"):
-        InProcessModel(find_adapter("segvol"), {"weights": str(tmp_path / "empty.pth")})
+        InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "empty.pth")})
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)
-    old = InProcessModel(find_adapter("segvol"), {"weights": str(file)})
+    old = InProcessModel.load(find_adapter("segvol"), {"weights": str(file)})
     np.testing.assert_array_equal(segment(old, block()), segment(adapter, block()))
 
 
@@ -245,7 +247,7 @@ def test_the_authors_code_gives_the_same_segmentations(peer, tmp_path, window, m
     with torch.no_grad():
         theirs.model.image_encoder.patch_embedding.position_embeddings.normal_()
     torch.save({"model_state_dict": theirs.state_dict()}, tmp_path / "full.pth")
-    ours = InProcessModel(
+    ours = InProcessModel.load(
         find_adapter("segvol"), {"weights": str(tmp_path / "full.pth"), "device": "cpu"}
     )
     predictor, counts = sys.modules["segbench_adapter_segvol.segvol.predictor"], []

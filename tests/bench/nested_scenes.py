@@ -15,8 +15,9 @@ import numpy as np
 from scipy import ndimage
 
 from segbench.core import Case, Image, LabelMap, Mask
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import write_case
-from segbench.data.dataset import CaseFile, find_cases, read_case
+from segbench.data.dataset import CaseFile, read_case
 from segbench.phantoms.scene import MODALITIES, coordinates, radius, waves
 from segbench.protocol.boxes import draw_box
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Case, Image, Interactions
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import write_case
-from segbench.data.dataset import find_cases, read_case, sha256_of
+from segbench.data.dataset import read_case, sha256_of
 from segbench.models.loading import load_adapter
 from segbench.models.registry import find_adapter
 from segbench.phantoms import annotate

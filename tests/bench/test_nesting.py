@@ -13,8 +13,8 @@ import pytest
 
 from segbench import evaluate
 from segbench.core import Case
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import write_case
-from segbench.data.dataset import find_cases
 from tests.bench.nested_scenes import inner_labels, only, scenes
 
 pytestmark = pytest.mark.slow

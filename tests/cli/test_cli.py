@@ -108,7 +108,10 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
     ("words", "message"),
     [
         (["--model", "boxfil"], "no adapter 'boxfil'; did you mean 'boxfill'?"),
-        (["--model", "boxfill", "--case", "XX*"], "none of its 3 cases matches XX*"),
+        (
+            ["--model", "boxfill", "--case", "XX*"],
+            "--case XX*: expected a pattern that one of the 3 cases matches",
+        ),
         (["--model", "boxfill", "--option", "a"], "expected key=value, found 'a'"),
         (["--model", "boxfill", "--option", "a=1"], "boxfill: no option 'a'; Known: none"),
         (
@@ -117,7 +120,10 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
         ),
         (["--model", "boxfill", "--step-timeout", "-1"], "is not in the range"),
         (["--model", "boxfill", "--time-limit", "nan"], "'nan' is not a number"),
-        (["--model", "boxfill", "--in-process", "--jobs", "2"], "expected jobs 1"),
+        (
+            ["--model", "boxfill", "--in-process", "--jobs", "2"],
+            "jobs: expected 1 for a model in this process",
+        ),
         (["--model", "boxfil", "--dry-run"], "did you mean 'boxfill'?"),
         (["--model", "boxfill", "--out", "/dev/null/run"], "/dev/null"),
     ],
@@ -134,7 +140,7 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(data, tmp_path):
         *("run", "--model", "boxfill", "--data", data, "--out", tmp_path / "run", "--dry-run")
     )
     assert "would run CT_Toy_001" in result.output
-    assert "3 to run, 0 done" in result.output
+    assert "3 to run, 0 invalid, 0 done: 3 of 3 cases asked for" in result.output
     assert "MB per job" in result.output
     assert not (tmp_path / "run").exists()
 

@@ -1,10 +1,15 @@
 """Find, read and refuse cases."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
+from segbench.data.case_folder import find_cases, select_cases
 from segbench.data.challenge_npz import boxes_to_array, write_arrays
-from segbench.data.dataset import CaseFile, find_cases, foreground_labels, read_case, select_cases
+from segbench.data.dataset import CaseFile, foreground_labels, read_case
 from segbench.errors import CaseError
 
 
@@ -147,7 +152,7 @@ def test_labels_are_counted_in_parts():
 def test_an_empty_folder_and_a_pattern_without_match_are_errors(data, tmp_path):
     with pytest.raises(CaseError, match=r"expected a folder with \.npz cases, found none"):
         find_cases(tmp_path / "nowhere")
-    with pytest.raises(CaseError, match=r"none of its 3 cases matches US_\*"):
+    with pytest.raises(CaseError, match=r"--case US_\*: expected a pattern that one of the 3"):
         select_cases(find_cases(data), patterns=["US_*"])
 
 
@@ -155,3 +160,112 @@ def test_the_real_scans_are_all_valid(real_cases):
     cases = [read_case(source) for source in find_cases(real_cases)]
     assert len(cases) == 41
     assert sum(len(case.boxes) for case in cases) == 65
+
+
+def nested(data, tmp_path):
+    """Move two of the cases into folders of their own."""
+    (data / "one" / "two").mkdir(parents=True)
+    (data / "MR_Toy_002.npz").rename(data / "one" / "two" / "MR_Toy_002.npz")
+    (data / "PET_Toy_003.npz").rename(data / "one" / "PET_Toy_003.npz")
+    return data
+
+
+def test_cases_in_nested_folders_are_named_by_their_path(data, tmp_path):
+    cases = find_cases(nested(data, tmp_path))
+    assert [case.name for case in cases] == [
+        "CT_Toy_001",
+        "one__PET_Toy_003",
+        "one__two__MR_Toy_002",
+    ]
+    assert [case.metadata.modality for case in cases] == ["CT", "PET", "MR"]
+    assert read_case(cases[2]).name == "one__two__MR_Toy_002"
+
+
+def test_the_nearest_index_counts(data, tmp_path):
+    nested(data, tmp_path)
+    (data / "index.csv").write_text(
+        "name,modality,patient\nCT_Toy_001,A,p1\none__PET_Toy_003,B,p2\none__two__MR_Toy_002,C,p3\n"
+    )
+    (data / "one" / "two" / "index.csv").write_text("name,modality\nMR_Toy_002,D\n")
+    found = [(case.metadata.modality, case.metadata.patient) for case in find_cases(data)]
+    assert found == [("A", "p1"), ("B", "p2"), ("D", "")]
+
+
+def test_references_are_at_the_same_places(data, tmp_path):
+    cases = find_cases(nested(data, tmp_path), references=tmp_path / "gts")
+    assert cases[2].reference_file == tmp_path / "gts" / "one" / "two" / "MR_Toy_002.npz"
+
+
+def test_two_cases_of_one_name_are_refused_with_both_files(data, tmp_path):
+    (data / "a").mkdir()
+    for target in (data / "a__CT_Toy_001.npz", data / "a" / "CT_Toy_001.npz"):
+        target.write_bytes((data / "CT_Toy_001.npz").read_bytes())
+    with pytest.raises(CaseError, match="expected a case name of its own") as refusal:
+        find_cases(data)
+    assert "a__CT_Toy_001.npz" in str(refusal.value)
+    assert "a/CT_Toy_001.npz" in str(refusal.value)
+
+
+def test_links_that_form_a_circle_run_folders_and_hidden_folders_are_passed_over(data):
+    (data / "again").symlink_to(data)
+    hidden, run = data / ".hidden", data / "runs" / "x"
+    for folder in (hidden, run / "predictions", run / "cases"):
+        folder.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    for file in (hidden / "CT_a.npz", run / "predictions" / "CT_a.npz"):
+        file.write_bytes(b"")
+    assert len(find_cases(data)) == 3
+
+
+def test_a_folder_behind_a_link_is_searched(data, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "linked").symlink_to(data)
+    assert [case.name for case in find_cases(place)][0] == "linked__CT_Toy_001"
+
+
+def test_a_single_file_is_a_case_and_another_file_is_none(data, tmp_path):
+    (case,) = find_cases(data / "CT_Toy_001.npz")
+    assert case.name == "CT_Toy_001"
+    other = tmp_path / "scan.nii.gz"
+    other.write_bytes(b"")
+    with pytest.raises(CaseError, match=r"scan\.nii\.gz: expected an \.npz case or a folder"):
+        find_cases(other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"imgs": np.zeros((3, 4, 5), np.uint8)},
+        {"imgs": np.zeros((10, 20, 31), complex)},
+        {"gts": np.zeros((10, 20, 31), np.uint8)},
+        {"spacing": np.array([0.0, 1, 1])},
+        {"boxes": None, "gts": np.full((10, 20, 31), 2, np.uint8)},
+    ],
+    ids=["shape", "dtype", "no label", "spacing", "no background"],
+)
+def test_a_check_refuses_what_reading_refuses(write_changed, changes):
+    source = write_changed(**changes)
+    with pytest.raises(CaseError) as read:
+        source.read()
+    with pytest.raises(CaseError) as checked:
+        source.check()
+    assert str(checked.value) == str(read.value)
+
+
+def test_a_check_does_not_read_the_image(write_changed):
+    source = write_changed(imgs=None)
+    header = io.BytesIO()
+    npy.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10, 20, 31)}
+    )
+    with zipfile.ZipFile(source.file, "a") as archive:
+        archive.writestr("imgs.npy", header.getvalue())  # without its voxels
+    source.check()
+    with pytest.raises(CaseError, match="imgs cannot be read"):
+        source.read()
+
+
+def test_the_message_of_a_missing_reference_names_the_option(write_changed):
+    with pytest.raises(CaseError, match="in a folder of their own, name it with --references"):
+        write_changed(gts=None).read()

@@ -99,7 +99,7 @@ def test_non_finite_voxels_are_counted():
 @pytest.mark.parametrize("model", ["random_walker", "ours"])
 def test_one_bad_voxel_hardly_changes_a_prediction(model, value):
     case = phantom("CT", np.random.default_rng(3), name="CT_a")
-    handle = InProcessModel(find_adapter(model), {})
+    handle = InProcessModel.load(find_adapter(model), {})
 
     def first_dsc(voxels):
         changed = replace(case, image=Image(voxels, case.image.spacing))

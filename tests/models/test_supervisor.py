@@ -100,7 +100,7 @@ def test_an_error_reads_the_same_in_this_process_and_in_a_worker(
 ):
     file = tmp_path / "model.py"
     file.write_text(RAISES.format(error=error))
-    here = InProcessModel(file, {})
+    here = InProcessModel.load(file, {})
     here.set_image(IMAGE, (1,))
     assert here.predict(interactions_of(0)).failure == expected
     failure = open_model(file=file).predict(interactions_of(0)).failure

@@ -4,8 +4,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import ChallengeFile
-from segbench.data.dataset import find_cases, read_case
+from segbench.data.dataset import read_case
 from segbench.errors import CaseError
 from segbench.phantoms import KINDS, MIN_VOXELS, annotate, contiguous, make_phantoms, phantom
 from segbench.phantoms.scene import Structure, cells, waves

@@ -12,7 +12,7 @@ from segbench.errors import RunError
 from segbench.results import Policy
 from segbench.runs.config import RunConfig, default_out
 
-NOWHERE = {"model": "boxfill", "data": Path("val"), "out": Path("runs/nowhere")}
+NOWHERE = {"model": "boxfill", "data": (Path("val"),), "out": Path("runs/nowhere")}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,9 @@ NOWHERE = {"model": "boxfill", "data": Path("val"), "out": Path("runs/nowhere")}
         ({"time_limit": math.nan}, "time_limit: expected seconds above 0, found nan"),
         ({"step_timeout": 0}, "step_timeout: expected seconds above 0, found 0"),
         ({"step_timeout": math.inf}, "step_timeout: expected seconds above 0, found inf"),
-        ({"jobs": 2, "in_process": True}, "in_process: expected jobs 1"),
+        ({"jobs": 2, "in_process": True}, "jobs: expected 1 for a model in this process"),
+        ({"python": Path("p"), "in_process": True}, "python: expected none with in_process"),
+        ({"fresh": True, "retry_failed": True}, "fresh: expected not with retry_failed"),
         ({"out": Path(__file__)}, r"test_config\.py: expected a run folder, found a file"),
     ],
     ids=str,
@@ -50,7 +52,8 @@ def test_python_and_the_command_line_have_the_same_options():
     keywords = set(inspect.signature(segbench.evaluate).parameters)
     options = {param.name for param in cli.commands["run"].params}
     assert options - keywords == {"dry_run"}
-    assert keywords - options == {"settings"}  # another protocol than the challenge's
+    # another protocol than the challenge's; a model that is an object; how a program is shown
+    assert keywords - options == {"settings", "version", "progress"}
 
 
 def test_defaults_of_python_and_the_command_line_are_equal():

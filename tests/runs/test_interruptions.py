@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import segbench
+from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import write_case
-from segbench.data.dataset import find_cases, read_case
+from segbench.data.dataset import read_case
 from segbench.models.in_process import InProcessModel
 from segbench.protocol.interaction import steps
 from segbench.runs.case_locks import case_lock
@@ -226,9 +227,9 @@ def test_a_runner_that_lost_its_lock_while_it_read_a_case_writes_nothing(tmp_pat
 def test_a_lock_that_is_lost_after_the_last_step_leaves_no_label_maps(one_case, tmp_path, dtype):
     """The runner was suspended while it compressed them; the new owner's files stay as they are."""
     write_adapter(tmp_path, CONSTANT)
-    model = InProcessModel(tmp_path / "model.py", {"dtype": dtype})
+    model = InProcessModel.load(tmp_path / "model.py", {"dtype": dtype})
     (source,) = find_cases(one_case)
-    config = RunConfig("constant", one_case, tmp_path / "run")
+    config = RunConfig("constant", (one_case,), tmp_path / "run")
     config.out.mkdir()
     answers = iter([True] * len(steps(read_case(source), config.settings)))
     with pytest.raises(LostLockError):

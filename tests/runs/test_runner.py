@@ -23,6 +23,7 @@ from segbench.runs.config import RunConfig
 from segbench.runs.job import close_models, job_settings
 from segbench.runs.pending_cases import find_pending, largest_case_mb
 from segbench.runs.prediction_store import segmentation_sha256
+from segbench.runs.progress import NoProgress
 from segbench.runs.runner import run, run_cases
 
 
@@ -38,7 +39,7 @@ def config_for(data, tmp_path):
     """Return a function that makes a request on the small cases, in this process."""
 
     def make(model="boxfill", **fields):
-        facts = {"data": data, "out": tmp_path / "run", "in_process": True} | fields
+        facts = {"data": (data,), "out": tmp_path / "run", "in_process": True} | fields
         return RunConfig(model=model, **facts)
 
     return make
@@ -47,9 +48,13 @@ def config_for(data, tmp_path):
 def into(seen):
     """Return an `OpenProgress` that appends the name of each finished case to a list."""
 
+    class Seen(NoProgress):
+        def case(self, result):
+            seen.append(result.case)
+
     @contextmanager
-    def open_progress(title, total, done):
-        yield lambda result: seen.append(result.case)
+    def open_progress():
+        yield Seen()
 
     return open_progress
 
@@ -112,7 +117,7 @@ def test_jobs_change_nothing_but_the_time(config_for, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "difference"),
     [
-        ({"model": "ellipsoid"}, "adapter.name was 'boxfill', is now 'ellipsoid'"),
+        ({"model": "ellipsoid"}, "model was 'boxfill', is now 'ellipsoid'"),
         ({"settings": Settings(nsd_tolerance_mm=1.0)}, "settings.nsd_tolerance_mm was 2.0, is now"),
         ({"boxes": "none"}, "boxes was 'given', is now 'none'"),
         ({"exact_sum": True}, "exact_sum was False, is now True"),
@@ -150,7 +155,7 @@ def test_a_run_of_other_data_is_refused(config_for, tmp_path, make_case):
     (tmp_path / "other").mkdir()
     write_case(tmp_path / "other" / "US_Toy_009.npz", make_case("US_Toy_009"))
     with pytest.raises(RunError, match="holds 1 cases that are not in .*other, CT_Toy_001 first"):
-        run(config_for(data=tmp_path / "other"))
+        run(config_for(data=(tmp_path / "other",)))
 
 
 def test_a_new_case_continues_the_run(config_for, data, make_case):
@@ -412,7 +417,7 @@ def test_bad_requests_are_refused_before_anything_is_written(config_for, tmp_pat
     with pytest.raises(AdapterNotFound):
         run(config_for("no such model"))
     with pytest.raises(CaseError):
-        run(config_for(data=tmp_path / "nowhere"))
+        run(config_for(data=(tmp_path / "nowhere",)))
     with pytest.raises(RunError, match="predictions: expected one of"):
         run(config_for(predictions="some"))
     assert not (tmp_path / "run").exists()

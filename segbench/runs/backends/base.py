@@ -9,6 +9,7 @@ from segbench.results import CaseResult
 from segbench.runs.job import ModelDescription
 from segbench.runs.pending_cases import PendingCase
 from segbench.runs.run_case import CrashedCase
+from segbench.runs.step_channel import OnStep, ignore_step
 
 Result = CaseResult | CrashedCase | None  # None: another runner has locked or finished the case
 
@@ -25,5 +26,7 @@ class Backend(Protocol):
             If the model cannot be loaded.
         """
 
-    def run(self, cases: Sequence[PendingCase]) -> Iterator[tuple[PendingCase, Result]]:
-        """Yield each case with its result, as cases are finished."""
+    def run(
+        self, cases: Sequence[PendingCase], on_step: OnStep = ignore_step
+    ) -> Iterator[tuple[PendingCase, Result]]:
+        """Yield each case with its result, as cases are finished; report their steps."""

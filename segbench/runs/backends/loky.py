@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -16,6 +17,13 @@ from segbench.runs.case_locks import lock_file
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
 from segbench.runs.pending_cases import PendingCase
 from segbench.runs.run_case import CrashedCase, run_case
+from segbench.runs.step_channel import OnStep, ignore_step, step_receiver
+
+RunOne = Callable[[PendingCase], tuple[PendingCase, Result]]
+
+
+def _run_one(case: PendingCase, job: JobSettings, on_step: OnStep) -> tuple[PendingCase, Result]:
+    return case, run_case(case, job, on_step)
 
 
 class LokyBackend:
@@ -37,22 +45,26 @@ class LokyBackend:
             ) from None
         return description  # type: ignore[no-any-return]
 
-    def run(self, cases: Sequence[PendingCase]) -> Iterator[tuple[PendingCase, Result]]:
-        """Yield each case with its result, as cases are finished.
+    def run(
+        self, cases: Sequence[PendingCase], on_step: OnStep = ignore_step
+    ) -> Iterator[tuple[PendingCase, Result]]:
+        """Yield each case with its result, as cases are finished; report their steps.
 
         If a process dies, the cases that were running are run again, each in a process of its own:
         so the one that kills its process is found, and the others are not lost.
         """
-        left = {case.name: case for case in cases}
-        while left:
-            try:
-                for case, result in self._results(self._run_one, list(left.values())):
-                    del left[case.name]
-                    yield case, result
-            except TerminatedWorkerError:
-                for case in self._suspects(left):
-                    del left[case.name]
-                    yield self._run_alone(case)
+        with step_receiver(on_step) as send_step:
+            run_one = partial(_run_one, job=self._job, on_step=send_step)
+            left = {case.name: case for case in cases}
+            while left:
+                try:
+                    for case, result in self._results(run_one, list(left.values())):
+                        del left[case.name]
+                        yield case, result
+                except TerminatedWorkerError:
+                    for case in self._suspects(left):
+                        del left[case.name]
+                        yield self._run_alone(run_one, case)
 
     def _results(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[Any]:
         """Yield the results of calls in the reused processes, as they are finished."""
@@ -60,22 +72,19 @@ class LokyBackend:
             pool = Parallel(n_jobs=self._job.config.jobs, return_as="generator_unordered")
         yield from pool(delayed(function)(argument) for argument in arguments)
 
-    def _run_one(self, case: PendingCase) -> tuple[PendingCase, Result]:
-        return case, run_case(case, self._job)
-
     def _suspects(self, left: dict[str, PendingCase]) -> list[PendingCase]:
         """Return the cases that were running when a process died."""
         folder = self._job.config.out / "cases"
         locked = [case for name, case in left.items() if lock_file(folder, name).exists()]
         return locked or list(left.values())[:1]
 
-    def _run_alone(self, case: PendingCase) -> tuple[PendingCase, Result]:
+    def _run_alone(self, run_one: RunOne, case: PendingCase) -> tuple[PendingCase, Result]:
         """Run one case in a process that does nothing else."""
         with ProcessPoolExecutor(
             1, env=threads.environment_variables(threads.SEGBENCH_THREADS)
         ) as pool:
             try:
-                return pool.submit(self._run_one, case).result()  # type: ignore[no-any-return]
+                return pool.submit(run_one, case).result()  # type: ignore[no-any-return]
             except TerminatedWorkerError as error:
                 reason = f"the process that ran this case died: {error}"
                 return case, CrashedCase(case.name, reason)

@@ -8,6 +8,7 @@ from segbench.runs.backends.base import Result
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
 from segbench.runs.pending_cases import PendingCase
 from segbench.runs.run_case import run_case
+from segbench.runs.step_channel import OnStep, ignore_step
 
 
 class SerialBackend:
@@ -20,7 +21,9 @@ class SerialBackend:
         """Load the model and describe it."""
         return describe_model(self._job)
 
-    def run(self, cases: Sequence[PendingCase]) -> Iterator[tuple[PendingCase, Result]]:
-        """Yield each case with its result, in the given order."""
+    def run(
+        self, cases: Sequence[PendingCase], on_step: OnStep = ignore_step
+    ) -> Iterator[tuple[PendingCase, Result]]:
+        """Yield each case with its result, in the given order; report their steps."""
         for case in cases:
-            yield case, run_case(case, self._job)
+            yield case, run_case(case, self._job, on_step)

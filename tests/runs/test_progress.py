@@ -1,0 +1,158 @@
+"""What a run shows while it lasts."""
+
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from segbench.results import CaseResult
+from segbench.runs.pace import Pace, StepProgress, clock
+from segbench.runs.progress import Lines
+from segbench.runs.step_channel import ignore_step, step_receiver
+
+
+def step(done, *, case="CT_x", total=6, has_boxes=True, seconds=2.0):
+    return StepProgress(case, done, total, has_boxes, seconds)
+
+
+@pytest.mark.parametrize(
+    ("progress", "doing"),
+    [
+        (step(0), "box"),
+        (step(1), "click 1 of 5"),
+        (step(2), "click 2 of 5"),
+        (step(6), "click 5 of 5"),  # it is over: the case is being written
+        (step(0, total=5, has_boxes=False), "click 1 of 5"),
+        (step(4, total=5, has_boxes=False), "click 5 of 5"),
+    ],
+)
+def test_the_step_that_runs_is_counted_as_users_count(progress, doing):
+    assert progress.doing == doing
+
+
+def test_the_time_left_is_known_from_the_first_step_on():
+    pace = Pace("ours", total=4, done_before=1, began=time.monotonic() - 30)
+    pace.add_step(step(0))
+    assert pace.speed() == ""
+    pace.add_step(step(3))
+    assert pace.current(step(3)) == "2/4 CT_x, click 3 of 5"
+    # half a case in 30 s, 2.5 cases are left
+    assert re.fullmatch(r"2\.00 s a step, 0:02:30 left", pace.speed())
+    pace.add_case(CaseResult("CT_x", "ok", seconds={0: 2.0}))
+    assert pace.cases == 2
+    assert pace.speed() == "2.00 s a step, 0:01:00 left"
+
+
+def test_the_steps_of_a_case_are_counted_once():
+    pace = Pace("ours", total=2)
+    for done in range(7):
+        pace.add_step(step(done, seconds=1.0))
+    pace.add_case(CaseResult("CT_x", "ok", seconds=dict.fromkeys(range(6), 1.0)))
+    pace.add_case(CaseResult("CT_y", "ok", seconds=dict.fromkeys(range(6), 3.0)))  # of another job
+    assert (pace.n_steps, pace.seconds) == (12, 24.0)
+
+
+def test_clocks_are_hours_minutes_and_seconds():
+    assert [clock(each) for each in (0, 59.6, 3725)] == ["0:00:00", "0:01:00", "1:02:05"]
+
+
+def test_plain_lines_within_a_case_are_ten_seconds_apart(capsys):
+    lines = Lines()
+    lines.begin("ours", 3, 0)
+    lines.step(step(1))
+    assert capsys.readouterr().err == ""
+    lines._last_line -= 11
+    lines.step(step(2))
+    assert capsys.readouterr().err.startswith("ours 1/3 CT_x, click 2 of 5, 2.00 s a step, 0:0")
+    lines.step(step(3))
+    assert capsys.readouterr().err == ""
+
+
+def test_an_activity_that_lasts_says_so_at_once_and_at_its_end(capsys):
+    lines = Lines()
+    with lines.activity("loading ours"):
+        pass
+    assert capsys.readouterr().err == ""
+    with lines.activity("loading ours"):
+        time.sleep(1.3)
+    assert capsys.readouterr().err == "loading ours ...\nloading ours: done in 0:00:01\n"
+
+
+def test_steps_of_other_processes_arrive():
+    seen = []
+    code = (
+        "from segbench.runs.step_channel import StepSender\n"
+        "from segbench.runs.pace import StepProgress\n"
+        "import sys\n"
+        "StepSender(('127.0.0.1', int(sys.argv[1])))(StepProgress('CT_x', 2, 6, True, 1.5))\n"
+    )
+    with step_receiver(seen.append) as send:
+        subprocess.run([sys.executable, "-c", code, str(send.address[1])], check=True)
+        deadline = time.monotonic() + 10
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert seen == [step(2, seconds=1.5)]
+
+
+def test_what_is_no_step_is_ignored(tmp_path):
+    seen = []
+    with step_receiver(seen.append) as send, socket.socket(type=socket.SOCK_DGRAM) as other:
+        for noise in (b"", b"\xff", b"[]", b'{"case": 1, "done": 0, "total": 0, "has_boxes": 1}'):
+            other.sendto(noise, send.address)
+        send(step(1))
+        deadline = time.monotonic() + 10
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert seen == [step(1)]
+
+
+def test_nothing_listens_if_nothing_is_shown():
+    with step_receiver(ignore_step) as send:
+        assert send is ignore_step
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_terminal_shows_case_and_step(data, tmp_path, jobs):
+    """The command in a pseudo terminal; the model takes half a second a step."""
+    (tmp_path / "slow.py").write_text(
+        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
+        "class Slow:\n    info = AdapterInfo('slow')\n"
+        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
+        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
+        "        return np.zeros(self.shape, np.uint8)\n"
+        "make_adapter = Slow\n"
+    )
+    words = ["run", "--model", str(tmp_path / "slow.py"), "--data", str(data)]
+    text = in_terminal([*words, "--out", str(tmp_path / "run"), "--jobs", jobs])
+    assert re.search(r"[12]/3 CT_Toy_001, click 2 of 5, 0\.3\d s a step, 0:00:\d\d left", text)
+    assert "3/3 cases" in text
+
+
+def in_terminal(words):
+    """Run segbench with a terminal of 100 columns as its stderr; return what it has shown."""
+    leader, follower = pty.openpty()
+    env = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "segbench", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        env=env,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(leader, 1 << 16)
+        except OSError:  # how Linux says that the other side is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(leader)
+    assert process.wait() == 0
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())

@@ -1,0 +1,194 @@
+"""What a user asks for, and how it is answered: dry runs, forgotten references, a fresh start."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import segbench
+from segbench.cli import cli
+from segbench.data.challenge_npz import boxes_to_array, write_arrays
+from segbench.errors import CaseError, RunError
+from segbench.runs import run_folder
+from segbench.runs.case_locks import case_lock
+from segbench.runs.job import close_models
+
+ADAPTER = """
+import numpy as np
+from segbench.core import AdapterInfo
+
+class Mine:
+    info = AdapterInfo("mine", version="1", licence="MIT")
+
+    def set_image(self, image, labels):
+        self.shape = image.voxels.shape
+
+    def predict(self, interactions):
+        return np.zeros(self.shape, np.uint8)
+
+
+make_adapter = Mine
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_model_is_left():
+    yield
+    close_models()
+
+
+def command(*words):
+    return CliRunner().invoke(cli, [str(word) for word in ("run", "--in-process", *words)])
+
+
+@pytest.fixture
+def apart(data, tmp_path):
+    """Return the folder of the images and that of the references."""
+    images, references = tmp_path / "images", tmp_path / "gts"
+    for folder in (images, references):
+        folder.mkdir()
+    for file in data.glob("*.npz"):
+        with np.load(file, allow_pickle=True) as raw:
+            arrays = dict(raw)
+        write_arrays(references / file.name, {"gts": arrays.pop("gts")})
+        write_arrays(images / file.name, arrays)
+    return images, references
+
+
+def test_forgotten_references_are_named_before_anything_is_written(apart, tmp_path):
+    images, references = apart
+    with pytest.raises(CaseError, match=r"found none in 3 cases.*--references"):
+        segbench.evaluate("boxfill", images, out=tmp_path / "run", in_process=True)
+    assert not (tmp_path / "run").exists()
+    result = segbench.evaluate(
+        "boxfill", images, references=references, out=tmp_path / "run", in_process=True
+    )
+    assert result.all_ok
+
+
+def test_a_folder_of_references_without_any_of_them_is_refused(apart, tmp_path):
+    images, _ = apart
+    (tmp_path / "other").mkdir()
+    with pytest.raises(CaseError, match=r"such as .*other/CT_Toy_001\.npz; found none"):
+        segbench.evaluate(
+            "boxfill", images, references=tmp_path / "other", out=tmp_path / "run", in_process=True
+        )
+
+
+def test_references_that_are_added_later_are_tried(apart, data, tmp_path):
+    """One case has its reference, two have none: they are invalid, and then they are not."""
+    images, references = apart
+    (images / "CT_Toy_001.npz").write_bytes((data / "CT_Toy_001.npz").read_bytes())
+    asked = {"out": tmp_path / "run", "in_process": True}
+    first = segbench.evaluate("boxfill", images, **asked)
+    assert [case.status for case in first.case_results] == ["ok", "invalid", "invalid"]
+    assert "--references" in first.case_results[1].reason
+    (references / "CT_Toy_001.npz").write_bytes((data / "CT_Toy_001.npz").read_bytes())
+    (images / "CT_Toy_001.npz").unlink()
+    (images / "CT_Toy_001.npz").write_bytes((data / "CT_Toy_001.npz").read_bytes())
+    second = segbench.evaluate("boxfill", images, references=references, **asked)
+    assert [case.status for case in second.case_results] == ["ok", "ok", "ok"]
+
+
+def test_an_invalid_case_that_was_mended_runs_without_an_option(data, make_case, tmp_path):
+    broken, case = data / "US_Toy_004.npz", make_case("US_Toy_004")
+    broken.write_bytes(b"not a zip archive")
+    asked = {"out": tmp_path / "run", "in_process": True}
+    assert segbench.evaluate("boxfill", data, **asked).case_results[3].status == "invalid"
+    again = segbench.evaluate("boxfill", data, **asked)  # it has not changed
+    assert again.case_results[3].status == "invalid"
+    write_arrays(
+        broken,
+        {
+            "imgs": case.image.voxels,
+            "gts": case.reference,
+            "spacing": np.array(case.image.spacing),
+            "boxes": boxes_to_array(case.boxes),
+        },
+    )
+    assert segbench.evaluate("boxfill", data, **asked).all_ok
+
+
+def test_a_dry_run_names_what_would_be_refused(data, tmp_path):
+    with np.load(data / "CT_Toy_001.npz", allow_pickle=True) as raw:
+        write_arrays(data / "CT_Toy_009.npz", dict(raw) | {"gts": raw["gts"][:-1]})
+    done = command("--model", "boxfill", "--data", data, "--out", tmp_path / "run", "--dry-run")
+    assert done.exit_code == 1
+    assert "invalid   CT_Toy_009: CT_Toy_009.npz: imgs (10, 20, 31) and gts (9, 20, 31)" in (
+        done.output
+    )
+    assert "3 to run, 1 invalid, 0 done: 4 of 4 cases asked for" in done.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_limit_and_case_count_what_was_asked_for(data, tmp_path):
+    words = ("--model", "boxfill", "--data", data, "--out", tmp_path / "run")
+    done = command(*words, "--limit", 2)
+    assert "boxfill 2/2 MR_Toy_002 ok" in done.output
+    assert "asked for 2 of 3 cases: 2 ok; the run folder has 2" in done.output
+    done = command(*words, "--case", "PET_*")
+    assert "boxfill 1/1 PET_Toy_003 ok" in done.output
+    assert "asked for 1 of 3 cases: 1 ok; the run folder has 3" in done.output
+
+
+def test_the_exit_status_is_that_of_the_cases_asked_for(data, tmp_path):
+    (data / "US_Toy_004.npz").write_bytes(b"not a zip archive")
+    words = ("--model", "boxfill", "--data", data, "--out", tmp_path / "run")
+    assert command(*words).exit_code == 1
+    done = command(*words, "--case", "CT_*")
+    assert done.exit_code == 0
+    assert "US_Toy_004" not in done.output.replace("boxfill", "")
+
+
+def test_an_edited_adapter_is_named_with_its_cases_and_a_fresh_start(data, tmp_path):
+    model, out = tmp_path / "mine.py", tmp_path / "run"
+    model.write_text(ADAPTER)
+    words = ("--model", model, "--data", data, "--out", out)
+    assert command(*words).exit_code == 0
+    model.write_text(ADAPTER + "# edited\n")
+    for more in ((), ("--dry-run",)):
+        done = command(*words, *more)
+        assert done.exit_code == 2
+        assert "its 3 cases (CT_Toy_001, MR_Toy_002, PET_Toy_003)" in done.output
+        assert f"--fresh moves it to {out}.old-1" in done.output
+    done = command(*words, "--fresh")
+    assert done.exit_code == 0
+    assert f"moved {out} to {out}.old-1" in done.output
+    assert len(run_folder.read_run(tmp_path / "run.old-1").case_results) == 3
+    assert command(*words, "--fresh").exit_code == 0
+    assert (tmp_path / "run.old-2").is_dir()
+
+
+def test_a_fresh_start_that_fails_moves_nothing(data, tmp_path):
+    segbench.evaluate("boxfill", data, out=tmp_path / "run", in_process=True)
+    (tmp_path / "broken.py").write_text("raise ValueError('no')\n")
+    done = command(
+        *("--model", tmp_path / "broken.py", "--data", data, "--out", tmp_path / "run", "--fresh")
+    )
+    assert done.exit_code == 2
+    assert not (tmp_path / "run.old-1").exists()
+
+
+def test_a_folder_that_another_runner_works_on_is_not_moved_away(data, tmp_path):
+    asked = {"out": tmp_path / "run", "in_process": True, "fresh": True}
+    segbench.evaluate("boxfill", data, **asked)
+    refused = pytest.raises(RunError, match="CT_Toy_001 is locked; end that runner first")
+    with case_lock(tmp_path / "run" / "cases", "CT_Toy_001"), refused:
+        segbench.evaluate("boxfill", data, **asked)
+    assert segbench.evaluate("boxfill", data, **asked).all_ok
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_of_somebody_else_is_not_a_run_folder(data, tmp_path, fresh):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"home: expected a run folder.*found thesis\.txt"):
+        segbench.evaluate("boxfill", data, out=tmp_path / "home", in_process=True, fresh=fresh)
+    assert [file.name for file in (tmp_path / "home").iterdir()] == ["thesis.txt"]
+
+
+def test_an_environment_that_in_process_ignores_is_named(data, tmp_path):
+    model = tmp_path / "own.py"
+    model.write_text('# /// script\n# dependencies = ["numpy"]\n# ///\n' + ADAPTER)
+    done = command("--model", model, "--data", data, "--out", tmp_path / "run", "--limit", 1)
+    assert done.exit_code == 0
+    assert "own.py: expected to run in an environment of its own (PEP 723)" in done.output

@@ -1,0 +1,277 @@
+"""`segbench.evaluate` with what a Python user has: objects, functions, classes, arrays."""
+
+import functools
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+
+import segbench
+from segbench.core import AdapterInfo
+from segbench.errors import AdapterError, CaseError, RunError
+from segbench.runs.job import close_models
+from segbench.runs.verify import verify
+
+
+@pytest.fixture(autouse=True)
+def no_model_is_left():
+    yield
+    close_models()
+
+
+class Filled:
+    """Fills its boxes with their labels."""
+
+    info = AdapterInfo("filled", version="1", licence="MIT")
+
+    def __init__(self, offset=0):
+        self.offset, self.closed = offset, False
+
+    def set_image(self, image, labels):
+        self.image = image
+
+    def predict(self, interactions):
+        segmentation = np.zeros(self.image.voxels.shape, np.uint8)
+        for box in interactions.boxes:
+            segmentation[tuple(map(slice, box.low, box.high))] = box.label + self.offset
+        return segmentation
+
+    def close(self):
+        self.closed = True
+
+
+class NamesItsProcess(Filled):
+    """Names the process it runs in."""
+
+    def __init__(self, offset=0):
+        super().__init__(offset)
+        self.info = AdapterInfo(f"process {os.getpid()}")
+
+
+def fill(image, interactions):
+    """Return the boxes, filled."""
+    adapter = Filled()
+    adapter.set_image(image, ())
+    return adapter.predict(interactions)
+
+
+@pytest.fixture
+def ask(data, tmp_path):
+    """Return a function that evaluates a model on the small cases."""
+
+    def evaluate(model, **given):
+        return segbench.evaluate(model, data, **({"out": tmp_path / "run"} | given))
+
+    return evaluate
+
+
+def scores(result):
+    return [[step.scores for step in case.steps] for case in result.case_results]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Filled(), fill, functools.partial(fill), Filled, lambda: Filled(), NamesItsProcess],
+    ids=["object", "function", "partial", "class", "factory", "class of this file"],
+)
+def test_every_kind_of_model_gives_the_same_scores(ask, model, tmp_path):
+    expected = segbench.evaluate("boxfill", tmp_path / "val", out=tmp_path / "boxfill", case="CT_*")
+    found = ask(model, case="CT_*")
+    assert found.all_ok
+    # the first step: boxfill also obeys clicks
+    assert scores(found)[0][0] == scores(expected)[0][0]
+
+
+def test_an_object_and_a_function_run_here_and_it_is_said(ask, tmp_path, capfd):
+    model = NamesItsProcess()
+    result = ask(model, case="CT_*")
+    assert result.name == f"process {os.getpid()}"
+    assert "NamesItsProcess runs in this process" in capfd.readouterr().err
+    assert ask(fill, out=tmp_path / "other", case="CT_*").name == "fill"
+    assert "fill runs in this process" in capfd.readouterr().err
+    assert not model.closed  # it is the caller's
+
+
+def test_a_class_runs_in_a_worker_of_its_own(ask):
+    assert ask(NamesItsProcess, case="CT_*").name != f"process {os.getpid()}"
+    close_models()
+
+
+def test_a_class_runs_in_every_job(ask, tmp_path):
+    one = ask(Filled)
+    two = ask(Filled, out=tmp_path / "two", jobs=2)
+    assert scores(one) == scores(two)
+    assert two.all_ok
+
+
+def test_a_class_gets_its_options_as_they_are_and_they_are_noted(ask):
+    result = ask(Filled, option={"offset": 7}, case="CT_*")
+    assert result.case_results[0].steps[0].unknown_labels == (8, 10)
+    facts = json.loads((result.folder / "run.json").read_text())
+    assert facts["options"] == {"offset": "7"}
+    assert (facts["model"], facts["adapter_source_sha256"]) == ("python:Filled", None)
+
+
+@pytest.mark.parametrize("model", [Filled(), fill, Filled])
+def test_only_a_name_and_a_version_continue_such_a_run(ask, model):
+    ask(model, limit=1)
+    with pytest.raises(RunError, match="expected a new or empty folder for a model given as an"):
+        ask(model)
+    with pytest.raises(RunError, match="expected a new or empty folder"):
+        ask(model, name="mine")
+    result = ask(model, fresh=True, name="mine", version="1", limit=1)
+    assert ask(model, name="mine", version="1").name == "mine"
+    assert len(segbench.load(result.folder).cases) == 3
+
+
+@pytest.mark.parametrize("change", [{"version": "2"}, {"name": "other"}])
+def test_another_name_or_version_is_another_run(ask, change):
+    ask(fill, name="mine", version="1", limit=1)
+    with pytest.raises(RunError, match="holds another run"):
+        ask(fill, **({"name": "mine", "version": "1"} | change))
+
+
+def test_the_run_of_an_object_is_not_that_of_a_file(ask):
+    ask("boxfill", limit=1)
+    with pytest.raises(RunError, match="model was 'boxfill', is now 'python:fill'"):
+        ask(fill, name="boxfill", version="1")
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        (3, {}, r"model: expected a name, a path, an adapter.*found 3"),
+        (lambda image: image, {}, r"expected a name, a path, an adapter"),
+        (Filled(), {"option": {"a": 1}}, "Filled: option: expected none for a model that is alr"),
+        (fill, {"jobs": 2}, "jobs: expected 1 for a model in this process"),
+        (Filled, {"python": "p"}, "python: expected none for Filled"),
+        ("boxfill", {"version": "1"}, "version: expected none for boxfill"),
+        (object, {}, "expected adapter.info to be an AdapterInfo"),
+    ],
+)
+def test_what_cannot_be_a_model_is_refused_in_words(ask, model, given, message):
+    with pytest.raises((AdapterError, RunError), match=message):
+        ask(model, **given)
+
+
+def test_a_factory_that_cannot_be_pickled_is_refused_with_a_way_out(ask):
+    lock = threading.Lock()
+
+    def factory():
+        with lock:
+            return Filled()
+
+    with pytest.raises(AdapterError, match="in_process=True runs it in this process"):
+        ask(factory)
+    assert ask(factory, in_process=True, case="CT_*").all_ok
+
+
+def test_a_model_of_the_caller_cannot_change_the_cases(ask, data, tmp_path, make_case):
+    case = make_case("CT_Toy_001")
+
+    def scribble(image, interactions):
+        image.voxels[:] = 7
+        interactions.previous_segmentation[:] = 1
+        return interactions.previous_segmentation
+
+    before = case.image.voxels.copy()
+    segbench.evaluate(scribble, case, out=tmp_path / "one")
+    np.testing.assert_array_equal(case.image.voxels, before)
+
+
+def test_cases_made_of_arrays_give_the_scores_of_their_files(ask, data, make_case, tmp_path):
+    by_file = ask("boxfill")
+    cases = [
+        make_case(name, with_boxes=name != "MR_Toy_002", seed=number)
+        for number, name in enumerate(["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"])
+    ]
+    by_arrays = segbench.evaluate("boxfill", cases, out=tmp_path / "arrays")
+    assert scores(by_arrays) == scores(by_file)
+    data_facts = json.loads((tmp_path / "arrays" / "run.json").read_text())["data"]
+    assert (data_facts["path"], data_facts["cases"]) == ("", 3)
+    assert segbench.evaluate("boxfill", cases, out=tmp_path / "arrays").all_ok  # continued
+    changed = [make_case("CT_Toy_001", seed=9), *cases[1:]]
+    with pytest.raises(RunError, match=r"CT_Toy_001 \(arrays\) is not the file"):
+        segbench.evaluate("boxfill", changed, out=tmp_path / "arrays")
+    checked = verify(tmp_path / "arrays", data)
+    assert checked.checks
+    assert not checked.different
+    with pytest.raises(RunError, match="its cases were given as arrays"):
+        verify(tmp_path / "arrays")
+
+
+def test_cases_made_of_arrays_go_to_several_jobs(make_case, tmp_path):
+    cases = [make_case(f"CT_Toy_00{number}", seed=number) for number in range(3)]
+    assert segbench.evaluate("boxfill", cases, out=tmp_path / "run", jobs=2).all_ok
+
+
+def test_data_may_be_a_file_or_a_list_of_files(data, tmp_path):
+    files = sorted(data.glob("*.npz"))
+    one = segbench.evaluate("boxfill", files[0], out=tmp_path / "one")
+    two = segbench.evaluate("boxfill", map(str, files[1:]), out=tmp_path / "two")
+    assert [case.case for case in one.case_results] == ["CT_Toy_001"]
+    assert [case.case for case in two.case_results] == ["MR_Toy_002", "PET_Toy_003"]
+    facts = json.loads((two.folder / "run.json").read_text())["data"]
+    assert (facts["path"], facts["files"]) == (str(data), [str(file) for file in files[1:]])
+    assert not verify(two.folder).different
+
+
+@pytest.mark.parametrize("mixed", [[], [3], ["val", 3]])
+def test_other_data_is_refused_in_words(mixed, tmp_path):
+    with pytest.raises(CaseError, match="data: expected a folder, files, or Case objects; found"):
+        segbench.evaluate("boxfill", mixed, out=tmp_path / "run")
+
+
+def test_two_arrays_of_one_name_are_refused(make_case, tmp_path):
+    with pytest.raises(CaseError, match="expected names that differ, found 2 cases with 1"):
+        segbench.evaluate("boxfill", [make_case("CT_1"), make_case("CT_1")], out=tmp_path / "run")
+
+
+def test_a_result_shows_itself_in_a_few_lines(ask, data):
+    (data / "US_<b>_4.npz").write_bytes(b"not a zip archive")
+    result = ask("boxfill")
+    lines = repr(result).splitlines()
+    assert lines[0] == f"run boxfill in {result.folder}"
+    assert lines[1] == "4 cases: 3 ok, 0 failed, 1 invalid"
+    assert lines[2].startswith("means of 3 scored cases: DSC AUC ")
+    assert lines[3].startswith("US_<b>_4 invalid: US_<b>_4.npz: expected an .npz (zip) archive")
+    assert len(repr(result)) < 600
+    html = result._repr_html_()
+    assert str(result.folder) in html
+    assert "US_&lt;b&gt;_4 invalid" in html
+    means = segbench.load(result.folder).cases.query("scored")["dsc_auc"].mean()
+    assert f"<td>{means:.4f}</td>" in html
+
+
+def test_many_failed_cases_stay_a_few_lines(ask):
+    def confused(image, interactions):
+        raise ValueError("no" * 5000)
+
+    assert len(repr(ask(confused)).splitlines()) == 6
+    assert len(repr(ask(confused, fresh=True))) < 5000
+
+
+@pytest.mark.parametrize(
+    ("keyword", "message"),
+    [
+        ("n_jobs", r"evaluate: `n_jobs`: did you mean `jobs`\?"),
+        ("num_workers", r"did you mean `jobs`\?"),
+        ("output_dir", r"did you mean `out`\?"),
+        ("refernces", r"did you mean `references`\?"),
+        ("overwrite", r"did you mean `fresh`\?"),
+        ("device", r"options of the model go into `option`: option=\{'device': \.\.\.\}"),
+        ("colour", r"`colour`: no such keyword; known: model, data, out"),
+    ],
+)
+def test_a_wrong_keyword_is_answered_with_the_right_one(ask, keyword, message):
+    with pytest.raises(TypeError, match=message):
+        ask("boxfill", **{keyword: 2})
+
+
+def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
+    with pytest.raises(TypeError, match=r"load: `failure`: did you mean `failures`\?"):
+        segbench.load(tmp_path, failure="zero")
+    with pytest.raises(TypeError, match=r"score: `exact`: did you mean `exact_sum`\?"):
+        segbench.score(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), (1, 1, 1), exact=True)
