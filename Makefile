@@ -26,6 +26,7 @@ demo: .venv/.installed ## generated cases, the simple baselines and ours, a repo
 	$(BIN)/segbench report $(DEMO)/runs/* --out $(DEMO)/report
 	@echo
 	@echo "Look at $(DEMO)/report/index.html (or index.md); each run is in $(DEMO)/runs/."
+	@echo "The cases are phantoms, not scans: docs/phantoms.md says what scores on them mean."
 
 test: .venv/.ready ## the tests
 	$(BIN)/python -m pytest -q
