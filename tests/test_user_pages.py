@@ -1,7 +1,10 @@
 """The pages for users, held to the code: the torch adapter, terms, phantoms, messages."""
 
+import ast
 import json
 import re
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +149,73 @@ def test_the_scores_of_the_demo_are_those_of_the_phantoms_page(tmp_path, model):
     found = dict(zip(cases["case"], cases["dsc_auc"].round(2), strict=True))
     # ours: its network rounds differently on other processors
     assert found == pytest.approx(scores_on_phantoms_page()[model], abs=0.011)
+
+
+# ---- messages and their cures ----------------------------------------------------------------
+
+
+def texts_in(file: Path) -> Iterator[str]:
+    """Yield every string of a source file; what an f-string computes is a line feed."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "\n" for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def quoted_messages(page: str) -> list[str]:
+    """Return the messages of a page: paragraphs that are nothing but code."""
+    return re.findall(r"^\n`([^`]+)`\n$", page, re.M)
+
+
+def parts_not_found(message: str, texts: Sequence[str]) -> list[str]:
+    """Return the fixed parts of a message that no string of the source has."""
+    parts = [part.strip(" ;") for part in re.split(r"'?\.\.\.'?", message)]
+    return [part for part in parts if part and not any(part in text for text in texts)]
+
+
+@pytest.fixture(scope="module")
+def source_texts() -> list[str]:
+    packages = ("segbench", "segbench_adapters", "adapters")
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
+    return [text for file in files for text in texts_in(file)]
+
+
+TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("message", quoted_messages(TROUBLESHOOTING))
+def test_a_message_with_a_cure_is_still_one_of_segbench(message, source_texts):
+    assert parts_not_found(message, source_texts) == []
+
+
+def test_the_check_of_messages_sees_a_change_of_wording(source_texts):
+    assert len(quoted_messages(TROUBLESHOOTING)) > 15
+    assert parts_not_found("device '...': torch sees no GPU here", source_texts) == [
+        ": torch sees no GPU here"
+    ]
+
+
+# ---- installation ----------------------------------------------------------------------------
+
+
+def test_the_page_of_installation_has_the_extras_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", page, re.M))
+    assert set(rows) == set(project["optional-dependencies"])
+    for extra, requirements in project["optional-dependencies"].items():
+        names = [re.split(r"[>=<]", each)[0] for each in requirements]
+        assert extra == "dev" or rows[extra] == ", ".join(names)
+
+
+def test_the_readme_and_the_makefile_agree_on_the_demo():
+    readme, makefile = ((ROOT / name).read_text() for name in ("README.md", "Makefile"))
+    (n_cases,) = re.findall(r"phantoms \S+ --cases (\d+) --seed", makefile)
+    assert n_cases == "5"
+    assert "generates five cases" in readme
+    (models,) = re.findall(r"for model in (.*?); do", makefile)
+    named = [f"`{model}`" for model in models.split()]
+    assert f"runs {', '.join(named[:-1])} and {named[-1]}" in readme
