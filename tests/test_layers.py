@@ -39,9 +39,11 @@ ORDER = {
         *("case_folder", "case_arrays"),
     ],
     "models": [
-        *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "model_page", "download", "training"),
-        *("scratch", "worker_process", "supervisor", "in_process", "given"),
+        *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
+        *("prompt_painting", "submission_npz", "worker", "registry"),
+        *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
+        *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
+        *("check_cases", "check_questions", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
@@ -89,7 +91,9 @@ KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files"),
     *("data.__init__", "data.challenge_npz"),
-    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
+    *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
+    "models.adapter_contract",
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 
@@ -240,7 +244,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "rich": "runs.progress",
         "pydantic": "runs",
         "platformdirs": "models",
-        "huggingface_hub": "models.download",
+        "huggingface_hub": "models.hub",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

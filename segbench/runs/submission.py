@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segbench.errors import AdapterError, CaseError
 from segbench.models.environments import find_interpreter
-from segbench.models.registry import resolve_model
+from segbench.models.resolve import resolve_model
 from segbench.models.submission_npz import read_input, write_output
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
