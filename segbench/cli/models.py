@@ -10,25 +10,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segbench.cli.options import FILE, FOLDER, adapter_option, parse_options
+from segbench.cli.completion import complete_adapter
+from segbench.cli.confirm import confirm
+from segbench.cli.option_types import FOLDER
+from segbench.cli.options import adapter_option, parse_options, python_option
+from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, Group, argument, option
 
 if TYPE_CHECKING:
     from segbench.models.weights import Weights
 
+name_argument = argument(
+    "name",
+    heading=WHAT,
+    shell_complete=complete_adapter,
+    help="The adapter: its name, or the path of its file or folder.",
+)
 
-@click.group(invoke_without_command=True)
-@click.option(
-    "--folder", type=FOLDER, help="The folder of the weights. [~/.local/share/segbench/models]"
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    examples=[
+        "segbench models",
+        "segbench models show ours",
+        "segbench models check mine.py",
+        "segbench models fetch nninteractive",
+    ],
+)
+@option(
+    "--folder",
+    heading=WHERE,
+    type=FOLDER,
+    help="The folder in which the weights of all adapters are; written before the command.",
+    show_default="~/.local/share/segbench/models",
 )
 @click.pass_context
 def models(ctx: click.Context, folder: Path | None) -> None:
-    """List every adapter with its environment, licences and weights.
-
-    \b
-    segbench models
-    segbench models show ours
-    segbench models fetch nninteractive
-    """
+    """List every adapter with its environment and weights."""
     from segbench.models.model_page import models_list
     from segbench.models.weights import default_weights_folder
 
@@ -36,7 +54,7 @@ def models(ctx: click.Context, folder: Path | None) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(models_list(ctx.obj, width=_columns()))
         click.echo(
-            f"\nOptions, licences and sources: segbench models show NAME\n"
+            "\nOptions, licences and sources: segbench models show NAME\n"
             f"Folder of the weights: {ctx.obj}"
         )
 
@@ -46,44 +64,62 @@ def _columns() -> int:
     return min(max(shutil.get_terminal_size((100, 24)).columns, 60), 100)
 
 
-@models.command()
-@click.argument("name")
+@models.command(examples=["segbench models show random_walker", "segbench models show my_model.py"])
+@name_argument
 @click.pass_obj
 def show(folder: Path, /, name: str) -> None:
-    """Describe the adapter NAME: its environment, licences, weights and options.
-
-    \b
-    segbench models show random_walker
-    segbench models show my_model.py
-    """
+    """Describe an adapter: its environment, licences, weights and options."""
     from segbench.models.model_page import model_page
     from segbench.models.weights import find_model_entry
 
     click.echo(model_page(find_model_entry(name), folder, width=_columns()))
 
 
-@models.command()
-@click.argument("name")
-@click.option("--weights", "which", metavar="WEIGHTS", help="Which set, if there are several.")
-@click.option("--accept-licence", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--revision", help="The expected commit.")
-@click.option(
+@models.command(
+    examples=["segbench models fetch sam_med3d --weights alldata"],
+)
+@name_argument
+@option(
+    "--weights",
+    "which",
+    heading=WHAT,
+    metavar="NAME",
+    help="Which weights are downloaded, if the adapter has several.",
+    show_default="the first that can be downloaded",
+)
+@option(
+    "--accept-licence",
+    heading=HOW,
+    is_flag=True,
+    help="Accept the licence of the weights; then segbench does not ask.",
+)
+@option(
+    "--revision",
+    heading=ADVANCED,
+    metavar="COMMIT",
+    help="The commit of the weights' repository that is downloaded.",
+    show_default="as declared or downloaded before, else the newest",
+)
+@option(
     "--sha256",
+    heading=ADVANCED,
     multiple=True,
     metavar="FILE=HEX",
     callback=parse_options,
-    help="The expected checksum of a file; repeatable.",
+    help="The sha256 that a downloaded file must have; repeatable, each file once.",
 )
-@click.option("--endpoint", metavar="URL", help="Another server with the hub's protocol.")
+@option(
+    "--endpoint",
+    heading=ADVANCED,
+    metavar="URL",
+    help="The address of another server that works like the Hugging Face hub.",
+    show_default="HF_ENDPOINT, else the hub",
+)
 @click.pass_obj
 def fetch(
     folder: Path, /, name: str, which: str | None, accept_licence: bool, **given: Any
 ) -> None:
-    """Download the weights of the adapter NAME, after showing their licence.
-
-    \b
-    segbench models fetch sam_med3d --weights alldata
-    """
+    """Download the weights of an adapter, after showing their licence."""
     from segbench.models import download
     from segbench.models.weights import find_model_entry
     from segbench.runs.progress import shown_progress
@@ -93,7 +129,12 @@ def fetch(
     download.require_repository(found, weights, folder)
     click.echo(download.licence_notice(found, weights, folder))
     if not accept_licence and not weights.bundled:
-        click.confirm("Accept this licence?", abort=True)
+        confirm(
+            "Accept this licence?",
+            thing=name,
+            not_done="nothing was downloaded",
+            flag="--accept-licence",
+        )
     with shown_progress() as progress:
         place = download.fetch(
             found,
@@ -116,23 +157,24 @@ def _run_command(name: str, weights: Weights, place: Path) -> str:
         is_taken = resolve_model(name)[1].get(weights.option) == str(place)
     except AdapterError:  # they are not where a run looks for them
         is_taken = False
-    option = "" if is_taken or weights.bundled else f" --option {weights.option}={place}"
-    return f"segbench run --model {name} --data DATA{option}"
+    given = "" if is_taken or weights.bundled else f" --option {weights.option}={place}"
+    return f"segbench run --model {name} --data DATA{given}"
 
 
-@models.command()
-@click.argument("name")
+@models.command(
+    examples=[
+        "segbench models check mine.py",
+        "segbench models check mine.py --option weights=best.pth",
+    ],
+)
+@name_argument
 @adapter_option
-@click.option("--python", type=FILE, help="The interpreter that the adapter runs with.")
+@python_option
 @click.pass_obj
 def check(folder: Path, /, name: str, option: dict[str, str], python: Path | None) -> None:
-    """Try the adapter NAME on two tiny cases and say where it breaks the contract.
+    """Try an adapter on two tiny cases, and say where it breaks the contract.
 
-    \b
-    segbench models check mine.py
-    segbench models check mine.py --option weights=best.pth
-
-    Exit status: 0 if nothing failed, 1 if a rule is broken.
+    Exit status: 0 nothing failed, 1 a rule is broken.
     """
     from segbench.models.check_cases import check_cases
     from segbench.models.contract_check import check_contract
