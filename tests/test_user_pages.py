@@ -3,21 +3,19 @@
 import ast
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 import segbench
 from segbench.cli import cli
-from segbench.core import Box, Click, Image, Interactions
 from segbench.files import sha256_of
-from segbench.models.loading import load_adapter
 from segbench.phantoms import make_phantoms
 from segbench.runs.job import close_models
 
@@ -76,33 +74,24 @@ def test_the_torch_adapter_runs(example, words, phantom, tmp_path):
     assert all(step["unknown_labels"] == [] for step in steps)
 
 
-def test_the_torch_adapter_keeps_the_contract(example):
-    options = {"weights": str(example.weights), "device": "cpu"}
-    images = [
-        Image(np.random.default_rng(n).integers(0, 255, (6, 9, 8)), (3, 1, 1)) for n in (1, 2)
-    ]
-    rounds = ((Box(1, (1, 2, 2), (4, 6, 5), 2), Box(3, (2, 5, 4), (5, 9, 9), 3)),)
-    rounds += ((Click(1, (2, 3, 3), True), Click(3, (0, 0, 0), False)),)
-    previous = np.zeros((6, 9, 8), np.uint8)
-    previous[1:3, 2:4, 2:4] = 3
-    asked = Interactions(rounds, previous)
-    fresh = load_adapter(example.file, options)
-    fresh.set_image(images[0], (1, 3))
-    expected = fresh.predict(asked)
-    assert expected.shape == previous.shape
-    assert set(np.unique(expected)) <= {0, 1, 3}
-    used = load_adapter(example.file, options)  # other images and steps before change nothing
-    for image in reversed(images):
-        used.set_image(image, (1, 3))
-        used.predict(Interactions(rounds[:1], np.zeros_like(previous)))
-    assert np.array_equal(used.predict(asked), expected)
-
-
 def test_the_options_and_weights_of_the_torch_adapter_are_listed_without_importing_it(example):
     shown = CliRunner().invoke(cli, ["models", "show", str(example.file)])
     assert shown.exit_code == 0, shown.output
     for words in ("weights", "device", "half", "not published", "best"):
         assert words in shown.output
+
+
+@pytest.mark.parametrize("placed", [False, True], ids=["by its path", "where its page says"])
+def test_the_torch_adapter_passes_the_check_of_the_contract(example, tmp_path, monkeypatch, placed):
+    monkeypatch.setenv("SEGBENCH_MODELS_FOLDER", str(tmp_path))
+    (tmp_path / "mine" / "best").mkdir(parents=True)
+    if placed:
+        shutil.copy(example.weights, tmp_path / "mine" / "best")
+    words = [] if placed else ["--option", f"weights={example.weights}"]
+    command = ["models", "check", str(example.file), "--option", "device=cpu", *words]
+    checked = CliRunner().invoke(cli, command)
+    assert checked.exit_code == 0, checked.output
+    assert "nothing failed, 0 warnings" in checked.output
 
 
 # ---- terms and phantoms ----------------------------------------------------------------------
@@ -172,7 +161,7 @@ def quoted_messages(page: str) -> list[str]:
 
 def parts_not_found(message: str, texts: Sequence[str]) -> list[str]:
     """Return the fixed parts of a message that no string of the source has."""
-    parts = [part.strip(" ;") for part in re.split(r"'?\.\.\.'?", message)]
+    parts = [part.strip(" ,;") for part in re.split(r"'?\.\.\.'?", message)]
     return [part for part in parts if part and not any(part in text for text in texts)]
 
 
