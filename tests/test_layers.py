@@ -31,8 +31,8 @@ LAYERS = [
 ORDER = {
     "": BASE,
     "protocol": [
-        *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
-        *("mask_pairs", "scoring", "simulator", "interaction"),
+        *("validation", "boxes", "packed_mask", "depth", "surface_distances"),
+        *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": [
         *("pickled_numpy", "safe_pickle", "challenge_npz", "dataset"),
@@ -270,11 +270,22 @@ def test_the_harness_imports_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_help_and_the_contract_load_nothing_heavy():
-    code = (
-        "import segbench.cli, segbench.contract, segbench.models.registry, sys; print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+SCORE = """
+import numpy, segbench
+part = numpy.zeros((4, 9, 9), numpy.uint8)
+part[1:3, 2:7, 2:7] = 1
+assert segbench.score(numpy.roll(part, 1, 2), part, (1.0, 1.0, 1.0))[0].nsd == 1
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import segbench.cli, segbench.contract, segbench.models.registry", SCORE],
+    ids=["help and the contract", "a score"],
+)
+def test_what_must_start_quickly_loads_nothing_heavy(code):
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     heavy = {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich", "pydantic"}
     assert not loaded & heavy

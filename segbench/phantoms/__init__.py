@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segbench.core import Case, Image, Spacing, Voxel
 from segbench.data.challenge_npz import write_case
+from segbench.data.dataset import PHANTOM_DATASET
 from segbench.errors import CaseError
 from segbench.phantoms.scene import Rng, Structure, make_scene
 from segbench.protocol.boxes import draw_box
@@ -126,7 +127,7 @@ def contiguous(label_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _case_name(index: int) -> str:
     cycle, position = divmod(index, len(KINDS))
-    return f"{list(KINDS)[position]}_Phantom_{cycle + 1:04d}"
+    return f"{list(KINDS)[position]}_{PHANTOM_DATASET}_{cycle + 1:04d}"
 
 
 def _make_phantom(index: int, seed: int) -> Case:
