@@ -34,7 +34,7 @@ class Oracle:
             "oracle", version="1", licence="Apache-2.0", prompts=(), sees_reference=True
         )
         self._from_step = from_step
-        self._unread = sorted(references.glob("*.npz"))
+        self._unread = sorted(references.rglob("*.npz"))
         self._known: dict[str, Path] = {}
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:

@@ -39,6 +39,10 @@ class Image:
     voxels: NDArray[Any]  # (z, y, x), as stored
     spacing: Spacing  # mm, (z, y, x)
 
+    def __repr__(self) -> str:
+        """Return shape, dtype and spacing, not the voxels."""
+        return f"Image({self.voxels.dtype} {self.voxels.shape}, spacing={self.spacing})"
+
 
 @dataclass(frozen=True)
 class Box:
@@ -107,6 +111,11 @@ class Case:
     patient: str = ""
     dataset: str = ""
     grid: Grid | None = None  # only of a converted case
+
+    def __repr__(self) -> str:
+        """Return the case in one line, without its arrays."""
+        boxes = f"{len(self.boxes)} boxes" if self.boxes else "no boxes"
+        return f"Case({self.name!r}, {self.image!r}, labels={self.labels}, {boxes})"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from segbench.keywords import suggest_keywords
 from segbench.models.given import GivenModel, given_model
 from segbench.results import FailurePolicy
 from segbench.run_result import RunResult
-from segbench.runs.config import Boxes, Predictions, RunConfig, default_out
+from segbench.runs.config import Boxes, Predictions, RunConfig, default_out, folder_name
 from segbench.runs.progress import shown_progress
 from segbench.runs.runner import no_progress, run
 
@@ -123,28 +123,16 @@ def evaluate(  # noqa: PLR0913
     TypeError
         If a keyword is unknown; the message names the right one.
     """
-    options = dict(option or {})
-    given = (
-        None
-        if isinstance(model, str | Path)
-        else given_model(model, options, name=name, version=version)
-    )
-    if given is None and version is not None:
-        raise RunError(
-            f"version: expected none for {model}, whose adapter states its own; found {version!r}"
-        )
-    if given is not None and python is not None:
-        raise RunError(
-            f"python: expected none for {given.title}, which is given as an object and runs with "
-            f"this interpreter; found {python}"
-        )
+    options = _options(option)
+    given = None if isinstance(model, str | Path) else given_model(model, options, name, version)
     places, arrays = _places_and_arrays(data)
+    _refuse_contradictions(given, arrays, version=version, python=python, references=references)
     config = RunConfig(
         model=str(model) if given is None else given.model,
         data=places,
         out=_out(model, given) if out is None else Path(out),
         references=None if references is None else Path(references),
-        option={key: str(value) for key, value in options.items()},
+        option={key: str(value) for key, value in options.items() if value is not None},
         name=name,
         case=(case,) if isinstance(case, str) else tuple(case),
         limit=limit,
@@ -177,12 +165,46 @@ def evaluate(  # noqa: PLR0913
 
 
 def _out(model: object, given: GivenModel | None) -> Path:
-    return default_out(str(model)) if given is None else Path("runs") / (given.name or given.title)
+    if given is None:
+        return default_out(str(model))
+    return Path("runs") / (folder_name(given.name or given.title) or "model")
+
+
+def _options(option: Mapping[str, object] | None) -> dict[str, object]:
+    if option is not None and not isinstance(option, Mapping):
+        raise RunError(f"option: expected a dictionary, such as {{'seed': 3}}, found {option!r}")
+    return dict(option or {})
+
+
+def _refuse_contradictions(
+    given: GivenModel | None,
+    arrays: Sequence[Case],
+    *,
+    version: str | None,
+    python: str | Path | None,
+    references: str | Path | None,
+) -> None:
+    if given is None and version is not None:
+        raise RunError(
+            "version: expected none for an adapter's name or path, which states its own; found "
+            f"{version!r}"
+        )
+    if given is not None and python is not None:
+        raise RunError(
+            f"python: expected none for {given.title}, which is given as an object and runs with "
+            f"this interpreter; found {python}"
+        )
+    if arrays and references is not None:
+        raise RunError(
+            "references: expected none for cases made of arrays, which have their own; found "
+            f"{references}"
+        )
 
 
 def _places_and_arrays(data: Data) -> tuple[tuple[Path, ...], tuple[Case, ...]]:
     """Return the folders and files that were given, or the cases made of arrays."""
-    given = [data] if isinstance(data, str | Path | Case) else list(data)
+    one = isinstance(data, str | Path | Case) or not isinstance(data, Iterable)
+    given: list[object] = [data] if one else list(data)  # type: ignore[arg-type]
     arrays = tuple(each for each in given if isinstance(each, Case))
     places = tuple(Path(each) for each in given if isinstance(each, str | Path))
     if not given or len(given) not in (len(arrays), len(places)):

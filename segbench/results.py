@@ -13,6 +13,11 @@ from segbench.errors import RunError
 FailurePolicy = Literal["zero", "carry_forward"]
 
 
+def is_positive(seconds: object) -> bool:
+    """Whether something is a finite number above 0."""
+    return isinstance(seconds, int | float) and 0 < seconds < math.inf
+
+
 @dataclass(frozen=True)
 class Policy:
     """How raw facts become scores; chosen by the reader of a run, never stored with a case.
@@ -34,7 +39,7 @@ class Policy:
         if self.failures not in get_args(FailurePolicy):
             expected = ", ".join(get_args(FailurePolicy))
             raise RunError(f"failures: expected one of {expected}, found {self.failures!r}")
-        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+        if self.time_limit is not None and not is_positive(self.time_limit):
             raise RunError(f"time_limit: expected seconds above 0, found {self.time_limit}")
 
 

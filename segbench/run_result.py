@@ -73,9 +73,16 @@ class RunResult:
         return lines
 
     def frames(
-        self, *, failures: FailurePolicy = "zero", time_limit: float | None = None
+        self, *, failures: FailurePolicy | None = None, time_limit: float | None = None
     ) -> Results:
-        """Return the finished cases of the folder as pandas frames, as `segbench.load` does."""
+        """Return the finished cases of the folder as pandas frames, as `segbench.load` does.
+
+        What is not given is that of the result's own policy.
+        """
         from segbench.report.frames import load  # pandas takes a while to import
 
-        return load(self.folder, failures=failures, time_limit=time_limit)
+        return load(
+            self.folder,
+            failures=failures or self.policy.failures,
+            time_limit=self.policy.time_limit if time_limit is None else time_limit,
+        )

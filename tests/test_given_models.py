@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import signal
 import threading
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_the_run_of_an_object_is_not_that_of_a_file(ask):
         (Filled(), {"option": {"a": 1}}, "Filled: option: expected none for a model that is alr"),
         (fill, {"jobs": 2}, "jobs: expected 1 for a model in this process"),
         (Filled, {"python": "p"}, "python: expected none for Filled"),
-        ("boxfill", {"version": "1"}, "version: expected none for boxfill"),
+        ("boxfill", {"version": "1"}, "version: expected none for an adapter's name"),
         (object, {}, "expected info to be an AdapterInfo, found no info"),
     ],
 )
@@ -275,3 +276,108 @@ def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
         segbench.load(tmp_path, failure="zero")
     with pytest.raises(TypeError, match=r"score: `exact`: did you mean `exact_sum`\?"):
         segbench.score(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), (1, 1, 1), exact=True)
+
+
+def test_an_interrupted_cell_does_not_spoil_the_next_result(data, tmp_path):
+    """The worker of the first call still owes a reply; the second call must not take it."""
+    model = tmp_path / "slow.py"
+    model.write_text(
+        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
+        "class Slow:\n    info = AdapterInfo('slow')\n"
+        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
+        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
+        "        return np.zeros(self.shape, np.uint8)\n"
+        "make_adapter = Slow\n"
+    )
+    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        segbench.evaluate(model, data, out=tmp_path / "run")
+    timer.join()
+    assert segbench.evaluate(model, data, out=tmp_path / "run").all_ok
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda: None, "expected make_adapter to return the adapter, found None"),
+        (lambda: object(), "expected info to be an AdapterInfo, found no info"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+    ],
+)
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_factory_that_makes_no_adapter_is_refused_before_any_case(
+    ask, factory, message, in_process, tmp_path
+):
+    with pytest.raises(AdapterError, match=message):
+        ask(factory, in_process=in_process)
+    assert not (tmp_path / "run").exists()
+
+
+def needs_two(weights, device):
+    return Filled()
+
+
+def needs_a_keyword(image, interactions, *, temperature):
+    return fill(image, interactions)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        (needs_two, {"option": {"weights": 1}}, "expected all that it needs of weights, device"),
+        (needs_a_keyword, {}, "model: expected a name, a path, an adapter"),
+        (Filled, {"version": 2}, "version: expected text, found 2"),
+        ("boxfill", {"name": 3}, "name: expected text, found 3"),
+        ("boxfill", {"option": "device=cpu"}, "option: expected a dictionary"),
+        ("boxfill", {"step_timeout": None}, "step_timeout: expected seconds above 0, found None"),
+        ("boxfill", {"time_limit": "90"}, "time_limit: expected seconds above 0, found 90"),
+    ],
+)
+def test_values_of_other_types_are_refused_in_words(ask, model, given, message):
+    with pytest.raises((AdapterError, RunError), match=message):
+        ask(model, **given)
+
+
+def test_references_are_not_taken_for_cases_made_of_arrays(make_case, tmp_path):
+    with pytest.raises(RunError, match="references: expected none for cases made of arrays"):
+        segbench.evaluate("boxfill", make_case("CT_1"), references=tmp_path, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["nowhere", "nowhere.npz"])
+def test_data_that_is_not_there_is_named(place, tmp_path):
+    with pytest.raises(
+        CaseError, match=f"{place}: expected a folder with .npz cases or an .npz fi"
+    ):
+        segbench.evaluate("boxfill", tmp_path / place, out=tmp_path / "run")
+
+
+def test_relative_and_absolute_files_may_be_mixed(data, tmp_path):
+    files = sorted(data.glob("*.npz"))
+    mixed = [os.path.relpath(files[0]), files[1]]
+    result = segbench.evaluate("boxfill", mixed, out=tmp_path / "run")
+    assert not verify(result.folder).different
+
+
+def test_the_frames_have_the_policy_of_their_result(ask):
+    def fails_once(image, interactions):
+        if interactions.step == 3:
+            raise ValueError("no")
+        return fill(image, interactions)
+
+    result = ask(fails_once, failures="carry_forward", case="CT_*")
+    mean = result.frames().cases["dsc_auc"].mean()
+    assert f"DSC AUC {mean:.4f}" in repr(result)
+    assert result.frames(failures="zero").cases["dsc_auc"].mean() < mean
+
+
+def test_a_name_does_not_lead_out_of_the_runs_folder(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = segbench.evaluate(fill, data, name="../../my run", case="CT_*")
+    assert result.folder.resolve() == tmp_path / "runs" / "my-run"
+
+
+def test_a_case_shows_itself_in_one_line(make_case):
+    shown = repr(make_case("CT_1"))
+    assert shown.startswith("Case('CT_1', Image(uint8 (10, 20, 31), spacing=(3.0, 1.0, 1.0))")
+    assert "\n" not in shown

@@ -166,7 +166,8 @@ def run(model: str, data: Path, out: Path | None, dry_run: bool, **options: Any)
     out = out or default_out(model)
     config = RunConfig(model=model, data=(data,), out=out, command=command_line(), **options)
     if dry_run:
-        plan = plan_run(config)
+        with shown_progress() as progress:
+            plan = plan_run(config, progress)
         click.echo("\n".join(plan.lines()))
         sys.exit(1 if plan.would_refuse else 0)
     summary = runner.run(config, shown_progress)
@@ -200,7 +201,10 @@ def _problems(summary: RunSummary) -> list[str]:
     if len(bad) > len(lines):
         lines.append(f"and {len(bad) - len(lines)} more, see run.log")
     for case in summary.crashed:
-        lines.append(f"crashed: {case.case}: a fault of segbench, not done:\n{case.traceback}")
+        lines.append(
+            f"crashed: {case.case}: {case.summary} (not done; a fault of segbench or of this "
+            "machine, all of it in run.log)"
+        )
     if summary.left_to_others:
         lines.append(f"{len(summary.left_to_others)} cases are left to another runner")
     return lines

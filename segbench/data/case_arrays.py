@@ -22,10 +22,12 @@ from segbench.data.dataset import (
     metadata_in_name,
 )
 from segbench.errors import CaseError
+from segbench.keywords import suggest_keywords
 from segbench.protocol.mask_pairs import in_fortran_order
 from segbench.protocol.validation import checked_spacing
 
 
+@suggest_keywords
 def case_from_arrays(  # noqa: PLR0913
     name: str,
     voxels: NDArray[Any],

@@ -51,13 +51,16 @@ def find_cases(*places: Path, references: Path | None = None) -> list[CaseFile]:
 
 
 def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterator[CaseFile]:
+    if not place.exists():
+        raise CaseError(f"{place}: expected a folder with .npz cases or an .npz file, found none")
     if place.is_file():
         if place.suffix != ".npz":
             raise CaseError(f"{place}: expected an .npz case or a folder, found another file")
         found = [(place, Path(place.name))]
         top = place.parent
     else:
-        found, top = [(file, file.relative_to(place)) for file in _npz_files(place)], place
+        files = _npz_files(place, references)
+        found, top = [(file, file.relative_to(place)) for file in files], place
         if not found:
             raise CaseError(f"{place}: expected a folder with .npz cases, found none")
     for file, inner in found:
@@ -69,20 +72,37 @@ def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterat
         )
 
 
-def _npz_files(folder: Path) -> Iterator[Path]:
-    """Yield the ``.npz`` files in a folder and in all folders below it, also behind links."""
-    seen: set[tuple[int, int]] = set()  # folders by device and inode: links may form circles
-    for place, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in seen or _is_run_folder(folders, files):
+def _npz_files(folder: Path, references: Path | None) -> Iterator[Path]:
+    """Yield the ``.npz`` files in a folder and in all folders below it, also behind links.
+
+    A folder of references below it is left out: its files are no cases.
+    """
+    seen = set()  # folders by device and inode: links may form circles
+    if references is not None and references.is_dir() and not references.samefile(folder):
+        seen.add(_inode(references))
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
+        if _inode(place) in seen or _is_run_folder(folders, files):
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(_inode(place))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # a name that starts with a dot is not a case (macOS writes ._NAME.npz next to copies)
         for name in files:
             if name.endswith(".npz") and not name.startswith("."):
                 yield Path(place, name)
+
+
+def _inode(folder: str | Path) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    """Raise for a folder whose cases would be left out without a word."""
+    if not isinstance(error, FileNotFoundError):
+        raise CaseError(
+            f"{error.filename}: expected a folder that can be read, found: {error.strerror}"
+        )
 
 
 def _is_run_folder(folders: Sequence[str], files: Sequence[str]) -> bool:

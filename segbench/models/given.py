@@ -24,6 +24,7 @@ from segbench.contract import Adapter
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
 from segbench.models.adapter_contract import checked_adapter
+from segbench.models.adapter_failure import load_failure
 from segbench.models.loading import FACTORY_SUFFIX
 
 PREFIX = "python:"  # of the model of a run, in run.json
@@ -78,7 +79,6 @@ class FunctionAdapter:
 def given_model(
     model: object,
     option: Mapping[str, object],
-    *,
     name: str | None = None,
     version: str | None = None,
 ) -> GivenModel:
@@ -99,6 +99,8 @@ def given_model(
     AdapterError
         If it is none of these.
     """
+    if version is not None and not isinstance(version, str):
+        raise AdapterError(f"version: expected text, found {version!r}")
     title = getattr(model, "__name__", type(model).__name__).strip("<>")
     text = tuple(sorted((key, str(value)) for key, value in option.items()))
     if _is_factory(model, option):
@@ -107,10 +109,7 @@ def given_model(
             title, factory, in_process=False, options=text, name=name, version=version
         )
     if option:
-        raise AdapterError(
-            f"{title}: option: expected none for a model that is already made, found "
-            f"{', '.join(option)}; give its class or a function that makes it"
-        )
+        raise AdapterError(f"{title}: option: {_why_no_options(model)}, found {', '.join(option)}")
     if hasattr(model, "predict") or hasattr(model, "set_image"):
         adapter = checked_adapter(cast(Adapter, model), title)
     elif _required_arguments(model) == 2:
@@ -139,6 +138,14 @@ def _is_factory(model: object, option: Mapping[str, object]) -> bool:
     return True
 
 
+def _why_no_options(model: object) -> str:
+    """Return what options were expected, if those given do not fit."""
+    if hasattr(model, "predict") or not callable(model) or _required_arguments(model) is None:
+        return "expected none for a model that is already made (give its class, or a function)"
+    known = [each.name for each in inspect.signature(model).parameters.values()]
+    return f"expected all that it needs of {', '.join(known) or 'nothing'}"
+
+
 def _required_arguments(model: object) -> int | None:
     """Return how many arguments a call needs; None if that is unknown or it takes any number."""
     try:
@@ -147,16 +154,29 @@ def _required_arguments(model: object) -> int | None:
         return None
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return None
-    return sum(
-        each.default is each.empty
-        and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        for each in parameters
-    )
+    required = [each for each in parameters if each.default is each.empty]
+    if any(each.kind is each.KEYWORD_ONLY for each in required):
+        return None
+    return sum(each.kind is not each.VAR_KEYWORD for each in required)
 
 
 def _shown(model: object) -> str:
     text = " ".join(repr(model).split())
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def made_here(given: GivenModel) -> Adapter:
+    """Make the adapter of a caller in this process.
+
+    Raises
+    ------
+    AdapterError
+        Its class or factory fails, or what it makes is no adapter.
+    """
+    try:
+        return checked_adapter(given.make())
+    except Exception as error:  # of any kind: it is a fault of the caller's code
+        raise AdapterError(load_failure(error, Path(given.title))) from error
 
 
 @contextmanager

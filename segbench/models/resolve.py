@@ -67,9 +67,7 @@ def resolve_model(
     return file, options
 
 
-def _chosen_weights(
-    entry: ModelEntry, options: Mapping[str, str], folder: Path
-) -> Iterator[Weights]:
+def _chosen_weights(entry: ModelEntry, options: dict[str, str], folder: Path) -> Iterator[Weights]:
     """Yield the sets of weights whose paths become options: those that options name, or one.
 
     A path that is given must exist. Without any, the adapter uses its bundled weights, or the
@@ -85,6 +83,7 @@ def _chosen_weights(
             yield _in_place(entry, named, folder)
         else:
             _check_path(entry, sets, value)
+            options[option] = str(Path(value).expanduser())
     if not given and entry.weights and not any(weights.bundled for weights in entry.weights):
         yield _in_place(entry, entry.weights, folder)
 

@@ -76,7 +76,7 @@ class WorkerModel:
             self._worker = None
 
     def _running_worker(self) -> WorkerProcess:
-        if self._worker is None or not self._worker.is_alive():
+        if self._worker is None or not self._worker.is_ready():
             self.close()
             self._worker = self._start_worker()
         return self._worker
@@ -92,7 +92,7 @@ class WorkerModel:
 
     def _worker_with_image(self) -> tuple[WorkerProcess, float]:
         """Return a worker that has the image, and the seconds that setting it took in this call."""
-        if self._worker is not None and self._worker.is_alive() and self._worker.has_image:
+        if self._worker is not None and self._worker.is_ready() and self._worker.has_image:
             return self._worker, 0.0
         if self._image_and_labels is None or self._attempts_left == 0:
             raise WorkerError(f"could not set this image in {SET_IMAGE_ATTEMPTS} attempts")

@@ -81,6 +81,10 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    def is_ready(self) -> bool:
+        """Whether the process runs and owes no reply, as after an interrupted request."""
+        return self.is_alive() and not self._busy
+
     def set_image(self, image: Image, labels: tuple[int, ...]) -> float:
         """Set a new image; return the seconds that the adapter took."""
         self._folder.write_image(image.voxels)
@@ -104,6 +108,7 @@ class WorkerProcess:
 
     def _request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._number += 1
+        self._busy = True
         try:
             self._send({"number": self._number, **request})
         except OSError:
@@ -117,7 +122,6 @@ class WorkerProcess:
 
     def _receive(self) -> dict[str, Any]:
         """Return the reply to the last request."""
-        self._busy = True
         line = self._read_line()
         self._busy = False
         reply = _parse_reply(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import SCHEMES, find_adapter
-from segbench.results import FailurePolicy, Policy
+from segbench.results import FailurePolicy, Policy, is_positive
 
 Boxes = Literal["given", "none"]
 Predictions = Literal["all", "final", "none"]
@@ -66,8 +65,10 @@ class RunConfig:
                 raise RunError(f"{option}: expected one of {expected}, found {found!r}")
         for option in ("jobs", "limit", "threads"):
             _check_count(option, getattr(self, option))
-        if not 0 < self.step_timeout < math.inf:
+        if not is_positive(self.step_timeout):
             raise RunError(f"step_timeout: expected seconds above 0, found {self.step_timeout}")
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            raise RunError(f"name: expected text, found {self.name!r}")
         if self.out.exists() and not self.out.is_dir():
             raise RunError(f"{self.out}: expected a run folder, found a file")
         _ = self.policy  # refuses unknown values
@@ -97,8 +98,13 @@ def _check_count(option: str, number: object) -> None:
         raise RunError(f"{option}: expected a whole number from 1 on, found {number!r}")
 
 
+def folder_name(text: str) -> str:
+    """Return a text as the name of a folder: other characters become hyphens."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")
+
+
 def default_out(model: str) -> Path:
     """Return the run folder if none is given: runs/<model>."""
     scheme, _, rest = model.partition(":")
-    plain = re.sub(r"[^\w.-]+", "-", rest).strip("-") if scheme in SCHEMES else ""
+    plain = folder_name(rest) if scheme in SCHEMES else ""
     return Path("runs") / (plain or adapter_name(find_adapter(model)))

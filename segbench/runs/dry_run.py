@@ -11,6 +11,9 @@ from segbench.models.resolve import resolve_model
 from segbench.runs import manifest
 from segbench.runs.config import RunConfig
 from segbench.runs.pending_cases import PendingCase, find_pending, largest_case_mb
+from segbench.runs.progress import NoProgress, Progress
+
+SILENT = NoProgress()
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,11 @@ class DryRun:
         )
 
 
-def dry_run(config: RunConfig) -> DryRun:
+def dry_run(config: RunConfig, progress: Progress = SILENT) -> DryRun:
     """Check everything that a run checks before it loads the model; write nothing.
 
     Of each case the reference, spacing and boxes are read, and of its image the header.
+    ``progress`` shows that this takes a while.
 
     Raises
     ------
@@ -51,12 +55,20 @@ def dry_run(config: RunConfig) -> DryRun:
     file, options = resolve_model(config.model, config.option)
     cases = find_pending(config)
     manifest.refuse_another_run(config, options, source_sha256(file))
-    would_run, would_refuse = [], []
-    for case in cases.pending:
-        try:
-            case.source.check()
-        except CaseError as refusal:
-            would_refuse.append((case.name, str(refusal)))
-        else:
-            would_run.append(case)
-    return DryRun(tuple(would_run), tuple(would_refuse), cases.done, len(cases.all))
+    with progress.activity(f"checking {len(cases.pending)} cases"):
+        refusals = {case.name: _refusal(case) for case in cases.pending}
+    return DryRun(
+        tuple(case for case in cases.pending if refusals[case.name] is None),
+        tuple((name, reason) for name, reason in refusals.items() if reason is not None),
+        cases.done,
+        len(cases.all),
+    )
+
+
+def _refusal(case: PendingCase) -> str | None:
+    """Return why a case would be refused; None if it is valid."""
+    try:
+        case.source.check()
+    except CaseError as refusal:
+        return str(refusal)
+    return None

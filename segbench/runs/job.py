@@ -14,7 +14,7 @@ from segbench import threads
 from segbench.activity import Activity, silent
 from segbench.core import AdapterInfo
 from segbench.models.environments import find_interpreter
-from segbench.models.given import GivenModel
+from segbench.models.given import GivenModel, made_here
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import source_sha256
 from segbench.models.resolve import resolve_model
@@ -113,7 +113,7 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
 
 def _load_model(job: JobSettings) -> WorkerModel | InProcessModel:
     if job.given is not None:
-        return InProcessModel(job.given.make(), is_owned=not job.given.in_process)
+        return InProcessModel(made_here(job.given), is_owned=not job.given.in_process)
     options = dict(job.options)
     if job.config.in_process:
         return InProcessModel.load(job.adapter, options)

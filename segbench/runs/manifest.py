@@ -119,8 +119,10 @@ def describe_data(config: RunConfig, cases: Sequence[CaseSource]) -> Data:
     fingerprint = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
     places = tuple(map(str, config.data))
     references = str(config.references) if config.references else None
+    if len({os.path.isabs(place) for place in places}) > 1:
+        places = tuple(map(os.path.abspath, places))
     return Data(
-        path=os.path.commonpath(places) if places else "",
+        path=(os.path.commonpath(places) or ".") if places else "",
         files=places if len(places) > 1 else (),
         references=references,
         cases=len(cases),

@@ -37,11 +37,14 @@ class Pace:
     began: float = field(default_factory=time.monotonic)
     finished: int = 0
     running: dict[str, StepProgress] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)  # of finished cases
     n_steps: int = 0
     seconds: float = 0.0
 
     def add_step(self, progress: StepProgress) -> None:
-        """Count one more step of a case that runs."""
+        """Count one more step of a case that runs; one that arrives late counts nothing."""
+        if progress.case in self.names:
+            return
         self.running[progress.case] = progress
         if progress.done:
             self.n_steps += 1
@@ -49,11 +52,20 @@ class Pace:
 
     def add_case(self, result: CaseResult) -> None:
         """Count a finished case."""
-        self.finished += 1
         if result.case not in self.running:  # its steps were not seen
             self.n_steps += len(result.seconds)
             self.seconds += sum_in_order(result.seconds.values())
-        self.running.pop(result.case, None)
+        self.add_name(result.case)
+
+    def add_name(self, case: str) -> None:
+        """Count a case as ended."""
+        self.finished += 1
+        self.names.add(case)
+        self.running.pop(case, None)
+
+    def counted(self, unit: str = "cases") -> str:
+        """Return how many cases are done, such as ``3/41 cases``."""
+        return f"{self.done_before + self.finished}/{self.total} {unit}"
 
     @property
     def cases(self) -> float:

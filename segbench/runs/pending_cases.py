@@ -157,6 +157,14 @@ def _has_changed(case: CaseSource, before: CaseResult) -> bool:
 def _refuse_change(case: CaseSource, before: CaseResult, config: RunConfig) -> None:
     """Raise if a case is not the one that its result was made of."""
     own, reference = case.sha256()
+    if own == before.file_sha256 and (reference is None) != (before.reference_sha256 is None):
+        now, then = ("one", "none") if reference is not None else ("none", "one")
+        if (reference or own) != (before.reference_sha256 or before.file_sha256):
+            raise RunError(
+                f"{case.name}: expected {then} of its own as reference (--references), as when "
+                f"{config.out} was made, found {now}; choose another --out, or remove the case "
+                f"from {config.out}/cases"
+            )
     facts = [(own, before.file_sha256)]
     if reference is not None or before.reference_sha256 is not None:
         facts.append((reference or own, before.reference_sha256 or before.file_sha256))

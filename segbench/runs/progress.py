@@ -38,6 +38,9 @@ class Progress(Protocol):
     def case(self, result: CaseResult) -> None:
         """Show a finished case."""
 
+    def ended(self, case: str, why: str | None) -> None:
+        """Count a case without a result: it crashed, or another runner did it (None)."""
+
 
 class NoProgress:
     """Shows nothing."""
@@ -54,6 +57,9 @@ class NoProgress:
         """Show nothing."""
 
     def case(self, result: CaseResult) -> None:
+        """Show nothing."""
+
+    def ended(self, case: str, why: str | None) -> None:
         """Show nothing."""
 
 
@@ -84,7 +90,11 @@ class Bar:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         began = time.monotonic()
-        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         to_terminal = sys.stdout.isatty()
         with Progress(
             *columns, console=self._console, transient=True, redirect_stdout=to_terminal
@@ -128,8 +138,14 @@ class Bar:
         self._pace.add_case(result)
         if result.status != "ok":
             self.note(verdict(result))
-        done = self._pace.done_before + self._pace.finished
-        self._draw(self._text(f"{done}/{self._pace.total} cases"))
+        self._draw(self._text(self._pace.counted()))
+
+    def ended(self, case: str, why: str | None) -> None:
+        """Move the bar to the end of a case without a result."""
+        self._pace.add_name(case)
+        if why is not None:
+            self.note(f"{case} {why}")
+        self._draw(self._text(self._pace.counted()))
 
     def _text(self, now: str) -> str:
         return ", ".join(filter(None, (now, self._pace.speed())))
@@ -189,8 +205,12 @@ class Lines:
     def case(self, result: CaseResult) -> None:
         """Print a line for a finished case."""
         self._pace.add_case(result)
-        done = self._pace.done_before + self._pace.finished
-        self._print(f"{done}/{self._pace.total} {verdict(result)}")
+        self._print(f"{self._pace.counted('')}{verdict(result)}")
+
+    def ended(self, case: str, why: str | None) -> None:
+        """Print a line for a case without a result."""
+        self._pace.add_name(case)
+        self._print(f"{self._pace.counted('')}{case} {why or 'was done by another runner'}")
 
     def _print(self, now: str) -> None:
         self.note(", ".join(filter(None, (f"{self._pace.title} {now}", self._pace.speed()))))

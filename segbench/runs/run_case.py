@@ -38,6 +38,11 @@ class CrashedCase:
     case: str
     traceback: str
 
+    @property
+    def summary(self) -> str:
+        """The last line of the traceback."""
+        return self.traceback.strip().rpartition("\n")[2]
+
 
 def run_case(
     pending: PendingCase, job: JobSettings, on_step: OnStep = ignore_step

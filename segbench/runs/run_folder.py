@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def refuse_other_files(folder: Path) -> None:
     RunError
         With the first file that is not of a run.
     """
-    if (folder / "run.json").exists() or not folder.is_dir():
+    if not folder.is_dir() or _is_ours(folder / "run.json"):
         return
     others = sorted(
         file.name for file in folder.iterdir() if file.name not in OWN_FILES and file.name[0] != "."
@@ -79,14 +80,24 @@ def refuse_other_files(folder: Path) -> None:
     if others:
         raise RunError(
             f"{folder}: expected a run folder, an empty or a new one, found {others[0]} and no "
-            "run.json; choose another --out"
+            "run.json of segbench; choose another --out"
         )
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether a ``run.json`` is one of segbench, of any version."""
+    try:
+        facts = json.loads(manifest.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and {"schema", "calls"} <= facts.keys()
 
 
 def old_folder(folder: Path) -> Path:
     """Return the name that a run folder gets when it is moved away: the first free ``.old-N``."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
     for number in itertools.count(1):
-        moved = folder.with_name(f"{folder.name}.old-{number}")
+        moved = named.with_name(f"{named.name}.old-{number}")
         if not moved.exists():
             return moved
     raise AssertionError  # count does not end

@@ -27,9 +27,9 @@ from segbench.runs.job import JobSettings, job_settings, job_settings_of
 from segbench.runs.pending_cases import PendingCase, PendingCases, find_pending, result_time
 from segbench.runs.progress import NoProgress, Progress
 from segbench.runs.run_case import CrashedCase
-from segbench.runs.step_channel import OnStep, ignore_step
 
 OpenProgress = Callable[[], AbstractContextManager[Progress]]
+SILENT = NoProgress()
 POLL_SECONDS = 2.0  # between two looks at cases that another runner has locked
 
 
@@ -100,9 +100,10 @@ def run(
             _move_away(config.out, progress)
         manifest.write_or_check(job, model, cases.all)
         progress.begin(title(config), len(cases.asked_for), len(cases.done))
-        for result in run_cases(cases.pending, backend, config, progress.step):
+        for result in run_cases(cases.pending, backend, config, progress):
             if isinstance(result, CrashedCase):
                 crashed.append(result)
+                progress.ended(result.case, f"crashed: {result.summary}")
             else:
                 progress.case(result)
             _log(config, result)
@@ -119,7 +120,8 @@ def _open_job(
     """
     if given is None:
         file, options = resolve_model(config.model, config.option, say=progress.note)
-        cases = find_pending(config, arrays)
+        with progress.activity("looking for cases"):
+            cases = find_pending(config, arrays)
         manifest.refuse_another_run(config, options, source_sha256(file))
         if config.in_process and has_own_environment(file):
             progress.note(
@@ -129,7 +131,8 @@ def _open_job(
         yield job_settings(config, progress.activity), cases
         return
     _refuse_to_continue(config, given)
-    cases = find_pending(config, arrays)
+    with progress.activity("looking for cases"):
+        cases = find_pending(config, arrays)
     manifest.refuse_another_run(config, dict(given.options), None)
     if config.in_process:
         progress.note(
@@ -154,6 +157,11 @@ def _refuse_to_continue(config: RunConfig, given: GivenModel) -> None:
 def _move_away(folder: Path, progress: Progress) -> None:
     if not folder.exists():
         return
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise RunError(
+            f"{folder}: expected a run folder that can be moved away, found that it is or holds "
+            "the working directory; call segbench from elsewhere, or choose another --out"
+        )
     locked = locked_cases(folder / "cases")
     if locked:
         raise RunError(
@@ -177,17 +185,26 @@ def run_cases(
     pending: Sequence[PendingCase],
     backend: Backend,
     config: RunConfig,
-    on_step: OnStep = ignore_step,
+    progress: Progress = SILENT,
 ) -> Iterator[CaseResult | CrashedCase]:
     """Yield every case as it is finished, last those that another runner had and gave up."""
+    n_awaited = 0
     while pending:
         locked = []
-        for case, result in backend.run(pending, on_step):
+        for case, result in backend.run(pending, progress.step):
             if result is not None:
                 yield result
             elif _is_left(case, config):
                 locked.append(case)
+            else:
+                progress.ended(case.name, None)
         pending = locked if config.wait else ()
+        if pending and len(pending) != n_awaited:
+            n_awaited = len(pending)
+            progress.note(
+                f"waiting for {n_awaited} cases that another runner has locked, "
+                f"{pending[0].name} first"
+            )
         if pending:
             time.sleep(POLL_SECONDS)
 

@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from segbench.results import CaseResult
 from segbench.runs.pace import Pace, StepProgress, clock
-from segbench.runs.progress import Lines
+from segbench.runs.progress import Bar, Lines
 from segbench.runs.step_channel import ignore_step, step_receiver
 
 
@@ -156,3 +157,26 @@ def in_terminal(words):
     os.close(leader)
     assert process.wait() == 0
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+def test_a_step_that_arrives_late_counts_nothing():
+    pace = Pace("ours", total=2, began=time.monotonic() - 10)
+    pace.add_case(CaseResult("CT_x", "ok", seconds={0: 2.0}))
+    pace.add_step(step(6))
+    assert pace.cases == 1
+
+
+def test_a_case_without_a_result_is_counted(capsys):
+    lines = Lines()
+    lines.begin("ours", 2, 0)
+    lines.ended("CT_x", "crashed: SIGKILL")
+    lines.ended("CT_y", None)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("ours 1/2 CT_x crashed: SIGKILL")
+    assert second.startswith("ours 2/2 CT_y was done by another runner")
+
+
+def test_text_in_brackets_is_shown_as_it_is():
+
+    with ExitStack() as stack, Bar(stack).activity("loading v[/2]"):
+        pass

@@ -1,5 +1,8 @@
 """What a user asks for, and how it is answered: dry runs, forgotten references, a fresh start."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,6 +16,9 @@ from segbench.runs.case_locks import case_lock
 from segbench.runs.job import close_models
 
 ADAPTER = """
+import subprocess
+import sys
+
 import numpy as np
 from segbench.core import AdapterInfo
 
@@ -192,3 +198,81 @@ def test_an_environment_that_in_process_ignores_is_named(data, tmp_path):
     done = command("--model", model, "--data", data, "--out", tmp_path / "run", "--limit", 1)
     assert done.exit_code == 0
     assert "own.py: expected to run in an environment of its own (PEP 723)" in done.output
+
+
+def test_references_inside_the_data_folder_are_no_cases(apart, tmp_path):
+    images, references = apart
+    references.rename(images / "gts")
+    result = segbench.evaluate(
+        "boxfill", images, references=images / "gts", out=tmp_path / "run", in_process=True
+    )
+    assert [case.case for case in result.case_results] == [
+        "CT_Toy_001",
+        "MR_Toy_002",
+        "PET_Toy_003",
+    ]
+    assert result.all_ok
+
+
+def test_the_oracle_knows_nested_cases(data, tmp_path):
+    (data / "deep").mkdir()
+    (data / "MR_Toy_002.npz").rename(data / "deep" / "MR_Toy_002.npz")
+    option = {"references": data}
+    result = segbench.evaluate("oracle", data, option=option, out=tmp_path / "run", in_process=True)
+    assert all(case.steps[0].scores[0].dsc == 1 for case in result.case_results)
+
+
+def test_references_that_are_added_to_a_finished_run_are_named(data, apart, tmp_path):
+    asked = {"out": tmp_path / "run", "in_process": True}
+    segbench.evaluate("boxfill", data, **asked)
+    with pytest.raises(RunError, match=r"expected none of its own as reference \(--references\)"):
+        segbench.evaluate("boxfill", data, references=apart[1], **asked)
+
+
+def test_the_working_directory_is_not_moved_away(data, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    segbench.evaluate("boxfill", data, out=".", in_process=True)
+    with pytest.raises(RunError, match="found that it is or holds the working directory"):
+        segbench.evaluate("boxfill", data, out=".", in_process=True, fresh=True)
+    with pytest.raises(RunError, match=r"--fresh moves it to .*here\.old-1"):
+        segbench.evaluate("ellipsoid", data, out=".", in_process=True)
+
+
+def test_a_run_json_of_another_program_is_not_a_run_folder(data, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run.json").write_text("{}")
+    (tmp_path / "other" / "thesis.doc").write_text("mine")
+    with pytest.raises(RunError, match=r"found thesis\.doc and no run\.json of segbench"):
+        segbench.evaluate("boxfill", data, out=tmp_path / "other", in_process=True, fresh=True)
+
+
+def test_a_case_that_kills_its_process_is_shown_and_named_in_one_line(data, tmp_path):
+    model = tmp_path / "killer.py"
+    model.write_text(
+        ADAPTER.replace(
+            "        return", "        os.kill(os.getppid(), 9); time.sleep(5)\n        return"
+        ).replace("import numpy", "import os, time\nimport numpy")
+    )
+    words = ("run", "--model", model, "--data", data, "--out", tmp_path / "run", "--jobs", 2)
+    done = CliRunner().invoke(cli, list(map(str, words)))
+    assert done.exit_code == 1
+    assert done.output.count("crashed: the process that ran this case died: SIGKILL(-9)") >= 3
+    assert "3/3 " in done.output
+    lines = [line for line in done.output.splitlines() if line.startswith("crashed: ")]
+    assert len(lines) == 3
+
+
+def test_waiting_for_another_runner_is_said(data, tmp_path):
+    out = tmp_path / "run"
+    segbench.evaluate("boxfill", data, out=out, in_process=True, case="CT_*")
+    with case_lock(out / "cases", "MR_Toy_002") as still_mine:
+        assert still_mine is not None
+        words = [sys.executable, "-m", "segbench", "run", "--model", "boxfill", "--in-process"]
+        process = subprocess.Popen(
+            [*words, "--data", data, "--out", out], stderr=subprocess.PIPE, text=True
+        )
+        lines = iter(process.stderr.readline, "")
+        assert any("waiting for 1 cases that another runner has locked" in line for line in lines)
+    process.communicate()
+    assert process.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -26,6 +27,13 @@ def _run_one(case: PendingCase, job: JobSettings, on_step: OnStep) -> tuple[Pend
     return case, run_case(case, job, on_step)
 
 
+def _ending(error: Exception) -> str:
+    """Return how a process ended, in one line: its exit codes, if joblib knows them."""
+    text = " ".join(str(error).split())
+    codes = re.search(r"exit codes of the workers are \{(.*?)\}", text)
+    return codes[1] if codes else text.partition(". ")[0]
+
+
 class LokyBackend:
     """Runs cases in processes that are reused from call to call, so that models stay loaded.
 
@@ -41,7 +49,8 @@ class LokyBackend:
             (description,) = self._results(describe_model, [self._job])
         except TerminatedWorkerError as error:
             raise AdapterError(
-                f"{self._job.config.model}: the process that loaded the model died: {error}"
+                f"{self._job.config.model}: expected a process that loads the model, found that it "
+                f"died: {_ending(error)}"
             ) from None
         return description  # type: ignore[no-any-return]
 
@@ -86,5 +95,5 @@ class LokyBackend:
             try:
                 return pool.submit(run_one, case).result()  # type: ignore[no-any-return]
             except TerminatedWorkerError as error:
-                reason = f"the process that ran this case died: {error}"
+                reason = f"the process that ran this case died: {_ending(error)}"
                 return case, CrashedCase(case.name, reason)
