@@ -201,10 +201,11 @@ def make_adapter(
     """
     if bool(image) == bool(command):
         raise AdapterError(
-            "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}'"
+            "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}', found "
+            f"{'both' if image else 'neither'}"
         )
     if seconds is not None and seconds <= 0:
-        raise AdapterError(f"seconds {seconds:g}: expected a positive number")
+        raise AdapterError(f"container: seconds: expected a number above 0, found {seconds:g}")
     if image:
         found = find_engine(engine)
         version = image_id(found, image)
@@ -231,4 +232,6 @@ def split_command(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise AdapterError(f"command: {command!r}: {error}") from None
+        raise AdapterError(
+            f"command: expected words as of a shell, found {command!r}: {error}"
+        ) from None

@@ -131,12 +131,12 @@ def evaluate(  # noqa: PLR0913
     )
     if given is None and version is not None:
         raise RunError(
-            f"version: expected none for {model}, whose adapter states its own; found {version!r}"
+            f"version: expected none for {model}, whose adapter states its own, found {version!r}"
         )
     if given is not None and python is not None:
         raise RunError(
             f"python: expected none for {given.title}, which is given as an object and runs with "
-            f"this interpreter; found {python}"
+            f"this interpreter, found {python}"
         )
     places, arrays = _places_and_arrays(data)
     config = RunConfig(
@@ -187,5 +187,5 @@ def _places_and_arrays(data: Data) -> tuple[tuple[Path, ...], tuple[Case, ...]]:
     places = tuple(Path(each) for each in given if isinstance(each, str | Path))
     if not given or len(given) not in (len(arrays), len(places)):
         kinds = ", ".join(sorted({type(each).__name__ for each in given})) or "nothing"
-        raise CaseError(f"data: expected a folder, files, or Case objects; found {kinds}")
+        raise CaseError(f"data: expected a folder, files, or Case objects, found {kinds}")
     return places, arrays

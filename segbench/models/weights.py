@@ -20,6 +20,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
+from segbench.messages import named
 from segbench.models.adapter_source import adapter_name, licence_in_source
 from segbench.models.registry import adapter_names, find_adapter
 
@@ -128,9 +129,13 @@ def read_declaration(file: Path) -> ModelEntry:
             adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise AdapterError(f"{declaration}: {type(error).__name__}: {error}") from None
+        raise AdapterError(
+            f"{declaration}: expected what docs/models.md describes, found {named(error)}"
+        ) from None
     if table:
-        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(table))}")
+        raise AdapterError(
+            f"{declaration}: expected licence, needs and weights, found {', '.join(sorted(table))}"
+        )
     return entry
 
 
@@ -143,9 +148,9 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
     for item in files:
         if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
-            raise ValueError(f"{item.path}: expected a sha256 in hexadecimal: {item.sha256!r}")
+            raise ValueError(f"{item.sha256!r} of {item.path} is no sha256 in hexadecimal")
     if not files:
-        raise ValueError(f"{table['name']}: names no files")
+        raise ValueError(f"the weights {table['name']} name no files")
     return Weights(files=files, **table)
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from segbench import threads
 from segbench.core import Image, Interactions, prompt_to_json
+from segbench.messages import named
 from segbench.models.scratch import ScratchFolder
 from segbench.models.stderr_tail import Tail
 
@@ -63,7 +64,9 @@ class WorkerProcess:
             self._process = _start_process(file, self.scratch, options, config)
         except OSError as error:
             self._folder.remove()
-            raise WorkerError(f"{config.python} cannot be run: {error.strerror}") from None
+            raise WorkerError(
+                f"{config.python}: expected an interpreter that can be run, found {named(error)}"
+            ) from None
         self._chunks: queue.Queue[bytes] = queue.Queue()
         self._stderr = Tail()
         self._readers = (

@@ -12,6 +12,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from segbench import threads
 from segbench.errors import AdapterError
+from segbench.messages import named
 from segbench.runs.backends.base import Result
 from segbench.runs.case_locks import lock_file
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
@@ -41,7 +42,8 @@ class LokyBackend:
             (description,) = self._results(describe_model, [self._job])
         except TerminatedWorkerError as error:
             raise AdapterError(
-                f"{self._job.config.model}: the process that loaded the model died: {error}"
+                f"{self._job.config.model}: expected a process that loads the model, found "
+                f"one that died: {named(error)}"
             ) from None
         return description  # type: ignore[no-any-return]
 
