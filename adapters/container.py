@@ -81,7 +81,9 @@ class CallFolder:
         file = self.outputs / CASE_FILE
         if not self.has_output():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
-            raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
+            raise AdapterError(
+                f"submission: expected it to write outputs/{CASE_FILE}, found {left}"
+            )
         return read_output(file)
 
     def has_output(self) -> bool:

@@ -109,6 +109,8 @@ class ChallengeFile:
                 f"{self.name}: {key}: expected plain arrays and containers, found a pickle that "
                 f"{error}"
             ) from None
+        except CaseError as error:
+            raise CaseError(f"{self.name}: {key}: {error}") from None
         except READ_ERRORS as error:
             raise CaseError(
                 f"{self.name}: {key}: expected an array that can be read, found {named(error)}"
@@ -119,7 +121,7 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
     """Return shape, Fortran order and dtype."""
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
+        raise CaseError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     return read(stream)
 
@@ -131,7 +133,7 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     count = math.prod(shape)
     # checked before memory is allocated: the file must hold the header and the array
     if not 0 <= count * dtype.itemsize <= size:
-        raise ValueError(f"expected {count} x {dtype} as in the header, found {size} bytes")
+        raise CaseError(f"expected {count} x {dtype} as in the header, found {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
@@ -142,7 +144,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
     while end < size:
         n_read = stream.readinto(view[end : end + (1 << 24)])  # type: ignore[attr-defined]
         if not n_read:
-            raise ValueError(f"expected {size} bytes, found {end}")
+            raise CaseError(f"expected {size} bytes, found {end}")
         end += n_read
     return data
 

@@ -18,7 +18,6 @@ from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
 from segbench.data.challenge_npz import ArrayHeader, ChallengeFile, parse_box
 from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
-from segbench.messages import named
 from segbench.protocol.validation import checked_label_map, checked_spacing
 
 PHANTOM_DATASET = "Phantom"  # in the names of generated cases (segbench.phantoms)
@@ -150,7 +149,7 @@ def sha256_of(file: Path) -> str:
         return bytes_sha256(file)
     except OSError as error:
         raise CaseError(
-            f"{file.name}: expected a file that can be read, found {named(error)}"
+            f"{file.name}: expected a file that can be read, found {error.strerror!r}"
         ) from None
 
 

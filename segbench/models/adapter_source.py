@@ -90,10 +90,10 @@ def refuse_unknown_options(file: Path, given: Iterable[str]) -> None:
     known = [option.name for option in options]
     for key in given:
         if key not in known:
-            expected = f"one of {', '.join(known)}" if known else "none, because it has none"
+            expected = f"one of {', '.join(known)}" if known else "none"
             raise AdapterError(
                 f"{adapter_name(file)}: --option: expected {expected}, found {key!r}"
-                f"{and_hint(key, known)}"
+                f"{and_hint(key, known) if known else '; it has no options'}"
             )
 
 

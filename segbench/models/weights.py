@@ -128,6 +128,8 @@ def read_declaration(file: Path) -> ModelEntry:
         entry = ModelEntry(
             adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
         )
+    except AdapterError as error:
+        raise AdapterError(f"{declaration}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(
             f"{declaration}: expected what docs/models.md describes, found {named(error)}"
@@ -148,9 +150,11 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
     for item in files:
         if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
-            raise ValueError(f"{item.sha256!r} of {item.path} is no sha256 in hexadecimal")
+            raise AdapterError(
+                f"{item.path}: expected a sha256 in hexadecimal, found {item.sha256!r}"
+            )
     if not files:
-        raise ValueError(f"the weights {table['name']} name no files")
+        raise AdapterError(f"{table['name']}: expected files, found none")
     return Weights(files=files, **table)
 
 

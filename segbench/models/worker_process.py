@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from segbench import threads
 from segbench.core import Image, Interactions, prompt_to_json
-from segbench.messages import named
 from segbench.models.scratch import ScratchFolder
 from segbench.models.stderr_tail import Tail
 
@@ -65,7 +64,8 @@ class WorkerProcess:
         except OSError as error:
             self._folder.remove()
             raise WorkerError(
-                f"{config.python}: expected an interpreter that can be run, found {named(error)}"
+                f"{config.python}: expected an interpreter that can be run, found "
+                f"{error.strerror!r}"
             ) from None
         self._chunks: queue.Queue[bytes] = queue.Queue()
         self._stderr = Tail()

@@ -85,8 +85,8 @@ class RunConfig:
             )
         if self.fresh and self.retry_failed:
             raise RunError(
-                "fresh: expected without retry_failed, because it runs every case again, found "
-                "both; leave out one of them"
+                "fresh: expected alone, because it runs every case again, found retry_failed "
+                "with it; leave out one of them"
             )
 
     @property

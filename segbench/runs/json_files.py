@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-EARLY_FORMAT = ", whose prompts have other names; run the cases again into another folder"
+EARLY_FORMAT = (
+    ", an early format whose prompts have other names; run the cases again into another folder"
+)
 _adapter = cache(TypeAdapter)
 
 
