@@ -72,7 +72,8 @@ def image_id(engine: str, image: str) -> str:
     result = _run([engine, "image", "inspect", "--format", "{{.Id}}", image])
     if result is None or result.returncode != 0:
         raise AdapterError(
-            f"container: {engine} has no image {image!r}: `{engine} pull` or load it"
+            f"container: expected an image that {engine} has, found no {image!r}; "
+            f"`{engine} pull` or load it"
         )
     return result.stdout.strip()
 
@@ -91,7 +92,7 @@ def find_engine(requested: str) -> str:
     found = next((engine for engine in installed if is_available(engine)), None)
     if found is None:
         raise AdapterError(
-            f"container: {', '.join(installed)} is installed but does not respond; "
+            f"container: expected an answer of {', '.join(installed)}, found none; "
             f"`{shlex.join(status_command(installed[0]))}` says why"
         )
     return found

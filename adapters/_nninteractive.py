@@ -48,9 +48,11 @@ class Options:
     def check(self, name: str) -> None:
         """Refuse numbers out of range."""
         if not 0 <= self.seed < 1 << 32:
-            raise AdapterError(f"{name}: seed {self.seed}: expected a number below 2**32")
+            raise AdapterError(f"{name}: seed: expected a number below 2**32, found {self.seed}")
         if self.decay is not None and not 0 < self.decay <= 1:
-            raise AdapterError(f"{name}: decay {self.decay}: expected a number above 0, at most 1")
+            raise AdapterError(
+                f"{name}: decay: expected a number above 0, at most 1, found {self.decay}"
+            )
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,8 @@ def load_session(release: Release, model: TrainedModel, options: Options) -> Any
             session.initialize_from_trained_model_folder(str(model.folder), use_fold=model.fold)
         except (KeyError, RuntimeError) as error:
             raise AdapterError(
-                f"{release.name}: {model.checkpoint} does not fit the folder's plans: "
-                f"{type(error).__name__}: {str(error)[:300]}"
+                f"{release.name}: {model.checkpoint}: expected weights that fit the folder's "
+                f"plans, found {type(error).__name__}: {' '.join(str(error).split())[:300]}"
             ) from error
         if release.prepare is not None:
             release.prepare(session)

@@ -54,12 +54,12 @@ def read_model(name: str, folder: str, fold: str, session_files: Sequence[str]) 
         No folder is given, it is incomplete, or the fold is ambiguous.
     """
     path = Path(folder).expanduser()
-    problem = folder_problem(path, session_files) if folder else "no model given"
+    problem = folder_problem(path, session_files) if folder else "none"
     if problem:
         files = f"plans.json, dataset.json, {' or '.join(session_files)} and fold_0/{CHECKPOINT}"
         raise AdapterError(
-            f"{name}: {problem}; expected --option model=DIR, a trained model's folder with "
-            f"{files}; {SOURCE}"
+            f"{name}: expected --option model=DIR, a trained model's folder with {files}, found "
+            f"{problem}; {SOURCE}"
         )
     plans = read_json(path / "plans.json")
     session = read_json(next(path / file for file in session_files if (path / file).is_file()))
@@ -79,7 +79,7 @@ def folder_problem(path: Path, session_files: Sequence[str]) -> str:
     missing = [file for file in ("plans.json", "dataset.json") if not (path / file).is_file()]
     if not any((path / file).is_file() for file in session_files):
         missing.append(" or ".join(session_files))
-    return f"{path} has no {missing[0]}" if missing else ""
+    return f"no {missing[0]} in {path}" if missing else ""
 
 
 def choose_fold(name: str, path: Path, fold: str) -> str:
@@ -89,7 +89,7 @@ def choose_fold(name: str, path: Path, fold: str) -> str:
         return fold or available[0]
     found = ", ".join(available) or "none"
     expected = f"fold {fold}" if fold else "--option fold, one of those available"
-    raise AdapterError(f"{name}: {path}: expected {expected}; folds with a {CHECKPOINT}: {found}")
+    raise AdapterError(f"{name}: {path}: expected {expected}, found {CHECKPOINT} of {found}")
 
 
 def read_licence(path: Path, plans: Mapping[str, Any]) -> str:
@@ -110,7 +110,7 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise AdapterError(f"{file}: expected JSON: {error}") from error
+        raise AdapterError(f"{file}: expected JSON, found {error}") from error
 
 
 def require_torch_modules(name: str, plans: Mapping[str, Any]) -> None:

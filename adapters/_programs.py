@@ -52,7 +52,9 @@ class Program:
                 start_new_session=True,
             )
         except OSError as error:
-            raise AdapterError(f"{command[0]} cannot be run: {error.strerror}") from None
+            raise AdapterError(
+                f"{command[0]}: expected a program that can be run, found {error.strerror!r}"
+            ) from None
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._events: queue.Queue[str | None] = queue.Queue()
         self._readers = [

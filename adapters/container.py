@@ -81,7 +81,9 @@ class CallFolder:
         file = self.outputs / CASE_FILE
         if not self.has_output():
             left = ", ".join(sorted(each.name for each in self.outputs.iterdir())) or "nothing"
-            raise AdapterError(f"expected outputs/{CASE_FILE} from the submission, it left {left}")
+            raise AdapterError(
+                f"submission: expected it to write outputs/{CASE_FILE}, found {left}"
+            )
         return read_output(file)
 
     def has_output(self) -> bool:
@@ -201,10 +203,11 @@ def make_adapter(
     """
     if bool(image) == bool(command):
         raise AdapterError(
-            "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}'"
+            "container: expected container:IMAGE or command:'PROGRAM {inputs} {outputs}', found "
+            f"{'both' if image else 'neither'}"
         )
     if seconds is not None and seconds <= 0:
-        raise AdapterError(f"seconds {seconds:g}: expected a positive number")
+        raise AdapterError(f"container: seconds: expected a number above 0, found {seconds:g}")
     if image:
         found = find_engine(engine)
         version = image_id(found, image)
@@ -231,4 +234,6 @@ def split_command(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise AdapterError(f"command: {command!r}: {error}") from None
+        raise AdapterError(
+            f"command: expected words as of a shell, found {command!r}: {error}"
+        ) from None

@@ -48,8 +48,8 @@ CUBE_RADIUS = 10  # voxels; a cube around the prompt replaces the object
 # two embeddings for boxes: only in the challenge's checkpoints, never used in its inference
 UNUSED = frozenset(f"prompt_encoder.point_embeddings.{n}.weight" for n in (2, 3))
 SOURCE = (
-    "The authors publish sam_med3d_turbo_cvpr_coreset.pth and sam_med3d_turbo_cvpr_alldata.pth at "
-    "https://huggingface.co/blueyo0/SAM-Med3D; segbench includes none."
+    "the authors publish sam_med3d_turbo_cvpr_coreset.pth and sam_med3d_turbo_cvpr_alldata.pth at "
+    "https://huggingface.co/blueyo0/SAM-Med3D; segbench includes none"
 )
 LICENCE = "code Apache-2.0; weights Apache-2.0 as far as the authors' repository says"
 
@@ -303,7 +303,7 @@ def make_adapter(
         A value is unknown, a device or a package is missing, or the weights are unusable.
     """
     if seed < 0:
-        raise AdapterError(f"seed {seed}: expected a whole number from 0")
+        raise AdapterError(f"sam_med3d: seed: expected a whole number from 0 on, found {seed}")
     file = kit.find_weights(weights, SOURCE)
     network = load_network(file).to(kit.select_device(device))
     packages = (f"{name} {importlib.metadata.version(name)}" for name in ("medim", "torchio"))
@@ -328,7 +328,10 @@ def load_network(file: Path) -> torch.nn.Module:
         import medim
         import torchio  # noqa: F401
     except ImportError as error:
-        raise AdapterError(f"sam_med3d needs {error.name}, see docs/baselines.md") from error
+        raise AdapterError(
+            f"sam_med3d: expected the package {error.name}, found none; docs/baselines.md says how "
+            "to install it"
+        ) from error
     allowed = [argparse.Namespace, *kit.numpy_safe_globals()]
     state = kit.read_state(file, "model_state_dict", allowed)
     with contextlib.redirect_stdout(sys.stderr):  # medim prints

@@ -34,8 +34,8 @@ ROI_SIZE = (128, 128, 128)
 PADDING_LABEL = -1  # MONAI's point label for "no point"
 SUBMISSION_CLICK = ((418, 138, 136), 1)  # hard-coded in the submission for steps without clicks
 SOURCE = (
-    "The challenge's fine-tuned checkpoint is linked from vista3d/cvpr_workshop/README.md of "
-    "github.com/Project-MONAI/VISTA; segbench includes none."
+    "the challenge's fine-tuned checkpoint is linked from vista3d/cvpr_workshop/README.md of "
+    "github.com/Project-MONAI/VISTA; segbench includes none"
 )
 LICENCE = (
     "code Apache-2.0; weights contradictory: NVIDIA OneWay Noncommercial by the repository's "
@@ -200,7 +200,10 @@ def make_adapter(
         import monai
         from monai.networks.nets.vista3d import vista3d132
     except ImportError as error:
-        raise AdapterError(f"vista3d needs {error.name}, see docs/baselines.md") from error
+        raise AdapterError(
+            f"vista3d: expected the package {error.name}, found none; docs/baselines.md says how "
+            "to install it"
+        ) from error
     torch_device = kit.select_device(device)
     network = vista3d132(in_channels=1, **NETWORK)
     kit.load_strictly(network, read_state(file), name=file.name)

@@ -209,5 +209,5 @@ def _places_and_arrays(data: Data) -> tuple[tuple[Path, ...], tuple[Case, ...]]:
     places = tuple(Path(each) for each in given if isinstance(each, str | Path))
     if not given or len(given) not in (len(arrays), len(places)):
         kinds = ", ".join(sorted({type(each).__name__ for each in given})) or "nothing"
-        raise CaseError(f"data: expected a folder, files, or Case objects; found {kinds}")
+        raise CaseError(f"data: expected a folder, files, or Case objects, found {kinds}")
     return places, arrays

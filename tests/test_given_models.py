@@ -130,7 +130,7 @@ def test_only_a_name_and_a_version_continue_such_a_run(ask, model):
 @pytest.mark.parametrize("change", [{"version": "2"}, {"name": "other"}])
 def test_another_name_or_version_is_another_run(ask, change):
     ask(fill, name="mine", version="1", limit=1)
-    with pytest.raises(RunError, match="holds another run"):
+    with pytest.raises(RunError, match="expected the run that its run.json describes"):
         ask(fill, **({"name": "mine", "version": "1"} | change))
 
 
@@ -194,12 +194,12 @@ def test_cases_made_of_arrays_give_the_scores_of_their_files(ask, data, make_cas
     assert (data_facts["path"], data_facts["cases"]) == ("", 3)
     assert segbench.evaluate("boxfill", cases, out=tmp_path / "arrays").all_ok  # continued
     changed = [make_case("CT_Toy_001", seed=9), *cases[1:]]
-    with pytest.raises(RunError, match=r"CT_Toy_001 \(arrays\) is not the file"):
+    with pytest.raises(RunError, match=r"CT_Toy_001 \(arrays\): expected what"):
         segbench.evaluate("boxfill", changed, out=tmp_path / "arrays")
     checked = verify(tmp_path / "arrays", data)
     assert checked.checks
     assert not checked.different
-    with pytest.raises(RunError, match="its cases were given as arrays"):
+    with pytest.raises(RunError, match="found that they were given as arrays"):
         verify(tmp_path / "arrays")
 
 
@@ -221,7 +221,7 @@ def test_data_may_be_a_file_or_a_list_of_files(data, tmp_path):
 
 @pytest.mark.parametrize("mixed", [[], [3], ["val", 3]])
 def test_other_data_is_refused_in_words(mixed, tmp_path):
-    with pytest.raises(CaseError, match="data: expected a folder, files, or Case objects; found"):
+    with pytest.raises(CaseError, match="data: expected a folder, files, or Case objects, found"):
         segbench.evaluate("boxfill", mixed, out=tmp_path / "run")
 
 

@@ -11,7 +11,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE, ADAPTERS, KIT = ROOT / "segbench", ROOT / "adapters", ROOT / "segbench_adapters"
 BASE = [
-    *("errors", "activity", "files", "arrays", "text_table", "core", "results", "threads"),
+    *(
+        "errors",
+        "messages",
+        "activity",
+        "files",
+        "arrays",
+        "text_table",
+        "core",
+        "results",
+        "threads",
+    ),
     *("processes", "keywords", "overview", "contract"),
 ]
 # layers, the lowest first: a package imports only from layers below its own
@@ -95,7 +105,7 @@ ADAPTERS_MAY = {
 }
 KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
-    *("__init__", "arrays", "core", "errors", "contract", "files"),
+    *("__init__", "arrays", "core", "errors", "contract", "files", "messages"),
     *("data.__init__", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
     *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),

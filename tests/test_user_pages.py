@@ -182,8 +182,8 @@ def test_a_message_with_a_cure_is_still_one_of_segbench(message, source_texts):
 
 def test_the_check_of_messages_sees_a_change_of_wording(source_texts):
     assert len(quoted_messages(TROUBLESHOOTING)) > 15
-    assert parts_not_found("device '...': torch sees no GPU here", source_texts) == [
-        ": torch sees no GPU here"
+    assert parts_not_found("device '...': expected a GPU, found none", source_texts) == [
+        ": expected a GPU, found none"
     ]
 
 

@@ -75,7 +75,9 @@ def make_adapter(
         import safetensors  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise AdapterError(f"ours needs {error.name}: pip install 'segbench[ours]'") from error
+        raise AdapterError(
+            f"ours: expected the package {error.name}, found none; pip install 'segbench[ours]'"
+        ) from error
     from .forward import NetworkOnImage
     from .predictor import Ours
     from .submission_predictor import OursAsSubmitted

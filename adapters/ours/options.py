@@ -64,5 +64,5 @@ def chosen_bugs(variant: str, added: str, fixed: str) -> frozenset[str]:
 def _bug_names(option: str, value: str) -> frozenset[str]:
     names = frozenset(name for name in value.split(",") if name)
     for name in sorted(names - BUGS.keys()):
-        raise AdapterError(f"ours: {option} {name!r}: expected one of {', '.join(BUGS)}")
+        raise AdapterError(f"ours: {option}: expected one of {', '.join(BUGS)}, found {name!r}")
     return names

@@ -71,14 +71,14 @@ def load_checkpoint(path: Path) -> tuple[ResidualEncoderUNet, Recipe]:
         The file is missing, is not a checkpoint of this format, or contradicts its metadata.
     """
     if not path.is_file():
-        raise AdapterError(f"ours: no weights at {path}")
+        raise AdapterError(f"ours: weights: expected a file, found no file {path}")
     try:
         with safe_open(path, framework="pt") as file:
             recipe = read_recipe(path, file.metadata() or {})
             names = file.keys()
             state = {name: file.get_tensor(name).float() for name in names}
     except SafetensorError as error:
-        raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
+        raise AdapterError(f"{path.name}: expected a safetensors file, found {error}") from error
     network = ResidualEncoderUNet(recipe.config)
     load_weights(network, state, path.name)
     return network.eval(), recipe
@@ -90,7 +90,7 @@ def read_progress(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             progress: dict[str, Any] = json.loads((file.metadata() or {}).get("progress", "{}"))
     except SafetensorError as error:
-        raise AdapterError(f"{path.name}: not a safetensors file ({error})") from error
+        raise AdapterError(f"{path.name}: expected a safetensors file, found {error}") from error
     return progress
 
 
@@ -103,13 +103,13 @@ def read_recipe(path: Path, metadata: Mapping[str, str]) -> Recipe:
         recipe = _parse(metadata)
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(
-            f"{path.name}: metadata are incomplete or malformed ({error})"
+            f"{path.name}: expected whole metadata, found {type(error).__name__}: {error}"
         ) from error
     stated = metadata.get("norm")
     if stated != recipe.config.norm or stated not in NORMS:
         raise AdapterError(
-            f"{path.name}: the metadata state the norm {stated!r}, the configuration "
-            f"{recipe.config.norm!r}; known are {', '.join(NORMS)}"
+            f"{path.name}: expected one norm, of {', '.join(NORMS)}, found {stated!r} in the "
+            f"metadata and {recipe.config.norm!r} in the configuration"
         )
     if recipe.patch < 1 or recipe.patch % recipe.config.stride:
         stride = recipe.config.stride

@@ -33,7 +33,9 @@ def make_adapter(weights: str = "", device: str = "auto") -> SegVol:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise AdapterError("segvol needs torch: pip install 'segbench[segvol]'") from error
+        raise AdapterError(
+            "segvol: expected the package torch, found none; pip install 'segbench[segvol]'"
+        ) from error
     from .predictor import load_adapter
 
     return load_adapter(weights, device)

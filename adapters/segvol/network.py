@@ -73,7 +73,9 @@ def network_from(state: Mapping[str, Tensor], name: str) -> SegVolNetwork:
         network = SegVolNetwork(sizes_of(used))
     except (KeyError, RuntimeError) as error:
         words = " ".join(str(error).split())
-        raise AdapterError(f"{name}: not a checkpoint of SegVol: {words[:500]}") from error
+        raise AdapterError(
+            f"{name}: expected a checkpoint of SegVol, found {words[:500]}"
+        ) from error
     kit.load_strictly(network, used, name=name)
     return network.eval()
 

@@ -21,7 +21,7 @@ from .geometry import (
 from .network import SegVolNetwork, network_from
 
 LICENCE = "code Apache-2.0; weights as their authors say (docs/baselines.md)"
-SOURCE = "`segbench models show segvol` lists their sources."
+SOURCE = "segbench models show segvol lists their sources"
 NOTE = "uses boxes only: clicks change nothing, and a label without a box is empty"
 
 

@@ -6,14 +6,15 @@ argument, a variable or a command.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import IO, Any
 
 import click
 from click.core import ParameterSource
+
+from segbench.messages import did_you_mean
 
 
 class Refusal(click.ClickException):
@@ -53,12 +54,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.thing}: expected {self.expected}, found {self.found}; {self.cure}"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a question with the most similar known word, empty if none is similar."""
-    nearest = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def words_of(ctx: click.Context) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from segbench.cli.misuse import Misuse, did_you_mean
+from segbench.cli.misuse import Misuse
+from segbench.messages import did_you_mean
 
 
 class WholeNumber(click.ParamType[int]):

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from segbench.cli.completion import complete_adapter
-from segbench.cli.misuse import Misuse, did_you_mean
+from segbench.cli.misuse import Misuse
 from segbench.cli.option_types import EXISTING_FOLDER, FILE, SECONDS, OneOf, WholeNumber
 from segbench.cli.params import ADVANCED, HOW, WHAT, argument, option
+from segbench.messages import did_you_mean
 
 
 def policy_options(command: Any) -> Any:

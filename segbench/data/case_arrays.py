@@ -162,7 +162,10 @@ def arrays_sha256(case: Case) -> str:
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name or name[0] == "." or set(name) & set("/\\\0"):
-        raise CaseError(f"case {name!r}: expected a name that can be that of a file")
+        raise CaseError(
+            "name of a case: expected text that can be the name of a file, without slashes and "
+            f"without a dot at its beginning, found {name!r}"
+        )
 
 
 def _check_boxes(case: Case) -> None:
@@ -171,4 +174,7 @@ def _check_boxes(case: Case) -> None:
         raise CaseError(f"{case.name}: boxes: expected one per label {case.labels}, found {found}")
     for box in case.boxes:
         if min(box.low) < 0 or any(a >= b for a, b in zip(box.low, box.high, strict=True)):
-            raise CaseError(f"{case.name}: boxes: from {box.low} to {box.high} is not a box")
+            raise CaseError(
+                f"{case.name}: boxes: expected bounds from 0 on, each low below its high, found "
+                f"low {box.low} and high {box.high}"
+            )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from segbench.data.dataset import CaseFile, CaseMetadata, CaseSource, metadata_in_name
 from segbench.errors import CaseError
+from segbench.messages import named
 
 Rows = Mapping[str, Mapping[str, str]]  # of an index.csv, by name
 
@@ -44,7 +45,7 @@ def find_cases(*places: Path, references: Path | None = None) -> list[CaseFile]:
             if case.name in cases:
                 raise CaseError(
                     f"{case.file}: expected a case name of its own, found {case.name!r} twice; "
-                    f"the other file is {cases[case.name].file}"
+                    f"rename it, or the other file {cases[case.name].file}"
                 )
             cases[case.name] = case
     return sorted(cases.values(), key=lambda case: f"{case.name}.npz")
@@ -149,7 +150,7 @@ def _read_index(file: Path) -> Rows | None:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{file}: expected a table as UTF-8 text: {error}") from None
+        raise CaseError(f"{file}: expected a table as UTF-8 text, found {named(error)}") from None
     if rows and "name" not in rows[0]:
         raise CaseError(f"{file}: expected a column 'name', found {', '.join(rows[0])}")
     return {row["name"]: row for row in rows}
@@ -169,7 +170,7 @@ def select_cases(
     if not selected:
         raise CaseError(
             f"--case {' '.join(patterns)}: expected a pattern that one of the {len(cases)} cases "
-            f"matches, such as {cases[0].name}; none does"
+            f"matches, such as {cases[0].name}, found no match"
         )
     return selected[:limit]
 

@@ -31,6 +31,7 @@ from segbench.data.pickled_numpy import UnsafePickle
 from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
 from segbench.files import atomic_write
+from segbench.messages import named
 
 BOX_KEYS = (
     "z_min",
@@ -70,7 +71,9 @@ class ChallengeFile:
         try:
             self._zip = zipfile.ZipFile(file)
         except READ_ERRORS as error:
-            raise CaseError(f"{self.name}: expected an .npz (zip) archive: {error}") from None
+            raise CaseError(
+                f"{self.name}: expected an .npz (zip) archive, found {named(error)}"
+            ) from None
         stored = self._zip.namelist()
         self.keys = tuple(name[:-4] for name in stored if name.endswith(".npy"))
 
@@ -96,21 +99,29 @@ class ChallengeFile:
 
     def _read(self, key: str, read: Callable[[IO[bytes]], _T]) -> _T:
         if key not in self.keys:
-            raise CaseError(f"{self.name}: expected a key '{key}', found {', '.join(self.keys)}")
+            found = ", ".join(self.keys) or "no key"
+            raise CaseError(f"{self.name}: expected a key '{key}', found {found}")
         try:
             with self._zip.open(f"{key}.npy") as stream:
                 return read(stream)
         except UnsafePickle as error:
-            raise CaseError(f"{self.name}: {key} {error}") from None
+            raise CaseError(
+                f"{self.name}: {key}: expected plain arrays and containers, found a pickle that "
+                f"{error}"
+            ) from None
+        except CaseError as error:
+            raise CaseError(f"{self.name}: {key}: {error}") from None
         except READ_ERRORS as error:
-            raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
+            raise CaseError(
+                f"{self.name}: {key}: expected an array that can be read, found {named(error)}"
+            ) from None
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, Fortran order and dtype."""
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
+        raise CaseError(f"expected npy format 1.0 or 2.0, found {version[0]}.{version[1]}")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     return read(stream)
 
@@ -122,7 +133,7 @@ def _read_array(stream: IO[bytes], size: int) -> NDArray[Any]:
     count = math.prod(shape)
     # checked before memory is allocated: the file must hold the header and the array
     if not 0 <= count * dtype.itemsize <= size:
-        raise ValueError(f"the header declares {count} x {dtype}, the file holds {size} bytes")
+        raise CaseError(f"expected {count} x {dtype} as in the header, found {size} bytes")
     flat = np.frombuffer(_read_exactly(stream, count * dtype.itemsize), dtype, count)
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
@@ -133,7 +144,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
     while end < size:
         n_read = stream.readinto(view[end : end + (1 << 24)])  # type: ignore[attr-defined]
         if not n_read:
-            raise ValueError(f"expected {size} bytes, found {end}")
+            raise CaseError(f"expected {size} bytes, found {end}")
         end += n_read
     return data
 
@@ -141,7 +152,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytearray:
 def _read_objects(data: bytes) -> NDArray[Any]:
     value = load_plain(data)
     if not isinstance(value, np.ndarray):
-        raise UnsafePickle(f"holds a {type(value).__name__}, expected an array")
+        raise UnsafePickle(f"holds a {type(value).__name__} and no array")
     return value
 
 
@@ -156,7 +167,10 @@ def parse_box(label: int, raw: Any) -> Box:
     z0, z1, mid_slice, x0, y0, x1, y1 = _bounds(raw)
     low, high = (z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1)
     if min(low) < 0 or any(a >= b for a, b in zip(low, high)):
-        raise ValueError(f"from {low} to {(z1, y1, x1)} is not a box")
+        raise ValueError(
+            f"expected bounds from 0 on, each min up to its max, found min {low} and max "
+            f"{(z1, y1, x1)}"
+        )
     return Box(label, low, high, mid_slice)
 
 
@@ -164,7 +178,7 @@ def _bounds(raw: Any) -> list[int]:
     if isinstance(raw, Mapping):
         missing = [key for key in BOX_KEYS if key not in raw]
         if missing:
-            raise ValueError(f"lacks {', '.join(missing)}")
+            raise ValueError(f"expected {', '.join(BOX_KEYS)}, found no {', '.join(missing)}")
         raw = [raw[key] for key in BOX_KEYS]
     values = list(raw)
     if len(values) != len(BOX_KEYS) or not all(map(_is_whole, values)):

@@ -148,7 +148,9 @@ def sha256_of(file: Path) -> str:
     try:
         return bytes_sha256(file)
     except OSError as error:
-        raise CaseError(f"{file.name}: cannot be read: {error.strerror}") from None
+        raise CaseError(
+            f"{file.name}: expected a file that can be read, found {error.strerror!r}"
+        ) from None
 
 
 def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
@@ -160,7 +162,10 @@ def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
             )
         return file.read("gts")
     if not source.reference_file.exists():
-        raise CaseError(f"{source.file.name}: expected its reference at {source.reference_file}")
+        raise CaseError(
+            f"{source.file.name}: expected its reference at {source.reference_file}, found no "
+            "such file"
+        )
     with ChallengeFile(source.reference_file) as references:
         return references.read("gts")
 
@@ -170,7 +175,7 @@ def checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
     reference = checked_label_map(raw, f"{name}: gts")
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
-        raise CaseError(f"{name}: gts: expected a background of 0, the smallest label is {low}")
+        raise CaseError(f"{name}: gts: expected a background of 0, found {low} as smallest label")
     if high == 0:
         raise CaseError(f"{name}: gts: expected at least one foreground label, found only 0")
     return reference
@@ -202,4 +207,7 @@ def check_image(image: ArrayHeader, reference: LabelMap, name: str) -> None:
     if image.dtype.kind not in "buif":
         raise CaseError(f"{name}: imgs: expected numbers, found {image.dtype}")
     if image.shape != reference.shape:
-        raise CaseError(f"{name}: imgs {image.shape} and gts {reference.shape}: expected one shape")
+        raise CaseError(
+            f"{name}: imgs and gts: expected one shape (z, y, x), found {image.shape} and "
+            f"{reference.shape}"
+        )

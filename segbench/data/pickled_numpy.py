@@ -55,14 +55,14 @@ def call(function: AllowedName, arguments: tuple[Any, ...]) -> Any:
 
 def _pending_dtype(name: str, *_: Any) -> Pending:
     if not DTYPE_NAMES.match(name):
-        raise UnsafePickle(f"holds a dtype {name!r}, expected numbers, strings or objects")
+        raise UnsafePickle(f"holds the dtype {name!r}, not of numbers, strings or objects")
     return Pending(name)
 
 
 def _dtype(name: str, state: tuple[Any, ...]) -> np.dtype[Any]:
     order, *structure = state[1:5]
     if order not in ("<", ">", "|", "=") or structure != [None, None, None]:
-        raise UnsafePickle("holds a structured dtype, expected numbers, strings or objects")
+        raise UnsafePickle("holds a structured dtype, not of numbers, strings or objects")
     return np.dtype(f"{order}{name}")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from segbench.data.pickled_numpy import ALLOWED, AllowedName, Pending, UnsafePickle, call
+from segbench.messages import named
 
 MAX_BYTES = 1 << 24  # of a pickle; thousands of clicks, the largest real one, need far less
 MAX_VALUES = 1_000_000  # with every shared value counted again: few bytes can share a list often
@@ -33,7 +34,7 @@ def load_plain(data: bytes) -> Any:
         too large. No code of the pickle runs before.
     """
     if len(data) > MAX_BYTES:
-        raise UnsafePickle(f"is a pickle of {len(data)} bytes, expected at most {MAX_BYTES}")
+        raise UnsafePickle(f"has {len(data)} bytes, more than {MAX_BYTES}")
     machine = PickleMachine()
     try:
         for opcode, argument, _ in pickletools.genops(data):
@@ -43,8 +44,8 @@ def load_plain(data: bytes) -> Any:
     except UnsafePickle:
         raise
     except PARSE_ERRORS as error:
-        raise UnsafePickle(f"is not a plain pickled array: {error}") from None
-    raise UnsafePickle("is not a plain pickled array: it has no end")
+        raise UnsafePickle(f"is damaged or not of plain arrays: {named(error)}") from None
+    raise UnsafePickle("has no end")
 
 
 class PickleMachine:
@@ -64,7 +65,7 @@ class PickleMachine:
         elif opcode in OPERATIONS:
             OPERATIONS[opcode](self, argument)
         elif opcode not in IGNORED:
-            raise UnsafePickle(f"uses the operation {opcode}, expected plain arrays and containers")
+            raise UnsafePickle(f"uses the operation {opcode}")
 
     def pop_mark(self) -> list[Any]:
         """Remove and return the values since the last mark."""
@@ -76,10 +77,7 @@ class PickleMachine:
     def push_name(self, module: str, name: str) -> None:
         """Push an allowed name; refuse all others."""
         if (module, name) not in ALLOWED:
-            raise UnsafePickle(
-                f"names {module}.{name}, expected plain numpy arrays and containers; "
-                "refused, nothing of it was run"
-            )
+            raise UnsafePickle(f"names {module}.{name}; it was refused, nothing of it was run")
         self.stack.append(AllowedName(ALLOWED[module, name]))
 
     def reduce(self) -> None:
@@ -177,7 +175,7 @@ class Resolver:
         if isinstance(value, Pending):
             return self._resolve_array(value, depth)
         if isinstance(value, AllowedName):
-            raise UnsafePickle(f"holds the name {value.name}, expected plain values")
+            raise UnsafePickle(f"holds the name {value.name} as a value")
         return value
 
     def _resolve_array(self, pending: Pending, depth: int) -> Any:

@@ -16,7 +16,8 @@ from segbench.arrays import EXPECTED_LABEL_MAP
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo
 from segbench.errors import AdapterError
-from segbench.models.adapter_failure import NoLabelMapError, one_line
+from segbench.messages import one_line
+from segbench.models.adapter_failure import NoLabelMapError
 
 METHODS = {"set_image": ("image", "labels"), "predict": ("interactions",)}
 OPTIONAL_METHODS: dict[str, tuple[str, ...]] = {"close": ()}

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from segbench.errors import SegbenchError
+from segbench.messages import named, one_line
 from segbench.models.adapter_source import adapter_name, adapter_package, has_own_environment
 
 HERE = Path(__file__).parent
@@ -52,17 +53,6 @@ def load_failure(error: BaseException, file: Path) -> str:
     else:
         reason = f"{_place(error, file)}: {named(error)}{_advice(error, file)}"
     return bounded(one_line(f"{name}: cannot be loaded: {reason}"))
-
-
-def named(error: BaseException) -> str:
-    """Return an exception's type and message in one line."""
-    message = error.msg if isinstance(error, SyntaxError) and error.msg else error
-    return one_line(f"{type(error).__name__}: {message}").rstrip(":")
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks."""
-    return " ".join(text.split())
 
 
 def bounded(text: str) -> str:

@@ -11,13 +11,13 @@ Standard library only, syntax of Python 3.9: the worker uses this.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
+from segbench.messages import and_hint
 from segbench.models.adapter_option import AdapterOption
 
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
@@ -77,7 +77,8 @@ def parse_options(file: Path, given: Mapping[str, str]) -> dict[str, Any]:
     known = {option.name: option for option in options}
     for key, option in known.items():
         if option.default is None and key not in given:
-            raise AdapterError(f"{name}: expected --option {key}=VALUE. {option.meaning}".rstrip())
+            meaning = f" ({option.meaning.rstrip('.')})" if option.meaning else ""
+            raise AdapterError(f"{name}: --option: expected {key}=VALUE{meaning}, found none")
     return {key: _parse(name, known[key], text) for key, text in given.items()}
 
 
@@ -89,10 +90,10 @@ def refuse_unknown_options(file: Path, given: Iterable[str]) -> None:
     known = [option.name for option in options]
     for key in given:
         if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+            expected = f"one of {', '.join(known)}" if known else "none"
             raise AdapterError(
-                f"{adapter_name(file)}: no option {key!r}{hint} Known: {', '.join(known) or 'none'}"
+                f"{adapter_name(file)}: --option: expected {expected}, found {key!r}"
+                f"{and_hint(key, known) if known else '; it has no options'}"
             )
 
 
@@ -101,7 +102,9 @@ def _parse(adapter: str, option: AdapterOption, text: str) -> Any:
         return option.parse(text)
     except (ValueError, KeyError):
         expected = f"one of {option.values}" if option.choices else option.values
-        raise AdapterError(f"{adapter}: {option.name} {text!r}: expected {expected}") from None
+        raise AdapterError(
+            f"{adapter}: --option {option.name}: expected {expected}, found {text!r}"
+        ) from None
 
 
 def adapter_options(file: Path) -> tuple[AdapterOption, ...] | None:

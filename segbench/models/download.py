@@ -15,6 +15,7 @@ from typing import Any
 from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
 from segbench.files import write_text
+from segbench.messages import and_hint
 from segbench.models.hub import HubRepository
 from segbench.models.resolve import how_to_get
 from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
@@ -39,12 +40,15 @@ def select_weights(entry: ModelEntry, name: str | None) -> Weights:
         The adapter has no weights, or none of that name.
     """
     if not entry.weights:
-        raise AdapterError(f"{entry.name}: needs no weights")
+        raise AdapterError(f"{entry.name}: expected an adapter with weights, found one without")
     if name is None:
         return next((item for item in entry.weights if item.repo), entry.weights[0])
     by_name = {item.name: item for item in entry.weights}
     if name not in by_name:
-        raise AdapterError(f"{entry.name}: no weights {name!r}; known: {', '.join(by_name)}")
+        raise AdapterError(
+            f"{entry.name}: --weights: expected one of {', '.join(by_name)}, found {name!r}"
+            f"{and_hint(name, by_name)}"
+        )
     return by_name[name]
 
 
@@ -116,8 +120,8 @@ def require_repository(entry: ModelEntry, weights: Weights, folder: Path) -> Non
     if weights.repo is None and not weights.bundled:
         target = entry.folder(weights, folder)
         raise AdapterError(
-            f"{entry.name}: weights {weights.name!r} cannot be fetched by program; "
-            f"{how_to_get(entry, weights, target)}"
+            f"{entry.name}: expected weights that a program can fetch, found {weights.name!r}, "
+            f"which are not; {how_to_get(entry, weights, target)}"
         )
 
 
@@ -126,9 +130,12 @@ def check_pins(pins: Pins, weights: Weights) -> None:
     known = [item.path for item in weights.files]
     for path, digest in pins.sha256.items():
         if path not in known:
-            raise AdapterError(f"sha256 of {path!r}: expected one of {', '.join(known)}")
+            raise AdapterError(
+                f"--sha256: expected one of the files {', '.join(known)}, found {path!r}"
+                f"{and_hint(path, known)}"
+            )
         if not SHA256.fullmatch(digest.lower()):
-            raise AdapterError(f"sha256 of {path!r}: expected 64 hexadecimal digits: {digest!r}")
+            raise AdapterError(f"--sha256 {path}: expected 64 hexadecimal digits, found {digest!r}")
 
 
 def write_record(target: Path, record: Mapping[str, Any]) -> None:

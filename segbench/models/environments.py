@@ -17,10 +17,14 @@ from platformdirs import user_cache_path
 
 from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
+from segbench.files import write_text
+from segbench.messages import one_line
 from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import has_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
+
+MAX_CHARACTERS = 400  # of uv's message; its log has the rest
 
 
 def find_interpreter(
@@ -44,7 +48,7 @@ def find_interpreter(
     Raises
     ------
     AdapterError
-        If the environment cannot be built, with the message of uv.
+        If the environment cannot be built, with the beginning of uv's message and its log.
     """
     if python is not None:
         return python
@@ -90,8 +94,9 @@ def _environment_interpreter(file: Path, path: str | None, activity: Activity) -
         uv = _find_uv(path)
         if uv is None:
             raise AdapterError(
-                f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
-                "pip install uv, or name an interpreter that has them with --python"
+                f"{file.name}: expected uv, which builds the environment that its header (PEP 723) "
+                "declares, found none; pip install uv, or name an interpreter that has the "
+                "packages with --python"
             )
         name = adapter_name(file)
         with activity(f"building the environment of {name} with uv (once, can take minutes)"):
@@ -131,13 +136,29 @@ def _header(file: Path) -> str:
     """
     match = HEADER.search(file.read_text(encoding="utf-8"))
     if match is None:
-        raise AdapterError(f"{file.name}: expected its PEP 723 header to end with '# ///'")
+        raise AdapterError(
+            f"{file.name}: expected its PEP 723 header to end with '# ///', found no such line"
+        )
     return re.sub("^# ?", "", match["toml"], flags=re.MULTILINE)
 
 
 def _run(command: list[str], file: Path) -> None:
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    unwrapped = os.environ | {"UV_NO_WRAP": "1"}
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=unwrapped)
     if process.returncode != 0:
+        folder = _environment_folder(file)
+        log = folder.with_name(f"{folder.name}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        write_text(log, process.stderr)
         raise AdapterError(
-            f"{file.name}: its environment cannot be built: {process.stderr.strip()}"
+            f"{file.name}: expected an environment that uv can build, found "
+            f"{_first_paragraph(process.stderr)}; {log} has all that uv says"
         )
+
+
+def _first_paragraph(message: str) -> str:
+    """Return the error and its causes in one line; hints of uv come below an empty line."""
+    paragraph = message.strip().partition("\n\n")[0]
+    text = one_line(re.sub(r"^[ │×╰─▶├]+", "", paragraph, flags=re.MULTILINE))
+    text = text.removeprefix("error: ").rstrip(".") or "an exit status other than 0"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} ..."

@@ -117,7 +117,7 @@ def given_model(
     else:
         raise AdapterError(
             "model: expected a name, a path, an adapter with set_image and predict, a class or "
-            "function that makes one, or a function predict(image, interactions); found "
+            "function that makes one, or a function predict(image, interactions), found "
             f"{_shown(model)}"
         )
     return GivenModel(title, lambda: adapter, in_process=True, name=name, version=version)

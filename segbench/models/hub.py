@@ -16,6 +16,7 @@ from typing import Any
 from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
 from segbench.files import sha256_of
+from segbench.messages import named
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB = "https://huggingface.co"
@@ -91,16 +92,18 @@ class HubRepository:
         return Path(file)
 
     def _failure(self, path: str, error: Exception) -> AdapterError:
-        message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         page = self.page or f"{(self.endpoint or HUB).rstrip('/')}/{self.repo}"
         return AdapterError(
-            f"{self.repo}: {path}: {message}; check the network, or get the files from {page} "
-            f"and put them into {self.target}"
+            f"{self.repo}: {path}: expected to get it from the hub, found {named(error)}; check "
+            f"the network, or get the files from {page} and put them into {self.target}"
         )
 
 
 def _without_hub() -> AdapterError:
-    return AdapterError("needs huggingface_hub: pip install 'segbench[models]'")
+    return AdapterError(
+        "models fetch: expected the package huggingface_hub, found none; "
+        "pip install 'segbench[models]'"
+    )
 
 
 def _within_limit(call: Callable[[], Any]) -> Any:
@@ -132,5 +135,7 @@ def verify_sha256(file: Path, expected: str | None) -> str:
     digest = sha256_of(file)
     if expected not in (None, digest):
         file.unlink()
-        raise AdapterError(f"{file.name}: expected sha256 {expected}, found {digest}; removed it")
+        raise AdapterError(
+            f"{file.name}: expected sha256 {expected}, found {digest}; it was removed"
+        )
     return digest

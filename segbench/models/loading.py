@@ -16,6 +16,7 @@ from typing import Any
 
 from segbench.contract import Adapter
 from segbench.errors import AdapterError
+from segbench.messages import named
 from segbench.models.adapter_contract import checked_adapter
 from segbench.models.adapter_failure import load_failure
 from segbench.models.adapter_source import adapter_package, parse_options
@@ -71,7 +72,7 @@ def _refuse_options(make_adapter: Callable[..., Adapter], values: Mapping[str, A
     except TypeError as error:
         known = ", ".join(signature.parameters) or "none"
         raise AdapterError(
-            f"make_adapter does not take these options: {error}; known: {known}"
+            f"--option: expected what make_adapter takes ({known}), found {named(error)}"
         ) from None
 
 

@@ -8,12 +8,12 @@ environment that the header declares.
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import os
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
+from segbench.messages import did_you_mean
 from segbench.models.adapter_source import adapter_name, parse_source
 from segbench.models.adapter_source import has_own_environment as has_own_environment
 
@@ -49,12 +49,22 @@ def find_adapter(name: str) -> Path:
     for path in (Path(name), Path(name) / "__init__.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = did_you_mean(name, known)
     raise AdapterNotFound(
-        f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
-        "or give a path to a .py file or to a folder with an __init__.py"
+        f"model {name!r}: expected an adapter's name, or the path of a .py file or of a folder "
+        f"with an __init__.py, found {_what_is(name)}; {hint + ' ' if hint else ''}"
+        "segbench models lists the names"
     )
+
+
+def _what_is(name: str) -> str:
+    """Return what is in the place of a path that is no adapter's."""
+    path = Path(name)
+    if path.is_dir():
+        return "a folder without it"
+    if path.is_file():
+        return "another file"
+    return "no such file" if path.suffix or len(path.parts) > 1 else "none of that name"
 
 
 def source_sha256(file: Path) -> str:

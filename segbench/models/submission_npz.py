@@ -21,6 +21,7 @@ from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
 from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
 from segbench.errors import CaseError
+from segbench.messages import named
 
 CLICK_KINDS = {True: "fg", False: "bg"}
 
@@ -104,7 +105,10 @@ def read_input(file: Path) -> tuple[Image, tuple[int, ...], Interactions]:
         known = "prev_pred" in npz.keys
         previous = npz.read("prev_pred") if known else np.zeros(shape, np.uint8)
         if previous.shape != shape:
-            raise CaseError(f"{npz.name}: prev_pred {previous.shape} and imgs {shape}")
+            raise CaseError(
+                f"{npz.name}: prev_pred and imgs: expected one shape, found {previous.shape} and "
+                f"{shape}"
+            )
     labels = tuple(range(1, n_labels + 1))
     return image, labels, Interactions((boxes, *rounds), previous)
 
@@ -138,7 +142,10 @@ def _read_rounds(npz: ChallengeFile, shape: Sequence[int]) -> list[tuple[Click, 
                 raise ValueError(f"click {click.voxel} outside the image of {tuple(shape)}")
         return rounds
     except (LookupError, StopIteration, TypeError, ValueError) as error:
-        raise CaseError(f"{npz.name}: clicks and clicks_order do not fit: {error!r}") from None
+        raise CaseError(
+            f"{npz.name}: clicks and clicks_order: expected clicks inside the image, and each in "
+            f"the order of its label, found {named(error)}"
+        ) from None
 
 
 def _rounds(

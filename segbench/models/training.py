@@ -22,12 +22,17 @@ def train(name: str, arguments: Sequence[str]) -> None:
     """
     file = find_adapter(name)
     if has_own_environment(file):
-        raise AdapterError(f"{name}: cannot be trained, because it has an environment of its own")
+        raise AdapterError(
+            f"{name}: expected an adapter in the environment of segbench, the only ones that can "
+            "be trained, found one with its own"
+        )
     entry = f"{import_adapter_file(file).__name__}.training"
     try:
         training = importlib.import_module(entry)
     except ModuleNotFoundError as error:
         if not entry.startswith(error.name or entry):
             raise
-        raise AdapterError(f"{name}: has no training; expected training/__init__.py") from error
+        raise AdapterError(
+            f"{name}: expected a training program in training/__init__.py, found none"
+        ) from error
     training.main(arguments, program=f"segbench train {name}")

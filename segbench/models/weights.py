@@ -20,6 +20,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
+from segbench.messages import named
 from segbench.models.adapter_source import adapter_name, licence_in_source
 from segbench.models.registry import adapter_names, find_adapter
 
@@ -127,10 +128,16 @@ def read_declaration(file: Path) -> ModelEntry:
         entry = ModelEntry(
             adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
         )
+    except AdapterError as error:
+        raise AdapterError(f"{declaration}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise AdapterError(f"{declaration}: {type(error).__name__}: {error}") from None
+        raise AdapterError(
+            f"{declaration}: expected what docs/models.md describes, found {named(error)}"
+        ) from None
     if table:
-        raise AdapterError(f"{declaration}: unknown: {', '.join(sorted(table))}")
+        raise AdapterError(
+            f"{declaration}: expected licence, needs and weights, found {', '.join(sorted(table))}"
+        )
     return entry
 
 
@@ -143,9 +150,11 @@ def _parse_weights(table: dict[str, Any]) -> Weights:
     files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
     for item in files:
         if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
-            raise ValueError(f"{item.path}: expected a sha256 in hexadecimal: {item.sha256!r}")
+            raise AdapterError(
+                f"{item.path}: expected a sha256 in hexadecimal, found {item.sha256!r}"
+            )
     if not files:
-        raise ValueError(f"{table['name']}: names no files")
+        raise AdapterError(f"{table['name']}: expected files, found none")
     return Weights(files=files, **table)
 
 

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from segbench.contract import Adapter
 
 Call = Callable[[], Any]
-WHAT_TO_DO = "which every adapter needs; install it, or name another interpreter with --python"
+WHAT_TO_DO = (
+    "which every adapter needs, found no such module; install it, or name another interpreter "
+    "with --python"
+)
 SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
@@ -65,7 +68,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
 
         adapter = load_adapter(Path(adapter_file), json.loads(options))
     except ModuleNotFoundError as error:  # load_adapter raises none
-        reply(0, refusal=f"{sys.executable} has no module {error.name!r}, {WHAT_TO_DO}")
+        reply(0, refusal=f"{sys.executable}: expected {error.name}, {WHAT_TO_DO}")
         return
     except Exception as error:
         reply(0, refusal=str(error))

@@ -63,7 +63,10 @@ class WorkerProcess:
             self._process = _start_process(file, self.scratch, options, config)
         except OSError as error:
             self._folder.remove()
-            raise WorkerError(f"{config.python} cannot be run: {error.strerror}") from None
+            raise WorkerError(
+                f"{config.python}: expected an interpreter that can be run, found "
+                f"{error.strerror!r}"
+            ) from None
         self._chunks: queue.Queue[bytes] = queue.Queue()
         self._stderr = Tail()
         self._readers = (

@@ -143,7 +143,8 @@ def _refuse_other_cases(folder: Path, files: list[Path]) -> None:
     if others:
         raise CaseError(
             f"{folder}: expected a folder without other cases, because phantoms must not mix"
-            f" with them; found {others[0].name} ({len(others)} such file{'s' * (len(others) > 1)})"
+            f" with them, found {others[0].name} ({len(others)} such "
+            f"file{'s' * (len(others) > 1)}); choose another folder"
         )
 
 

@@ -42,7 +42,10 @@ def require_label_map(array: NDArray[Any], name: str) -> None:
 def require_same_shape(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
     """Raise a CaseError if two arrays differ in shape."""
     if prediction.shape != reference.shape:
-        raise CaseError(f"prediction {prediction.shape} and reference {reference.shape} differ")
+        raise CaseError(
+            f"prediction and reference: expected one shape, found {prediction.shape} and "
+            f"{reference.shape}"
+        )
 
 
 def _require_integers(array: NDArray[Any], name: str) -> None:

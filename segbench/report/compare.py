@@ -133,7 +133,10 @@ def _two_ranked(results: Results) -> tuple[str, str]:
     if len(methods) != 2:
         raise RunError(f"compare: expected two runs, found {len(methods)}")
     for name in methods.loc[~methods["ranked"], "method"]:
-        raise RunError(f"{name} sees the reference: it is an upper bound and not compared")
+        raise RunError(
+            f"compare: expected runs that do not see the reference, found {name}, which is an "
+            "upper bound"
+        )
     baseline, method = methods["method"]
     return baseline, method
 

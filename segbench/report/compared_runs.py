@@ -24,7 +24,7 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Run]:
         contains none; or the protocols differ.
     """
     if not folders:
-        raise RunError("a report needs at least one run folder, none was given")
+        raise RunError("runs: expected at least one run folder, found none")
     folders = expand_folders(folders)
     for folder, times in Counter(folder.resolve() for folder in folders).items():
         if times > 1:
@@ -44,8 +44,8 @@ def _require_same_protocol(first: Run, other: Run) -> None:
     changes = [f"{key} {old[key]} and {new[key]}" for key in old if old[key] != new[key]]
     changes.append(f"hash {first.manifest.protocol.hash} and {other.manifest.protocol.hash}")
     raise RunError(
-        f"{first.folder} and {other.folder}: a report needs runs with the same protocol, "
-        f"these differ in {', '.join(changes)}"
+        f"{first.folder} and {other.folder}: expected runs under one protocol, found "
+        f"{', '.join(changes)}; report them apart"
     )
 
 

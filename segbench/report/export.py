@@ -54,7 +54,7 @@ def write_export(
         written.
     """
     if format not in FORMATS:
-        raise RunError(f"export formats are {', '.join(FORMATS)}; found {format!r}")
+        raise RunError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
     out = Path(out)
     if (out / "run.json").exists():
         raise RunError(f"{out}: expected a folder for exported files, found a run folder")
@@ -82,7 +82,7 @@ def _csv(frame: pd.DataFrame) -> str:
 def _parquet_files(results: Results, _: Resampling) -> dict[str, bytes]:
     if importlib.util.find_spec("pyarrow") is None:
         raise RunError(
-            "export as parquet needs pyarrow, which is not installed: "
+            "format parquet: expected the package pyarrow, found none; "
             "pip install 'segbench[parquet]', or choose csv"
         )
     frames = _frames(results).items()

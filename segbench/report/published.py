@@ -70,7 +70,7 @@ def read_published(name: str) -> PublishedTable:
         If there is no published table of that name.
     """
     if name not in _FILES:
-        raise RunError(f"published tables are {', '.join(_FILES)}; found {name!r}")
+        raise RunError(f"published table: expected one of {', '.join(_FILES)}, found {name!r}")
     file, source, remark = _FILES[name]
     text = (files("segbench.report") / "published" / file).read_text(encoding="utf-8")
     rows = [_parse_row(raw) for raw in csv.DictReader(text.splitlines())]

@@ -32,7 +32,7 @@ def ranking_text(
     """
     table = ranking_table(results, ranking, ties=ties, resampling=resampling)
     if table is None:
-        raise RunError(f"no ranking: {_why_not(results)}")
+        raise RunError(f"ranking: {_why_not(results)}")
     cases = f"{ranking.n_cases} {'case' if ranking.n_cases == 1 else 'cases'}"
     patients = f"{ranking.n_patients} {'patient' if ranking.n_patients == 1 else 'patients'}"
     n_methods = len(table.rows)
@@ -48,14 +48,17 @@ def _why_not(results: Results) -> str:
     ranked = methods.loc[methods["ranked"], "method"]
     if len(ranked) < 2:
         seeing = ", ".join(methods.loc[~methods["ranked"], "method"])
-        return f"expected two runs that do not see the reference, as {seeing} does"
+        return (
+            f"expected at least two runs that do not see the reference, found {len(ranked)}; "
+            f"{seeing} sees it"
+        )
     scored = results.cases.loc[results.cases["scored"], "method"]
     without = [name for name in ranked if name not in set(scored)]
     if len(ranked) - len(without) < 2:
         return f"expected two runs with a scored case, found none in {', '.join(without)}"
     return (
-        "no case is scored for all methods (a case is the same if its name and its files are); "
-        "missing=last ranks all cases"
+        "expected a case that all methods have scored, found none (a case is the same if its name "
+        "and its files are); missing=last ranks all cases"
     )
 
 

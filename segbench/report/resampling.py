@@ -63,7 +63,10 @@ class Resampling:
         try:
             re.compile(self.patient_pattern or "")
         except re.error as error:
-            raise RunError(f"patient_pattern: {self.patient_pattern!r}: {error}") from error
+            raise RunError(
+                f"patient_pattern: expected a regular expression, found {self.patient_pattern!r}: "
+                f"{error}"
+            ) from error
 
     @property
     def alpha(self) -> float:

@@ -82,10 +82,13 @@ class RunConfig:
         if self.in_process and self.python is not None:
             raise RunError(
                 "python: expected none with in_process, which runs the model with the interpreter "
-                f"of segbench; found {self.python}"
+                f"of segbench, found {self.python}"
             )
         if self.fresh and self.retry_failed:
-            raise RunError("fresh: expected not with retry_failed: it runs every case again")
+            raise RunError(
+                "fresh: expected alone, because it runs every case again, found retry_failed "
+                "with it; leave out one of them"
+            )
 
     @property
     def policy(self) -> Policy:

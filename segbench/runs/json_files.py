@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from segbench.errors import RunError
+from segbench.messages import named
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -43,7 +44,7 @@ def read_json(file: Path, kind: type[File]) -> File:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{file}: cannot be read as JSON: {error}") from None
+        raise RunError(f"{file}: expected JSON, found {named(error)}") from None
     return _checked(facts, kind, file)
 
 

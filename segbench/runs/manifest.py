@@ -183,9 +183,12 @@ def _refuse_differences(config: RunConfig, before: Manifest, now: Mapping[str, A
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise RunError(
             f"{config.out}: expected the source of {config.model} that its {len(names)} cases "
-            f"({shown}) were made with, found another; all would be run again: {fresh}"
+            f"({shown}) were made with, found another; to run all again, {fresh}"
         )
-    raise RunError(f"{config.out} holds another run; {fresh}. Different: {'; '.join(found)}")
+    raise RunError(
+        f"{config.out}: expected the run that its run.json describes, found another "
+        f"({', '.join(found)}); {fresh}"
+    )
 
 
 def _differences(name: str, before: Any, now: Any) -> list[str]:

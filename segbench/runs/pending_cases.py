@@ -100,7 +100,7 @@ def _require_references(cases: Sequence[CaseSource], config: RunConfig) -> None:
     if config.references is not None:
         raise CaseError(
             f"--references {config.references}: expected a file for each case, such as "
-            f"{_reference_of(cases[0])}; found none for any of the {len(cases)} cases"
+            f"{_reference_of(cases[0])}, found none for any of the {len(cases)} cases"
         )
     raise CaseError(
         f"{data_text(config)}: expected cases with a reference (the key 'gts'), found none in "
@@ -123,14 +123,15 @@ def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseSource]) -> Non
     done = {file.stem for file in run_folder.finished_cases(config.out)}
     if done and run_folder.read_manifest(config.out) is None:
         raise RunError(
-            f"{config.out} holds {len(done)} cases and no run.json that says how they were made; "
-            "choose another --out, or remove them"
+            f"{config.out}: expected a run folder, found {len(done)} cases and no run.json that "
+            "says how they were made; choose another --out, or remove them"
         )
     foreign = sorted(done - {case.name for case in cases})
     if foreign:
         raise RunError(
-            f"{config.out} holds {len(foreign)} cases that are not in {data_text(config)}, "
-            f"{foreign[0]} first; choose another --out, or remove them from {config.out}/cases"
+            f"{config.out}: expected only cases that are in {data_text(config)}, found "
+            f"{len(foreign)} others, {foreign[0]} first; choose another --out, or remove them from "
+            f"{config.out}/cases"
         )
 
 
@@ -171,9 +172,9 @@ def _refuse_change(case: CaseSource, before: CaseResult, config: RunConfig) -> N
     for number, (found, expected) in enumerate(facts):
         if found != expected:
             raise RunError(
-                f"{_place(case, number)} is not the file that {config.out} was made with: expected "
-                f"sha256 {expected}, found {found}; put it back, choose another --out, or remove "
-                f"the case from {config.out}/cases"
+                f"{_place(case, number)}: expected what {config.out} was made with, sha256 "
+                f"{expected}, found {found}; put it back, choose another --out, or remove the case "
+                f"from {config.out}/cases"
             )
 
 

@@ -64,7 +64,7 @@ def predict(  # noqa: PLR0913
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         for each in inputs:
-            yield _predict_file(worker, each, outputs / each.name)
+            yield _predict_file(worker, each, outputs / each.name, progress)
     finally:
         worker.close()
 
@@ -85,11 +85,14 @@ def inputs_named(folder: Path, lines: Iterable[str]) -> Iterator[Path]:
         yield folder / name
 
 
-def _predict_file(model: WorkerModel, source: Path, target: Path) -> Path:
+def _predict_file(model: WorkerModel, source: Path, target: Path, progress: Progress) -> Path:
     image, labels, interactions = read_input(source)
     model.set_image(image, labels)
     output = validated_output(model.predict(interactions), image.voxels.shape)
     if output.segmentation is None:
-        raise AdapterError(f"{source.name}: {output.failure}")
+        reason, _, details = str(output.failure).partition("\n")
+        if details:  # the traceback of the adapter, or its last lines of stderr
+            progress.note(details)
+        raise AdapterError(f"{source.name}: {reason}")
     write_output(target, output.segmentation)
     return target

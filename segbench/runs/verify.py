@@ -88,13 +88,14 @@ def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[Ca
     places = [data] if data else list(map(Path, stored.files or filter(None, [stored.path])))
     if not places:
         raise RunError(
-            f"{run.folder}: its cases were given as arrays; write them with write_case and name "
-            "their folder with --data"
+            f"{run.folder}: expected cases in files, found that they were given as arrays; write "
+            "them with write_case and name their folder with --data"
         )
     missing = [place for place in places if not place.exists()]
     if missing:
         raise RunError(
-            f"{run.folder}: its data were in {missing[0]}, not found from here; give --data"
+            f"{run.folder}: expected its data in {missing[0]}, found nothing there; name their "
+            "folder with --data"
         )
     own = Path(stored.references) if stored.references else None
     return find_cases(*places, references=references or own)
@@ -102,14 +103,20 @@ def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[Ca
 
 def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
     if file is None:
-        raise RunError(f"{folder}: expected the data of case {result.case}, found no such case")
+        raise RunError(
+            f"{folder}: expected the data of case {result.case}, found no such case; name their "
+            "folder with --data"
+        )
     pairs = [(file.file, result.file_sha256)]
     if file.reference_file is not None:
         pairs.append((file.reference_file, result.reference_sha256 or ""))
     others = [path for path, expected in pairs if sha256_of(path) != expected]
     # a case that was given as arrays is known by these
     if others and arrays_sha256(read_case(file)) != result.file_sha256:
-        raise RunError(f"{folder}: expected the data of {result.case}, {others[0]} is another file")
+        raise RunError(
+            f"{folder}: expected the data of case {result.case}, found another file in their "
+            f"place, {others[0]}; name their folder with --data"
+        )
     return file
 
 

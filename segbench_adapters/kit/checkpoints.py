@@ -35,8 +35,11 @@ def find_weights(path: str, source: str) -> Path:
     file = Path(path).expanduser()
     if path and file.is_file():
         return file
-    found = f"no weights at {path}" if path else "no weights given"
-    raise AdapterError(f"{found}. {source} Pass the file: --option weights=FILE")
+    found = f"no file {path}" if path else "none"
+    raise AdapterError(
+        f"weights: expected a file, found {found}; {source.rstrip('.')}; pass the file: "
+        "--option weights=FILE"
+    )
 
 
 def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, torch.Tensor]:
@@ -55,7 +58,9 @@ def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, t
         raise AdapterError(f"{file.name}: expected tensors by name, found {type(state).__name__}")
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise AdapterError(f"{file.name}: {name!r}: expected a tensor")
+            raise AdapterError(
+                f"{file.name}: {name!r}: expected a tensor, found {type(value).__name__}"
+            )
     return state
 
 
@@ -81,9 +86,10 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
             found = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
         except UNREADABLE as error:
             unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
-            reason = f"it names {', '.join(unsafe)}" if unsafe else _first_sentence(words)
+            found = f"one that names {', '.join(unsafe)}" if unsafe else _first_sentence(words)
             raise AdapterError(
-                f"{file.name}: not a checkpoint that can be read without executing it: {reason}"
+                f"{file.name}: expected a checkpoint that can be read without executing it, found "
+                f"{found}"
             ) from error
     if not isinstance(found, dict):
         raise AdapterError(f"{file.name}: expected a dictionary, found {type(found).__name__}")
@@ -131,7 +137,10 @@ def loading_safely(file: Path) -> Iterator[None]:
         try:
             yield
         except pickle.UnpicklingError as error:
-            raise AdapterError(f"{file.name}: {str(error).splitlines()[0]}") from error
+            raise AdapterError(
+                f"{file.name}: expected a checkpoint of tensors, found "
+                f"{_first_sentence(str(error))}"
+            ) from error
 
 
 def refuse_unsafe(file: Path) -> None:
@@ -142,13 +151,14 @@ def refuse_unsafe(file: Path) -> None:
         unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(file)))
     except UNREADABLE as error:
         raise AdapterError(
-            f"{file.name}: not a checkpoint that can be examined ({str(error).splitlines()[0]}); "
-            "to load it all the same, which may execute code in it: --option trust=yes"
+            f"{file.name}: expected a checkpoint that can be examined, found "
+            f"{_first_sentence(str(error) or type(error).__name__)}; to load it all the same, "
+            "which may execute code in it: --option trust=yes"
         ) from error
     if unsafe:
         raise AdapterError(
-            f"{file.name}: loading it would call {', '.join(unsafe)}; "
-            "to allow this, if you trust its source: --option trust=yes"
+            f"{file.name}: expected a checkpoint of tensors, found one that calls "
+            f"{', '.join(unsafe)}; to allow this, if you trust its source: --option trust=yes"
         )
 
 
@@ -186,8 +196,9 @@ def load_strictly(
     missing = sorted(expected.keys() - weights.keys())
     if unknown or missing:
         raise AdapterError(
-            f"{name}: not the weights of this network: {len(missing)} of {len(expected)} "
-            f"tensors are missing and {len(unknown)} unknown, first {(missing + unknown)[0]}"
+            f"{name}: expected the weights of this network, found that {len(missing)} of "
+            f"{len(expected)} tensors are missing and {len(unknown)} unknown, first "
+            f"{(missing + unknown)[0]}"
         )
     for key, value in weights.items():
         found, shape = tuple(getattr(value, "shape", ())), tuple(expected[key].shape)

@@ -23,10 +23,13 @@ def select_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     kind, colon, number = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (colon and not (kind == "cuda" and number.isdigit())):
-        raise AdapterError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
+        raise AdapterError(f"device: expected auto, cpu, cuda or cuda:N, found {name!r}")
     if kind == "cuda" and not available:
-        raise AdapterError(f"device {name!r}: torch sees no CUDA device here")
+        raise AdapterError(
+            f"device {name!r}: expected a CUDA device, found that torch sees none here; "
+            "device=cpu needs none"
+        )
     count = torch.cuda.device_count()
     if number and int(number) >= count:
-        raise AdapterError(f"device {name!r}: torch sees only {count} of them")
+        raise AdapterError(f"device {name!r}: expected a number below {count}, found {number}")
     return torch.device(("cuda" if available else "cpu") if kind == "auto" else name)

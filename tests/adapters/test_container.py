@@ -249,7 +249,7 @@ def test_a_persistent_container_gets_its_steps_as_lines(contiguous, docker, tmp_
     ("mode", "reason"),
     [
         ("fail", "persistent=yes: expected the line 'segbench: done', the program ended with exit"),
-        ("silent", "expected outputs/case.npz from the submission, it left nothing"),
+        ("silent", "submission: expected it to write outputs/case.npz, found nothing"),
         ("hang", "no output within 5 s, killed"),
     ],
 )
@@ -326,7 +326,9 @@ def test_only_whole_numbers_in_range_become_integers(tmp_path, values, dtype):
 
 def test_a_link_is_not_an_output(contiguous, tmp_path):
     outcome = segbench.evaluate(command(tmp_path, "link"), contiguous, out=tmp_path / "run")
-    assert "expected outputs/case.npz from the submission, it left case.npz" in failures(outcome)[2]
+    assert (
+        "submission: expected it to write outputs/case.npz, found case.npz" in failures(outcome)[2]
+    )
 
 
 def test_outputs_are_writable_by_all_and_cleared(tmp_path):
@@ -404,7 +406,7 @@ def test_an_image_is_identified_by_its_id_and_must_exist(docker):
     file, implied = resolve_model("container:team/model:v1")
     assert load_adapter(file, implied | {"name": "ours"}).info.name == "ours"
     assert load_adapter(file, implied).info.version == "sha256:1234"
-    with pytest.raises(AdapterError, match="docker has no image 'team/other'"):
+    with pytest.raises(AdapterError, match="an image that docker has, found no 'team/other'"):
         load_adapter(file, {"image": "team/other"})
 
 

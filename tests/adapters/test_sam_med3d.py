@@ -136,9 +136,11 @@ def test_a_prompt_outside_the_image_is_named(adapter):
 
 
 def test_missing_weights_are_reported_before_any_import():
-    with pytest.raises(AdapterError, match=r"no weights given\. .*blueyo0/SAM-Med3D.* --option"):
+    with pytest.raises(
+        AdapterError, match=r"expected a file, found none; .*blueyo0/SAM-Med3D.* --option"
+    ):
         sam_med3d.make_adapter()
-    with pytest.raises(AdapterError, match="no weights at nowhere"):
+    with pytest.raises(AdapterError, match="expected a file, found no file nowhere"):
         sam_med3d.make_adapter(weights="nowhere")
 
 

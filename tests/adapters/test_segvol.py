@@ -135,10 +135,10 @@ def test_missing_unknown_and_misshapen_tensors_are_named(tmp_path):
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"model_state_dict": random_state(), "extra": Path("x")}, tmp_path / "code.pth")
-    with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
+    with pytest.raises(AdapterError, match="expected a checkpoint that can be read"):
         InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "code.pth")})
     (tmp_path / "text.pth").write_text("no checkpoint")
-    with pytest.raises(AdapterError, match="not a checkpoint that can be read"):
+    with pytest.raises(AdapterError, match="expected a checkpoint that can be read"):
         InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "text.pth")})
     with pytest.raises(AdapterError, match="segbench models"):
         InProcessModel.load(find_adapter("segvol"), {})
@@ -161,7 +161,7 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path, content, message)
 
 def test_an_empty_file_is_no_checkpoint_and_the_older_format_is_one(tmp_path, adapter):
     (tmp_path / "empty.pth").touch()
-    with pytest.raises(AdapterError, match=r"empty\.pth: not a checkpoint that can be read"):
+    with pytest.raises(AdapterError, match=r"empty\.pth: expected a checkpoint that can be read"):
         InProcessModel.load(find_adapter("segvol"), {"weights": str(tmp_path / "empty.pth")})
     file = tmp_path / "old.pth"
     torch.save(random_state(), file, _use_new_zipfile_serialization=False)

@@ -108,16 +108,19 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "boxfil"], "no adapter 'boxfil'; did you mean 'boxfill'?"),
+        (["--model", "boxfil"], "found none of that name; did you mean 'boxfill'?"),
         (
             ["--model", "boxfill", "--case", "XX*"],
             "--case XX*: expected a pattern that one of the 3 cases matches",
         ),
         (["--model", "boxfill", "--option", "a"], "expected KEY=VALUE, found 'a'"),
-        (["--model", "boxfill", "--option", "a=1"], "boxfill: no option 'a'; Known: none"),
+        (
+            ["--model", "boxfill", "--option", "a=1"],
+            "boxfill: --option: expected none, found 'a'; it has no options",
+        ),
         (
             ["--model", "oracle"],
-            "oracle: expected --option references=VALUE. The folder of the cases",
+            "oracle: --option: expected references=VALUE (The folder of the cases",
         ),
         (
             ["--model", "boxfill", "--step-timeout", "-1"],
@@ -283,3 +286,24 @@ def test_predict_replaces_only_earlier_outputs(tmp_path, data):
     (outputs / case.name).unlink()
     for _ in range(2):
         assert segbench(*words, outputs).exit_code == 0
+
+
+def test_a_failed_prediction_is_one_line_behind_the_traceback_of_the_adapter(data, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from segbench.core import AdapterInfo\n\n\nclass Mine:\n    info = AdapterInfo('mine')\n\n"
+        "    def set_image(self, image, labels):\n        pass\n\n"
+        "    def predict(self, interactions):\n        raise ValueError('confused')\n\n\n"
+        "make_adapter = Mine\n"
+    )
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    with np.load(data / "CT_Toy_001.npz", allow_pickle=True) as stored:
+        arrays = {key: stored[key] for key in stored.files if key != "gts"}
+    np.savez(inputs / "CT_Toy_001.npz", **arrays)
+    words = ["predict", "--model", file, "--inputs", inputs, "--outputs", tmp_path / "outputs"]
+    result = segbench(*words)
+    assert result.exit_code == 2
+    *traceback, line = result.stderr.splitlines()
+    assert line == "segbench: CT_Toy_001.npz: raised ValueError: confused"
+    assert "mine.py" in "\n".join(traceback)

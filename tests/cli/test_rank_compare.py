@@ -67,14 +67,17 @@ def test_rank_takes_the_patients_from_the_names(runs):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["rank", "old"], "no ranking: expected at least two runs, found 1"),
+        (["rank", "old"], "ranking: expected at least two runs, found 1"),
         (["rank", "old", "old"], "expected each run once, found it 2 times"),
         (["compare", "old", "old"], "expected each run once, found it 2 times"),
         (
             ["compare", "old"],
             "compare: expected B, found none; for example: segbench compare runs/old",
         ),
-        (["rank", "old", "new", "--patient-pattern", "("], "patient_pattern: '('"),
+        (
+            ["rank", "old", "new", "--patient-pattern", "("],
+            "patient_pattern: expected a regular expression, found '('",
+        ),
         (["compare", "old", "new", "--fail-if-worse", "dsc_final"], "expected METRIC=DELTA"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_finl=1"], "did you mean 'dsc_final'?"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_final=-1"], "a number of 0 or more"),

@@ -69,14 +69,14 @@ def test_the_dtype_of_a_label_map_does_not_change_the_hash(case, dtype):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "a/b"}, "expected a name that can be that of a file"),
-        ({"name": ""}, "expected a name that can be that of a file"),
-        ({"name": ".hidden"}, "expected a name that can be that of a file"),
+        ({"name": "a/b"}, "expected text that can be the name of a file"),
+        ({"name": ""}, "expected text that can be the name of a file"),
+        ({"name": ".hidden"}, "expected text that can be the name of a file"),
         ({"labels": (1, 2)}, r"labels: expected \(1, 3\), found \(1, 2\)"),
         ({"boxes": (Box(1, (0, 0, 0), (2, 2, 2), 1),)}, r"boxes: expected one per label"),
         (
             {"boxes": (Box(1, (0, 0, 0), (2, 0, 2), 1), Box(3, (0, 0, 0), (2, 2, 2), 1))},
-            r"from \(0, 0, 0\) to \(2, 0, 2\) is not a box",
+            r"each low below its high, found low \(0, 0, 0\) and high \(2, 0, 2\)",
         ),
         ({"reference": np.zeros((10, 20, 31), np.uint8)}, "at least one foreground label"),
         ({"reference": np.zeros((10, 20, 31))}, "expected integer labels, found float64"),

@@ -118,7 +118,9 @@ def test_a_malicious_pickle_is_refused_by_name_and_never_runs(tmp_path, key):
     victim = tmp_path / "victim"
     payload = pickle.dumps(Malicious(f"touch {victim}"))
     file = npz(tmp_path / "a.npz", **{key: object_member(payload)})
-    with pytest.raises(CaseError, match=r"a\.npz: \w+ names (posix|nt)\.system, expected plain"):
+    with pytest.raises(
+        CaseError, match=r"a\.npz: \w+: expected plain .* names (posix|nt)\.system;"
+    ):
         read(file, key)
     assert not victim.exists()
 
@@ -155,7 +157,7 @@ POINTERS = (3, "|", None, ("a",), {"a": 0}, 8, 1, 0)  # fields, and flags that d
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (dtype_with_state("V8", POINTERS) + b".", "a dtype 'V8'"),
+        (dtype_with_state("V8", POINTERS) + b".", "the dtype 'V8'"),
         (dtype_with_state("i8", POINTERS) + b".", "a structured dtype"),
         (
             b"cnumpy.core.multiarray\nscalar\n" + OBJECTS + b"C\x08AAAAAAAA\x86R.",
@@ -163,8 +165,8 @@ POINTERS = (3, "|", None, ("a",), {"a": 0}, 8, 1, 0)  # fields, and flags that d
         ),
         (b"cnumpy\nndarray\n}b.", "sets the state of something that has none"),
         (b"cnumpy\nndarray\n.", "holds the name ndarray"),
-        (b"cnumpy\nndarray\n(tR.", "is not a plain pickled array"),
-        (b"]" + b"(hh" + b".", "is not a plain pickled array"),
+        (b"cnumpy\nndarray\n(tR.", "is damaged or not of plain arrays"),
+        (b"]" + b"(hh" + b".", "is damaged or not of plain arrays"),
         (b"\x80\x04P0\n.", "uses the operation PERSID"),
         (b"(I1\nd.", "uses the operation DICT"),
     ],
@@ -212,14 +214,14 @@ def test_few_bytes_that_unfold_to_many_values_are_refused(tmp_path):
 def test_a_memo_with_a_large_index_reserves_no_memory(tmp_path):
     payload = b"K\x01r\xff\xff\xff\x7f."  # a real unpickler reserves gigabytes for this
     file = npz(tmp_path / "a.npz", boxes=object_member(payload))
-    with pytest.raises(CaseError, match="expected an array"):
+    with pytest.raises(CaseError, match="holds a int and no array"):
         read(file, "boxes")
 
 
 def test_a_pickle_above_the_size_limit_is_refused(tmp_path):
     payload = pickle.dumps(b"x" * (1 << 25))
     file = npz(tmp_path / "a.npz", boxes=object_member(payload))
-    with pytest.raises(CaseError, match="expected at most 16777216"):
+    with pytest.raises(CaseError, match="has 16777217 bytes, more than 16777216"):
         read(file, "boxes")
 
 
@@ -244,7 +246,9 @@ def test_a_flipped_byte_is_detected(tmp_path, make_case):
     data = bytearray(file.read_bytes())
     data[len(data) // 4] ^= 0xFF
     file.write_bytes(data)
-    with pytest.raises(CaseError, match=r"a\.npz: imgs cannot be read"):
+    with pytest.raises(
+        CaseError, match=r"a\.npz: imgs: expected an array that can be read, found BadZip"
+    ):
         read(file, "imgs")
 
 
@@ -253,7 +257,7 @@ def test_a_header_with_a_larger_shape_than_the_file_allocates_no_memory(tmp_path
     header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6, 10)}
     np.lib.format.write_array_header_1_0(stream, header)
     file = npz(tmp_path / "a.npz", imgs=stream.getvalue())
-    with pytest.raises(CaseError, match="declares 10000000000000 x uint8"):
+    with pytest.raises(CaseError, match="expected 10000000000000 x uint8 as in the header, found"):
         read(file, "imgs")
 
 
@@ -298,8 +302,8 @@ def test_box_bounds_are_inclusive_in_the_file_and_half_open_here():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"z_max": 0}, "is not a box"),
-        ({"z_mid_x_min": -1}, "is not a box"),
+        ({"z_max": 0}, "each min up to its max"),
+        ({"z_mid_x_min": -1}, "expected bounds from 0 on"),
         ({"z_min": 1.5}, "int"),
     ],
 )

@@ -32,15 +32,15 @@ class Program:
 @pytest.mark.parametrize("given", ["", "nowhere.pth"])
 def test_the_error_for_missing_weights_states_their_source_and_the_option(given):
     with pytest.raises(
-        AdapterError, match=r"See example\.org\. Pass the file: --option weights=FILE"
+        AdapterError, match=r"see example\.org; pass the file: --option weights=FILE"
     ):
-        kit.find_weights(given, "See example.org.")
+        kit.find_weights(given, "see example.org.")
 
 
 def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path):
     file = tmp_path / "evil.pth"
     torch.save({"model_state_dict": {}, "extra": Program(tmp_path / "executed")}, file)
-    with pytest.raises(AdapterError, match=r"evil\.pth: not a checkpoint .*mkdir"):
+    with pytest.raises(AdapterError, match=r"evil\.pth: expected a checkpoint .*mkdir"):
         kit.read_checkpoint(file)
     assert not (tmp_path / "executed").exists()
 
@@ -49,7 +49,7 @@ def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path)
 def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
     file = tmp_path / "page.pth"
     file.write_bytes(content)
-    with pytest.raises(AdapterError, match=r"page\.pth: not a checkpoint"):
+    with pytest.raises(AdapterError, match=r"page\.pth: expected a checkpoint"):
         kit.read_checkpoint(file)
 
 
@@ -87,7 +87,7 @@ def test_other_objects_of_a_training_script_load_if_they_are_allowed(tmp_path):
     torch.save({"model_state_dict": {"w": torch.ones(2)}, **extras}, file)
     allowed = [argparse.Namespace, *kit.numpy_safe_globals()]
     assert kit.read_checkpoint(file, allowed)["args"].lr == 1e-4
-    with pytest.raises(AdapterError, match=r"it names argparse\.Namespace"):
+    with pytest.raises(AdapterError, match=r"found one that names argparse\.Namespace"):
         kit.read_checkpoint(file)
 
 
@@ -117,8 +117,12 @@ def test_weights_of_another_network_are_not_loaded_in_part(network, change, mess
 
 def test_an_unknown_or_missing_device_is_refused():
     assert kit.select_device("cpu").type == "cpu"
-    with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu, cuda or cuda:N"):
+    with pytest.raises(
+        AdapterError, match="device: expected auto, cpu, cuda or cuda:N, found 'tpu'"
+    ):
         kit.select_device("tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(AdapterError, match="no CUDA device"):
+        with pytest.raises(
+            AdapterError, match="expected a CUDA device, found that torch sees none"
+        ):
             kit.select_device("cuda")

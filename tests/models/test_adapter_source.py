@@ -67,14 +67,17 @@ def test_values_get_the_types_of_the_signature(file):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sed": "1"}, "mine: no option 'sed'; did you mean 'seed'[?] Known: folder, seed, rate"),
-        ({"zzz": "1"}, "mine: no option 'zzz'; Known: folder"),
-        ({"seed": "1.5"}, "mine: seed '1.5': expected a whole number"),
-        ({"rate": "nan"}, "mine: rate 'nan': expected a number"),
-        ({"rate": "much"}, "mine: rate 'much': expected a number"),
-        ({"fast": "maybe"}, "mine: fast 'maybe': expected yes or no"),
-        ({"mode": "middle"}, "mine: mode 'middle': expected one of near, far"),
-        ({"flips": "3"}, "mine: flips '3': expected one of 1, 2"),
+        (
+            {"sed": "1"},
+            "mine: --option: expected one of folder, seed, .*, found 'sed'; did you mean 'seed'[?]",
+        ),
+        ({"zzz": "1"}, "mine: --option: expected one of folder, .*, found 'zzz'$"),
+        ({"seed": "1.5"}, "mine: --option seed: expected a whole number, found '1.5'"),
+        ({"rate": "nan"}, "mine: --option rate: expected a number, found 'nan'"),
+        ({"rate": "much"}, "mine: --option rate: expected a number, found 'much'"),
+        ({"fast": "maybe"}, "mine: --option fast: expected yes or no, found 'maybe'"),
+        ({"mode": "middle"}, "mine: --option mode: expected one of near, far, found 'middle'"),
+        ({"flips": "3"}, "mine: --option flips: expected one of 1, 2, found '3'"),
     ],
 )
 def test_an_unknown_option_or_a_wrong_type_is_refused(file, given, message):
@@ -83,7 +86,7 @@ def test_an_unknown_option_or_a_wrong_type_is_refused(file, given, message):
 
 
 def test_a_required_option_is_named_with_its_meaning(file):
-    with pytest.raises(AdapterError, match="mine: expected --option folder=VALUE. Where it is"):
+    with pytest.raises(AdapterError, match=r"mine: --option: expected folder=VALUE \(Where it is"):
         parse_options(file, {})
 
 
@@ -158,7 +161,9 @@ def test_the_options_of_what_make_adapter_stands_for_are_known(tmp_path, source)
     file = tmp_path / "mine.py"
     file.write_text(source)
     assert adapter_options(file) == (AdapterOption("size", "int", (), "3"),)
-    with pytest.raises(AdapterError, match="no option 'sise'; did you mean 'size'[?] Known: size"):
+    with pytest.raises(
+        AdapterError, match="expected one of size, found 'sise'; did you mean 'size'[?]"
+    ):
         parse_options(file, {"sise": "1"})
 
 

@@ -25,6 +25,7 @@ UV = """#!/bin/sh
 echo "$@" >> {log}
 for last; do :; done
 [ "$1" = venv ] && mkdir -p "$last"
+printf '{error}' >&2
 exit {status}
 """
 
@@ -43,10 +44,10 @@ def mine(tmp_path, environment):
 def fake_uv(tmp_path):
     """Return a function that makes a folder with a program uv, which logs its calls."""
 
-    def install(status=0):
+    def install(status=0, error=""):
         program = tmp_path / "programs" / "uv"
         program.parent.mkdir(exist_ok=True)
-        program.write_text(UV.format(log=tmp_path / "log", status=status))
+        program.write_text(UV.format(log=tmp_path / "log", status=status, error=error))
         program.chmod(0o755)
         return str(program.parent)
 
@@ -105,7 +106,7 @@ def test_without_a_lock_the_header_alone_is_installed(mine, fake_uv, calls):
 def test_uv_is_needed_only_to_build(mine, fake_uv, tmp_path):
     without_uv = str(tmp_path / "empty")
     assert readiness(mine, path=without_uv) == "needs uv, or --python"
-    with pytest.raises(AdapterError, match=r"mine\.py declares its own dependencies"):
+    with pytest.raises(AdapterError, match=r"mine\.py: expected uv, which builds"):
         find_interpreter(mine, None, path=without_uv)
     python = find_interpreter(mine, None, path=fake_uv())
     assert readiness(mine, path=without_uv) == "ready"
@@ -125,9 +126,32 @@ def test_another_lock_or_header_is_another_environment(mine, fake_uv):
 
 def test_an_environment_whose_build_failed_is_not_ready(mine, fake_uv):
     path = fake_uv(status=1)
-    with pytest.raises(AdapterError, match=r"mine\.py: its environment cannot be built"):
+    with pytest.raises(AdapterError, match=r"mine\.py: expected an environment that uv can build"):
         find_interpreter(mine, None, path=path)
     assert readiness(mine, path=path) == "not built, the first run does it"
+
+
+UV_ERRORS = {
+    "error: Request failed\n  cause: Failed to fetch: https://x.org\n\nhint: look elsewhere\n": (
+        "Request failed cause: Failed to fetch: https://x.org"
+    ),
+    "  × No solution found:\n  ╰─▶ Because there is no\n      numpy==99.\n": (
+        "No solution found: Because there is no numpy==99"
+    ),
+    "error: " + "no " * 1000: "no " * 133 + "n ...",
+    "": "an exit status other than 0",
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "found"), UV_ERRORS.items(), ids=["causes", "a drawing", "long", "nothing"]
+)
+def test_what_uv_says_is_one_line_and_all_of_it_is_in_a_file(mine, fake_uv, error, found):
+    with pytest.raises(AdapterError) as caught:
+        find_interpreter(mine, None, path=fake_uv(status=1, error=error))
+    words, _, file = str(caught.value).removesuffix(" has all that uv says").rpartition("; ")
+    assert words == f"mine.py: expected an environment that uv can build, found {found}"
+    assert Path(file).read_text(encoding="utf-8") == error
 
 
 def test_a_header_without_an_end_is_refused(mine, fake_uv):

@@ -126,7 +126,10 @@ def test_a_path_is_passed_as_it_is(model, folder, tmp_path):
             "nothing there; give its path, or the name of weights that are in place: base or large",
         ),
         ({"model": __file__}, "expected a folder with weights, found a file"),
-        ({"modle": "x"}, "net: no option 'modle'; did you mean 'model'? Known: model, seed"),
+        (
+            {"modle": "x"},
+            "net: --option: expected one of model, seed, found 'modle'; did you mean 'model'?",
+        ),
     ],
 )
 def test_missing_weights_and_wrong_paths_say_what_to_do(model, folder, given, message):

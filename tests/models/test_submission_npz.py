@@ -85,7 +85,7 @@ def test_clicks_that_contradict_their_order_are_refused(tmp_path):
     clicks[:] = [{"fg": [], "bg": []}]
     arrays = {"imgs": IMAGE.voxels, "spacing": np.ones(3), "clicks": clicks}
     write_arrays(tmp_path / "case.npz", arrays | {"clicks_order": np.array([["fg"]])})
-    with pytest.raises(CaseError, match=r"case\.npz: clicks and clicks_order do not fit"):
+    with pytest.raises(CaseError, match=r"case\.npz: clicks and clicks_order: expected"):
         read_input(tmp_path / "case.npz")
 
 
@@ -105,7 +105,10 @@ FITTING = {
         ({"spacing": np.array(1.0)}, "spacing: expected three positive mm"),
         ({"spacing": np.array(["1", "1", "1"])}, "spacing: expected three positive mm"),
         ({"spacing": np.array([1.0, np.nan, 1.0])}, "spacing: expected three positive mm"),
-        ({"prev_pred": PREVIOUS[:1]}, r"prev_pred \(1, 3, 4\) and imgs \(2, 3, 4\)"),
+        (
+            {"prev_pred": PREVIOUS[:1]},
+            r"prev_pred and imgs: expected .* found \(1, 3, 4\) and \(2, 3, 4\)",
+        ),
         ({"clicks": [{"fg": [[0, 1, 2], [0, 0, 0]], "bg": []}]}, "label 1 has clicks that its"),
         ({"clicks_order": [["fg"], ["bg"]]}, "1 labels have clicks and 2 an order"),
         ({"clicks": [{"fg": [[0, 3, 2]], "bg": []}]}, r"click \(0, 3, 2\) outside the image"),
@@ -142,7 +145,7 @@ def test_a_program_is_evaluated_like_any_model(contiguous, tmp_path):
     ("mode", "reason"),
     [
         ("fail", "failed: exit status 1: "),
-        ("silent", "failed: expected outputs/case.npz from the submission, it left nothing"),
+        ("silent", "failed: submission: expected it to write outputs/case.npz, found nothing"),
     ],
 )
 def test_an_old_or_missing_output_file_is_never_scored(contiguous, tmp_path, mode, reason):
@@ -183,7 +186,7 @@ def test_an_engine_that_does_not_respond_is_not_used(environment, tmp_path):
     assert load_adapter(file, implied)._command.words[0] == "podman"
     with pytest.raises(AdapterError, match="expected one of apptainer on the path, found none"):
         load_adapter(file, implied | {"engine": "apptainer"})
-    reason = "docker is installed but does not respond; `docker info` says why"
+    reason = "expected an answer of docker, found none; `docker info` says why"
     with pytest.raises(AdapterError, match=reason):
         load_adapter(file, implied | {"engine": "docker"})
 

@@ -134,10 +134,10 @@ def test_an_adapter_that_cannot_be_imported_is_listed(adapter, tmp_path):
     ("old", "new", "match"),
     [
         ('licence = "MIT"', "", "licence"),
-        ("[[weights]]", "colour = 1\n[[weights]]", "unknown: colour"),
+        ("[[weights]]", "colour = 1\n[[weights]]", "found colour"),
         ('option = "model"', 'flavour = "model"', "flavour"),
         ('"net/net.pth" }', '"net/net.pth", sha256 = "beef" }', "expected a sha256"),
-        ('[{ path = "final.pth" }]', "[]", "names no files"),
+        ('[{ path = "final.pth" }]', "[]", "expected files, found none"),
         ("licence =", "licence", "TOMLDecodeError"),
     ],
 )
@@ -272,7 +272,7 @@ def test_a_file_with_another_checksum_is_refused_and_removed(fetch, adapter, tmp
     result = fetch(*([] if declared else ["--sha256", f"net/net.pth={wrong}"]))
     assert result.exit_code == 2
     digest = sha256(WEIGHTS["net/net.pth"])
-    assert f"net.pth: expected sha256 {wrong}, found {digest}; removed it" in result.output
+    assert f"net.pth: expected sha256 {wrong}, found {digest}; it was removed" in result.output
     target = tmp_path / "models" / "net" / "base"
     assert not (target / "net" / "net.pth").exists()
     assert not (target / weights_module.RECORD_FILE).exists()
@@ -288,8 +288,11 @@ def test_a_checksum_may_be_in_upper_case(fetch):
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        (f"net.pth={'0' * 64}", "sha256 of 'net.pth': expected one of net/"),
-        ("net/net.pth=beef", "sha256 of 'net/net.pth': expected 64 hexadecimal digits: 'beef'"),
+        (
+            f"net.pth={'0' * 64}",
+            "--sha256: expected one of the files net/plans.json, net/net.pth, found 'net.pth'; did",
+        ),
+        ("net/net.pth=beef", "--sha256 net/net.pth: expected 64 hexadecimal digits, found 'beef'"),
     ],
 )
 def test_a_checksum_of_an_unknown_file_or_of_a_wrong_length_is_refused(fetch, hub, pair, message):
@@ -325,7 +328,7 @@ def test_a_server_that_never_answers_is_given_up(fetch, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         result = fetch("--endpoint", f"http://127.0.0.1:{server.getsockname()[1]}")
     assert result.exit_code == 2
-    assert "net/plans.json: no answer within 0.3 s; check the network" in result.stderr
+    assert "found TimeoutError: no answer within 0.3 s; check the network" in result.stderr
 
 
 def test_weights_that_are_in_place_are_checked_without_a_network(fetch):
@@ -404,7 +407,8 @@ def test_weights_on_a_page_only_are_refused_before_the_licence_is_asked(fetch, h
     target = tmp_path / "models" / "net" / "challenge"
     assert (result.exit_code, result.stdout, hub.requests) == (2, "", [])
     assert result.stderr == (
-        "segbench: net: weights 'challenge' cannot be fetched by program; get final.pth from "
+        "segbench: net: expected weights that a program can fetch, found 'challenge', which are "
+        "not; get final.pth from "
         f"https://drive.example.org/file and put it into {target}\n"
     )
 
@@ -421,7 +425,10 @@ def test_for_a_manual_download_source_and_destination_are_shown(fetch, adapter, 
     entry = weights_module.find_model_entry(str(adapter))
     state = weights_module.state_of(entry, entry.weights[1], tmp_path / "models")
     assert state == "in place, put there by hand"
-    assert "no weights 'other'; known: base, challenge" in fetch("--weights", "other").output
+    assert (
+        "--weights: expected one of base, challenge, found 'other'"
+        in fetch("--weights", "other").output
+    )
 
 
 def test_without_huggingface_hub_the_extra_is_named(adapter, tmp_path):

@@ -84,7 +84,7 @@ def test_runs_that_cannot_be_compared_are_refused(run):
     oracle = run("oracle", cases(1.0), sees_reference=True)
     with pytest.raises(RunError, match="old and other: expected a case that both have scored"):
         compare_runs(segbench.load(old, other))
-    with pytest.raises(RunError, match="oracle sees the reference"):
+    with pytest.raises(RunError, match="do not see the reference, found oracle"):
         compare_runs(segbench.load(oracle, old))
     with pytest.raises(RunError, match="expected two runs, found 1"):
         compare_runs(segbench.load(old))

@@ -52,7 +52,9 @@ def test_parquet_gives_the_frames_back(results, tmp_path):
 
 def test_parquet_without_pyarrow_names_the_extra_and_writes_nothing(results, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RunError, match=r"needs pyarrow.*pip install 'segbench\[parquet\]'"):
+    with pytest.raises(
+        RunError, match=r"the package pyarrow, found none; pip install 'segbench\[parquet\]'"
+    ):
         write_export(results, tmp_path / "out", format="parquet")
     assert not (tmp_path / "out").exists()
 
@@ -98,5 +100,5 @@ def test_a_folder_in_the_place_of_a_file_is_named(results, tmp_path):
 def test_a_run_folder_and_an_unknown_format_are_refused(results, tmp_path):
     with pytest.raises(RunError, match="found a run folder"):
         write_export(results, tmp_path / "ours")
-    with pytest.raises(RunError, match="csv, parquet, challenger, card; found 'xlsx'"):
+    with pytest.raises(RunError, match="csv, parquet, challenger, card, found 'xlsx'"):
         write_export(results, tmp_path / "out", format="xlsx")

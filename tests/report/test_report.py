@@ -280,7 +280,7 @@ def test_the_papers_table_5_has_its_own_names_of_methods_and_modalities(run):
 
 
 def test_an_unknown_published_table_is_refused(run):
-    with pytest.raises(RunError, match="table3, table4, table5; found 'table6'"):
+    with pytest.raises(RunError, match="table3, table4, table5, found 'table6'"):
         tables(run("ours", [case("CT_1")]), published=["table6"])
 
 

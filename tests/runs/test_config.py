@@ -31,7 +31,7 @@ NOWHERE = {"model": "boxfill", "data": (Path("val"),), "out": Path("runs/nowhere
         ({"step_timeout": math.inf}, "step_timeout: expected seconds above 0, found inf"),
         ({"jobs": 2, "in_process": True}, "jobs: expected 1 for a model in this process"),
         ({"python": Path("p"), "in_process": True}, "python: expected none with in_process"),
-        ({"fresh": True, "retry_failed": True}, "fresh: expected not with retry_failed"),
+        ({"fresh": True, "retry_failed": True}, "fresh: expected alone, .* found retry_failed"),
         ({"out": Path(__file__)}, r"test_config\.py: expected a run folder, found a file"),
     ],
     ids=str,

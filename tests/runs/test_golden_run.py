@@ -59,7 +59,7 @@ def test_a_run_writes_what_the_official_script_wrote(tmp_path, model):
         expected = EXPECTED[result.case]["models"][model]
         if result.case == REFUSED:
             assert result.status == "invalid"
-            assert "expected a background of 0, the smallest label is 1" in result.reason
+            assert "expected a background of 0, found 1 as smallest label" in result.reason
             continue
         assert [step.failure is None for step in result.steps] == [
             wrote for wrote in expected["wrote"] if wrote is not None

@@ -79,11 +79,11 @@ def test_a_half_written_case_is_no_case(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "expected JSON, found"),
         ('{"schema": 99}', "expected schema 2, found 99"),
         ('{"schema": 2}', "case: expected a value, found none"),
         ("[]", "expected schema 2, found None"),
-        ("[" * 100_000, "cannot be read as JSON"),
+        ("[" * 100_000, "expected JSON, found"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, message):

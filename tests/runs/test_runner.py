@@ -125,7 +125,7 @@ def test_jobs_change_nothing_but_the_time(config_for, tmp_path):
 )
 def test_another_run_in_the_same_folder_is_refused_by_name(config_for, fields, difference):
     run(config_for(limit=1))
-    with pytest.raises(RunError, match=f"holds another run.*{difference}"):
+    with pytest.raises(RunError, match=f"run.json describes, found another .*{difference}"):
         run(config_for(**fields))
 
 
@@ -146,7 +146,7 @@ def test_an_unknown_way_with_boxes_is_refused(config_for):
 def test_a_changed_case_that_is_done_is_refused(config_for, data, make_case):
     run(config_for())
     write_case(data / "CT_Toy_001.npz", make_case("CT_Toy_001", seed=9))
-    with pytest.raises(RunError, match=r"CT_Toy_001\.npz is not the file that .* was made with"):
+    with pytest.raises(RunError, match=r"CT_Toy_001\.npz: expected what .* was made with, sha256"):
         run(config_for())
 
 
@@ -154,7 +154,9 @@ def test_a_run_of_other_data_is_refused(config_for, tmp_path, make_case):
     run(config_for(limit=1))
     (tmp_path / "other").mkdir()
     write_case(tmp_path / "other" / "US_Toy_009.npz", make_case("US_Toy_009"))
-    with pytest.raises(RunError, match="holds 1 cases that are not in .*other, CT_Toy_001 first"):
+    with pytest.raises(
+        RunError, match="expected only cases that are in .*other, found 1 others, CT_Toy_001 first"
+    ):
         run(config_for(data=(tmp_path / "other",)))
 
 
@@ -240,14 +242,14 @@ def test_references_cannot_be_exchanged_on_the_way(config_for, data, tmp_path):
     for file in data.glob("*.npz"):
         with np.load(file, allow_pickle=True) as raw:
             write_arrays(references / file.name, {"gts": (raw["gts"] > 0).astype(np.uint8)})
-    with pytest.raises(RunError, match=r"references/CT_Toy_001\.npz is not the file"):
+    with pytest.raises(RunError, match=r"references/CT_Toy_001\.npz: expected what"):
         run(config_for(references=references))
 
 
 def test_cases_without_a_manifest_are_not_adopted(config_for):
     run(config_for())
     (config_for().out / "run.json").unlink()
-    with pytest.raises(RunError, match=r"holds 3 cases and no run\.json"):
+    with pytest.raises(RunError, match=r"found 3 cases and no run\.json"):
         run(config_for("empty"))
 
 

@@ -30,8 +30,7 @@ class TableOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.decimals <= MAX_DECIMALS:
-            found = f"expected 1 to {MAX_DECIMALS}, found {self.decimals}"
-            raise RunError(f"decimals: {found}")
+            raise RunError(f"decimals: expected 1 to {MAX_DECIMALS}, found {self.decimals}")
 
     @property
     def interval_resampling(self) -> Resampling | None:

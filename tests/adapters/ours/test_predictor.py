@@ -300,14 +300,16 @@ def test_the_bundled_weights_load_and_segment():
 
 
 def test_an_unknown_device_is_refused(weights):
-    with pytest.raises(AdapterError, match="device 'tpu': expected auto, cpu, cuda or cuda:N"):
+    with pytest.raises(
+        AdapterError, match="device: expected auto, cpu, cuda or cuda:N, found 'tpu'"
+    ):
         make_adapter(weights=str(weights), device="tpu")
 
 
 def test_a_missing_cuda_device_is_refused(weights, environment):
     environment(CUDA_VISIBLE_DEVICES="")
     options = {"weights": str(weights), "device": "cuda"}
-    with pytest.raises(AdapterError, match="torch sees no CUDA device"):
+    with pytest.raises(AdapterError, match="expected a CUDA device, found that torch sees none"):
         WorkerModel(find_adapter("ours"), options, WorkerConfig())
 
 
@@ -319,7 +321,9 @@ def test_without_torch_the_message_has_the_install_command(data, tmp_path):
 
 
 def test_missing_weights_are_refused(tmp_path):
-    with pytest.raises(AdapterError, match=r"no weights at .*nowhere\.safetensors"):
+    with pytest.raises(
+        AdapterError, match=r"expected a file, found no file .*nowhere\.safetensors"
+    ):
         make_adapter(weights=str(tmp_path / "nowhere.safetensors"))
 
 
@@ -404,7 +408,7 @@ def test_a_library_layout_with_aliases_loads(weights):
 def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
     path = tmp_path / "text.safetensors"
     path.write_text("not weights")
-    with pytest.raises(AdapterError, match=r"text\.safetensors: not a safetensors file"):
+    with pytest.raises(AdapterError, match=r"text\.safetensors: expected a safetensors file"):
         make_adapter(weights=str(path))
 
 

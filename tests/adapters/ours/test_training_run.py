@@ -303,7 +303,7 @@ def test_a_damaged_state_is_named_and_does_not_hide_the_weights(data, tmp_path):
     train(replace(TINY, steps=3), setup, recorder.reporter)
     for damaged in (b"", setup.state.read_bytes()[:1000]):
         setup.state.write_bytes(damaged)
-        with pytest.raises(AdapterError, match="not a checkpoint .*; remove it to"):
+        with pytest.raises(AdapterError, match="expected a checkpoint .*; remove it to"):
             train(replace(TINY, steps=3), setup, recorder.reporter)
 
 
