@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "segbench/models/weights.py": {"…: …": INNER},
     "segbench/models/adapter_contract.py": {"……; …": WORDS},
     "segbench/models/loading.py": {"…": "says that it cannot be loaded, and where it failed"},
+    "segbench/models/given.py": {"…": "says that it cannot be loaded, and where it failed"},
     "segbench/models/supervisor.py": {"…": "passes on what load_adapter says in the worker"},
     "segbench/report/ranking_text.py": {"ranking: …": WORDS},
     "segbench/runs/json_files.py": {"…: …": INNER, "…": WORDS},

@@ -109,7 +109,8 @@ def given_model(
             title, factory, in_process=False, options=text, name=name, version=version
         )
     if option:
-        raise AdapterError(f"{title}: option: {_why_no_options(model)}, found {', '.join(option)}")
+        expected = _expected_options(model)
+        raise AdapterError(f"{title}: option: expected {expected}, found {', '.join(option)}")
     if hasattr(model, "predict") or hasattr(model, "set_image"):
         adapter = checked_adapter(cast(Adapter, model), title)
     elif _required_arguments(model) == 2:
@@ -138,12 +139,12 @@ def _is_factory(model: object, option: Mapping[str, object]) -> bool:
     return True
 
 
-def _why_no_options(model: object) -> str:
+def _expected_options(model: object) -> str:
     """Return what options were expected, if those given do not fit."""
     if hasattr(model, "predict") or not callable(model) or _required_arguments(model) is None:
-        return "expected none for a model that is already made (give its class, or a function)"
+        return "none for a model that is already made (give its class, or a function)"
     known = [each.name for each in inspect.signature(model).parameters.values()]
-    return f"expected all that it needs of {', '.join(known) or 'nothing'}"
+    return f"all that it needs of {', '.join(known) or 'nothing'}"
 
 
 def _required_arguments(model: object) -> int | None:

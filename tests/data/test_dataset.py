@@ -150,7 +150,7 @@ def test_labels_are_counted_in_parts():
 
 
 def test_an_empty_folder_and_a_pattern_without_match_are_errors(data, tmp_path):
-    with pytest.raises(CaseError, match=r"expected a folder with \.npz cases, found none"):
+    with pytest.raises(CaseError, match=r"expected a folder with \.npz cases or an \.npz file"):
         find_cases(tmp_path / "nowhere")
     with pytest.raises(CaseError, match=r"--case US_\*: expected a pattern that one of the 3"):
         select_cases(find_cases(data), patterns=["US_*"])

@@ -13,7 +13,6 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from segbench import threads
 from segbench.errors import AdapterError
-from segbench.messages import named
 from segbench.runs.backends.base import Result
 from segbench.runs.case_locks import lock_file
 from segbench.runs.job import JobSettings, ModelDescription, describe_model
