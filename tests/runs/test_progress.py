@@ -130,7 +130,9 @@ def test_a_terminal_shows_case_and_step(data, tmp_path, jobs):
     )
     words = ["run", "--model", str(tmp_path / "slow.py"), "--data", str(data)]
     text = in_terminal([*words, "--out", str(tmp_path / "run"), "--jobs", jobs])
-    assert re.search(r"[12]/3 CT_Toy_001, click 2 of 5, \d\.\d\d s a step, 0:0\d:\d\d left", text)
+    # which of the steps is seen depends on how busy the machine is
+    assert re.search(r"[123]/3 (CT|MR|PET)_Toy_00\d, click [1-5] of 5, \d\.\d\d s a step", text)
+    assert re.search(r", 0:0\d:\d\d left", text)
     assert "3/3 cases" in text
 
 
