@@ -278,23 +278,14 @@ def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
         segbench.score(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), (1, 1, 1), exact=True)
 
 
-def test_an_interrupted_cell_does_not_spoil_the_next_result(data, tmp_path):
+def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, tmp_path):
     """The worker of the first call still owes a reply; the second call must not take it."""
-    model = tmp_path / "slow.py"
-    model.write_text(
-        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
-        "class Slow:\n    info = AdapterInfo('slow')\n"
-        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
-        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
-        "        return np.zeros(self.shape, np.uint8)\n"
-        "make_adapter = Slow\n"
-    )
     timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        segbench.evaluate(model, data, out=tmp_path / "run")
+        segbench.evaluate(slow_adapter, data, out=tmp_path / "run")
     timer.join()
-    assert segbench.evaluate(model, data, out=tmp_path / "run").all_ok
+    assert segbench.evaluate(slow_adapter, data, out=tmp_path / "run").all_ok
 
 
 @pytest.mark.parametrize(
