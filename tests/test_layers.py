@@ -53,7 +53,7 @@ ORDER = {
         *("prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
         *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
-        *("check_cases", "check_questions", "contract_check"),
+        *("check_cases", "check_questions", "check_findings", "check_order", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
