@@ -12,7 +12,7 @@ import numpy as np
 
 from segbench.contract import Adapter
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.adapter_contract import predicted_array
+from segbench.models.adapter_contract import plain_info, predicted_array
 from segbench.models.adapter_failure import step_failure
 from segbench.models.loading import close_adapter, load_adapter
 
@@ -30,7 +30,7 @@ class InProcessModel:
 
     def __init__(self, adapter: Adapter, *, is_owned: bool = True) -> None:
         self._adapter, self._is_owned = adapter, is_owned
-        self.info = adapter.info
+        self.info = plain_info(adapter.info)
         self.environment: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 

@@ -39,7 +39,9 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     is_factory = file.suffix == FACTORY_SUFFIX
     values = {} if is_factory else parse_options(file, options)
     try:
-        make_adapter = _unpickled_factory(file) if is_factory else _make_adapter(file)
+        if is_factory:
+            return checked_adapter(_unpickled_factory(file)(), maker=file.stem)
+        make_adapter = _make_adapter(file)
         _refuse_options(make_adapter, values)
         return checked_adapter(make_adapter(**values))
     except (Exception, SystemExit) as error:  # of any kind: it is a fault of the adapter

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.messages import did_you_mean
+from segbench.messages import nearest
 from segbench.models.adapter_source import adapter_name, parse_source
 from segbench.models.adapter_source import has_own_environment as has_own_environment
 
@@ -21,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
 # prefix of --model -> the option of the adapter `container` that gets the rest
 SCHEMES = {"container": "image", "command": "command"}
+WEIGHTS_SUFFIXES = {".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".bin", ".h5", ".pkl", ".tar"}
 
 
 def adapter_names() -> list[str]:
@@ -49,12 +51,25 @@ def find_adapter(name: str) -> Path:
     for path in (Path(name), Path(name) / "__init__.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
-    hint = did_you_mean(name, known)
     raise AdapterNotFound(
         f"model {name!r}: expected an adapter's name, or the path of a .py file or of a folder "
-        f"with an __init__.py, found {_what_is(name)}; {hint + ' ' if hint else ''}"
-        "segbench models lists the names"
+        f"with an __init__.py, found {_what_is(name)}; {_advice(name, known)}"
     )
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    """Return what to do about a value that names no adapter."""
+    path = Path(name)
+    if path.suffix in WEIGHTS_SUFFIXES:
+        return "an adapter is a .py file that loads such weights: docs/adapters.md"
+    is_path = bool(path.suffix) or len(path.parts) > 1
+    suggested = {each: each for each in known}
+    for file in _adapter_files(path.parent):
+        near = file.parent if file.name == "__init__.py" else file
+        suggested[near.name if is_path else near.stem] = str(near)
+    most_similar = nearest(path.name, suggested)
+    hint = f"did you mean {suggested[most_similar]!r}? " if most_similar else ""
+    return f"{hint}segbench models lists the names"
 
 
 def _what_is(name: str) -> str:

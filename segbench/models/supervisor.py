@@ -88,7 +88,7 @@ class WorkerModel:
             raise
         except WorkerError as error:
             name = adapter_name(self.file)
-            raise WorkerError(f"{name}: cannot be loaded: {error}") from None
+            raise WorkerError(f"{name}: cannot be loaded: {error.in_one_line}") from None
 
     def _worker_with_image(self) -> tuple[WorkerProcess, float]:
         """Return a worker that has the image, and the seconds that setting it took in this call."""

@@ -64,6 +64,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     try:
         for name in ("segbench", "segbench_adapters"):
             expose(name)
+        from segbench.models.adapter_contract import plain_info
         from segbench.models.loading import close_adapter, load_adapter
 
         adapter = load_adapter(Path(adapter_file), json.loads(options))
@@ -74,7 +75,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply(0, refusal=str(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
-        reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
+        reply(0, info=dataclasses.asdict(plain_info(adapter.info)), **describe_environment())
         while (request := requests.get())["method"] != "close":
             reply(request["number"], **serve_request(adapter, request, Path(folder), worker_pid))
         close_adapter(adapter)
