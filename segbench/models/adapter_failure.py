@@ -104,7 +104,10 @@ def _advice(error: BaseException, file: Path) -> str:
         return ""
     top = missing.partition(".")[0]
     if (file.parent / f"{top}.py").is_file() or (file.parent / top / "__init__.py").is_file():
-        return f"; it is next to the adapter: import it with a dot, from .{top} import ..."
+        return (
+            f"; it is next to the adapter: import it with a dot, from .{top} import ..., or name "
+            f"its folder in PYTHONPATH: {file.parent}"
+        )
     if has_own_environment(file):
         return "; add it to the dependencies in the header, or name an interpreter with --python"
     return "; install it, or name an interpreter that has it with --python"

@@ -1,4 +1,4 @@
-"""Find the file of an adapter by name, and its source files.
+"""Find the file of an adapter by name.
 
 An adapter is one file, or one folder with an ``__init__.py``, that defines ``make_adapter``. A
 file without a PEP 723 header runs with the interpreter of segbench, a file with one in the
@@ -7,16 +7,15 @@ environment that the header declares.
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
 from segbench.messages import nearest
-from segbench.models.adapter_source import adapter_name, parse_source
+from segbench.models.adapter_source import adapter_name
 from segbench.models.adapter_source import has_own_environment as has_own_environment
+from segbench.models.source_files import source_sha256 as source_sha256
+from segbench.models.source_files import sources_of as sources_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
@@ -80,35 +79,3 @@ def _what_is(name: str) -> str:
     if path.is_file():
         return "another file"
     return "no such file" if path.suffix or len(path.parts) > 1 else "none of that name"
-
-
-def source_sha256(file: Path) -> str:
-    """Return the sha256 of an adapter's Python source: see ``sources_of``."""
-    digest = hashlib.sha256()
-    for source in sources_of(file):
-        digest.update(Path(os.path.relpath(source, file.parent)).as_posix().encode() + b"\0")
-        digest.update(source.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def sources_of(file: Path) -> list[Path]:
-    """Return an adapter's file, or all Python files of its folder, and their relative imports."""
-    sources: set[Path] = set()
-    file = file.absolute()
-    pending = [*file.parent.rglob("*.py")] if file.name == "__init__.py" else [file]
-    while pending:
-        source = pending.pop()
-        if source not in sources:
-            sources.add(source)
-            pending += _relative_imports(source)
-    return sorted(sources)
-
-
-def _relative_imports(file: Path) -> list[Path]:
-    modules = []
-    for node in ast.walk(parse_source(file)):
-        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(file.parents):
-            package = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            modules += [package, *(package / alias.name for alias in node.names)]
-    sources = [source for each in modules for source in (Path(f"{each}.py"), each / "__init__.py")]
-    return [source for source in sources if source.is_file()]

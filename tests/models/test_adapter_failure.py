@@ -103,11 +103,12 @@ def test_an_error_in_a_folder_names_the_file_in_it(write):
     assert refusal == "folder: cannot be loaded: folder/network.py, line 1: KeyError: 'weights'"
 
 
-def test_a_module_next_to_the_adapter_is_imported_with_a_dot(write):
+def test_a_module_next_to_the_adapter_is_imported_with_a_dot(write, tmp_path):
     write("", "network.py")
     refusal = refusal_of(write("from network import Net\n"))
     assert refusal.endswith(
-        "it is next to the adapter: import it with a dot, from .network import ..."
+        "it is next to the adapter: import it with a dot, from .network import ..., or name its "
+        f"folder in PYTHONPATH: {tmp_path}"
     )
 
 
