@@ -23,10 +23,15 @@ def named(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {message}").rstrip(":. ")
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the most similar known word, empty if none is similar."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question with the most similar known word, empty if none is similar."""
-    nearest = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else ""
+    most_similar = nearest(word, known)
+    return f"did you mean {most_similar!r}?" if most_similar else ""
 
 
 def and_hint(word: str, known: Iterable[str]) -> str:

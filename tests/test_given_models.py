@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -291,7 +292,7 @@ def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, 
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        (lambda: None, "expected make_adapter to return the adapter, found None"),
+        (lambda: None, "lambda to return the adapter, found None"),
         (lambda: object(), "expected info to be an AdapterInfo, found no info"),
         (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
@@ -300,9 +301,47 @@ def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, 
 def test_a_factory_that_makes_no_adapter_is_refused_before_any_case(
     ask, factory, message, in_process, tmp_path
 ):
-    with pytest.raises(AdapterError, match=message):
+    with pytest.raises(AdapterError, match=message) as refusal:
         ask(factory, in_process=in_process)
+    assert "make_adapter" not in str(refusal.value)
+    assert ".factory" not in str(refusal.value)
     assert not (tmp_path / "run").exists()
+
+
+class Loaded:
+    """A model with options, one of which has no default."""
+
+    def __init__(self, weights, device="auto"):
+        raise AssertionError("called although its options are wrong")
+
+
+@pytest.mark.parametrize("model", [Loaded, lambda weights, device="auto": Loaded(weights)])
+@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {"weight": 1},
+            "expected those of weights, device, found 'weight'; did you mean 'weights'?",
+        ),
+        (
+            {"device": "cpu"},
+            "expected a value for weights, found only device; option={'weights': ...}",
+        ),
+    ],
+)
+def test_options_of_a_class_or_factory_are_checked_before_anything_starts(
+    ask, model, in_process, option, message, monkeypatch
+):
+    monkeypatch.setattr(cloudpickle, "dumps", None)  # what a worker gets is not made
+    with pytest.raises(AdapterError) as refusal:
+        ask(model, option=option, in_process=in_process)
+    assert str(refusal.value) == f"{model.__name__.strip('<>')}: option: {message}"
+
+
+def test_a_class_without_its_option_is_told_which(ask):
+    with pytest.raises(AdapterError, match="Loaded: option: expected a value for weights, found n"):
+        ask(Loaded)
 
 
 def needs_two(weights, device):
@@ -316,7 +355,11 @@ def needs_a_keyword(image, interactions, *, temperature):
 @pytest.mark.parametrize(
     ("model", "given", "message"),
     [
-        (needs_two, {"option": {"weights": 1}}, "expected all that it needs of weights, device"),
+        (
+            needs_two,
+            {"option": {"weights": 1}},
+            "needs_two: option: expected a value for device, found only weights; option=",
+        ),
         (needs_a_keyword, {}, "model: expected a name, a path, an adapter"),
         (Filled, {"version": 2}, "version: expected text, found 2"),
         ("boxfill", {"name": 3}, "name: expected text, found 3"),

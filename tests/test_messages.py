@@ -44,7 +44,7 @@ EXCEPTIONS = {
         "no output within … s, killed: …": STEP,
     },
     "adapters/container.py": {"outputs/… of an earlier step cannot be removed: …": STEP},
-    "adapters/oracle.py": {"oracle: no case in references has this image": STEP},
+    "adapters/oracle.py": {"oracle: no case in … has this image": STEP},
     "adapters/ours/submission.py": {"ours: KeyError(None): no click for label … in step …": STEP},
     "adapters/ours/submission_predictor.py": {
         "ours: ValueError: an image of zeros has no non-zero region": STEP

@@ -23,9 +23,10 @@ from segbench.runs.manifest_json import Call, Data, GitState, Manifest, Protocol
 from segbench.runs.run_folder import finished_cases, old_folder, read_manifest, write_manifest
 
 IDENTITY = (
-    *("protocol", "settings", "adapter", "adapter_source_sha256", "options", "boxes"),
-    "exact_sum",
+    *("protocol", "settings", "adapter", "adapter_source_sha256", "adapter_modules_sha256"),
+    *("options", "boxes", "exact_sum"),
 )
+SOURCES = {"adapter_source_sha256", "adapter_modules_sha256"}
 PACKAGES = ("segbench", "numpy", "scipy", "connected-components-3d", "edt", "surface-distance")
 
 
@@ -84,6 +85,7 @@ def describe_run(
         settings=settings,
         adapter=model.info,
         adapter_source_sha256=job.source_sha256,
+        adapter_modules_sha256=model.modules_sha256,
         options=dict(job.options),
         boxes=config.boxes,
         exact_sum=config.exact_sum,
@@ -178,7 +180,7 @@ def _refuse_differences(config: RunConfig, before: Manifest, now: Mapping[str, A
     if not same_model:
         found.insert(0, f"model was {before.model!r}, is now {config.model!r}")
     fresh = f"--fresh moves it to {old_folder(config.out)} and starts anew, or choose another --out"
-    if same_model and [key for key in now if old[key] != now[key]] == ["adapter_source_sha256"]:
+    if same_model and {key for key in now if old[key] != now[key]} <= SOURCES:
         names = [file.stem for file in finished_cases(config.out)]
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise RunError(

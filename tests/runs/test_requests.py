@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import segbench
 from segbench.cli import cli
 from segbench.data.challenge_npz import boxes_to_array, write_arrays
-from segbench.errors import CaseError, RunError
+from segbench.errors import AdapterError, CaseError, RunError
 from segbench.runs import run_folder
 from segbench.runs.case_locks import case_lock
 from segbench.runs.job import close_models
@@ -218,6 +218,48 @@ def test_the_oracle_knows_nested_cases(data, tmp_path):
     option = {"references": data}
     result = segbench.evaluate("oracle", data, option=option, out=tmp_path / "run", in_process=True)
     assert all(case.steps[0].scores[0].dsc == 1 for case in result.case_results)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("in_process", [True, False])
+def test_the_oracle_takes_references_from_a_folder_of_their_own(
+    apart, tmp_path, in_process, inside
+):
+    images, references = apart
+    if inside:
+        references = references.rename(images / "0_gts")  # before the images by name
+    option = {"references": references, "images": images}
+    result = segbench.evaluate(
+        *("oracle", images),
+        references=references,
+        option=option,
+        out=tmp_path / "run",
+        in_process=in_process,
+    )
+    assert result.all_ok
+    assert all(step.scores[0].dsc == 1 for case in result.case_results for step in case.steps)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {"references": "gts"},
+            r"oracle: .*references: expected files with images \(the key imgs\), found none in "
+            r".*gts; name their folder: --option images=DIR",
+        ),
+        (
+            {"references": "imgs", "images": "gts"},
+            r"images: expected files with images \(the key imgs\), found none in .*gts$",
+        ),
+        ({"references": "gts", "images": "none"}, "images: expected a folder of cases, found"),
+    ],
+)
+def test_an_oracle_without_images_says_how_to_name_them(apart, tmp_path, option, message):
+    folders = dict(zip(("imgs", "gts", "none"), (*apart, tmp_path / "none"), strict=True))
+    given = {key: folders[name] for key, name in option.items()}
+    with pytest.raises(AdapterError, match=message):
+        segbench.evaluate("oracle", apart[0], references=apart[1], option=given, out=tmp_path / "r")
 
 
 def test_references_that_are_added_to_a_finished_run_are_named(data, apart, tmp_path):
