@@ -86,6 +86,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "run_end",
             "run",
             "verify",
             "report",
