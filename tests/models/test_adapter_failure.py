@@ -325,3 +325,17 @@ def test_a_tensor_counts_as_an_array_and_one_that_cannot_says_what_to_do():
     assert predicted_array(torch.ones(2, dtype=torch.uint8)).dtype == np.uint8
     with pytest.raises(NoLabelMapError, match=r"returned a Tensor, expected a .*detach\(\)"):
         predicted_array(torch.ones(2, requires_grad=True))
+    # on a CUDA device the message is the same, but for the device's name
+    with pytest.raises(NoLabelMapError, match=r"returned a Tensor, expected a .*Tensor\.cpu\(\)"):
+        predicted_array(torch.ones(2, dtype=torch.uint8, device="meta"))
+
+
+def test_a_worker_takes_a_tensor_on_the_processor(write):
+    pytest.importorskip("torch")
+    source = with_predict("return torch.ones((4, 5, 6), dtype=torch.int32)")
+    model = WorkerModel(write(f"import torch\n{source}"), {}, WorkerConfig(step_timeout=60))
+    model.set_image(IMAGE, (1,))
+    output = model.predict(INTERACTIONS)
+    model.close()
+    assert output.failure is None
+    assert (output.segmentation == 1).all()

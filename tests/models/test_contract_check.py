@@ -1,5 +1,8 @@
 """`segbench models check`: each broken rule is found by its own name."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -279,3 +282,15 @@ def test_the_command_takes_names_and_options(scripted):
     refused = CliRunner().invoke(cli, [*words[:3], "--option", "fial=exit"])
     assert refused.exit_code == 2
     assert "did you mean 'fail'?" in refused.output
+
+
+def test_the_page_lists_every_line_that_is_printed():
+    root = Path(__file__).parents[2]
+    files = [*(root / "segbench" / "models").glob("*check*.py")]
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    in_code = set(re.findall(r'Finding\("\w+", "([\w ]+)"', source)) | {*BROKEN, *WARNED, *OK}
+    page = (root / "docs" / "adapters.md").read_text(encoding="utf-8")
+    section = page.split("## Check an adapter")[1].split("\n## ")[0]
+    assert set(re.findall(r"`([\w ]+)`(?=[^|]* \|)", section)) >= in_code
+    rows = [row for row in re.findall(r"^\| `([\w ]+)`", section, re.M) if row in OK]
+    assert rows == OK  # in the order of the lines
