@@ -85,6 +85,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "run_end",
             "run",
             "verify",
             "report",

@@ -8,6 +8,7 @@ import click
 
 from segbench.cli.option_types import FOLDER, WholeNumber
 from segbench.cli.params import HOW, WHERE, argument, command, option
+from segbench.messages import counted
 
 
 @command(examples=["segbench phantoms val/ --cases 10 --seed 0"])
@@ -39,4 +40,4 @@ def phantoms(folder: Path, cases: int, seed: int) -> None:
     from segbench.phantoms import make_phantoms
 
     files = make_phantoms(folder, cases=cases, seed=seed)
-    click.echo(f"{len(files)} phantoms in {folder}")
+    click.echo(f"{counted(len(files), 'phantom')} in {folder}")
