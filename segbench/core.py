@@ -23,8 +23,6 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.messages import counted
-
 LabelMap = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
 Voxel = tuple[int, int, int]
@@ -116,7 +114,7 @@ class Case:
 
     def __repr__(self) -> str:
         """Return the case in one line, without its arrays."""
-        boxes = counted(len(self.boxes), "box") if self.boxes else "no boxes"
+        boxes = f"{len(self.boxes)} box{'es' * (len(self.boxes) > 1)}" if self.boxes else "no boxes"
         return f"Case({self.name!r}, {self.image!r}, labels={self.labels}, {boxes})"
 
 

@@ -151,15 +151,13 @@ def scale_text(settings: Settings, *, gated: bool) -> str:
     return f"AUC: at most {highest:g}{gate if gated else ''}"
 
 
-def is_gated(dsc: float, settings: Settings) -> bool:
-    """Whether the gate has set the NSD of a step to 0 although its mean DSC is not 0."""
-    return 0 < dsc <= settings.nsd_gate
+def is_gated(dsc: float, nsd: float, settings: Settings) -> bool:
+    """Whether the gate has set the mean NSD of a step to 0 although its mean DSC is not 0."""
+    return nsd == 0 < dsc <= settings.nsd_gate
 
 
 def _has_gated_step(case: CaseResult, settings: Settings) -> bool:
-    return any(
-        is_gated(mean_scores(step.scores)[0], settings) for step in case.steps if step.scores
-    )
+    return any(is_gated(*mean_scores(step.scores), settings) for step in case.steps if step.scores)
 
 
 def _means(summaries: Sequence[CaseSummary]) -> list[tuple[str, float]]:

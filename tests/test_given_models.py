@@ -238,11 +238,13 @@ def test_a_result_shows_itself_in_a_few_lines(ask, data):
     assert lines[0] == f"run boxfill in {result.folder}"
     assert lines[1] == "4 cases: 3 ok, 0 failed, 1 invalid"
     assert lines[2].startswith("means of 3 scored cases: DSC AUC ")
-    assert lines[3].startswith("US_<b>_4 invalid: US_<b>_4.npz: expected an .npz (zip) archive")
+    assert lines[3] == "AUC: at most 4"
+    assert lines[4].startswith("invalid: US_<b>_4: US_<b>_4.npz: expected an .npz (zip) archive")
     assert len(repr(result)) < 600
     html = result._repr_html_()
     assert str(result.folder) in html
-    assert "US_&lt;b&gt;_4 invalid" in html
+    assert "invalid: US_&lt;b&gt;_4: " in html
+    assert "<p>AUC: at most 4</p>" in html
     means = segbench.load(result.folder).cases.query("scored")["dsc_auc"].mean()
     assert f"<td>{means:.4f}</td>" in html
 
@@ -251,7 +253,10 @@ def test_many_failed_cases_stay_a_few_lines(ask):
     def confused(image, interactions):
         raise ValueError("no" * 5000)
 
-    assert len(repr(ask(confused)).splitlines()) == 6
+    lines = repr(ask(confused)).splitlines()
+    assert len(lines) == 6
+    assert lines[4].startswith("failed: 2 cases: step 0: raised ValueError")
+    assert lines[4].endswith("(all of it in run.log): CT_Toy_001, PET_Toy_003")
     assert len(repr(ask(confused, fresh=True))) < 5000
 
 

@@ -200,6 +200,6 @@ def _box_notes(differences: pd.DataFrame, baseline: str, method: str) -> Iterato
     n_other = int((~differences["same_boxes"]).sum())
     if n_other:
         yield (
-            f"{baseline} and {method} do not have the same boxes in {counted(n_other, 'case')}; "
-            "the column Box is that of the baseline."
+            f"{baseline} and {method} do not have the same boxes in "
+            f"{counted(n_other, 'case')}; the column Box is that of the baseline."
         )

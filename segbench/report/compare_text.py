@@ -41,7 +41,8 @@ def _check_lines(checks: Sequence[LossCheck], comparison: RunComparison) -> Iter
         yield check_sentence(check, comparison)
     n_left_out = comparison.measures["n_left_out"].iloc[0]
     if checks and n_left_out:
-        yield f"{counted(n_left_out, 'case')} {are(n_left_out)} not in these means: scored in one run only."
+        cases = f"{counted(n_left_out, 'case')} {are(n_left_out)}"
+        yield f"{cases} not in these means: scored in one run only."
 
 
 def check_sentence(check: LossCheck, comparison: RunComparison) -> str:

@@ -99,8 +99,8 @@ def opening_sentence(results: Results) -> str:
     """Return the first sentence of the report: its runs and their protocol."""
     settings, names = results.settings, display_names(results).values()
     return (
-        f"{counted(len(names), 'run')} under protocol {settings.protocol} version {settings.version} "
-        f"(settings {settings.hash}): {', '.join(names)}."
+        f"{counted(len(names), 'run')} under protocol {settings.protocol} version "
+        f"{settings.version} (settings {settings.hash}): {', '.join(names)}."
     )
 
 

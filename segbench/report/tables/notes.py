@@ -35,8 +35,8 @@ def score_note(results: Results) -> str:
     """Return the maximum of AUC and, if it has set an NSD to 0, the gate."""
     settings = results.settings
     steps = results.steps[results.steps["dsc"].notna()]
-    means = steps.groupby(["method", "case", "step"])["dsc"].mean()
-    gated = any(is_gated(dsc, settings) for dsc in means.tolist())
+    means = steps.groupby(["method", "case", "step"])[["dsc", "nsd"]].mean()
+    gated = any(is_gated(dsc, nsd, settings) for dsc, nsd in means.to_numpy())
     return f"{scale_text(settings, gated=gated)}."
 
 
@@ -52,8 +52,9 @@ def coverage_notes(results: Results) -> list[str]:
 def _coverage(method: Mapping[Any, Any]) -> str:
     n_done, n_cases = method["n_done"], method["n_cases"]
     n_left_out = n_done - method["n_scored"] - method["n_invalid"]
+    unfinished = " (unfinished)" if n_done < n_cases else ""
     return (
-        f"{n_done} of {counted(n_cases, 'case')} done{' (unfinished)' if n_done < n_cases else ''}, "
+        f"{n_done} of {counted(n_cases, 'case')} done{unfinished}, "
         f"{method['n_scored']} scored, {method['n_failed']} failed, {method['n_invalid']} invalid"
         + (f", {n_left_out} left out because no step has a prediction" if n_left_out else "")
     )
