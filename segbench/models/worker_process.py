@@ -41,13 +41,12 @@ class WorkerConfig:
     python: Path = field(default_factory=lambda: Path(sys.executable))
     step_timeout: float = 900.0  # seconds, separately for loading, set_image and each step
     threads: int | None = None  # of the numerical libraries; None sets no limit
+    # the caller's: a reused process of a job may have another one
+    python_path: str = field(default_factory=lambda: os.environ.get("PYTHONPATH", ""))
 
 
 class WorkerError(Exception):
-    """The worker did not complete a request; the step fails for this reason.
-
-    ``stderr`` is what the worker wrote last, if that says more.
-    """
+    """The worker did not complete a request; the step fails for this reason."""
 
     def __init__(self, reason: str, stderr: Tail | None = None) -> None:
         lines, line = (stderr.text(), stderr.last_line()) if stderr else ("", "")
@@ -245,6 +244,6 @@ def _start_process(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | limits,
+        env=os.environ | limits | {"PYTHONPATH": config.python_path},
         start_new_session=True,  # so that its children can be killed with it
     )

@@ -122,7 +122,7 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
         ),
         (
             ["--model", "oracle"],
-            "oracle: --option: expected references=VALUE (The folder of the cases",
+            "oracle: --option: expected references=VALUE (The folder of the files",
         ),
         (
             ["--model", "boxfill", "--step-timeout", "-1"],
