@@ -35,9 +35,10 @@ ORDER = {
         *("mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": [
-        *("pickled_numpy", "safe_pickle", "challenge_npz", "dataset"),
-        *("case_folder", "case_arrays"),
+        *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
+        *("case_folder", "case_arrays", "convert"),
     ],
+    "data.convert": ["volume"],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
@@ -88,7 +89,7 @@ ADAPTERS_MAY = {
 KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files"),
-    *("data.__init__", "data.challenge_npz"),
+    *("data.__init__", "data.case_grid", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
@@ -241,6 +242,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "pydantic": "runs",
         "platformdirs": "models",
         "huggingface_hub": "models.download",
+        "nibabel": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

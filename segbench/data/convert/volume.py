@@ -61,7 +61,9 @@ def checked_affine(affine: Affine, name: str) -> Affine:
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         raise CaseError(f"{name}: expected a finite 4 x 4 matrix from voxels to mm, found {matrix}")
     if abs(np.linalg.det(matrix[:3, :3])) < 1e-12 or np.isnan(io_orientation(matrix)).any():
-        raise CaseError(f"{name}: expected a matrix that can be inverted, found {matrix[:3].tolist()}")
+        raise CaseError(
+            f"{name}: expected a matrix that can be inverted, found {matrix[:3].tolist()}"
+        )
     return matrix
 
 
@@ -91,7 +93,9 @@ def from_case_order(array: NDArray[Any], grid: Grid) -> NDArray[Any]:
     back = ornt_transform(axcodes2ornt(CASE_AXES), io_orientation(affine))
     found = np.ascontiguousarray(apply_orientation(array.transpose(2, 1, 0), back))
     if found.shape != tuple(grid.shape):
-        raise CaseError(f"expected an array for a source of shape {grid.shape}, found {found.shape}")
+        raise CaseError(
+            f"expected an array for a source of shape {grid.shape}, found {found.shape}"
+        )
     return found
 
 

@@ -57,9 +57,7 @@ def test_a_voxel_keeps_its_place_and_comes_back(affine):
     # x to the left, y to the back, z to the head, as far as the axes allow
     towards = to_world[:3, :3] / np.linalg.norm(to_world[:3, :3], axis=0)
     assert np.all(np.diag(towards) * (-1, -1, 1) > 0.5)
-    np.testing.assert_allclose(
-        case_spacing(affine), np.linalg.norm(to_world[:3, :3], axis=0)[::-1]
-    )
+    np.testing.assert_allclose(case_spacing(affine), np.linalg.norm(to_world[:3, :3], axis=0)[::-1])
 
 
 @pytest.mark.parametrize(
