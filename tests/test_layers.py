@@ -52,7 +52,8 @@ ORDER = {
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [
-        *("modalities", "published", "private_text", "compared_runs", "method_facts", "frames"),
+        *("modalities", "published", "private_text", "written_files"),
+        *("run_folders", "compared_runs", "method_facts", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
@@ -66,6 +67,11 @@ ORDER = {
     "phantoms": ["scene"],
     "cli": [
         *(
+            "misuse",
+            "option_types",
+            "completion",
+            "params",
+            "confirm",
             "options",
             "group",
             "run",

@@ -17,5 +17,5 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, verify, report, rank, compare, export, train, predict, models, phantoms):
+for command in (run, report, rank, compare, export, verify, models, phantoms, predict, train):
     cli.add_command(command)

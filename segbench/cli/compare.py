@@ -7,57 +7,84 @@ from pathlib import Path
 
 import click
 
+from segbench.cli.option_types import RUN_FOLDER, WholeNumber
 from segbench.cli.options import (
-    EXISTING_FOLDER,
     parse_margins,
     parse_metric,
     parse_metric_margins,
     policy_options,
     resampling_options,
 )
+from segbench.cli.params import HOW, WHAT, argument, command, option
 from segbench.results import FailurePolicy
 
 
-@click.command()
-@click.argument("baseline", metavar="A", type=EXISTING_FOLDER)
-@click.argument("run_folder", metavar="B", type=EXISTING_FOLDER)
-@click.option(
+@command(
+    examples=[
+        "segbench compare runs/old runs/new",
+        "segbench compare runs/old runs/new --equivalence dsc_final=0.01",
+        "segbench compare runs/old runs/new --fail-if-worse dsc_final=0.01",
+    ]
+)
+@argument(
+    "baseline",
+    heading=WHAT,
+    metavar="A",
+    type=RUN_FOLDER,
+    help="The run folder of the baseline.",
+)
+@argument(
+    "run_folder",
+    heading=WHAT,
+    metavar="B",
+    type=RUN_FOLDER,
+    help="The run folder that is compared with A.",
+)
+@option(
     "--fail-if-worse",
+    heading=HOW,
     multiple=True,
     metavar="METRIC=DELTA",
     callback=parse_metric_margins,
-    help="Exit status 1 if the mean of B - A over the common cases is below -DELTA; repeatable. "
-    "METRIC is dsc_auc, nsd_auc, dsc_final or nsd_final.",
+    help="End with exit status 1 if B is worse: if the mean of B - A over the common cases is "
+    "below -DELTA. METRIC is dsc_auc, nsd_auc, dsc_final or nsd_final; repeatable.",
 )
-@click.option(
+@option(
     "--tie-margin",
+    heading=HOW,
     multiple=True,
     metavar="[METRIC=]MARGIN",
     callback=parse_margins,
-    help="A case whose difference is not larger is a tie; repeatable. [0]",
+    help="Count a case as a tie if A and B differ by no more than this, in one metric or in all; "
+    "repeatable.",
+    show_default="0",
 )
-@click.option(
+@option(
     "--equivalence",
+    heading=HOW,
     multiple=True,
     metavar="[METRIC=]MARGIN",
     callback=parse_margins,
-    help="Test whether A and B are equal to within MARGIN; repeatable.",
+    help="Test whether A and B are equal to within this margin, in one metric or in all; "
+    "repeatable.",
 )
-@click.option(
+@option(
     "--movers",
-    type=click.IntRange(0),
+    heading=HOW,
+    type=WholeNumber(0),
     default=5,
-    help="How many of the largest gains and losses to show.",
+    help="How many of the cases and labels with the largest gains and losses are listed.",
 )
-@click.option(
+@option(
     "--movers-by",
+    heading=HOW,
     metavar="METRIC",
     default="dsc_final",
     callback=parse_metric,
-    help="The measure of these gains and losses.",
+    help="The metric by which these gains and losses are the largest.",
 )
-@resampling_options
 @policy_options
+@resampling_options
 def compare(
     *,
     baseline: Path,
@@ -73,12 +100,7 @@ def compare(
     failures: FailurePolicy,
     time_limit: float | None,
 ) -> None:
-    """Compare the run B with the baseline A, on the cases that both have.
-
-    \b
-    segbench compare runs/old runs/new
-    segbench compare runs/old runs/new --equivalence dsc_final=0.01
-    segbench compare runs/old runs/new --fail-if-worse dsc_final=0.01
+    """Compare the run B with the baseline A, on their common cases.
 
     All differences are B - A: positive means that B is better.
     """

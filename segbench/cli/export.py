@@ -6,21 +6,38 @@ from pathlib import Path
 
 import click
 
-from segbench.cli.options import EXISTING_FOLDER, FOLDER, policy_options, resampling_options
+from segbench.cli.option_types import FOLDER, OneOf
+from segbench.cli.options import policy_options, resampling_options, runs_argument
+from segbench.cli.params import WHAT, WHERE, command, option
 from segbench.results import FailurePolicy
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, type=EXISTING_FOLDER)
-@click.option(
+@command(
+    examples=[
+        "segbench export runs --out exported",
+        "segbench export runs/ours --format parquet --out exported",
+        "segbench export runs/ours --format card --out cards",
+    ]
+)
+@runs_argument
+@option(
     "--format",
     "format_",
-    type=click.Choice(["csv", "parquet", "challenger", "card"]),
+    heading=WHAT,
+    type=OneOf(["csv", "parquet", "challenger", "card"]),
     default="csv",
-    help="csv, parquet: frames (parquet needs the extra segbench[parquet]). challenger: scores "
-    "for the R package challengeR. card: a page on each run, Markdown and JSON.",
+    help="csv, parquet: the cases, steps, prompts and methods, one file each (parquet needs "
+    "segbench[parquet]). challenger: scores for the R package challengeR. card: a page on each "
+    "run, Markdown and JSON.",
 )
-@click.option("--out", type=FOLDER, required=True, help="The folder of the exported files.")
+@option(
+    "--out",
+    heading=WHERE,
+    type=FOLDER,
+    required=True,
+    help="The folder for the exported files. Files of an earlier export are replaced; no others "
+    "are.",
+)
 @policy_options
 @resampling_options
 def export(
@@ -34,12 +51,7 @@ def export(
     seed: int,
     draws: int,
 ) -> None:
-    """Write one or more RUNS as files: tables of all facts, or a card of each run.
-
-    \b
-    segbench export runs/* --out exported
-    segbench export runs/ours --format parquet --out exported
-    segbench export runs/ours --format card --out cards
+    """Write runs as files for other programs, or a card of each.
 
     No exported file names a path, a user or a host.
     """

@@ -7,22 +7,39 @@ from typing import Any
 
 import click
 
-from segbench.cli.options import FOLDER, parse_options
+from segbench.cli.completion import complete_adapter
+from segbench.cli.confirm import confirm
+from segbench.cli.option_types import FOLDER
+from segbench.cli.options import parse_options
+from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, Group, argument, option
+
+name_argument = argument(
+    "name",
+    heading=WHAT,
+    shell_complete=complete_adapter,
+    help="The adapter: its name, or the path of its file or folder.",
+)
 
 
-@click.group(invoke_without_command=True)
-@click.option(
-    "--folder", type=FOLDER, help="The folder of the weights. [~/.local/share/segbench/models]"
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    examples=[
+        "segbench models",
+        "segbench models show ours",
+        "segbench models fetch nninteractive",
+    ],
+)
+@option(
+    "--folder",
+    heading=WHERE,
+    type=FOLDER,
+    help="The folder in which the weights of all adapters are; written before the command.",
+    show_default="~/.local/share/segbench/models",
 )
 @click.pass_context
 def models(ctx: click.Context, folder: Path | None) -> None:
-    """List every adapter with its environment, licences and weights.
-
-    \b
-    segbench models
-    segbench models show ours
-    segbench models fetch nninteractive
-    """
+    """List every adapter with its environment, licences and weights."""
     from segbench.models.weights import default_weights_folder, models_table
 
     ctx.obj = folder or default_weights_folder()
@@ -30,44 +47,62 @@ def models(ctx: click.Context, folder: Path | None) -> None:
         click.echo(models_table(ctx.obj))
 
 
-@models.command()
-@click.argument("name")
+@models.command(examples=["segbench models show random_walker", "segbench models show my_model.py"])
+@name_argument
 @click.pass_obj
 def show(folder: Path, /, name: str) -> None:
-    """Describe the adapter NAME: its environment, licences, weights and options.
-
-    \b
-    segbench models show random_walker
-    segbench models show my_model.py
-    """
+    """Describe an adapter: its environment, licences, weights and options."""
     from segbench.models.model_page import model_page
     from segbench.models.weights import find_model_entry
 
     click.echo(model_page(find_model_entry(name), folder))
 
 
-@models.command()
-@click.argument("name")
-@click.option("--weights", "which", metavar="WEIGHTS", help="Which set, if there are several.")
-@click.option("--accept-licence", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--revision", help="The expected commit.")
-@click.option(
+@models.command(
+    examples=["segbench models fetch sam_med3d --weights alldata"],
+)
+@name_argument
+@option(
+    "--weights",
+    "which",
+    heading=WHAT,
+    metavar="NAME",
+    help="Which weights are downloaded, if the adapter has several.",
+    show_default="the first that can be downloaded",
+)
+@option(
+    "--accept-licence",
+    heading=HOW,
+    is_flag=True,
+    help="Accept the licence of the weights; then segbench does not ask.",
+)
+@option(
+    "--revision",
+    heading=ADVANCED,
+    metavar="COMMIT",
+    help="The commit of the weights' repository that is downloaded.",
+    show_default="as declared or downloaded before, else the newest",
+)
+@option(
     "--sha256",
+    heading=ADVANCED,
     multiple=True,
     metavar="FILE=HEX",
     callback=parse_options,
-    help="The expected checksum of a file; repeatable.",
+    help="The sha256 that a downloaded file must have; repeatable, each file once.",
 )
-@click.option("--endpoint", metavar="URL", help="Another server with the hub's protocol.")
+@option(
+    "--endpoint",
+    heading=ADVANCED,
+    metavar="URL",
+    help="The address of another server that works like the Hugging Face hub.",
+    show_default="HF_ENDPOINT, else the hub",
+)
 @click.pass_obj
 def fetch(
     folder: Path, /, name: str, which: str | None, accept_licence: bool, **given: Any
 ) -> None:
-    """Download the weights of the adapter NAME, after showing their licence.
-
-    \b
-    segbench models fetch sam_med3d --weights alldata
-    """
+    """Download the weights of an adapter, after showing their licence."""
     from segbench.models import download
     from segbench.models.weights import find_model_entry
 
@@ -75,7 +110,12 @@ def fetch(
     weights = download.select_weights(found, which)
     click.echo(download.licence_notice(found, weights, folder))
     if not accept_licence and not weights.bundled:
-        click.confirm("Accept this licence?", abort=True)
+        confirm(
+            "Accept this licence?",
+            thing=name,
+            not_done="nothing was downloaded",
+            flag="--accept-licence",
+        )
     pins = download.Pins(given["revision"], given["sha256"])
     place = download.fetch(
         found, weights, folder, pins=pins, endpoint=given["endpoint"], say=click.echo

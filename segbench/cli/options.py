@@ -1,79 +1,87 @@
-"""Options that several commands share, and the types of options."""
+"""Options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-class Seconds(click.FloatRange):
-    """A positive number of seconds; "nan" is none."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Return the number."""
-        seconds = super().convert(value, param, ctx)
-        return self.fail(f"{value!r} is not a number") if math.isnan(seconds) else seconds
-
-
-SECONDS = Seconds(0, 1e6, min_open=True)
+from segbench.cli.completion import complete_adapter
+from segbench.cli.misuse import Misuse, did_you_mean
+from segbench.cli.option_types import EXISTING_FOLDER, FILE, SECONDS, OneOf, WholeNumber
+from segbench.cli.params import ADVANCED, HOW, WHAT, argument, option
 
 
 def policy_options(command: Any) -> Any:
     """Add the options that turn raw facts into scores."""
-    failures = click.option(
+    failures = option(
         "--failures",
-        type=click.Choice(["zero", "carry-forward"]),
+        heading=HOW,
+        type=OneOf(["zero", "carry-forward"]),
         default="zero",
         callback=lambda _, __, given: given.replace("-", "_"),
-        help="A failed step scores 0, or the score of the last prediction (the official number).",
+        help="What a step counts in which the model failed: zero (a score of 0), or carry-forward "
+        "(the score of the model's last valid prediction, as in the official numbers).",
     )
-    limit = click.option(
+    limit = option(
         "--time-limit",
+        heading=HOW,
         type=SECONDS,
         metavar="SECONDS",
-        help="Score a case 0 if it took more than SECONDS per label (the paper: 90).",
+        help="Score a case 0 if the model took more than this many seconds per label in all steps "
+        "together (the paper: 90).",
+        show_default="no limit",
     )
     return failures(limit(command))
 
 
-patient_pattern_option = click.option(
+patient_pattern_option = option(
     "--patient-pattern",
+    heading=ADVANCED,
     metavar="REGEX",
-    help="Finds the patient in a case's name: its first group, or the match. Scans of one patient "
-    "are resampled together. [the column patient of index.csv]",
+    help="Regular expression that finds the patient in the name of a case: its first group, or "
+    "all that matches. Intervals and tests count the scans of one patient as one draw.",
+    show_default="the column patient of index.csv",
 )
 
 
 def resampling_options(command: Any) -> Any:
     """Add the options of intervals and tests."""
-    draws = click.option(
+    draws = option(
         "--draws",
-        type=click.IntRange(1000, 1_000_000),
+        heading=ADVANCED,
+        type=WholeNumber(1000, 1_000_000),
         default=10_000,
-        help="Bootstrap resamples, and permutations of a test.",
+        help="How many bootstrap resamples make an interval, and how many permutations a test.",
     )
-    seed = click.option(
-        "--seed", type=click.IntRange(0), default=0, help="The same seed gives the same numbers."
+    seed = option(
+        "--seed",
+        heading=ADVANCED,
+        type=WholeNumber(0),
+        default=0,
+        help="Seed of the random draws of intervals and tests; the same seed gives the same "
+        "numbers.",
     )
     return patient_pattern_option(draws(seed(command)))
 
 
-def parse_options(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """Turn key=value pairs into a dictionary."""
-    wrong = [pair for pair in given if "=" not in pair]
-    if wrong:
-        raise click.BadParameter(f"expected key=value, found {wrong[0]!r}")
-    return dict(pair.split("=", 1) for pair in given)
+def parse_options(
+    _: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    """Turn KEY=VALUE pairs into a dictionary; a key is given once."""
+    values: dict[str, str] = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise Misuse(param.metavar or "KEY=VALUE", repr(pair))
+        if key in values:
+            found = f"it 2 times: {values[key]!r}, {value!r}"
+            raise Misuse(f"{key!r} once", found, "keep one of them")
+        values[key] = value
+    return values
 
 
 def command_line() -> str:
@@ -81,15 +89,49 @@ def command_line() -> str:
     return shlex.join(["segbench", *sys.argv[1:]])
 
 
-model_option = click.option(
-    "--model", required=True, help="An adapter's name, or a path to its file or folder."
+model_option = option(
+    "--model",
+    heading=WHAT,
+    required=True,
+    metavar="NAME|PATH",
+    shell_complete=complete_adapter,
+    help="The model: the name of an adapter (segbench models lists them), the path of an adapter's "
+    "file or folder, container:IMAGE, or command:'PROGRAM {inputs} {outputs}'.",
 )
-adapter_option = click.option(
+adapter_option = option(
     "--option",
+    heading=WHAT,
     multiple=True,
     metavar="KEY=VALUE",
     callback=parse_options,
-    help="An option of the adapter (segbench models show NAME lists them); repeatable.",
+    help="An option of the adapter, such as device=cuda:0 (segbench models show NAME lists them); "
+    "repeatable, each key once.",
+)
+python_option = option(
+    "--python",
+    heading=ADVANCED,
+    type=FILE,
+    help="The Python program that runs the adapter, for example env/bin/python; it needs numpy.",
+    show_default="the environment that the adapter declares, else the Python of segbench",
+)
+step_timeout_option = option(
+    "--step-timeout",
+    heading=HOW,
+    type=SECONDS,
+    metavar="SECONDS",
+    default=900,
+    help="How long the model may take to load, to receive an image, and for each step; then it is "
+    "stopped and the step has failed.",
+)
+runs_argument = argument(
+    "runs",
+    heading=WHAT,
+    metavar="RUNS...",
+    nargs=-1,
+    required=True,
+    type=EXISTING_FOLDER,
+    help="Run folders, as segbench run writes them. A folder that contains run folders stands for "
+    "all of them, in name order.",
 )
 
 
@@ -99,9 +141,8 @@ def parse_metric(_: click.Context, __: click.Parameter, given: str) -> str:
 
     name = given.strip().lower().replace("-", "_").replace(" ", "_")
     if name not in MEASURES:
-        nearest = difflib.get_close_matches(name, MEASURES, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise click.BadParameter(f"no metric {given!r}{hint} Known: {', '.join(MEASURES)}")
+        expected = f"a metric, one of {', '.join(MEASURES)}"
+        raise Misuse(expected, repr(given), did_you_mean(name, MEASURES))
     return name
 
 
@@ -117,7 +158,7 @@ def parse_margins(
         names = [parse_metric(ctx, param, metric)] if equals else list(MEASURES)
         for name in names:
             if name in margins:
-                raise click.BadParameter(f"{name}: given twice")
+                raise Misuse(f"a number for {name} once", "it 2 times", "keep one of them")
             margins[name] = _margin(text, number)
     return margins
 
@@ -128,7 +169,7 @@ def parse_metric_margins(
     """Turn METRIC=NUMBER into a number of 0 or more by metric."""
     for text in given:
         if "=" not in text:
-            raise click.BadParameter(f"expected METRIC=DELTA, found {text!r}")
+            raise Misuse("METRIC=DELTA", repr(text))
     return parse_margins(ctx, param, given)
 
 
@@ -138,5 +179,5 @@ def _margin(text: str, number: str) -> float:
     except ValueError:
         margin = math.nan
     if not 0 <= margin < math.inf:
-        raise click.BadParameter(f"expected a number of 0 or more, found {text!r}")
+        raise Misuse("a number of 0 or more", repr(text))
     return margin

@@ -6,41 +6,56 @@ from pathlib import Path
 
 import click
 
-from segbench.cli.options import (
-    EXISTING_FOLDER,
-    FOLDER,
-    command_line,
-    policy_options,
-    resampling_options,
-)
+from segbench.cli.option_types import FOLDER, OneOf, WholeNumber
+from segbench.cli.options import command_line, policy_options, resampling_options, runs_argument
+from segbench.cli.params import HOW, WHAT, WHERE, command, option
 from segbench.results import FailurePolicy
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, type=EXISTING_FOLDER)
-@click.option(
-    "--out", type=FOLDER, default=Path("reports/latest"), help="The folder of the report."
+@command(
+    examples=[
+        "segbench report runs",
+        "segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine",
+        "segbench report runs --intervals --decimals 3",
+    ]
 )
-@click.option(
+@runs_argument
+@option(
     "--published",
-    type=click.Choice(["table3", "table4", "table5"]),
+    heading=WHAT,
+    type=OneOf(["table3", "table4", "table5"]),
     multiple=True,
-    help="Show the paper's rows next to yours; repeatable.",
+    help="Show the rows of this table of the paper next to your runs; repeatable.",
 )
-@click.option(
+@option(
+    "--out",
+    heading=WHERE,
+    type=FOLDER,
+    default=Path("reports/latest"),
+    help="The folder for the report. An earlier report in it is replaced; no other file is.",
+)
+@option(
     "--intervals/--no-intervals",
+    heading=HOW,
     default=False,
-    help="Show 95 % intervals of the means, by bootstrap over patients.",
+    help="Show the 95 % interval of each mean, by bootstrap over patients.",
 )
-@click.option(
+@option(
     "--significance/--no-significance",
+    heading=HOW,
     default=True,
-    help="Bold for a method that is better than all others, underline for those that cannot be "
-    "told from the best.",
+    help="Print a method in bold if it is better than all others, and underline those that cannot "
+    "be told from the best.",
 )
-@click.option("--decimals", type=click.IntRange(1, 10), default=4, help="Of scores, as printed.")
-@resampling_options
+@option(
+    "--decimals",
+    heading=HOW,
+    type=WholeNumber(1, 10),
+    default=4,
+    help="How many decimals scores have in the tables; CSV files have all.",
+)
 @policy_options
+@resampling_options
 def report(
     runs: tuple[Path, ...],
     *,
@@ -55,12 +70,9 @@ def report(
     failures: FailurePolicy,
     time_limit: float | None,
 ) -> None:
-    """Write the tables of one or more RUNS as Markdown, CSV, LaTeX and HTML.
+    """Write the tables of some runs as Markdown, CSV, LaTeX and HTML.
 
-    \b
-    segbench report runs/*
-    segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine
-    segbench report runs/* --intervals --decimals 3
+    index.html has all of them on one page.
     """
     from segbench.report import Resampling, TableOptions, load, terminal_table_of, write_report_of
 

@@ -8,85 +8,155 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from segbench.cli.option_types import EXISTING_FOLDER, EXISTING_PATH, FOLDER, OneOf, WholeNumber
 from segbench.cli.options import (
-    EXISTING_FOLDER,
-    FILE,
-    FOLDER,
-    SECONDS,
     adapter_option,
     command_line,
     model_option,
     policy_options,
+    python_option,
+    step_timeout_option,
 )
+from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, command, option
 
 if TYPE_CHECKING:
     from segbench.runs.config import RunConfig
     from segbench.runs.runner import RunSummary
 
 
-@click.command()
-@model_option
-@click.option(
-    "--data",
-    type=click.Path(exists=True, path_type=Path),
-    required=True,
-    help="A folder of .npz cases, searched with all folders inside; or one .npz file.",
+@command(
+    examples=[
+        "segbench run --model ours --data val/",
+        "segbench run --model boxfill --data val/ --case 'CT_*' --jobs 2",
+        "segbench run --model mine.py --data val/ --option device=cuda:0",
+        "segbench run --model mine.py --data imgs/ --references gts/",
+    ]
 )
-@click.option("--out", type=FOLDER, help="The run folder, continued if it exists. [runs/<model>]")
-@click.option(
-    "--references", type=EXISTING_FOLDER, help="A folder with gts, if the cases have none."
+@model_option
+@option(
+    "--data",
+    heading=WHAT,
+    type=EXISTING_PATH,
+    required=True,
+    help="The cases: a folder of .npz files in the format of the challenge, searched with all "
+    "folders inside; or one such file.",
+)
+@option(
+    "--references",
+    heading=WHAT,
+    type=EXISTING_FOLDER,
+    help="A folder of .npz files with the reference label maps (gts), one per case and of the same "
+    "name, if the files of --data have none.",
 )
 @adapter_option
-@click.option("--name", help="The name in tables. [the adapter's name]")
-@click.option(
-    "--case", multiple=True, metavar="PATTERN", help="Only cases whose names match; repeatable."
+@option(
+    "--case",
+    heading=WHAT,
+    multiple=True,
+    metavar="PATTERN",
+    help="Run only the cases whose names match this pattern, such as 'CT_*'; repeatable: one match "
+    "is enough.",
+    show_default="all cases",
 )
-@click.option("--limit", type=click.IntRange(1), help="Only this many cases, the first by name.")
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, help="Cases at a time, each with its own model."
+@option(
+    "--limit",
+    heading=WHAT,
+    type=WholeNumber(1),
+    help="Run only this many cases, the first ones by name.",
+    show_default="all cases",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would run, and the memory it takes.")
-@click.option(
+@option(
+    "--out",
+    heading=WHERE,
+    type=FOLDER,
+    help="The run folder, for the results. If it has a part of this run, the run is continued.",
+    show_default="runs/<model>",
+)
+@option(
     "--fresh",
+    heading=WHERE,
     is_flag=True,
-    help="Start anew: an existing run folder is moved to OUT.old-1, .old-2, ...",
+    help="Start anew instead of continuing: a run folder that exists is first moved to OUT.old-1, "
+    "OUT.old-2 and so on.",
 )
-@click.option("--retry-failed", is_flag=True, help="Run failed and invalid cases again.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads of each model. [processors / jobs]"
+@option(
+    "--name",
+    heading=WHERE,
+    help="The name of this run in tables and reports.",
+    show_default="the adapter's name",
 )
-@click.option(
-    "--wait/--no-wait", default=True, help="Wait for cases that another runner has locked."
-)
-@click.option("--python", type=FILE, help="The interpreter of the adapter.")
-@click.option("--in-process", is_flag=True, help="No worker process: for debugging an adapter.")
-@click.option(
-    "--step-timeout", type=SECONDS, default=900.0, help="Time limit of a step in seconds."
-)
-@click.option(
+@option(
     "--predictions",
-    type=click.Choice(["all", "final", "none"]),
+    heading=WHERE,
+    type=OneOf(["all", "final", "none"]),
     default="all",
-    help="Which label maps to keep.",
+    help="Which label maps of the model are kept in the run folder: of all steps, of the final "
+    "step, or none. Verifying a run needs them.",
 )
-@click.option(
+@option(
     "--boxes",
-    type=click.Choice(["given", "none"]),
+    heading=HOW,
+    type=OneOf(["given", "none"]),
     default="given",
-    help="Give the model the boxes of the cases, or withhold them: no step 0.",
-)
-@click.option(
-    "--exact-sum", is_flag=True, help="Sum NSD in the official order: equal to the last bit."
+    help="given: a case that has boxes starts with them (step 0). none: boxes are withheld, and "
+    "all cases start with clicks.",
 )
 @policy_options
+@step_timeout_option
+@option(
+    "--jobs",
+    heading=HOW,
+    type=WholeNumber(1),
+    default=1,
+    help="How many cases run at the same time; each job loads its own model.",
+)
+@option(
+    "--dry-run",
+    heading=HOW,
+    is_flag=True,
+    help="Only check the cases and say which would run, which would be refused, which are done, "
+    "and the memory that the largest needs. Loads no model and writes nothing.",
+)
+@option(
+    "--retry-failed",
+    heading=HOW,
+    is_flag=True,
+    help="Run the failed and invalid cases of an earlier call again; otherwise they count as done.",
+)
+@option(
+    "--threads",
+    heading=ADVANCED,
+    type=WholeNumber(1),
+    help="How many processor threads each model may use.",
+    show_default="processors / jobs",
+)
+@option(
+    "--wait/--no-wait",
+    heading=ADVANCED,
+    default=True,
+    help="At the end, wait for cases that another segbench is running into the same folder, or "
+    "leave them to it.",
+)
+@python_option
+@option(
+    "--in-process",
+    heading=ADVANCED,
+    is_flag=True,
+    help="Run the model in the process of segbench, not in a worker process, one case at a time: "
+    "for debugging an adapter. Nothing can stop it then.",
+)
+@option(
+    "--exact-sum",
+    heading=ADVANCED,
+    is_flag=True,
+    help="Sum NSD in the order of the official script, so that it is equal to the last bit. "
+    "Otherwise it is equal to within 1e-12.",
+)
 def run(model: str, data: Path, out: Path | None, dry_run: bool, **options: Any) -> None:
-    """Let a simulated user refine MODEL's segmentation of every case in DATA.
+    """Let a simulated user refine a model's result, case by case.
 
-    \b
-    segbench run --model ours --data val/
-    segbench run --model boxfill --data val/ --case 'CT_*' --jobs 2
-
-    The same command again continues an interrupted run.
+    The model gets the boxes of a case, then five rounds of clicks on its largest errors, and is
+    scored after each. The same command again continues an interrupted run.
     """
     from segbench.runs import runner
     from segbench.runs.config import RunConfig, default_out

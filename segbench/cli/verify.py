@@ -7,20 +7,37 @@ from pathlib import Path
 
 import click
 
-from segbench.cli.options import EXISTING_FOLDER
+from segbench.cli.option_types import EXISTING_FOLDER, RUN_FOLDER
+from segbench.cli.params import WHAT, argument, command, option
 
 
-@click.command()
-@click.argument("run_folder", type=EXISTING_FOLDER, metavar="RUN")
-@click.option("--data", type=EXISTING_FOLDER, help="Where the cases are now. [as in run.json]")
-@click.option("--references", type=EXISTING_FOLDER, help="Where gts is now. [as in run.json]")
+@command(examples=["segbench verify runs/ours", "segbench verify runs/ours --data /new/place/val"])
+@argument(
+    "run_folder",
+    heading=WHAT,
+    metavar="RUN",
+    type=RUN_FOLDER,
+    help="The run folder to check.",
+)
+@option(
+    "--data",
+    heading=WHAT,
+    type=EXISTING_FOLDER,
+    help="The folder where the cases of the run are now; each must be the same file as then.",
+    show_default="as in run.json",
+)
+@option(
+    "--references",
+    heading=WHAT,
+    type=EXISTING_FOLDER,
+    help="The folder where the reference label maps (gts) are now, if the cases have none.",
+    show_default="as in run.json",
+)
 def verify(run_folder: Path, data: Path | None, references: Path | None) -> None:
-    """Compute all clicks and scores of RUN again, without its model, and compare.
+    """Compute all clicks and scores of a run again, without its model.
 
-    \b
-    segbench verify runs/ours
-
-    Exit status 1 if anything differs or cannot be checked. Floats must be equal to the last bit.
+    They are compared with the stored ones, to the last bit. Exit status 1 if anything differs or
+    cannot be checked.
     """
     from segbench.runs import verify as verification
 

@@ -50,6 +50,7 @@ from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
+from segbench.report.written_files import refuse_others, report_files
 from segbench.results import Policy
 
 __all__ = [
@@ -114,7 +115,8 @@ def write_report(
     Raises
     ------
     RunError
-        If a folder is not a run, or the protocols of the runs differ.
+        If a folder is not a run, the protocols of the runs differ, or a file of ``out`` that is
+        not of an earlier report would be replaced; then nothing is written.
     """
     results = load_results(runs, policy)
     return write_report_of(results, out, published=published, options=options, command=command)
@@ -129,6 +131,7 @@ def write_report_of(
     command: str = "",
 ) -> list[Path]:
     """Write all tables of results as `write_report` does."""
+    refuse_others(out, ("index.html", "index.md"), report_files(out))  # before anything is computed
     tables = report_tables(results, published, options)
     notes = page_notes(results, options)
     texts = {
@@ -201,10 +204,12 @@ def _render_files(table: Table) -> dict[str, str]:
 
 
 def _write_all(out: Path, texts: dict[str, str]) -> list[Path]:
+    own = report_files(out)
+    refuse_others(out, texts, own)
     out.mkdir(parents=True, exist_ok=True)
-    for name in _OPTIONAL_TABLES:
-        for kind in FORMATS:
-            (out / f"{name}.{kind}").unlink(missing_ok=True)
+    optional = {f"{name}.{kind}" for name in _OPTIONAL_TABLES for kind in FORMATS}
+    for name in (optional & own) - texts.keys():
+        (out / name).unlink(missing_ok=True)
     for name, text in texts.items():
         write_text(out / name, text)
     return [out / name for name in texts]

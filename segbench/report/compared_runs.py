@@ -8,22 +8,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 from segbench.errors import RunError
+from segbench.report.run_folders import expand_folders
 from segbench.runs.run_folder import Run, read_run
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, Run]:
     """Read run folders; the keys are the names of the methods, in the order given.
 
+    A folder that contains run folders stands for all of them, in name order.
+
     Raises
     ------
     RunError
-        If no folder is given, a folder is given twice or cannot be read, or the protocols differ.
+        If no folder is given, a folder is given twice, cannot be read, or is no run and
+        contains none; or the protocols differ.
     """
     if not folders:
         raise RunError("a report needs at least one run folder, none was given")
+    folders = expand_folders(folders)
     for folder, times in Counter(folder.resolve() for folder in folders).items():
         if times > 1:
-            raise RunError(f"{folder}: given {times} times, a report can have each run only once")
+            raise RunError(
+                f"{folder}: expected each run once, found it {times} times; give it once"
+            )
     runs = [read_run(folder) for folder in folders]
     for run in runs[1:]:
         _require_same_protocol(runs[0], run)

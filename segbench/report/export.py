@@ -14,6 +14,12 @@ from segbench.report.card import card_files
 from segbench.report.challenger import challenger_files
 from segbench.report.frames import Results
 from segbench.report.resampling import Resampling
+from segbench.report.written_files import (
+    EXPORT_LIST,
+    exported_files,
+    list_exported_files,
+    refuse_others,
+)
 
 
 def write_export(
@@ -25,7 +31,7 @@ def write_export(
 ) -> list[Path]:
     """Write results as files of one format and return them.
 
-    Files of the same names are replaced; other files in the folder stay.
+    Files of earlier exports are replaced, no others. ``segbench-export.json`` lists them.
 
     Parameters
     ----------
@@ -43,8 +49,9 @@ def write_export(
     Raises
     ------
     RunError
-        If there is no such format, pyarrow is missing, the folder is a run folder, or no ranked
-        run has a scored case (challenger).
+        If there is no such format, pyarrow is missing, the folder is a run folder or has other
+        files of these names, or no ranked run has a scored case (challenger). Then nothing is
+        written.
     """
     if format not in FORMATS:
         raise RunError(f"export formats are {', '.join(FORMATS)}; found {format!r}")
@@ -52,7 +59,9 @@ def write_export(
     if (out / "run.json").exists():
         raise RunError(f"{out}: expected a folder for exported files, found a run folder")
     files = FORMATS[format](results, resampling)
+    refuse_others(out, (*files, EXPORT_LIST), exported_files(out))
     out.mkdir(parents=True, exist_ok=True)
+    list_exported_files(out, files)
     for name, content in files.items():
         with atomic_write(out / name) as stream:
             stream.write(content)

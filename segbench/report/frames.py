@@ -96,7 +96,8 @@ def load(
     Parameters
     ----------
     *runs : path
-        Run folders, finished or not, in the order that tables show them.
+        Run folders, finished or not, in the order that tables show them. A folder that contains
+        run folders stands for all of them, in name order.
     failures : {"zero", "carry_forward"}
         Score of a failed step: 0, or that of the last prediction.
     time_limit : float, optional

@@ -9,6 +9,7 @@ from segbench.report.comparison import display_names
 from segbench.report.frames import Results
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
 from segbench.report.tables.table import Table
+from segbench.report.written_files import generator
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
@@ -51,6 +52,7 @@ def html_page(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="generator" content="{html.escape(generator())}">\n'
         f"<title>{html.escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body>\n{body}</body>\n</html>\n"
     )

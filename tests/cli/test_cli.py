@@ -10,6 +10,7 @@ import socket
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -69,7 +70,7 @@ def test_an_exported_run_has_no_trace_of_the_machine(data, tmp_path, scripted, k
     result = segbench("export", out, "--format", kind, "--out", tmp_path / "exported")
     assert result.exit_code == 0, result.output
     files = sorted((tmp_path / "exported").iterdir())
-    assert [file.name for file in files] == EXPORTED[kind]
+    assert [file.name for file in files] == sorted([*EXPORTED[kind], "segbench-export.json"])
     text = "".join(file.read_text() for file in files)
     assert "crashed: step 2" in text or kind == "challenger"
     words = re.split(r"[^\w.-]+", text)
@@ -112,14 +113,20 @@ def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, 
             ["--model", "boxfill", "--case", "XX*"],
             "--case XX*: expected a pattern that one of the 3 cases matches",
         ),
-        (["--model", "boxfill", "--option", "a"], "expected key=value, found 'a'"),
+        (["--model", "boxfill", "--option", "a"], "expected KEY=VALUE, found 'a'"),
         (["--model", "boxfill", "--option", "a=1"], "boxfill: no option 'a'; Known: none"),
         (
             ["--model", "oracle"],
             "oracle: expected --option references=VALUE. The folder of the cases",
         ),
-        (["--model", "boxfill", "--step-timeout", "-1"], "is not in the range"),
-        (["--model", "boxfill", "--time-limit", "nan"], "'nan' is not a number"),
+        (
+            ["--model", "boxfill", "--step-timeout", "-1"],
+            "a number of seconds above 0, at most 1000000, found '-1'",
+        ),
+        (
+            ["--model", "boxfill", "--time-limit", "nan"],
+            "a number of seconds above 0, at most 1000000, found 'nan'",
+        ),
         (
             ["--model", "boxfill", "--in-process", "--jobs", "2"],
             "jobs: expected 1 for a model in this process",
@@ -224,3 +231,55 @@ def test_two_runners_share_one_folder_and_do_nothing_twice(data, tmp_path):
     assert [runner.returncode for runner in runners] == [0, 0]
     log = (tmp_path / "run" / "run.log").read_text().splitlines()
     assert sorted(line.split()[1] for line in log) == ["CT_Toy_001", "MR_Toy_002", "PET_Toy_003"]
+
+
+def test_report_and_export_take_the_folder_of_the_runs(data, tmp_path):
+    for model in ("boxfill", "empty"):
+        words = ["--data", data, "--out", tmp_path / "runs" / model, "--in-process"]
+        assert segbench("run", "--model", model, *words).exit_code == 0
+    for command, file in (("report", "facts.csv"), ("export", "methods.csv")):
+        result = segbench(command, tmp_path / "runs", "--out", tmp_path / command)
+        assert result.exit_code == 0, result.output
+        text = (tmp_path / command / file).read_text()
+        assert text.index("boxfill") < text.index("empty")
+        again = segbench(command, tmp_path / "runs", "--out", tmp_path / command)
+        assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("report", "index.html"), ("report", "steps.tex"), ("export", "cases.csv")],
+)
+def test_a_file_of_somebody_else_stays(data, tmp_path, command, name):
+    run = tmp_path / "run"
+    segbench("run", "--model", "empty", "--data", data, "--out", run, "--in-process")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("my thesis")
+    result = segbench(command, run, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"segbench: {tmp_path / 'out' / name}: expected nothing or")
+    assert result.stderr.count("\n") == 1
+    assert [file.read_text() for file in (tmp_path / "out").iterdir()] == ["my thesis"]
+
+
+def test_predict_replaces_only_earlier_outputs(tmp_path, data):
+    inputs, outputs = tmp_path / "inputs", tmp_path / "outputs"
+    inputs.mkdir()
+    outputs.mkdir()
+    case = inputs / "CT_Toy_001.npz"
+    with np.load(data / "CT_Toy_001.npz", allow_pickle=True) as stored:
+        np.savez(case, **{key: stored[key] for key in stored.files if key != "gts"})
+    words = ["predict", "--model", "boxfill", "--inputs", inputs, "--outputs"]
+    before = case.read_bytes()
+    same = segbench(*words, inputs)
+    assert (same.exit_code, case.read_bytes()) == (2, before)
+    assert "expected another folder than --inputs, found the same" in same.stderr
+    for content in (before, b"my thesis"):
+        (outputs / case.name).write_bytes(content)
+        other = segbench(*words, outputs)
+        assert (other.exit_code, (outputs / case.name).read_bytes()) == (2, content)
+        assert "expected nothing or an earlier output (segs alone), found another" in other.stderr
+    (outputs / case.name).unlink()
+    for _ in range(2):
+        assert segbench(*words, outputs).exit_code == 0

@@ -68,9 +68,12 @@ def test_rank_takes_the_patients_from_the_names(runs):
     ("words", "message"),
     [
         (["rank", "old"], "no ranking: expected at least two runs, found 1"),
-        (["rank", "old", "old"], "given 2 times"),
-        (["compare", "old", "old"], "given 2 times"),
-        (["compare", "old"], "Missing argument 'B'"),
+        (["rank", "old", "old"], "expected each run once, found it 2 times"),
+        (["compare", "old", "old"], "expected each run once, found it 2 times"),
+        (
+            ["compare", "old"],
+            "compare: expected B, found none; for example: segbench compare runs/old",
+        ),
         (["rank", "old", "new", "--patient-pattern", "("], "patient_pattern: '('"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_final"], "expected METRIC=DELTA"),
         (["compare", "old", "new", "--fail-if-worse", "dsc_finl=1"], "did you mean 'dsc_final'?"),
@@ -79,9 +82,12 @@ def test_rank_takes_the_patients_from_the_names(runs):
         (["compare", "old", "new", "--equivalence", "much"], "a number of 0 or more"),
         (
             ["compare", "old", "new", *["--tie-margin", "0.1"] * 2],
-            "dsc_auc: given twice",
+            "expected a number for dsc_auc once, found it 2 times",
         ),
-        (["compare", "old", "new", "--movers-by", "hd95"], "Known: dsc_auc, nsd_auc"),
+        (
+            ["compare", "old", "new", "--movers-by", "hd95"],
+            "expected a metric, one of dsc_auc, nsd_auc",
+        ),
     ],
 )
 def test_a_bad_request_is_exit_status_2(runs, words, message):
@@ -127,3 +133,34 @@ def test_compare_tests_equivalence_and_ties_within_margins(runs):
     assert "0/8/0" in result.output
     assert [line.split()[-1] for line in result.output.splitlines() if "0.5  [" in line] == ["yes"]
     assert "Largest" not in result.output
+
+
+def test_rank_takes_the_folder_of_the_runs(runs):
+    words = ["--draws", 1000]
+    together = segbench("rank", runs, *words)
+    assert together.exit_code == 0, together.output
+    assert together.output == segbench("rank", *sorted(runs.iterdir()), *words).output
+
+
+@pytest.mark.parametrize("text", ["", None], ids=["empty", "earlier"])
+def test_rank_replaces_an_earlier_ranking(runs, tmp_path, text):
+    file, words = tmp_path / "ranks.csv", ["--draws", 1000, "--out", tmp_path / "ranks.csv"]
+    if text is None:
+        segbench("rank", runs / "old", runs / "best", *words)
+    else:
+        file.write_text(text)
+    result = segbench("rank", runs, *words)
+    assert result.exit_code == 0, result.output
+    assert "new" in file.read_text()
+
+
+@pytest.mark.parametrize("text", ["case,patient\n", "my thesis", "rule,average,method\n"])
+def test_rank_replaces_no_other_file(runs, tmp_path, text):
+    file = tmp_path / "index.csv"
+    file.write_text(text)
+    result = segbench("rank", runs, "--draws", 1000, "--out", file)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "index.csv: expected nothing or an earlier table with the columns rule," in result.stderr
+    assert "another file; choose another name, or move this file" in result.stderr
+    assert file.read_text() == text

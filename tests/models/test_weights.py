@@ -69,7 +69,8 @@ def fetch(adapter, hub, tmp_path):
 
     def command(*words: str, accept: str | None = "--accept-licence", keys: str = ""):
         arguments = ["models", "--folder", str(tmp_path / "models"), "fetch", str(adapter)]
-        arguments += ["--endpoint", hub.url, *words, *([accept] if accept else [])]
+        endpoint = [] if "--endpoint" in words else ["--endpoint", hub.url]
+        arguments += [*endpoint, *words, *([accept] if accept else [])]
         return CliRunner().invoke(cli, arguments, input=keys)
 
     return command

@@ -167,10 +167,11 @@ def test_loading_refuses_what_a_report_refuses(run, tmp_path):
     folder = run("ours", [case("CT_1")])
     with pytest.raises(RunError, match="at least one run"):
         segbench.load()
-    with pytest.raises(RunError, match="given 2 times"):
+    with pytest.raises(RunError, match="expected each run once, found it 2 times"):
         segbench.load(folder, str(folder))
-    with pytest.raises(RunError, match=r"found no run\.json"):
-        segbench.load(tmp_path)
+    (tmp_path / "val").mkdir()
+    with pytest.raises(RunError, match="val: expected a run folder or .*found an empty folder"):
+        segbench.load(tmp_path / "val")
     with pytest.raises(RunError, match="failures: expected one of zero, carry_forward"):
         segbench.load(folder, failures="stale")
 

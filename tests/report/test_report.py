@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from segbench.core import Settings
 from segbench.errors import RunError
 from segbench.report import report_tables, terminal_table, write_report
 from segbench.report.frames import load_results
+from segbench.report.written_files import report_files
 from segbench.results import CaseResult, Policy
 from tests.report.small_runs import RISING, case
 
@@ -233,14 +235,15 @@ def test_runs_with_the_same_name_are_distinguished_by_their_folders(run):
 
 def test_a_run_is_not_compared_with_itself(run, tmp_path):
     folder = run("ours", [case("CT_1")])
-    with pytest.raises(RunError, match="given 2 times"):
+    (tmp_path / "other").mkdir()
+    with pytest.raises(RunError, match="expected each run once, found it 2 times"):
         tables(folder, tmp_path / "other" / ".." / "ours")
 
 
 def test_no_folder_and_a_folder_without_a_run_are_refused(tmp_path):
     with pytest.raises(RunError, match="at least one run"):
         write_report([], tmp_path)
-    with pytest.raises(RunError, match=r"found no run\.json"):
+    with pytest.raises(RunError, match="found an empty folder; give a folder that"):
         write_report([tmp_path], tmp_path / "out")
 
 
@@ -321,6 +324,34 @@ def test_a_second_report_removes_tables_of_the_first_and_is_reproducible(run, tm
     first = {file.name: file.read_bytes() for file in write_report([folder], out)}
     assert not (out / "table5.csv").exists()
     assert first == {file.name: file.read_bytes() for file in write_report([folder], out)}
+
+
+@pytest.mark.parametrize("name", ["index.html", "index.md", "table3.csv", "steps.html"])
+def test_a_report_replaces_no_file_of_somebody_else(run, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("<title>my thesis</title>")
+    with pytest.raises(RunError, match=f"out/{name}: expected nothing or a file that segbench"):
+        write_report([run("ours", [case("CT_1")])], out)
+    assert (out / name).read_text() == "<title>my thesis</title>"
+    assert [file.name for file in out.iterdir()] == [name]
+
+
+def test_a_report_keeps_a_file_that_an_earlier_report_did_not_have(run, tmp_path):
+    out, good = tmp_path / "out", run("ours", [case("CT_1")])
+    write_report([good], out)
+    (out / "failures.csv").write_text("mine")
+    write_report([good], out)
+    assert (out / "failures.csv").read_text() == "mine"
+    with pytest.raises(RunError, match=r"failures\.csv: expected nothing or a file"):
+        write_report([run("other", [case("CT_1", failed=(2,))])], out)
+    assert (out / "failures.csv").read_text() == "mine"
+
+
+def test_the_committed_report_can_be_written_again():
+    folder = Path(__file__).parents[2] / "reports" / "real-scans"
+    tables = {file.name for file in folder.iterdir() if file.suffix in (".csv", ".tex", ".html")}
+    assert tables <= report_files(folder)
 
 
 class Page(HTMLParser):

@@ -16,6 +16,7 @@ from segbench.errors import AdapterError
 from segbench_adapters import kit
 
 from ..network import CONFIGS
+from .one_line_parser import OneLineParser, refuse_second_value
 from .reporter import open_reporter
 from .run import train
 from .schedule import RECIPES, Phase, Schedule
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 def parse_options(arguments: Sequence[str], program: str) -> argparse.Namespace:
     """Parse the arguments; a recipe and a plan set the defaults of the other options."""
+    refuse_second_value(parser(program), arguments)
     recipe = parser(program).parse_args(arguments).recipe
     made = parser(program, RECIPES[recipe])
     options = made.parse_args(arguments)
@@ -106,7 +108,7 @@ def n_cores() -> int:
 
 def parser(program: str, defaults: Schedule = RECIPES["interactive"]) -> argparse.ArgumentParser:
     """Return the parser of the options, with the defaults of a recipe."""
-    made = argparse.ArgumentParser(program, description="Train a checkpoint.")
+    made = OneLineParser(program, description="Train a checkpoint.", allow_abbrev=False)
     made.add_argument("--data", type=Path, required=True, help="folder of training cases (npz)")
     made.add_argument("--out", type=Path, required=True, help="checkpoint to write (safetensors)")
     add_recipe(made, defaults)

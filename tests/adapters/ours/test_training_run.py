@@ -446,3 +446,20 @@ def test_a_state_loads_without_executing_code(data, tmp_path):
     state = torch.load(setup.state, weights_only=True)
     assert json.loads(state["conditions"])["steps"] == 2
     assert state["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--minuts", "3"], "unrecognized arguments: --minuts 3"),
+        (["--minutes", "many"], "argument --minutes: invalid float value: 'many'"),
+        (["--minutes", "1", "--minutes=2"], "--minutes: expected once, found 2 times"),
+        (["--min", "1"], "unrecognized arguments: --min 1"),
+    ],
+)
+def test_a_wrong_option_is_one_line(capsys, words, message):
+    with pytest.raises(SystemExit) as end:
+        parse_options(["--data", "x", "--out", "y", *words], "segbench train ours")
+    assert end.value.code == 2
+    line = capsys.readouterr().err
+    assert line == f"segbench: train ours: {message}; segbench train ours --help helps\n"
