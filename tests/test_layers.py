@@ -38,7 +38,7 @@ ORDER = {
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert"),
     ],
-    "data.convert": ["volume"],
+    "data.convert": ["volume", "nifti"],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
