@@ -38,7 +38,13 @@ ORDER = {
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert"),
     ],
-    "data.convert": ["volume", "nifti"],
+    "data.convert": [
+        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
+        *("dicom", "readers", "percentiles", "intensity", "label_names", "label_rule", "labels"),
+        *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
+        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
+        "conversion_report",
+    ],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
@@ -47,6 +53,7 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
+        "progress_counter",
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -84,6 +91,8 @@ ORDER = {
             "predict",
             "models",
             "phantoms",
+            "convert_options",
+            "convert",
         ),
     ],
 }
@@ -249,6 +258,8 @@ def test_each_dependency_stays_where_it_belongs(file):
         "platformdirs": "models",
         "huggingface_hub": "models.download",
         "nibabel": "data.convert",
+        "SimpleITK": "data.convert",
+        "yaml": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

@@ -35,6 +35,7 @@ class Placed:
 
     label_map: LabelMap
     how: str = ""  # empty: the grids are equal
+    is_resampled: bool = False
 
 
 def place(
@@ -62,7 +63,7 @@ def place(
             f"{name}: expected the grid of the image, found another: {difference(own, image)}; "
             "--resample-labels nearest takes the nearest label"
         )
-    return Placed(_nearest(label_map, own, image), f"resampled: {difference(own, image)}")
+    return Placed(_nearest(label_map, own, image), f"resampled: {difference(own, image)}", True)
 
 
 def difference(own: CaseGrid, image: CaseGrid) -> str:

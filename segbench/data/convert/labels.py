@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,30 @@ def count_values(voxels: NDArray[Any], name: str) -> dict[int, int]:
         for value, size in zip(values.tolist(), sizes.tolist(), strict=True):
             counts[int(value)] = counts.get(int(value), 0) + size
     return counts
+
+
+def without_lost(
+    label_map: LabelMap, labels: Sequence[CaseLabel], *, renumber: bool, name: str
+) -> ChosenLabels:
+    """Count again what is left of labels on another grid; drop those that are gone.
+
+    Raises
+    ------
+    CaseError
+        If none is left.
+    """
+    sizes = count_values(label_map, name)
+    left = [label for label in labels if label.label in sizes]
+    lost = [label.name for label in labels if label.label not in sizes]
+    if not left:
+        raise CaseError(f"{name}: expected a label on the grid of the image, found none there")
+    table = np.zeros(max(label.label for label in labels) + 1, label_map.dtype)
+    kept = []
+    for number, label in enumerate(left, 1):
+        table[label.label] = number if renumber else label.label
+        kept.append(replace(label, label=int(table[label.label]), n_voxels=sizes[label.label]))
+    warnings = (f"no voxel of {', '.join(lost)} is left on the image's grid",) if lost else ()
+    return ChosenLabels(table[label_map], tuple(kept), warnings)
 
 
 def _absent(groups: Sequence[LabelGroup], here: Sequence[LabelGroup]) -> list[str]:

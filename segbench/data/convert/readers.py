@@ -113,6 +113,8 @@ def content_sha256(path: Path) -> str:
 
     Names do not count, nor does the order of files in a folder.
     """
+    if not path.exists():
+        raise CaseError(f"{path.name}: expected a file or folder, found none")
     if path.is_dir():
         files = [file for file in path.rglob("[!.]*") if file.is_file()]
     else:

@@ -120,6 +120,13 @@ def to_case_order(volume: Volume) -> NDArray[Any]:
     return np.ascontiguousarray(oriented.transpose(2, 1, 0))
 
 
+def grid_of(volume: Volume) -> Grid:
+    """Return the grid of a volume, to be kept with its case; it has no sha256 yet."""
+    i, j, k = volume.voxels.shape
+    rows = tuple(tuple(float(value) for value in row) for row in volume.affine)
+    return Grid(rows, volume.axes, (i, j, k), "")
+
+
 def case_spacing(affine: Affine) -> Spacing:
     """Return the distance of neighbouring voxels of the case in mm, as (z, y, x)."""
     sizes = voxel_sizes(affine)
