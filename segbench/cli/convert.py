@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     type=EXISTING_PATH,
-    help="IMAGE LABELS: two files (NIfTI, MHA, NRRD; of DICOM a series folder and SEG or RTSTRUCT), "
-    "or two folders, paired by name. Or one path: a list (CSV, TSV, YAML, JSON), or a data set in "
-    "the layout of nnU-Net, MSD or BIDS.",
+    help="IMAGE LABELS: two files (NIfTI, MHA, NRRD; of DICOM a series folder and a file of SEG or "
+    "RTSTRUCT), or two folders, paired by name. Or one path: a list (CSV, TSV, YAML, JSON), or a "
+    "data set in the layout of nnU-Net, MSD or BIDS.",
 )
 @source_options
 @option(
@@ -68,9 +69,7 @@ if TYPE_CHECKING:
     heading=HOW,
     help="Show the pairs that are found and what is left out, and write nothing.",
 )
-@click.pass_context
 def convert(
-    ctx: click.Context,
     *,
     sources: tuple[Path, ...],
     out: Path,
@@ -95,7 +94,7 @@ def convert(
     batch = Batch(rules, out, replace)
     conversions = _convert(found, batch, jobs, given["no_box"])
     if any(each.status == "refused" for each in conversions):
-        ctx.exit(1)
+        sys.exit(1)
 
 
 def _require_extra() -> None:
