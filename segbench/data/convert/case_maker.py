@@ -61,12 +61,12 @@ def make_case(scan: Scan, rules: Rules, identity: Mapping[str, Any]) -> Made:
     voxels = to_case_order(replace(image, voxels=mapped.voxels))
     mapped = replace(mapped, voxels=voxels)  # the one in the order of the source is not kept
     grid = grid_of(image)
-    placed, chosen = _labels(scan, rules, image, CaseGrid.of(grid, voxels.shape))
-    drawn = draw_boxes(placed.label_map, chosen.labels, rules.boxes, scan.name)
+    chosen, placed = _labels(scan, rules, image, CaseGrid.of(grid, voxels.shape))
+    drawn = draw_boxes(chosen.label_map, chosen.labels, rules.boxes, scan.name)
     case = Case(
         scan.name,
         Image(voxels, case_spacing(image.affine)),
-        placed.label_map,
+        chosen.label_map,
         drawn.boxes,
         tuple(label.label for label in chosen.labels),
         modality,
@@ -99,25 +99,29 @@ def _modality(scan: Scan, image: Volume) -> tuple[str, tuple[str, ...]]:
 
 def _labels(
     scan: Scan, rules: Rules, image: Volume, target: CaseGrid
-) -> tuple[Placed, ChosenLabels]:
-    """Return the label map of the case, and its labels."""
-    name = scan.labels.name
+) -> tuple[ChosenLabels, Placed]:
+    """Return the labels in the order of cases on the grid of the image, and how they got there."""
+    name, keep_values = scan.labels.name, rules.labels.keep_values
+    chosen, own = _chosen(scan, rules, image)
+    placed = place(chosen.label_map, own, target, resample=rules.resample, name=name)
+    chosen = replace(chosen, label_map=placed.label_map)
+    if placed.is_resampled:
+        chosen = without_lost(chosen, renumber=not keep_values, name=name)
+    if rules.split:
+        chosen = split_components(chosen, name)
+    return chosen, placed
+
+
+def _chosen(scan: Scan, rules: Rules, image: Volume) -> tuple[ChosenLabels, CaseGrid]:
+    """Return the labels in the order of cases, still on their own grid."""
     source = read_labels(scan.labels, image, scan.image, rules.reading)
     rule = replace(rules.labels, names={**scan.label_names, **rules.labels.names})
-    chosen = choose_labels(source, rule, name)
-    chosen = replace(chosen, warnings=(*source.volume.notes, *chosen.warnings))
+    chosen = choose_labels(source, rule, scan.labels.name)
+    grid = grid_of(source.volume)
     label_map = to_case_order(replace(source.volume, voxels=chosen.label_map))
-    own = CaseGrid.of(grid_of(source.volume), label_map.shape)
-    placed = place(label_map, own, target, resample=rules.resample, name=name)
-    labels = chosen.labels
-    if placed.is_resampled:
-        left = without_lost(placed.label_map, labels, renumber=not rule.keep_values, name=name)
-        placed, labels = replace(placed, label_map=left.label_map), left.labels
-        chosen = replace(chosen, warnings=(*chosen.warnings, *left.warnings))
-    if rules.split:
-        label_map, labels = split_components(placed.label_map, labels, name)
-        placed = replace(placed, label_map=label_map)
-    return placed, replace(chosen, labels=labels)
+    warnings = (*source.volume.notes, *chosen.warnings)
+    own = CaseGrid.of(grid, label_map.shape)
+    return replace(chosen, label_map=label_map, warnings=warnings), own
 
 
 def _facts(

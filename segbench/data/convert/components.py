@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.arrays import bounding_box, label_map_dtype
-from segbench.core import MAX_LABEL, LabelMap, Mask
-from segbench.data.convert.labels import CaseLabel
+from segbench.core import MAX_LABEL, Mask
+from segbench.data.convert.labels import ChosenLabels
 from segbench.errors import CaseError
 
 NEIGHBOURS: Final = 26
@@ -40,9 +39,7 @@ def scattered(mask: Mask) -> str:
     return ""
 
 
-def split_components(
-    label_map: LabelMap, labels: Sequence[CaseLabel], name: str
-) -> tuple[LabelMap, tuple[CaseLabel, ...]]:
+def split_components(chosen: ChosenLabels, name: str) -> ChosenLabels:
     """Make each 26-connected component a label of its own; those of one label follow each other.
 
     Raises
@@ -50,16 +47,16 @@ def split_components(
     CaseError
         If there are more components than a label map can number.
     """
-    components = _components(label_map)
+    components = _components(chosen.label_map)
     sizes = np.bincount(components.ravel())
     if len(sizes) - 1 > MAX_LABEL:
         raise CaseError(f"{name}: expected at most {MAX_LABEL} components, found {len(sizes) - 1}")
     owner = np.zeros(len(sizes), np.int64)
-    owner[components.ravel()] = label_map.ravel()
+    owner[components.ravel()] = chosen.label_map.ravel()
     order = np.argsort(owner[1:], kind="stable") + 1
     table = np.zeros(len(sizes), label_map_dtype([len(order)]))
     table[order] = np.arange(1, len(order) + 1)
-    by_label = {each.label: each for each in labels}
+    by_label = {each.label: each for each in chosen.labels}
     counted = dict.fromkeys(by_label, 0)
     found = []
     for label, component in enumerate(order.tolist(), 1):
@@ -67,8 +64,7 @@ def split_components(
         counted[parent.label] += 1
         own_name = f"{parent.name} {counted[parent.label]}"
         found.append(replace(parent, label=label, name=own_name, n_voxels=int(sizes[component])))
-    split: LabelMap = table[components]
-    return split, tuple(found)
+    return replace(chosen, label_map=table[components], labels=tuple(found))
 
 
 def _components(array: NDArray[Any]) -> NDArray[Any]:

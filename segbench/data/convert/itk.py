@@ -75,13 +75,14 @@ def _information(file: Path) -> Any:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise CaseError(f"{file.name}: cannot be read: {_reason(error)}") from None
+        raise CaseError(f"{file.name}: cannot be read: {_reason(error, file)}") from None
     return reader
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: RuntimeError, file: Path) -> str:
     """Return the last line of what ITK says: the others name places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = str(error).replace(str(file), file.name)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].rpartition(": ")[2] if lines else "SimpleITK gives no reason"
 
 
@@ -133,7 +134,7 @@ def _voxels(reader: Any, channel: int | None, file: Path) -> NDArray[Any]:
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        raise CaseError(f"{file.name}: cannot be read: {_reason(error)}") from None
+        raise CaseError(f"{file.name}: cannot be read: {_reason(error, file)}") from None
     view = sitk.GetArrayViewFromImage(image)
     if n_components > 1:
         view = view[..., index]

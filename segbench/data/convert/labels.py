@@ -37,7 +37,7 @@ class CaseLabel:
 
 @dataclass(frozen=True, eq=False)
 class ChosenLabels:
-    """A label map as a case has it, still on the grid and in the order of its source."""
+    """A label map with the labels of a case."""
 
     label_map: LabelMap
     labels: tuple[CaseLabel, ...]
@@ -45,7 +45,7 @@ class ChosenLabels:
 
 
 def choose_labels(source: LabelVolume, rule: LabelRule, name: str) -> ChosenLabels:
-    """Choose, merge, name and number labels.
+    """Choose, merge, name and number labels; the map stays on its grid and in its order.
 
     Numbers are 1..N in the order of the rule, or of the values, over the labels that the case
     has; with ``keep_values`` each label has its first value as number.
@@ -97,9 +97,7 @@ def count_values(voxels: NDArray[Any], name: str) -> dict[int, int]:
     return counts
 
 
-def without_lost(
-    label_map: LabelMap, labels: Sequence[CaseLabel], *, renumber: bool, name: str
-) -> ChosenLabels:
+def without_lost(chosen: ChosenLabels, *, renumber: bool, name: str) -> ChosenLabels:
     """Count again what is left of labels on another grid; drop those that are gone.
 
     Raises
@@ -107,18 +105,19 @@ def without_lost(
     CaseError
         If none is left.
     """
+    label_map = chosen.label_map
     sizes = count_values(label_map, name)
-    left = [label for label in labels if label.label in sizes]
-    lost = [label.name for label in labels if label.label not in sizes]
+    left = [label for label in chosen.labels if label.label in sizes]
+    lost = [label.name for label in chosen.labels if label.label not in sizes]
     if not left:
         raise CaseError(f"{name}: expected a label on the grid of the image, found none there")
-    table = np.zeros(max(label.label for label in labels) + 1, label_map.dtype)
+    table = np.zeros(max(label.label for label in chosen.labels) + 1, label_map.dtype)
     kept = []
     for number, label in enumerate(left, 1):
         table[label.label] = number if renumber else label.label
         kept.append(replace(label, label=int(table[label.label]), n_voxels=sizes[label.label]))
-    warnings = (f"no voxel of {', '.join(lost)} is left on the image's grid",) if lost else ()
-    return ChosenLabels(table[label_map], tuple(kept), warnings)
+    warnings = [f"no voxel of {', '.join(lost)} is left on the image's grid"] if lost else []
+    return ChosenLabels(table[label_map], tuple(kept), (*chosen.warnings, *warnings))
 
 
 def _absent(groups: Sequence[LabelGroup], here: Sequence[LabelGroup]) -> list[str]:
