@@ -81,7 +81,7 @@ def _information(file: Path) -> Any:
 
 def _reason(error: RuntimeError, file: Path) -> str:
     """Return the last line of what ITK says: the others name places in its source."""
-    text = str(error).replace(str(file), file.name)
+    text = str(error).replace(f"{file.parent}/", "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].rpartition(": ")[2] if lines else "SimpleITK gives no reason"
 

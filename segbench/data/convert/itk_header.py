@@ -32,8 +32,6 @@ class VoxelData:
 
     def require(self, size: int, name: str) -> None:
         """Refuse a file that holds fewer bytes of voxels than its header says."""
-        if not self.file.is_file():
-            raise CaseError(f"{name}: expected its voxels in {self.file.name}, found no such file")
         stored = self.file.stat().st_size - self.start
         require_bytes(name, size, stored, compressed=self.compressed)
         if self.compressed:
@@ -104,7 +102,10 @@ def _place(file: Path, place: str, in_itself: set[str], begin: int) -> tuple[Pat
         raise CaseError(
             f"{file.name}: expected one file of voxels, found {place!r}; write it as one file first"
         )
-    return file.parent / place, 0
+    data = file.parent / place
+    if not data.is_file():
+        raise CaseError(f"{file.name}: expected its voxels in {data.name}, found no such file")
+    return data, 0
 
 
 def _fields(head: bytes, separator: str) -> Mapping[str, str]:

@@ -129,4 +129,4 @@ def _detached(file: Path) -> list[Path]:
     if suffix_of(file) not in (".mhd", ".nhdr"):
         return []
     data = read_itk_header(file).file
-    return [data] if data != file and data.is_file() else []
+    return [data] if data != file else []

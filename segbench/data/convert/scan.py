@@ -69,24 +69,23 @@ def stated_modality(word: str) -> str:
 
 def case_name(stem: str, *, modality: str, dataset: str) -> str:
     """Return the name of a case, such as ``CT_AMOS_0001``: other tools find the modality in it."""
-    stem = _plain(stem)
-    parts = [part for part in (modality, _plain(dataset).replace("_", "-")) if part]
-    while parts and stem.lower().startswith("_".join(parts).lower() + "_"):
-        stem = stem[len("_".join(parts)) + 1 :]
-        break
-    return "_".join([*parts, stem])
+    prefix = "_".join(filter(None, (modality, _plain(dataset).replace("_", "-"))))
+    stem = _plain(stem) or "case"
+    if not prefix or stem.lower().startswith(f"{prefix}_".lower()):
+        return stem
+    return f"{prefix}_{stem}"
 
 
 def _plain(text: str) -> str:
     """Return a text as a part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.strip()).strip(".-") or "case"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.strip()).strip(".-")
 
 
 def require_own_names(scans: Iterable[Scan]) -> None:
     """Refuse two cases of one name, whatever the case of letters, and names that are no file's."""
     seen: dict[str, Scan] = {}
     for scan in scans:
-        if scan.name != _plain(scan.name):
+        if not scan.name or scan.name != _plain(scan.name):
             raise CaseError(
                 f"name {scan.name!r}: expected letters, digits and . _ - only, and none of . and - "
                 "at its ends"
