@@ -125,7 +125,7 @@ def _rules(given: Mapping[str, Any]) -> Rules:
             label_channel=given["label_channel"], axes=given["axes"], series=given["series"]
         ),
         IntensityRule("raw" if given["raw"] else given["intensity"], given["window"]),
-        LabelRule(parse_labels(given["label_text"]), names, given["keep_values"]),
+        LabelRule(parse_labels(given["labels"]), names, given["keep_values"]),
         BoxRule(given["box_rule"], given["no_box"], given["seed"]),
         given["split"],
         given["resample_labels"] is not None,
@@ -179,6 +179,7 @@ def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> li
                 conversions.append(done)
                 advance(f"{done.name} {done.status}")
     finally:
+        conversions.sort(key=lambda done: done.name)
         if conversions:
             index = write_index(batch.out, conversions)
             report = write_report(batch.out, found.layout, found.unpaired, conversions)

@@ -127,7 +127,6 @@ def rule_options(command: Any) -> Any:
         (
             option(
                 "--labels",
-                "label_text",
                 heading=HOW,
                 metavar="LIST",
                 default="all",
