@@ -90,6 +90,8 @@ def identity_of(scan: Scan, rules: Rules) -> dict[str, Any]:
         "labels": content_sha256(scan.labels),
         "rule": rules.of(scan),
     }
+    if facts["image"] == facts["labels"]:
+        raise CaseError(f"{scan.labels.name}: expected labels, found the image itself")
     read_back: dict[str, Any] = json.loads(json.dumps(facts))
     return read_back
 

@@ -64,7 +64,7 @@ def _by_layout(sources: Sequence[Path], stated: Stated) -> Found:
 
 
 def _of_two(image: Path, labels: Path, stated: Stated) -> Found:
-    if image.is_file() or is_series_folder(image):
+    if image.is_file() or is_series_folder(image) or is_dicom(labels):
         return Found("one image", (_scan(image.resolve(), (image, labels), stated),))
     if not labels.is_dir():
         raise CaseError(

@@ -191,6 +191,13 @@ def test_what_the_protocol_cannot_score_is_refused(tmp_path):
     assert not (tmp_path / "val" / "CT_a.npz").exists()
 
 
+def test_an_image_given_as_its_own_labels_is_refused(tmp_path):
+    image = np.abs(scan()[0])  # of a magnitude image every value could be a label
+    files = write_pair(tmp_path, image=image, labels=image)
+    done = convert(files, tmp_path / "val")
+    assert done.reason == "scan_seg.nii.gz: expected labels, found the image itself"
+
+
 def many(tmp_path, n=3):
     scans = []
     for number in range(n):
