@@ -45,8 +45,15 @@ ORDER = {
         *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": [
-        *("pickled_numpy", "safe_pickle", "challenge_npz", "dataset"),
-        *("case_folder", "case_arrays"),
+        *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
+        *("case_folder", "case_arrays", "convert"),
+    ],
+    "data.convert": [
+        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
+        *("dicom", "readers", "percentiles", "intensity", "label_names", "label_rule", "labels"),
+        *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
+        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
+        "conversion_report",
     ],
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
@@ -58,6 +65,7 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
+        "progress_counter",
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -95,6 +103,8 @@ ORDER = {
             "predict",
             "models",
             "phantoms",
+            "convert_options",
+            "convert",
         ),
     ],
 }
@@ -106,7 +116,7 @@ ADAPTERS_MAY = {
 KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files", "messages"),
-    *("data.__init__", "data.challenge_npz"),
+    *("data.__init__", "data.case_grid", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
     *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
     "models.adapter_contract",
@@ -261,6 +271,9 @@ def test_each_dependency_stays_where_it_belongs(file):
         "pydantic": "runs",
         "platformdirs": "models",
         "huggingface_hub": "models.hub",
+        "nibabel": "data.convert",
+        "SimpleITK": "data.convert",
+        "yaml": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

@@ -27,6 +27,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from segbench.core import Box, Case, LabelMap
+from segbench.data.case_grid import grid_arrays
 from segbench.data.pickled_numpy import UnsafePickle
 from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
@@ -215,6 +216,8 @@ def write_case(file: Path, case: Case) -> None:
     }
     if case.boxes:
         arrays["boxes"] = boxes_to_array(case.boxes)
+    if case.grid is not None:
+        arrays |= grid_arrays(case.grid)
     write_arrays(file, arrays)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
+from segbench.data.case_grid import read_grid
 from segbench.data.challenge_npz import ArrayHeader, ChallengeFile, parse_box
 from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
@@ -128,10 +129,10 @@ def read_case(source: CaseFile) -> Case:
     with ChallengeFile(source.file) as file:
         reference, labels, spacing, boxes = _read_all_but_image(source, file)
         voxels = file.read("imgs")
+        grid = read_grid(file)
     check_image(ArrayHeader(voxels.shape, voxels.dtype), reference, source.file.name)
-    return Case(
-        source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.metadata)
-    )
+    facts = vars(source.metadata) | {"grid": grid}
+    return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **facts)
 
 
 def _read_all_but_image(
