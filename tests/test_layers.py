@@ -38,7 +38,11 @@ ORDER = {
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert"),
     ],
-    "data.convert": ["volume", "nifti"],
+    "data.convert": [
+        *("volume", "nifti", "dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels"),
+        *("dicom_series", "dicom_painting", "dicom_seg", "dicom_polygons", "dicom_rtstruct"),
+        "dicom_labels",
+    ],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
@@ -249,6 +253,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "platformdirs": "models",
         "huggingface_hub": "models.download",
         "nibabel": "data.convert",
+        "pydicom": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }
