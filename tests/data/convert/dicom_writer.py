@@ -54,7 +54,10 @@ def write_series(folder: Path, voxels, *, modality="CT", change=None, **grid) ->
         dataset.ImagePositionPatient = position(index, **grid)
         dataset.ImageOrientationPatient = list(grid.get("orientation", AXIAL))
         dataset.PixelSpacing = list(grid.get("spacing", (0.7, 1.3, 3.1))[1::-1])
-        dataset.RescaleSlope, dataset.RescaleIntercept = grid.get("slope", 1), grid.get("intercept", 0)
+        dataset.RescaleSlope, dataset.RescaleIntercept = (
+            grid.get("slope", 1),
+            grid.get("intercept", 0),
+        )
         dataset.InstanceNumber = index + 1
         set_pixels(dataset, voxels[:, :, index].T.astype(grid.get("dtype", np.int16)))
         if change is not None:
@@ -65,7 +68,15 @@ def write_series(folder: Path, voxels, *, modality="CT", change=None, **grid) ->
     return files
 
 
-def position(index, *, orientation=AXIAL, spacing=(0.7, 1.3, 3.1), origin=(-20.5, 11.25, -100.0), tilt=0.0, **_):
+def position(
+    index,
+    *,
+    orientation=AXIAL,
+    spacing=(0.7, 1.3, 3.1),
+    origin=(-20.5, 11.25, -100.0),
+    tilt=0.0,
+    **_,
+):
     """Return the place of the first pixel of a slice, in LPS."""
     row, column = np.reshape(orientation, (2, 3))
     normal = np.cross(row, column)
