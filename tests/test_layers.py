@@ -41,7 +41,7 @@ ORDER = {
     "data.convert": [
         *("volume", "nifti", "dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels"),
         *("dicom_series", "dicom_painting", "dicom_placing", "dicom_seg", "dicom_polygons"),
-        *("dicom_rtstruct", "dicom_labels"),
+        *("dicom_rtstruct", "dicom_labels", "dicom"),
     ],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
