@@ -8,6 +8,7 @@ whole, and float32 elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,12 @@ def stored_frames(file: Path) -> Iterator[NDArray[Any]]:
         native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
         if native:
             _check_length(dataset, file)
-    # bits beyond those stored are looked at in _check_range; decoders need them corrected
-    options: dict[str, Any] = {"correct_unused_bits": False} if native else {}
-    frames = iter_pixels(dataset, raw=True, **options)
+    if native and dataset.BitsAllocated == 1:
+        frames = _unpacked(dataset)
+    else:
+        # bits beyond those stored are looked at in _check_range; decoders need them corrected
+        options: dict[str, Any] = {"correct_unused_bits": False} if native else {}
+        frames = iter_pixels(dataset, raw=True, **options)
     while True:
         with reading(file):  # not around the yield: what the caller raises is the caller's
             frame = next(frames, None)
@@ -76,6 +80,16 @@ def stored_frames(file: Path) -> Iterator[NDArray[Any]]:
         if frame is None:
             return
         yield frame
+
+
+def _unpacked(dataset: Dataset) -> Iterator[NDArray[Any]]:
+    """Yield frames of one bit a pixel; pydicom 3.0 takes only those that end with a byte."""
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    packed = np.frombuffer(dataset.PixelData, np.uint8)
+    for first in range(0, int(dataset.get("NumberOfFrames") or 1) * prod(shape), prod(shape)):
+        held = packed[first // 8 : -(-(first + prod(shape)) // 8)]
+        bits = np.unpackbits(held, bitorder="little")
+        yield bits[first % 8 :][: prod(shape)].reshape(shape)
 
 
 def _check_length(dataset: Dataset, file: Path) -> None:
