@@ -12,10 +12,12 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from pydicom import Dataset, config, dcmread
-from pydicom.uid import UID
+from pydicom.uid import UID, UID_dictionary
 
 from segbench.errors import CaseError
 
@@ -80,14 +82,21 @@ def dicom_files(place: Path) -> list[Path]:
 
 def read_header(file: Path, tags: Sequence[str]) -> Dataset:
     """Return these elements of a file, without its pixels; values are converted when asked for."""
-    with reading(file):
-        return dcmread(file, stop_before_pixels=True, specific_tags=list(tags))
+    with reading(file), _mapped(file) as stream:
+        return dcmread(stream, stop_before_pixels=True, specific_tags=list(tags))
+
+
+def read_all(file: Path) -> Dataset:
+    """Return all elements of a file."""
+    with reading(file), _mapped(file) as stream:
+        return dcmread(stream)
 
 
 def kind_of(header: Dataset) -> str:
     """Return what a file holds in DICOM's words, such as CT Image Storage."""
-    name = UID(str(header.get("SOPClassUID", ""))).name
-    return name if name[:1].isalpha() else "an unknown kind of object"
+    uid = str(header.get("SOPClassUID", ""))
+    # pydicom's name of an unknown UID is its text
+    return UID(uid).name if uid in UID_dictionary else "an unknown kind of object"
 
 
 def short_code(uid: str) -> str:
@@ -125,6 +134,16 @@ def listed(names: Sequence[object], limit: int = 5) -> str:
     """Return the first few of a list, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(map(str, names[:limit])) + more
+
+
+@contextmanager
+def _mapped(file: Path) -> Iterator[BinaryIO]:
+    """Open a file so that no read asks for more memory than the file has bytes.
+
+    A damaged length may be 4 GB, which an ordinary file reserves before it reads.
+    """
+    with file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
+        yield cast(BinaryIO, mapped)
 
 
 def _is_visible(file: Path) -> bool:

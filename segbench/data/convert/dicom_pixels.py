@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
-from segbench.data.convert.dicom_files import reading, whole
+from segbench.data.convert.dicom_files import read_all, reading, whole
 from segbench.data.convert.dicom_frames import Frame, Pixels
 from segbench.errors import CaseError
 
@@ -62,7 +62,7 @@ def stored_frames(file: Path) -> Iterator[NDArray[Any]]:
         If they are damaged or not as long as the header says.
     """
     with reading(file):
-        dataset = dcmread(file)
+        dataset = read_all(file)
         native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
         if native:
             _check_length(dataset, file)

@@ -17,6 +17,7 @@ from segbench.data.convert.dicom_files import (
     DOSE,
     SEGMENTATIONS,
     dicom_files,
+    kind_of,
     listed,
     read_header,
     reading,
@@ -86,7 +87,7 @@ def image_series(folder: Path) -> dict[str, Headers]:
     for file in files:
         header = read_header(file, FRAME_TAGS)
         with reading(file):
-            if _is_image(header):
+            if _is_image(header, file):
                 uid = str(header.get("SeriesInstanceUID", ""))
                 found.setdefault(uid, []).append((file, header))
     if not found:
@@ -94,9 +95,14 @@ def image_series(folder: Path) -> dict[str, Headers]:
     return found
 
 
-def _is_image(header: Dataset) -> bool:
+def _is_image(header: Dataset, file: Path) -> bool:
+    """Whether a file holds an image; one that is cut off in its header may have held one."""
     kind = str(header.get("SOPClassUID", ""))
-    return "Rows" in header and kind not in (*SEGMENTATIONS, DOSE)
+    if not kind:
+        raise CaseError(f"{file}: damaged: expected a SOPClassUID, found none")
+    if kind in (*SEGMENTATIONS, DOSE):
+        return False
+    return "Rows" in header or kind_of(header).endswith("Image Storage")
 
 
 def _chosen(found: dict[str, Headers], series: str | None, folder: Path) -> str:
