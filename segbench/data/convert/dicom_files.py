@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pydicom import Dataset, config, dcmread
-from pydicom.uid import UID, UID_dictionary
+from pydicom.uid import UID
 
 from segbench.errors import CaseError
 
@@ -92,11 +92,11 @@ def read_all(file: Path) -> Dataset:
         return dcmread(stream)
 
 
-def kind_of(header: Dataset) -> str:
+def kind_of(sop_class: object) -> str:
     """Return what a file holds in DICOM's words, such as CT Image Storage."""
-    uid = str(header.get("SOPClassUID", ""))
+    uid = UID(str(sop_class))
     # pydicom's name of an unknown UID is its text
-    return UID(uid).name if uid in UID_dictionary else "an unknown kind of object"
+    return uid.name if uid.type == "SOP Class" else "an unknown kind of object"
 
 
 def short_code(uid: str) -> str:

@@ -135,7 +135,7 @@ def _label_files(path: Path) -> tuple[list[Path], list[Path]]:
             kind = str(header.get("SOPClassUID", ""))
             segs += [file] if kind in SEGMENTATIONS else []
             structures += [file] if kind == STRUCTURE_SET else []
-            kinds.add(kind_of(header))
+            kinds.add(kind_of(kind))
     if not segs and not structures:
         raise CaseError(f"{path}: expected DICOM SEG or RTSTRUCT, found {listed(sorted(kinds))}")
     if len(structures) > 1 or (segs and structures):

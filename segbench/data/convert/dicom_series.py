@@ -89,6 +89,8 @@ def image_series(folder: Path) -> dict[str, Headers]:
         with reading(file):
             if _is_image(header, file):
                 uid = str(header.get("SeriesInstanceUID", ""))
+                if not uid or "Rows" not in header:
+                    raise CaseError(f"{file}: damaged: its header is cut off or has no series")
                 found.setdefault(uid, []).append((file, header))
     if not found:
         raise CaseError(f"{folder}: expected a series of images, found none in {len(files)} files")
@@ -102,7 +104,8 @@ def _is_image(header: Dataset, file: Path) -> bool:
         raise CaseError(f"{file}: damaged: expected a SOPClassUID, found none")
     if kind in (*SEGMENTATIONS, DOSE):
         return False
-    return "Rows" in header or kind_of(header).endswith("Image Storage")
+    kinds = (kind, header.file_meta.get("MediaStorageSOPClassUID", ""))
+    return "Rows" in header or any(kind_of(each).endswith("Image Storage") for each in kinds)
 
 
 def _chosen(found: dict[str, Headers], series: str | None, folder: Path) -> str:

@@ -73,6 +73,15 @@ def test_a_damaged_slice_is_refused_or_read_right(tmp_path, seed):
     assert same.all()
 
 
+@pytest.mark.parametrize("end", [200, 360, 400, 408, 430, 700, 1100])
+@pytest.mark.parametrize("slice_", [0, 5])
+def test_a_slice_cut_off_in_its_header_is_not_left_out(tmp_path, slice_, end):
+    files = write_series(tmp_path, VOXELS)
+    files[slice_].write_bytes(files[slice_].read_bytes()[:end])
+    found = result_of(read_series, tmp_path)
+    assert files[slice_].name in str(found)
+
+
 @pytest.mark.parametrize("seed", range(60, 70))
 def test_a_damaged_enhanced_file_ends_in_a_volume_or_one_line(tmp_path, seed):
     file = write_enhanced(tmp_path / "e.dcm", VOXELS)
