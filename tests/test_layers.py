@@ -39,9 +39,14 @@ ORDER = {
         *("case_folder", "case_arrays", "convert"),
     ],
     "data.convert": [
-        *("volume", "nifti", "dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels"),
-        *("dicom_series", "dicom_painting", "dicom_placing", "dicom_seg", "dicom_polygons"),
-        *("dicom_rtstruct", "dicom_labels", "dicom"),
+        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
+        *("dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
+        *("dicom_painting", "dicom_placing", "dicom_seg", "dicom_polygons", "dicom_rtstruct"),
+        *("dicom_labels", "dicom"),
+        *("readers", "percentiles", "intensity", "label_names", "label_rule", "labels"),
+        *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
+        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
+        "conversion_report",
     ],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
@@ -51,6 +56,7 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
+        "progress_counter",
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -88,6 +94,8 @@ ORDER = {
             "predict",
             "models",
             "phantoms",
+            "convert_options",
+            "convert",
         ),
     ],
 }
@@ -254,6 +262,8 @@ def test_each_dependency_stays_where_it_belongs(file):
         "huggingface_hub": "models.download",
         "nibabel": "data.convert",
         "pydicom": "data.convert",
+        "SimpleITK": "data.convert",
+        "yaml": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
     }

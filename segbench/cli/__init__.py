@@ -4,6 +4,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 """
 
 from segbench.cli.compare import compare
+from segbench.cli.convert import convert
 from segbench.cli.export import export
 from segbench.cli.group import cli
 from segbench.cli.models import models
@@ -17,5 +18,9 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, report, rank, compare, export, verify, models, phantoms, predict, train):
+COMMANDS = (
+    *(convert, run, report, rank, compare, export, verify),
+    *(models, phantoms, predict, train),
+)
+for command in COMMANDS:
     cli.add_command(command)

@@ -90,10 +90,41 @@ def checked_affine(affine: Affine, name: str) -> Affine:
     return matrix
 
 
+def axes_affine(axes: str, sizes: tuple[float, float, float]) -> Affine:
+    """Return the matrix of a file whose axes are stated by hand, such as ``LPS``; voxel 0 is at 0.
+
+    Raises
+    ------
+    CaseError
+        If the axes are not three different ones.
+    """
+    pairs = ["LR", "PA", "IS"]  # the second of each grows in RAS
+    found = [next((n for n, pair in enumerate(pairs) if axis in pair), -1) for axis in axes]
+    if sorted(found) != [0, 1, 2]:
+        raise CaseError(f"axes {axes!r}: expected one of L R, one of P A, one of I S, such as LPS")
+    matrix = np.diag([0.0, 0, 0, 1])
+    for axis, (target, letter) in enumerate(zip(found, axes, strict=True)):
+        matrix[target, axis] = sizes[axis] * (1 if letter == pairs[target][1] else -1)
+    return matrix
+
+
+def corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the indices of the eight corner voxels of a volume."""
+    ends = np.array(shape, np.float64) - 1
+    return np.array([ends * corner for corner in np.ndindex(2, 2, 2)])
+
+
 def to_case_order(volume: Volume) -> NDArray[Any]:
     """Return the voxels as (z, y, x) in the orientation of cases; no voxel changes."""
     oriented = apply_orientation(volume.voxels, _to_case(volume.affine))
     return np.ascontiguousarray(oriented.transpose(2, 1, 0))
+
+
+def grid_of(volume: Volume) -> Grid:
+    """Return the grid of a volume, to be kept with its case; it has no sha256 yet."""
+    i, j, k = volume.voxels.shape
+    rows = tuple(tuple(float(value) for value in row) for row in volume.affine)
+    return Grid(rows, volume.axes, (i, j, k), "")
 
 
 def case_spacing(affine: Affine) -> Spacing:
