@@ -35,12 +35,13 @@ def read_voxels(frames: Sequence[Frame], pixels: Pixels) -> NDArray[Any]:
     """
     places = {(frame.file, frame.number): index for index, frame in enumerate(frames)}
     volume: NDArray[Any] | None = None
+    kind = _kind(frames)
     for file in dict.fromkeys(frame.file for frame in frames):
         for number, stored in enumerate(stored_frames(file)):
             index = places.pop((file, number), None)
             if index is None:
                 raise CaseError(f"{file}: expected the frames of its header, found more")
-            values = _rescaled(stored, frames[index], _kind(frames))
+            values = _rescaled(stored, frames[index], kind)
             if volume is None:
                 shape = (len(frames), pixels.rows, pixels.columns)
                 volume = _empty(shape, values.dtype, file)
@@ -139,7 +140,7 @@ def _rescaled(stored: NDArray[Any], frame: Frame, kind: str) -> NDArray[Any]:
     values = stored.astype(np.int64) * int(frame.slope) + int(frame.intercept)
     low, high = int(values.min()), int(values.max())
     fitting = (
-        kind for kind in INTEGERS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
+        each for each in INTEGERS if np.iinfo(each).min <= low and high <= np.iinfo(each).max
     )
     return values.astype(next(fitting))
 
