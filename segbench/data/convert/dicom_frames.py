@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import HTJ2K, UID, HTJ2KLossless, HTJ2KLosslessRPCL
 
 from segbench.data.convert.dicom_files import numbers, whole
 from segbench.errors import CaseError
@@ -181,8 +181,10 @@ def _check_decoder(syntax: UID, file: Path) -> None:
     except NotImplementedError:
         raise CaseError(f"{file}: its transfer syntax is not one of images") from None
     if not decoder.is_available:
+        high_throughput = syntax in (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
+        package = "pylibjpeg pylibjpeg-openjpeg" if high_throughput else "python-gdcm"
         raise CaseError(
-            f"{file}: compressed as {syntax.name}, which needs a decoder: pip install python-gdcm"
+            f"{file}: compressed as {syntax.name}, which needs a decoder: pip install {package}"
         )
 
 

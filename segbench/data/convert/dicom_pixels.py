@@ -75,12 +75,22 @@ def stored_frames(file: Path) -> Iterator[NDArray[Any]]:
         frames = iter_pixels(dataset, raw=True, **options)
     while True:
         with reading(file):  # not around the yield: what the caller raises is the caller's
-            frame = next(frames, None)
+            frame = _next(frames, file)
             if frame is not None and frame.dtype.kind in "iu":
                 _check_range(frame, dataset, file)
         if frame is None:
             return
         yield frame
+
+
+def _next(frames: Iterator[NDArray[Any]], file: Path) -> NDArray[Any] | None:
+    try:
+        return next(frames, None)
+    except RuntimeError:  # every decoder that is there gave up
+        raise CaseError(
+            f"{file}: cannot be decoded: damaged, or compressed in a way that other decoders may "
+            "know (pip install python-gdcm)"
+        ) from None
 
 
 def _unpacked(dataset: Dataset) -> Iterator[NDArray[Any]]:

@@ -8,7 +8,14 @@ import pydicom
 import pytest
 import SimpleITK
 from pydicom.dataelem import DataElement
-from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, RLELossless, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
 
 from segbench.data.convert.dicom import read_series
 from segbench.errors import CaseError
@@ -177,6 +184,21 @@ def test_compressed_pixels_are_decoded(tmp_path, syntax, dtype):
     np.testing.assert_array_equal(read_series(tmp_path).voxels, voxels - 1024)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_jpeg_2000_as_itk_writes_it_is_decoded(tmp_path, dtype):
+    voxels = noise(0, 4000, shape=(32, 24, 4)).astype(dtype)
+    (tmp_path / "compressed").mkdir()
+    for file in write_series(tmp_path / "plain", voxels, dtype=dtype):
+        reader, writer = SimpleITK.ImageFileReader(), SimpleITK.ImageFileWriter()
+        reader.SetFileName(str(file))
+        writer.SetFileName(str(tmp_path / "compressed" / file.name))
+        writer.KeepOriginalImageUIDOn()
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG2000")
+        writer.Execute(reader.Execute())
+    np.testing.assert_array_equal(read_series(tmp_path / "compressed").voxels, voxels)
+
+
 def test_a_gantry_tilt_is_in_the_matrix_and_noted(tmp_path):
     write_series(tmp_path, noise(), tilt=0.8)
     volume = read_series(tmp_path)
@@ -290,6 +312,16 @@ def lossless_jpeg(dataset, index):
     dataset.PixelData = pydicom.encaps.encapsulate([dataset.PixelData])
 
 
+def high_throughput(dataset, index):
+    lossless_jpeg(dataset, index)
+    dataset.file_meta.TransferSyntaxUID = HTJ2K
+
+
+def bad_jpeg(dataset, index):
+    lossless_jpeg(dataset, index)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+
 def overlay(dataset, index):
     pixels = np.full(SHAPE[1::-1], 1 << 14, np.uint16)
     set_pixels(dataset, pixels)
@@ -319,6 +351,8 @@ def long(dataset, index):
     [
         (capture, "expected position and orientation of each slice, found none"),
         (lossless_jpeg, r"JPEG Lossless.* needs a decoder: pip install python-gdcm"),
+        (high_throughput, "needs a decoder: pip install pylibjpeg pylibjpeg-openjpeg"),
+        (bad_jpeg, "cannot be decoded: damaged, or compressed in a way"),
         (overlay, "expected pixels of 12 bits, found larger values or an overlay"),
         (modality_lut, "found a modality LUT"),
         (cut, "expected 70 bytes of pixels, found 62"),
