@@ -1,5 +1,6 @@
 """Image series: right whatever the files are called and however they lie, or refused by name."""
 
+import locale
 import tracemalloc
 
 import highdicom
@@ -45,6 +46,14 @@ def orientation(request):
     return PLANES[request.param]
 
 
+@pytest.fixture
+def simpleitk():
+    """Return SimpleITK; its reader of DICOM leaves the process in another locale."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield SimpleITK
+    locale.setlocale(locale.LC_ALL, before)
+
+
 # ---- right ------------------------------------------------------------------------------------
 
 
@@ -59,15 +68,15 @@ def test_a_series_in_shuffled_files_comes_in_its_order(tmp_path, orientation, sp
     assert (volume.voxels.dtype, volume.modality, volume.notes) == (np.int16, modality, ())
 
 
-def test_simpleitk_reads_the_same(tmp_path, orientation):
+def test_simpleitk_reads_the_same(tmp_path, orientation, simpleitk):
     write_series(
         tmp_path, noise(0, 4000), orientation=orientation, dtype=np.uint16, intercept=-1024
     )
-    reader = SimpleITK.ImageSeriesReader()
+    reader = simpleitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
     image = reader.Execute()
     volume = read_series(tmp_path)
-    np.testing.assert_array_equal(volume.voxels, SimpleITK.GetArrayFromImage(image).T)
+    np.testing.assert_array_equal(volume.voxels, simpleitk.GetArrayFromImage(image).T)
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) @ np.diag(image.GetSpacing())
     matrix[:3, 3] = image.GetOrigin()
@@ -185,11 +194,11 @@ def test_compressed_pixels_are_decoded(tmp_path, syntax, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16])
-def test_jpeg_2000_as_itk_writes_it_is_decoded(tmp_path, dtype):
+def test_jpeg_2000_as_itk_writes_it_is_decoded(tmp_path, dtype, simpleitk):
     voxels = noise(0, 4000, shape=(32, 24, 4)).astype(dtype)
     (tmp_path / "compressed").mkdir()
     for file in write_series(tmp_path / "plain", voxels, dtype=dtype):
-        reader, writer = SimpleITK.ImageFileReader(), SimpleITK.ImageFileWriter()
+        reader, writer = simpleitk.ImageFileReader(), simpleitk.ImageFileWriter()
         reader.SetFileName(str(file))
         writer.SetFileName(str(tmp_path / "compressed" / file.name))
         writer.KeepOriginalImageUIDOn()
