@@ -57,7 +57,7 @@ def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterat
         found = [(place, Path(place.name))]
         top = place.parent
     else:
-        found, top = [(file, file.relative_to(place)) for file in _npz_files(place)], place
+        found, top = [(file, file.relative_to(place)) for file in npz_files(place)], place
         if not found:
             raise CaseError(f"{place}: expected a folder with .npz cases, found none")
     for file, inner in found:
@@ -69,7 +69,7 @@ def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterat
         )
 
 
-def _npz_files(folder: Path) -> Iterator[Path]:
+def npz_files(folder: Path) -> Iterator[Path]:
     """Yield the ``.npz`` files in a folder and in all folders below it, also behind links."""
     seen: set[tuple[int, int]] = set()  # folders by device and inode: links may form circles
     for place, folders, files in os.walk(folder, followlinks=True):
