@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
+from segbench.cli.check import check
 from segbench.cli.compare import compare
 from segbench.cli.export import export
 from segbench.cli.group import cli
@@ -17,5 +18,8 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, report, rank, compare, export, verify, models, phantoms, predict, train):
+for command in (
+    *(check, run, report, rank, compare, export, verify),
+    *(models, phantoms, predict, train),
+):
     cli.add_command(command)

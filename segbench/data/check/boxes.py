@@ -136,8 +136,8 @@ def reversed_box(box: Box) -> Box:
 
 def _clipped(box: Box, shape: tuple[int, ...]) -> Box:
     """Return the part of a box in the volume; it may be empty."""
-    low, high = (tuple(map(min, corner, shape)) for corner in (box.low, box.high))
-    return replace(box, low=low, high=high)
+    (z0, y0, x0), (z1, y1, x1) = (map(min, corner, shape) for corner in (box.low, box.high))
+    return replace(box, low=(z0, y0, x0), high=(z1, y1, x1))
 
 
 def _fits_reversed(box: Box, label: Box) -> bool:

@@ -74,9 +74,7 @@ def _geometry(facts: CaseFacts, grid: Grid | None) -> Iterator[Finding]:
         yield from grid_findings(name, shape, spacing, grid)
 
 
-def _labels(
-    facts: CaseFacts, reference: LabelMap, boxes: Sequence[Box]
-) -> Iterator[Finding]:
+def _labels(facts: CaseFacts, reference: LabelMap, boxes: Sequence[Box]) -> Iterator[Finding]:
     labels = label_facts(reference, facts.spacing)
     yield from label_findings(facts.name, labels)
     yield from box_findings(facts.name, boxes, labels, reference)

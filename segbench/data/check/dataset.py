@@ -66,13 +66,13 @@ def axis_findings(name: str, group: Iterable[CaseFacts]) -> Iterator[Finding]:
         if names:
             facts = f"on average of {count} cases, among them {_names(names)}"
             numbers = {"cases": names}
-            yield reversed_finding(name, alike[0][1], facts, numbers)
+            yield reversed_finding(name, alike[0][0].modality, alike[0][1], facts, numbers)
 
 
 def _unusual(case: CaseFacts, axes: AxisEvidence, others: str) -> Finding:
     facts = f"shape {case.shape}, spacing {case.spacing}, unlike {others}"
     numbers = {"shape": case.shape, "spacing": case.spacing}
-    return reversed_finding(case.name, axes, facts, numbers)
+    return reversed_finding(case.name, case.modality, axes, facts, numbers)
 
 
 def duplicate_findings(cases: Sequence[CaseFacts]) -> Iterator[Finding]:

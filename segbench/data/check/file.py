@@ -57,7 +57,9 @@ def read_parts(source: CaseFile) -> CaseParts:
         return parts
     with file:
         reader = _Reader(source, file, parts.findings)
-        parts.reference = reader.part(["gts"], "reference-invalid", lambda: _reference(source, file))
+        parts.reference = reader.part(
+            ["gts"], "reference-invalid", lambda: _reference(source, file)
+        )
         if parts.reference is not None:
             parts.labels = foreground_labels(parts.reference)
             boxes = reader.part(["boxes"], "boxes-invalid", lambda: read_boxes(file, parts.labels))

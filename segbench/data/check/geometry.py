@@ -91,25 +91,27 @@ def order_findings(
     facts = f"shape {shape}, spacing {_mm(spacing)} mm"
     numbers = {"shape": shape, "spacing": spacing}
     if axes is not None and looks_reversed(axes):
-        is_array = axes.odd_axis == 0 and modality in CROSS_SECTIONAL
-        yield reversed_finding(case, axes, facts, numbers, is_array=is_array)
+        yield reversed_finding(case, modality, axes, facts, numbers)
     elif modality in CROSS_SECTIONAL and _slices_are_last(shape, spacing, axes):
         what = f"axes: expected the slices of {modality} along the first one, found {facts}"
         yield Finding("array-order", case, what, numbers)
 
 
 def reversed_finding(
-    case: str, axes: AxisEvidence, facts: str, numbers: dict[str, Any], *, is_array: bool = False
+    case: str, modality: str, axes: AxisEvidence, facts: str, numbers: dict[str, Any]
 ) -> Finding:
-    """Return the finding that the spacing and the arrays have different orders."""
+    """Return the finding that spacing and arrays have different orders, and which one is wrong.
+
+    Slices of CT and PET are across the body, so that a spacing with another z is right there. A
+    scan of another modality may have slices along any axis: its arrays are taken as they are.
+    """
     odd, other = AXES[axes.odd_axis], AXES[2 - axes.odd_axis]
+    is_array = axes.odd_axis == 0 and modality in CROSS_SECTIONAL
     what = f"spacing: expected an odd axis {other}, as the image has, found {odd}: {facts}"
     return Finding("array-order" if is_array else "spacing-order", case, what, numbers)
 
 
-def _slices_are_last(
-    shape: tuple[int, ...], spacing: Spacing, axes: AxisEvidence | None
-) -> bool:
+def _slices_are_last(shape: tuple[int, ...], spacing: Spacing, axes: AxisEvidence | None) -> bool:
     if axes is not None:
         return axes.odd_axis == 2 and axes.size >= SIZE_DIFFERS
     z, y, x = shape

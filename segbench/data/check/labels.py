@@ -77,10 +77,10 @@ def label_findings(case: str, labels: Mapping[int, LabelFacts]) -> Iterator[Find
     scattered = {label: facts for label, facts in labels.items() if _is_scattered(facts)}
     if scattered:
         found = {
-            label: f"{facts.n_components} ({facts.largest / facts.n_voxels:.0%} in the largest)"
+            label: f"{facts.n_components}, the largest {facts.largest / facts.n_voxels:.0%} of it"
             for label, facts in scattered.items()
         }
-        what = f"gts: expected one component, found {_list(found, 'components')}"
+        what = f"gts: expected one component, found {_list(found)}"
         numbers = {label: [f.n_components, f.largest, f.n_voxels] for label, f in scattered.items()}
         yield Finding("label-fragmented", case, what, {"components": numbers})
     cut = {label: ", ".join(facts.faces) for label, facts in labels.items() if facts.faces}

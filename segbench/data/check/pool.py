@@ -33,9 +33,7 @@ def each(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[
                 yield item, _alone(function, item)
 
 
-def _in_pool(
-    function: Callable[[T], R], items: dict[int, T], jobs: int
-) -> Iterator[tuple[int, R]]:
+def _in_pool(function: Callable[[T], R], items: dict[int, T], jobs: int) -> Iterator[tuple[int, R]]:
     with _processes(jobs) as pool:
         futures = {pool.submit(function, item): number for number, item in items.items()}
         for future in as_completed(futures):

@@ -55,8 +55,8 @@ def summary(checked: CheckedData) -> list[str]:
     ]
 
 
-def as_json(checked: CheckedData) -> str:
-    """Return all findings and the facts of all cases as JSON."""
+def as_json(checked: CheckedData, generator: str) -> str:
+    """Return all findings and the facts of all cases as JSON; it names what made it."""
     counts = {level: checked.count(level) for level in LEVELS}
     cases = [
         {key: value for key, value in asdict(case).items() if key != "axes"}
@@ -65,6 +65,7 @@ def as_json(checked: CheckedData) -> str:
     ]
     content = {
         "schema": SCHEMA,
+        "generator": f"{generator} check",
         "counts": counts,
         "findings": [_finding_json(found) for found in checked.findings],
         "cases": cases,
