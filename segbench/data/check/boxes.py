@@ -33,13 +33,14 @@ class _BoxCheck:
 
     def fault(self) -> tuple[str, str] | None:
         """Return the code and the description of what is wrong first; None if nothing is."""
-        box, label = self.box, self.facts.box
-        if _is_outside(box, self.reference.shape):
-            return "box-outside", f"{_text(box)} in {self.reference.shape}"
+        box, label, shape = self.box, self.facts.box, self.reference.shape
+        if _fits_reversed(box, label, shape):
+            return "box-axes", f"{_text(box)}, its label {_text(label)}"
+        if _is_outside(box, shape):
+            return "box-outside", f"{_text(box)} in {shape}"
         inside = self.reference[tuple(map(slice, box.low, box.high))]
-        if not (inside == self.facts.label).any() or _fits_reversed(box, label):
-            is_reversed = overlap(reversed_box(box), label) >= FITS
-            return "box-axes" if is_reversed else "box-misses", f"{_text(box)}, {_text(label)}"
+        if not (inside == self.facts.label).any():
+            return "box-misses", f"{_text(box)}, its label {_text(label)}"
         if (box.low[0], box.high[0]) != (label.low[0], label.high[0]):
             return "box-z", f"z {_range(box, 0)}, its label {_range(label, 0)}"
         if box.mid_slice != label.mid_slice:
@@ -140,8 +141,9 @@ def _clipped(box: Box, shape: tuple[int, ...]) -> Box:
     return replace(box, low=(z0, y0, x0), high=(z1, y1, x1))
 
 
-def _fits_reversed(box: Box, label: Box) -> bool:
-    return overlap(box, label) < FITS / 2 and overlap(reversed_box(box), label) >= FITS
+def _fits_reversed(box: Box, label: Box, shape: tuple[int, ...]) -> bool:
+    turned = _clipped(reversed_box(box), shape)
+    return overlap(_clipped(box, shape), label) < FITS / 2 and overlap(turned, label) >= FITS
 
 
 def _is_outside(box: Box, shape: tuple[int, ...]) -> bool:

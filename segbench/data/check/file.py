@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from segbench.data.dataset import (
     read_boxes,
     read_reference,
 )
+from segbench.data.pickled_numpy import UnsafePickle
 from segbench.errors import CaseError
 from segbench.protocol.validation import checked_spacing
 
@@ -56,21 +57,18 @@ def read_parts(source: CaseFile) -> CaseParts:
         parts.findings.append(_refused("file-unreadable", source, refusal))
         return parts
     with file:
-        reader = _Reader(source, file, parts.findings)
-        parts.reference = reader.part(
-            ["gts"], "reference-invalid", lambda: _reference(source, file)
-        )
+        reader = _Reader(source, parts.findings)
+        parts.reference = reader.part("reference-invalid", lambda: _reference(source, file))
         if parts.reference is not None:
             parts.labels = foreground_labels(parts.reference)
-            boxes = reader.part(["boxes"], "boxes-invalid", lambda: read_boxes(file, parts.labels))
+            boxes = reader.part("boxes-invalid", lambda: read_boxes(file, parts.labels))
             parts.boxes = boxes or ()
         parts.spacing = reader.part(
-            ["spacing"],
             "spacing-invalid",
             lambda: checked_spacing(file.read("spacing"), source.file.name),
         )
-        parts.image = reader.part(["imgs"], "image-invalid", lambda: _image(parts, file))
-        parts.grid = reader.part(GRID_KEYS, "grid-invalid", lambda: read_grid(file))
+        parts.image = reader.part("image-invalid", lambda: _image(parts, file))
+        parts.grid = reader.part("grid-invalid", lambda: read_grid(file))
         parts.findings += other_keys(source.name, file)
     return parts
 
@@ -80,28 +78,18 @@ class _Reader:
     """Reads the parts of an open case and notes the refusals."""
 
     source: CaseFile
-    file: ChallengeFile
     findings: list[Finding]
 
-    def part(self, keys: Sequence[str], code: str, read: Callable[[], _T]) -> _T | None:
+    def part(self, code: str, read: Callable[[], _T]) -> _T | None:
         """Return a part; None, with a finding, if it is refused."""
         try:
             return read()
         except CaseError as refusal:
-            pickled = any(self._is_pickled(key) for key in keys)
-            found = "pickle-refused" if pickled else code
+            # a pickle that is refused is the reason of the refusal
+            is_unsafe = isinstance(refusal.__context__, UnsafePickle)
+            found = "pickle-refused" if is_unsafe else code
             self.findings.append(_refused(found, self.source, refusal))
             return None
-
-    def _is_pickled(self, key: str) -> bool:
-        other = self.source.reference_file
-        if key != "gts" or other is None:
-            return is_pickled(self.file, key)
-        try:
-            with ChallengeFile(other) as references:
-                return is_pickled(references, key)
-        except CaseError:
-            return False
 
 
 def _reference(source: CaseFile, file: ChallengeFile) -> LabelMap:

@@ -148,11 +148,12 @@ def grid_findings(
     columns = np.asarray(grid.affine)[:3, :3]
     sizes = np.sqrt((columns**2).sum(axis=0))
     along = ["SI", "AP", "LR"]  # z, y and x of a case
-    order = [i for pair in along for i, letter in enumerate(grid.axes) if letter in pair]
-    if sorted(order) != [0, 1, 2]:
+    found = [[i for i, letter in enumerate(grid.axes) if letter in pair] for pair in along]
+    if [len(axes) for axes in found] != [1, 1, 1]:
         what = f"grid_axes: expected directions such as LPS, found {grid.axes[:20]!r}"
         yield Finding("spacing-grid", case, what, {"axes": grid.axes})
         return
+    order = [axis for (axis,) in found]
     expected, sides = tuple(float(sizes[i]) for i in order), tuple(grid.shape[i] for i in order)
     if not np.allclose(expected, spacing, rtol=1e-3) or sides != tuple(shape):
         what = (

@@ -13,7 +13,7 @@ from segbench.protocol.metrics import dice, surface_dice
 
 TOLERANCE_MM = Settings().nsd_tolerance_mm
 SATURATED_NSD = 0.9
-POOR_DSC = 0.8  # a prediction of a larger DSC deserves its high NSD
+POOR_DSC = 0.9  # a prediction of a larger DSC deserves its high NSD
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Saturation:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether both have a high NSD, and at least one is really poor."""
+        """Whether both have a high NSD."""
         return min(self.nsd_eroded, self.nsd_box) >= SATURATED_NSD
 
 
@@ -46,7 +46,7 @@ def saturation(mask: Mask, spacing: Spacing) -> Saturation:
     """
     box, eroded = np.ones_like(mask), _eroded(mask)
     dsc_box, dsc_eroded = dice(box, mask), dice(eroded, mask)
-    if min(dsc_box, dsc_eroded) > POOR_DSC:
+    if max(dsc_box, dsc_eroded) > POOR_DSC:
         return Saturation(dsc_eroded=dsc_eroded, dsc_box=dsc_box)
     nsd_box = surface_dice(box, mask, spacing=spacing, tolerance_mm=TOLERANCE_MM)
     if nsd_box < SATURATED_NSD:  # the other one does not matter

@@ -104,8 +104,8 @@ def with_labels(paint):
     return plant
 
 
-def speck(reference):
-    reference[3:5, 50:52, 5:7] = 3
+def speck(reference, side=2):
+    reference[3 : 3 + side, 50 : 50 + side, 5 : 5 + side] = 3
     return reference
 
 
@@ -159,7 +159,7 @@ def transposed(folder):
 def reversed_boxes(folder):
     """Write boxes of arrays in (x, y, z) next to arrays in (z, y, x)."""
     arrays, rng = clean(), np.random.default_rng(0)
-    boxes = [draw_box(arrays["gts"].T == label, label, rng) for label in (1, 2)]
+    boxes = [draw_box(label == arrays["gts"].T, label, rng) for label in (1, 2)]
     write(folder, "CT_Toy_001", arrays | {"boxes": boxes_to_array(boxes)})
 
 
@@ -181,8 +181,8 @@ FAULTS = {
     "key-misspelt": renamed("boxes", "bbox"),
     "spacing-order": changed(spacing=np.array(SPACING[::-1])),
     "array-order": transposed,
-    "spacing-implausible": changed(spacing=np.array([0.3, 0.1, 0.09])),
-    "size-implausible": changed(spacing=np.array([100.0, 1.0, 1.0])),
+    "spacing-implausible": changed(spacing=np.array([16.0, 1.0, 1.0])),
+    "size-implausible": changed(spacing=np.array([3.0, 0.3, 0.3])),
     "spacing-grid": changed(**grid_arrays(shape=(26, 60, 66))),
     "spacing-default": changed(spacing=np.ones(3)),
     "image-nonfinite": changed(imgs=lambda a: np.where(a["gts"] == 1, np.nan, a["imgs"])),
@@ -190,7 +190,7 @@ FAULTS = {
     "intensity-range": changed(imgs=lambda a: a["imgs"].astype(np.int16) * 4 - 200),
     "label-unexpected": several(
         *(lambda seed=seed: clean(seed) for seed in range(3)),
-        lambda: clean(3) | {"gts": np.where(clean(3)["gts"] == 2, 3, clean(3)["gts"])},
+        lambda: clean(3) | {"gts": speck(clean(3)["gts"], side=4), "boxes": None},
     ),
     "label-tiny": with_labels(speck),
     "label-missing": several(
@@ -212,7 +212,6 @@ FAULTS = {
     "nsd-saturated": flat_cells,
     "duplicate-case": several(clean, clean),
     "duplicate-image": several(
-        clean, lambda: clean() | {"gts": np.where(clean()["gts"] == 2, 2, clean()["gts"])[::-1]}
+        clean, lambda: clean() | {"gts": np.roll(clean()["gts"], 1, axis=2), "boxes": None}
     ),
 }
-
