@@ -1,5 +1,6 @@
 """What a run shows while it lasts."""
 
+import io
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from segbench.results import CaseResult
+from segbench.runs import progress_count
 from segbench.runs.pace import Pace, StepProgress, clock
 from segbench.runs.progress import Lines
 from segbench.runs.step_channel import ignore_step, step_receiver
@@ -156,3 +158,28 @@ def in_terminal(words):
     os.close(leader)
     assert process.wait() == 0
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+# ---- counting ----------------------------------------------------------------------------------
+
+
+def test_a_count_is_a_line_every_ten_seconds(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress_count.time, "monotonic", lambda: now[0])
+    with progress_count.shown_count("checking") as show:
+        for number in range(1, 6):
+            now[0] += 4
+            show(f"CT_{number}", number, 5)
+    assert capsys.readouterr().err == "checking 3/5 CT_3\n"
+
+
+def test_a_count_is_a_bar_on_a_terminal(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_count.shown_count("checking") as show:
+        show("CT_1", 1, 2)
+        show("CT_[b]", 2, 2)
+    assert "checking CT_[b]" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
