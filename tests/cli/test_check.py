@@ -41,7 +41,7 @@ def test_the_exit_status_is_1_for_errors_and_for_warnings_if_strict(tmp_path, co
     FAULTS[code](tmp_path / "val")
     result = check(tmp_path / "val", *(["--strict"] if strict else []))
     assert result.exit_code == status
-    assert f"{CODES[code].level} {code} (1 case)" in result.stdout
+    assert f"{CODES[code].level} {code} (1)" in result.stdout
 
 
 def test_the_text_is_grouped_and_fits_in_80_columns(val):
@@ -49,8 +49,8 @@ def test_the_text_is_grouped_and_fits_in_80_columns(val):
     assert max(map(len, lines)) <= 80
     heads = [line for line in lines if line.startswith(LEVELS)]
     assert [head.split(":")[0] for head in heads] == [
-        "error spacing-invalid (1 case)",
-        "warning box-order (5 cases)",
+        "error spacing-invalid (1)",
+        "warning box-order (5)",
     ]
     assert "  and 1 more" in lines
     assert "1 error, 5 warnings, 0 notes in 6 cases; 0 without boxes." in lines
@@ -146,7 +146,7 @@ def test_jobs_and_another_folder(val, tmp_path):
     words = [val, "--against", tmp_path / "train", "--patient-pattern", r"\d+$"]
     one, two = check(*words), check(*words, "--jobs", 2)
     assert one.stdout == two.stdout
-    assert "warning case-in-both (1 case)" in one.stdout
+    assert "warning case-in-both (1)" in one.stdout
 
 
 def test_the_page_of_the_documentation_has_every_code_with_its_level():

@@ -70,9 +70,9 @@ def _change_along(voxels: NDArray[Any], axis: int) -> float:
     middle = tuple(
         slice(max(n // 2 - BLOCK // 2, 0), n // 2 + (BLOCK + 1) // 2) for n in voxels.shape
     )
-    block = voxels[middle].astype(np.float32)
-    difference = np.diff(np.nan_to_num(block, posinf=0, neginf=0), axis=axis)
-    return float(np.mean(np.square(difference, dtype=np.float64)))
+    block = np.nan_to_num(voxels[middle].astype(np.float64), posinf=0, neginf=0)
+    block /= np.abs(block).max() or 1  # so that no square overflows
+    return float(np.mean(np.square(np.diff(block, axis=axis))))
 
 
 def looks_reversed(axes: AxisEvidence) -> bool:

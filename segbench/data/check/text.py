@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -27,8 +28,7 @@ def as_text(checked: CheckedData) -> str:
 
 def _group_lines(group: Sequence[Finding]) -> Iterator[str]:
     code = CODES[group[0].code]
-    count = "1 case" if len(group) == 1 else f"{len(group)} cases"
-    yield wrapped([f"{code.level} {group[0].code} ({count}): {code.meaning}"], width=WIDTH)
+    yield wrapped([f"{code.level} {group[0].code} ({len(group)}): {code.meaning}"], width=WIDTH)
     for found in group[:SHOWN]:
         yield textwrap.indent(_wrapped(f"{found.case}: {found.what}", WIDTH - 2), "  ")
     if len(group) > SHOWN:
@@ -51,7 +51,7 @@ def summary(checked: CheckedData) -> list[str]:
     return [
         f"{found} in {len(cases)} case{'' if len(cases) == 1 else 's'}; {without} without boxes.",
         f"A run needs about {largest.memory_mb:.0f} MB per job for arrays ({largest.name}) and "
-        f"{seconds:.0f} s of processor time for all cases, without its model.",
+        f"{math.ceil(seconds)} s of processor time for all cases, without its model.",
     ]
 
 

@@ -155,6 +155,32 @@ def test_odd_arrays_are_findings_and_never_a_traceback(tmp_path, changes):
     assert check_case(source).findings
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full(SHAPE, 1e308) * np.random.default_rng(0).choice([-1, 1, np.nan], SHAPE),
+        np.full(SHAPE, np.inf),
+        np.full(SHAPE, np.nan),
+        np.full(SHAPE, 6e4, np.float16),
+        np.full(SHAPE, 2**64 - 1, np.uint64),
+        np.zeros(SHAPE, bool),
+    ],
+)
+def test_extreme_images_are_findings_without_a_warning_of_numpy(tmp_path, image):
+    changed(imgs=image)(tmp_path / "val")
+    found = check(tmp_path / "val")
+    assert found
+    assert {finding.level for finding in found} == {"warning"}
+
+
+def test_an_index_that_cannot_be_read_hides_no_case(tmp_path):
+    FAULTS["box-order"](tmp_path / "val")
+    (tmp_path / "val" / "index.csv").write_text("case,modality\nCT_Toy_001,CT\n")
+    found = check(tmp_path / "val")
+    assert [f.code for f in found] == ["data-refused", "box-order"]
+    assert "expected a column 'name'" in found[0].message
+
+
 def test_every_refused_part_of_a_case_is_a_finding(tmp_path):
     changed(
         gts=lambda a: a["gts"].astype(float), spacing=np.zeros(3), imgs=np.array("no"), grid_json=1
