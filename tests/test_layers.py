@@ -46,7 +46,7 @@ ORDER = {
     ],
     "data": [
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
-        *("case_folder", "case_arrays", "convert"),
+        *("case_folder", "case_arrays", "convert", "check"),
     ],
     "data.convert": [
         *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
@@ -58,6 +58,10 @@ ORDER = {
         *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
         "conversion_report",
     ],
+    "data.check": [
+        *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
+        *("case", "dataset", "against", "pool", "check_data", "text"),
+    ],
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
         *("prompt_painting", "submission_npz", "worker", "registry"),
@@ -68,7 +72,7 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
-        "progress_counter",
+        *("progress_counter", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -77,7 +81,7 @@ ORDER = {
         *("modalities", "published", "private_text", "written_files"),
         *("run_folders", "compared_runs", "method_facts", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
-        *("statistics", "leaders", "ranking", "tables", "page"),
+        *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
     ],
     "report.tables": [
@@ -96,6 +100,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "check",
             "run",
             "verify",
             "report",

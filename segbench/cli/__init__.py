@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
+from segbench.cli.check import check
 from segbench.cli.compare import compare
 from segbench.cli.convert import convert
 from segbench.cli.export import export
@@ -19,7 +20,7 @@ from segbench.cli.verify import verify
 __all__ = ["cli"]
 
 COMMANDS = (
-    *(convert, run, report, rank, compare, export, verify),
+    *(convert, check, run, report, rank, compare, export, verify),
     *(models, phantoms, predict, train),
 )
 for command in COMMANDS:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from segbench.cli.misuse import Misuse, did_you_mean
+from segbench.cli.misuse import Misuse
 from segbench.cli.option_types import FILE, OneOf, WholeNumber
 from segbench.cli.params import ADVANCED, HOW, WHAT, option
+from segbench.messages import did_you_mean
 
 
 def parse_modality(_: click.Context, __: click.Parameter, given: str | None) -> str:

@@ -138,10 +138,10 @@ def read_case(source: CaseFile) -> Case:
 def _read_all_but_image(
     source: CaseFile, file: ChallengeFile
 ) -> tuple[LabelMap, tuple[int, ...], Spacing, tuple[Box, ...]]:
-    reference = checked_reference(_read_reference(source, file), source.file.name)
+    reference = checked_reference(read_reference(source, file), source.file.name)
     labels = foreground_labels(reference)
     spacing = checked_spacing(file.read("spacing"), source.file.name)
-    return reference, labels, spacing, _read_boxes(file, labels)
+    return reference, labels, spacing, read_boxes(file, labels)
 
 
 def sha256_of(file: Path) -> str:
@@ -154,7 +154,8 @@ def sha256_of(file: Path) -> str:
         ) from None
 
 
-def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
+def read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
+    """Return the reference of an open case as it is stored, from its own file if it has one."""
     if source.reference_file is None:
         if "gts" not in file.keys:
             raise CaseError(
@@ -190,7 +191,8 @@ def foreground_labels(reference: LabelMap) -> tuple[int, ...]:
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 
 
-def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+def read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+    """Return the boxes of an open case, one per label; none if it has no such key."""
     if "boxes" not in file.keys:
         return ()
     raw = file.read("boxes")

@@ -1,0 +1,48 @@
+"""How many of some cases are done, on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from segbench.text_table import shortened
+
+LINE_SECONDS = 10.0  # between two plain lines
+NAME_WIDTH = 40  # columns
+Count = Callable[[str, int, int], None]  # a case that is done, how many are, of how many
+
+
+@contextmanager
+def shown_count(title: str) -> Iterator[Count]:
+    """Yield what shows how many cases are done."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    with bar:
+        task = bar.add_task(title, total=None)
+
+        def show(name: str, done: int, total: int) -> None:
+            text = f"{title} {shortened(name, NAME_WIDTH)}"
+            bar.update(task, description=text, completed=done, total=total)
+
+        yield show
+
+
+def _lines(title: str) -> Count:
+    last = time.monotonic()
+
+    def show(name: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            sys.stderr.write(f"{title} {done}/{total} {name}\n")
+            sys.stderr.flush()
+
+    return show
