@@ -38,7 +38,7 @@ ORDER = {
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert"),
     ],
-    "data.convert": ["volume"],
+    "data.convert": ["volume", "nifti"],
     "models": [
         *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "model_page", "download", "training"),
@@ -46,7 +46,8 @@ ORDER = {
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
+        *("run_folder", "run_data", "prediction_store", "metrics_csv", "case_locks"),
+        *("pace", "progress"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -57,6 +58,10 @@ ORDER = {
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
+        "volumes",
+    ],
+    "report.volumes": [
+        *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
     "report.tables": [
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
