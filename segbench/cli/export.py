@@ -102,8 +102,9 @@ def export(
     No exported file names a path, a user or a host.
     """
     if format_ in ("nifti", "slicer"):
+        which = {"cases": cases, "step": "final" if step is None else step}
         where = {"data": data, "references": references}
-        _export_volumes(runs, out, format=format_, cases=cases, step=step or "final", **where)
+        _export_volumes(runs, out, format=format_, **which, **where)
         return
     _refuse_without_volumes(format_, cases=cases, step=step, data=data, references=references)
     from segbench.report import Resampling, load, write_export
