@@ -1,11 +1,12 @@
-"""NIfTI files from arrays, complete or not at all; equal arrays give equal bytes."""
+"""Write NIfTI files, whole or not at all; equal arrays give equal bytes."""
 
 from __future__ import annotations
 
 import gzip
-import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import nibabel
 import numpy as np
@@ -14,53 +15,65 @@ from numpy.typing import NDArray
 from segbench.data.convert.volume import Affine
 from segbench.files import atomic_write
 
-SCANNER = 1  # the code of a matrix to the coordinates of the scanner
-LEVEL = 3  # of the compression: higher ones take far longer and save little
+LONGEST_AXIS = 32767  # of NIfTI-1
+SCANNER = 1  # the code of a matrix that leads to the scanner's coordinates
+SHEAR = 1e-4  # between two axes, as a cosine; a quaternion cannot hold more
 
 
-def write_nifti(file: Path, voxels: NDArray[Any], affine: Affine, *, description: str = "") -> None:
-    """Write a volume as ``.nii.gz``, or as ``.nii``.
+def write_nifti(
+    file: Path, voxels: NDArray[Any], affine: Affine, *, code: int = SCANNER, level: int = 6
+) -> None:
+    """Write a volume as ``.nii`` or, by its name, as ``.nii.gz``.
+
+    sform and qform both hold the matrix. A sheared one fits into the sform only: then the qform is
+    marked as unset, so that no program reads another grid from it.
 
     Parameters
     ----------
     file : Path
-        Where it will be; the suffix decides whether it is compressed.
     voxels : array, shape (i, j, k)
-        Numbers. Types that NIfTI does not have, or that few programs read, become the smallest
-        type that holds the values.
+        In the order of the axes of ``affine``. bool becomes uint8, float16 becomes float32, and
+        64-bit integers become the smallest type that holds them.
     affine : array, shape (4, 4)
-        From voxel index to mm in RAS; stored as sform. The qform is the nearest one without shear.
-    description : str
-        At most 79 ASCII characters.
+        From voxel index to mm in RAS.
+    code : int
+        Of sform and qform: 1 scanner, 2 aligned, 3 Talairach, 4 MNI, 5 template.
+    level : int
+        Of the compression.
     """
-    stored = voxels.astype(_stored_dtype(voxels), copy=False)
-    image = nibabel.Nifti1Image(stored, affine)
+    long = max(voxels.shape) > LONGEST_AXIS
+    kind: Any = nibabel.Nifti2Image if long else nibabel.Nifti1Image
+    image = kind(_storable(voxels), None)
     image.header.set_xyzt_units("mm")
-    image.header["descrip"] = description.encode("ascii", "replace")[:79]
-    image.set_sform(affine, code=SCANNER)
-    image.set_qform(affine, code=SCANNER)
-    with atomic_write(file) as to:
-        if file.suffix != ".gz":
-            image.to_stream(_as_stream(to))
-            return
-        # without name and time, so that the bytes depend on the content only
-        with gzip.GzipFile("", "wb", LEVEL, to, mtime=0) as compressed:
-            image.to_stream(compressed)
+    image.set_sform(affine, code)
+    image.set_qform(affine, 0 if _is_sheared(affine) else code)
+    with atomic_write(file) as stream, _compressed(file, stream, level) as to:
+        image.to_stream(to)
 
 
-def _as_stream(stream: IO[bytes]) -> io.IOBase:
-    return cast("io.IOBase", stream)
+@contextmanager
+def _compressed(file: Path, stream: IO[bytes], level: int) -> Iterator[Any]:
+    if not file.name.endswith(".gz"):
+        yield stream
+        return
+    with gzip.GzipFile("", "wb", level, stream, mtime=0) as compressed:
+        yield compressed
 
 
-def _stored_dtype(voxels: NDArray[Any]) -> np.dtype[Any]:
-    """Return the type for the file: one that common programs read."""
-    dtype = voxels.dtype
-    if dtype.kind == "b":
-        return np.dtype(np.uint8)
-    if dtype.kind == "f":
-        return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
-    if dtype.itemsize == 8:
-        low, high = (int(voxels.min()), int(voxels.max())) if voxels.size else (0, 0)
-        dtype = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
-        return dtype if dtype.itemsize < 8 and dtype.kind != "f" else np.dtype(np.float64)
-    return dtype.newbyteorder("=")
+def _is_sheared(affine: Affine) -> bool:
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > SHEAR)
+
+
+def _storable(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return the array with a type that NIfTI has."""
+    if voxels.dtype.kind == "b":
+        return voxels.astype(np.uint8)
+    if voxels.dtype == np.float16:
+        return voxels.astype(np.float32)
+    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize == 8:
+        low, high = int(voxels.min(initial=0)), int(voxels.max(initial=0))
+        for kind in (np.uint8, np.int16, np.uint16, np.int32, np.uint32):
+            if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+                return voxels.astype(kind)
+    return voxels

@@ -7,7 +7,8 @@ SimpleITK and the challenge's files index ``[z, y, x]``. Axes are only permuted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,37 @@ class Volume:
         As stored.
     affine : array of float64, shape (4, 4)
         From voxel index to mm in RAS, as nibabel has it: right, anterior and superior grow.
+    notes : tuple of str
+        What the reader decided or found unusual, for the report; no paths, nothing of a patient.
+    modality : str
+        CT, MR, PET, US or another, if the file says so; else empty.
     """
 
     voxels: NDArray[Any]
     affine: Affine
+    notes: tuple[str, ...] = ()
+    modality: str = ""
 
     @property
     def axes(self) -> str:
         """The direction that each axis is nearest to, such as ``RAS``."""
         return "".join(aff2axcodes(self.affine))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVolume:
+    """A label map on the grid of its own file, and what the file calls its labels.
+
+    Attributes
+    ----------
+    volume : Volume
+        0 is background; how labels are chosen and numbered comes later.
+    names : mapping of int to str
+        Names of values, as far as the file has them.
+    """
+
+    volume: Volume
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 def checked_affine(affine: Affine, name: str) -> Affine:
