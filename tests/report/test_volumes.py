@@ -428,9 +428,7 @@ def test_a_run_with_final_predictions_has_no_other_step(tmp_path):
 
 def test_a_run_without_predictions_has_nothing_to_export(tmp_path):
     run = run_cases(tmp_path, {"CT_a": source(np.eye(4))}, words=["--predictions", "none"])
-    with pytest.raises(
-        RunError, match="no label map to export; boxfill: CT_a: the run has"
-    ):
+    with pytest.raises(RunError, match="no label map to export; boxfill: CT_a: the run has"):
         write_volumes([run], tmp_path / "out")
 
 

@@ -42,6 +42,8 @@ from segbench.report.written_files import (
 )
 from segbench.runs.run_data import stored_label_maps
 
+LEVEL = 3  # of the compression: higher ones take far longer and save little
+
 
 def write_planned(plan: Plan, out: Path, activity: Activity) -> VolumeExport:
     """Write all files of a plan.
@@ -105,7 +107,8 @@ def _write_label_maps(run: RunOfCase, folder: Path, case: Case, placement: Place
 
 def _write_volume(file: Path, voxels: NDArray[Any], placement: Placement, what: str) -> None:
     description = "; ".join(filter(None, (f"segbench: {what}", placement.note)))
-    write_nifti(file, placement.in_file_order(voxels), placement.affine, description=description)
+    in_order = placement.in_file_order(voxels)
+    write_nifti(file, in_order, placement.affine, level=LEVEL, description=description)
 
 
 def _write_prompts(
