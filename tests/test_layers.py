@@ -69,7 +69,7 @@ ORDER = {
         *("by_label", "ranking", "pairs", "own_cases", "time_limit", "facts", "failures"),
     ],
     "report.tables.latex": ["text", "columns", "rows", "layout"],
-    "phantoms": ["scene"],
+    "phantoms": ["scene", "cases", "orientations", "files"],
     "cli": [
         *(
             "misuse",
