@@ -1,4 +1,4 @@
-"""Two rules on arrays that the whole package needs, adapters included.
+"""Rules on arrays that the whole package needs, adapters included.
 
 numpy only, syntax of Python 3.9: foreign environments import this.
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+EXPECTED_LABEL_MAP = "expected a label map: integers, shape (z, y, x) of the image"
 
 
 def label_map_dtype(labels: Iterable[int]) -> type[np.uint8] | type[np.uint16]:

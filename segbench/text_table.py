@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
 WIDTH = 100  # columns of a terminal
+MIN_WIDTH = 24  # of a text that is wrapped
 
 
 def text_table(
@@ -33,6 +34,18 @@ def text_table(
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def wrapped_table(rows: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
+    """Return rows as lines of limited width: the last column has several lines if necessary."""
+    heads, last = [row[:-1] for row in rows], [row[-1] for row in rows]
+    taken = sum(max(map(len, column)) + 2 for column in zip(*heads, strict=True))
+    narrow: list[Sequence[str]] = []
+    for head, text in zip(heads, last, strict=True):
+        lines = wrapped([text], width=max(width - taken, MIN_WIDTH)).splitlines() or [""]
+        narrow.append([*head, lines[0]])
+        narrow += [[*("" for _ in head), line] for line in lines[1:]]
+    return text_table(narrow)
 
 
 def wrapped(paragraphs: Iterable[str], *, bullet: str = "", width: int = WIDTH) -> str:

@@ -148,7 +148,7 @@ def test_the_run_of_an_object_is_not_that_of_a_file(ask):
         (fill, {"jobs": 2}, "jobs: expected 1 for a model in this process"),
         (Filled, {"python": "p"}, "python: expected none for Filled"),
         ("boxfill", {"version": "1"}, "version: expected none for boxfill"),
-        (object, {}, "expected adapter.info to be an AdapterInfo"),
+        (object, {}, "expected info to be an AdapterInfo, found no info"),
     ],
 )
 def test_what_cannot_be_a_model_is_refused_in_words(ask, model, given, message):

@@ -31,8 +31,8 @@ LAYERS = [
 ORDER = {
     "": BASE,
     "protocol": [
-        *("validation", "boxes", "packed_mask", "depth", "surface_distances", "metrics"),
-        *("mask_pairs", "scoring", "simulator", "interaction"),
+        *("validation", "boxes", "packed_mask", "depth", "surface_distances"),
+        *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": [
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
@@ -40,9 +40,11 @@ ORDER = {
     ],
     "data.convert": ["volume", "nifti"],
     "models": [
-        *("adapter_source", "loading", "prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "model_page", "download", "training"),
-        *("scratch", "worker_process", "supervisor", "in_process", "given"),
+        *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
+        *("prompt_painting", "submission_npz", "worker", "registry"),
+        *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
+        *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
+        *("check_cases", "check_questions", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
@@ -101,7 +103,9 @@ KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files"),
     *("data.__init__", "data.case_grid", "data.challenge_npz"),
-    *("data.pickled_numpy", "data.safe_pickle", "models.__init__", "models.adapter_source"),
+    *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
+    *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
+    "models.adapter_contract",
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 
@@ -252,7 +256,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "rich": "runs.progress",
         "pydantic": "runs",
         "platformdirs": "models",
-        "huggingface_hub": "models.download",
+        "huggingface_hub": "models.hub",
         "nibabel": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",
@@ -273,11 +277,22 @@ def test_the_harness_imports_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_help_and_the_contract_load_nothing_heavy():
-    code = (
-        "import segbench.cli, segbench.contract, segbench.models.registry, sys; print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+SCORE = """
+import numpy, segbench
+part = numpy.zeros((4, 9, 9), numpy.uint8)
+part[1:3, 2:7, 2:7] = 1
+assert segbench.score(numpy.roll(part, 1, 2), part, (1.0, 1.0, 1.0))[0].nsd == 1
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import segbench.cli, segbench.contract, segbench.models.registry", SCORE],
+    ids=["help and the contract", "a score"],
+)
+def test_what_must_start_quickly_loads_nothing_heavy(code):
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     heavy = {"torch", "scipy", "pandas", "cc3d", "matplotlib", "joblib", "rich", "pydantic"}
     assert not loaded & heavy

@@ -16,6 +16,7 @@ from segbench_adapters import kit
 
 from .crop import Region, Window, crop_mask
 from .intensity import Intensity
+from .memory import keep_freed_memory
 from .prompts import CHANNELS, IMAGE, PREVIOUS
 from .resampling import crop_to_patch, to_device
 from .weights import load_checkpoint
@@ -40,6 +41,8 @@ class NetworkOnImage:
 
     def __init__(self, weights: Path, *, device: str, tta_flips: int) -> None:
         self.device = kit.select_device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         network, self.recipe = load_checkpoint(weights)
         self.network = network.to(self.device)
         self.info = AdapterInfo(

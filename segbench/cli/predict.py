@@ -52,18 +52,19 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
     This is what the predict.sh of a submission must do.
     """
     from segbench.runs import submission
+    from segbench.runs.progress import shown_progress
 
     folder = given.pop("inputs")
     _refuse_other_files(folder, outputs)
-    if persistent:
-        inputs = submission.inputs_named(folder, sys.stdin)
-        for _ in submission.predict(inputs=inputs, outputs=outputs, **given):
-            click.echo("segbench: done")
-    else:
-        files = list(
-            submission.predict(inputs=submission.inputs_in(folder), outputs=outputs, **given)
-        )
-        click.echo(f"{len(files)} predictions in {outputs}")
+    with shown_progress() as progress:
+        given |= {"outputs": outputs, "progress": progress}
+        if persistent:
+            inputs = submission.inputs_named(folder, sys.stdin)
+            for _ in submission.predict(inputs=inputs, **given):
+                click.echo("segbench: done")
+        else:
+            files = list(submission.predict(inputs=submission.inputs_in(folder), **given))
+            click.echo(f"{len(files)} predictions in {outputs}")
 
 
 def _refuse_other_files(inputs: Path, outputs: Path) -> None:

@@ -21,6 +21,8 @@ from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
 from segbench.protocol.validation import checked_label_map, checked_spacing
 
+PHANTOM_DATASET = "Phantom"  # in the names of generated cases (segbench.phantoms)
+
 
 @dataclass(frozen=True)
 class CaseMetadata:

@@ -12,21 +12,30 @@ from __future__ import annotations
 
 import ast
 import difflib
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
+from segbench.models.adapter_option import AdapterOption
 
-SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
 def adapter_name(file: Path) -> str:
     """Return the name of an adapter: of its file, or of the folder of its ``__init__.py``."""
     return (file.parent if file.name == "__init__.py" else file).stem
+
+
+def adapter_package(file: Path) -> str:
+    """Return the name of the package that an adapter is imported into."""
+    return "segbench_adapter_" + re.sub(r"\W", "_", adapter_name(file))
+
+
+def has_own_environment(file: Path) -> bool:
+    """Whether the adapter file declares its dependencies in a PEP 723 header."""
+    return PEP_723.search(file.read_text(encoding="utf-8")) is not None
 
 
 def parse_source(file: Path) -> ast.Module:
@@ -53,60 +62,6 @@ def licence_in_source(file: Path) -> str:
     return "not stated"
 
 
-@dataclass(frozen=True)
-class AdapterOption:
-    """One option of an adapter."""
-
-    name: str
-    type: str = "str"  # the name of a Python type; "" with choices
-    choices: tuple[Any, ...] = ()
-    default: str | None = None  # in Python's notation; None if the option must be given
-    meaning: str = ""
-
-    @property
-    def default_text(self) -> str:
-        """The default as a user gives it; empty without one, for which None or "" stands."""
-        if self.default is None:
-            return "required"
-        text = {"True": "yes", "False": "no", "None": ""}.get(self.default, self.default)
-        return text.strip("'")
-
-    @property
-    def values(self) -> str:
-        """The values that it takes, as a short text."""
-        if self.choices:
-            return ", ".join(map(str, self.choices))
-        return EXPECTED.get(self.type, "text")
-
-    def parse(self, text: str) -> Any:
-        """Return the value of a text.
-
-        Raises
-        ------
-        ValueError
-            The text is not a value of the option's type.
-        """
-        if self.choices:
-            return {str(choice): choice for choice in self.choices}[text]
-        return PARSERS.get(self.type, str)(text)
-
-
-def parse_number(text: str) -> float:
-    """Return a number that is finite."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": parse_number,
-    "bool": lambda text: SWITCH[text.lower()],
-}
-EXPECTED = {"int": "a whole number", "float": "a number", "bool": "yes or no"}
-
-
 def parse_options(file: Path, given: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of the options given, as their types in the source of an adapter.
 
@@ -115,21 +70,30 @@ def parse_options(file: Path, given: Mapping[str, str]) -> dict[str, Any]:
     AdapterError
         An option is unknown or missing, or its value has another type.
     """
+    refuse_unknown_options(file, given)
     options, name = adapter_options(file), adapter_name(file)
     if options is None:
         return dict(given)
     known = {option.name: option for option in options}
+    for key, option in known.items():
+        if option.default is None and key not in given:
+            raise AdapterError(f"{name}: expected --option {key}=VALUE. {option.meaning}".rstrip())
+    return {key: _parse(name, known[key], text) for key, text in given.items()}
+
+
+def refuse_unknown_options(file: Path, given: Iterable[str]) -> None:
+    """Raise an AdapterError with the right name if an adapter does not have one of the options."""
+    options = adapter_options(file)
+    if options is None:
+        return
+    known = [option.name for option in options]
     for key in given:
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
             raise AdapterError(
-                f"{name}: no option {key!r}{hint} Known: {', '.join(known) or 'none'}"
+                f"{adapter_name(file)}: no option {key!r}{hint} Known: {', '.join(known) or 'none'}"
             )
-    for key, option in known.items():
-        if option.default is None and key not in given:
-            raise AdapterError(f"{name}: expected --option {key}=VALUE. {option.meaning}".rstrip())
-    return {key: _parse(name, known[key], text) for key, text in given.items()}
 
 
 def _parse(adapter: str, option: AdapterOption, text: str) -> Any:
@@ -143,10 +107,10 @@ def _parse(adapter: str, option: AdapterOption, text: str) -> Any:
 def adapter_options(file: Path) -> tuple[AdapterOption, ...] | None:
     """Return the options of an adapter in the order of its signature.
 
-    None if the source does not tell: it has no function ``make_adapter``, or one that takes any
-    option.
+    None if the source does not tell: ``make_adapter`` is neither a function nor a class in it, or
+    takes any option and passes it to something else than such a class.
     """
-    function = _make_adapter(file)
+    function = _maker(parse_source(file).body)
     if function is None or function.args.kwarg is not None:
         return None
     meanings = _parameters(ast.get_docstring(function) or "")
@@ -161,9 +125,49 @@ def adapter_options(file: Path) -> tuple[AdapterOption, ...] | None:
     )
 
 
-def _make_adapter(file: Path) -> ast.FunctionDef | None:
-    functions = (node for node in parse_source(file).body if isinstance(node, ast.FunctionDef))
-    return next((node for node in functions if node.name == "make_adapter"), None)
+def _maker(body: Sequence[ast.stmt]) -> ast.FunctionDef | None:
+    """Return the function whose arguments are the options.
+
+    It is ``make_adapter``, or the ``__init__`` of a class that is ``make_adapter`` or gets all of
+    its options: ``def make_adapter(**options): return Mine(**options)``.
+    """
+    defined = {
+        node.name: node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and node.value.id in defined:
+                    defined[target.id] = defined[node.value.id]
+    found = defined.get("make_adapter")
+    if isinstance(found, ast.FunctionDef):
+        found = defined.get(_gets_all_options(found), found)
+    return _constructor(found) if isinstance(found, ast.ClassDef) else found
+
+
+def _gets_all_options(function: ast.FunctionDef) -> str:
+    """Return the name of what a function calls with nothing but its ``**options``, or ""."""
+    statement = function.body[-1]
+    call = statement.value if isinstance(statement, ast.Return) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        return ""
+    passed = [ast.unparse(keyword) for keyword in call.keywords]
+    options = function.args.kwarg
+    if options is None or function.args.args or function.args.kwonlyargs:
+        return ""
+    return call.func.id if passed == [f"**{options.arg}"] else ""
+
+
+def _constructor(definition: ast.ClassDef) -> ast.FunctionDef | None:
+    """Return ``__init__`` without ``self``; None if the class inherits or generates it."""
+    for node in definition.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            node.args.args = node.args.args[1:]
+            return node
+    if definition.bases or definition.decorator_list:
+        return None
+    empty = ast.parse("def __init__(): ...").body[0]
+    return empty if isinstance(empty, ast.FunctionDef) else None
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:

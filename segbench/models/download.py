@@ -7,18 +7,19 @@ records it; later downloads must be identical.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
-from segbench.files import sha256_of, write_text
+from segbench.files import write_text
+from segbench.models.hub import HubRepository
+from segbench.models.resolve import how_to_get
 from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
 
 Report = Callable[[str], None]
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def licence_notice(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def fetch(
+def fetch(  # noqa: PLR0913
     entry: ModelEntry,
     weights: Weights,
     folder: Path,
@@ -67,6 +68,7 @@ def fetch(
     pins: Pins,
     endpoint: str | None,
     say: Report,
+    activity: Activity = silent,
 ) -> Path:
     """Download a set of weights, check and record it; return the value of the adapter's option.
 
@@ -78,6 +80,8 @@ def fetch(
         Another server with the hub's protocol.
     say : callable
         Called with each line of the report.
+    activity : Activity
+        Says which file is downloaded.
 
     Raises
     ------
@@ -89,15 +93,11 @@ def fetch(
     if weights.bundled:
         return entry.weights_path(weights, folder)
     target = entry.folder(weights, folder)
-    if weights.repo is None:
-        raise AdapterError(
-            f"{entry.name}: {weights.name}: cannot be fetched by program; "
-            f"get {', '.join(item.path for item in weights.files)} from "
-            f"{weights.page or 'its authors'} and put it into {target}"
-        )
+    require_repository(entry, weights, folder)
+    assert weights.repo is not None
     check_pins(pins, weights)
     target.mkdir(parents=True, exist_ok=True)
-    repository = HubRepository(weights.repo, target, endpoint)
+    repository = HubRepository(weights.repo, target, endpoint, weights.page, activity)
     pinned = pins.revision or weights.revision or read_record(target).get("revision")
     revision = repository.commit(weights.files[0].path, pinned)
     say(f"revision {revision}" + ("" if pinned else ": not pinned, recorded now"))
@@ -109,6 +109,16 @@ def fetch(
         say(f"{path}: sha256 {files[path]['sha256']}, {status}")
     write_record(target, {"repo": weights.repo, "revision": revision, "files": files})
     return entry.weights_path(weights, folder)
+
+
+def require_repository(entry: ModelEntry, weights: Weights, folder: Path) -> None:
+    """Raise an AdapterError with what to do if a program cannot download the weights."""
+    if weights.repo is None and not weights.bundled:
+        target = entry.folder(weights, folder)
+        raise AdapterError(
+            f"{entry.name}: weights {weights.name!r} cannot be fetched by program; "
+            f"{how_to_get(entry, weights, target)}"
+        )
 
 
 def check_pins(pins: Pins, weights: Weights) -> None:
@@ -139,52 +149,3 @@ def expected_sha256(
     if weights.revision in (None, revision):
         known |= {item.path: item.sha256 for item in weights.files if item.sha256}
     return {path: digest.lower() for path, digest in (known | dict(pins.sha256)).items()}
-
-
-def verify_sha256(file: Path, expected: str | None) -> str:
-    """Return a file's sha256; remove the file if another one is expected."""
-    digest = sha256_of(file)
-    if expected not in (None, digest):
-        file.unlink()
-        raise AdapterError(f"{file.name}: expected sha256 {expected}, found {digest}; removed it")
-    return digest
-
-
-@dataclass(frozen=True)
-class HubRepository:
-    """A repository on the hub, and the local folder for its files."""
-
-    repo: str
-    target: Path
-    endpoint: str | None = None
-
-    def commit(self, path: str, pinned: str | None) -> str:
-        """Return the commit of the pinned revision, or without one that of ``main``."""
-        commit = str(self._hub_download(path, pinned, dry_run=True).commit_hash)
-        if pinned and COMMIT.fullmatch(pinned) and commit != pinned:
-            raise AdapterError(f"{self.repo}: expected revision {pinned}, found {commit}")
-        return commit
-
-    def download(self, path: str, revision: str, sha256: str | None) -> dict[str, Any]:
-        """Download one file unless it is in the folder, and check it; return its record."""
-        file = Path(self._hub_download(path, revision))
-        return {"sha256": verify_sha256(file, sha256), "bytes": file.stat().st_size}
-
-    def _hub_download(self, path: str, revision: str | None, *, dry_run: bool = False) -> Any:
-        try:
-            from huggingface_hub import hf_hub_download
-        except ImportError:
-            raise AdapterError("needs huggingface_hub: pip install 'segbench[models]'") from None
-        try:
-            return hf_hub_download(
-                self.repo,
-                path,
-                revision=revision,
-                local_dir=self.target,
-                endpoint=self.endpoint,
-                dry_run=dry_run,
-                library_name="segbench",
-            )
-        except Exception as error:  # its own errors, and those of its HTTP client
-            message = " ".join(str(error).split()) or type(error).__name__
-            raise AdapterError(f"{self.repo}: {path}: {message}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
 from segbench.models.adapter_source import adapter_name
 from segbench.models.registry import has_own_environment
@@ -22,7 +23,9 @@ from segbench.models.registry import has_own_environment
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
 
 
-def find_interpreter(file: Path, python: Path | None, *, path: str | None = None) -> Path:
+def find_interpreter(
+    file: Path, python: Path | None, *, path: str | None = None, activity: Activity = silent
+) -> Path:
     """Return the interpreter of an adapter, and build its environment if necessary.
 
     Parameters
@@ -35,6 +38,8 @@ def find_interpreter(file: Path, python: Path | None, *, path: str | None = None
     path : str, optional
         The folders of uv, as in ``PATH``; by default those of ``PATH`` and the folder of the
         interpreter of segbench.
+    activity : Activity
+        Says that an environment is built.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def find_interpreter(file: Path, python: Path | None, *, path: str | None = None
         return python
     if not has_own_environment(file):
         return Path(sys.executable)
-    return _environment_interpreter(file, path)
+    return _environment_interpreter(file, path, activity)
 
 
 def readiness(file: Path, needs: Sequence[str] = (), *, path: str | None = None) -> str:
@@ -78,21 +83,24 @@ def lock_of(file: Path) -> Path:
     return file.with_name("model.lock" if file.name == "__init__.py" else f"{file.stem}.lock")
 
 
-def _environment_interpreter(file: Path, path: str | None) -> Path:
+def _environment_interpreter(file: Path, path: str | None, activity: Activity) -> Path:
     folder = _environment_folder(file)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not _is_built(file):
-        _build(file, folder, python, _find_uv(path))
+        uv = _find_uv(path)
+        if uv is None:
+            raise AdapterError(
+                f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
+                "pip install uv, or name an interpreter that has them with --python"
+            )
+        name = adapter_name(file)
+        with activity(f"building the environment of {name} with uv (once, can take minutes)"):
+            _build(file, folder, python, uv)
     return python
 
 
-def _build(file: Path, folder: Path, python: Path, uv: str | None) -> None:
+def _build(file: Path, folder: Path, python: Path, uv: str) -> None:
     """Build the environment of the header, in the versions of the lock if there is one."""
-    if uv is None:
-        raise AdapterError(
-            f"{file.name} declares its own dependencies (PEP 723), which needs uv: "
-            "pip install uv, or name an interpreter that has them with --python"
-        )
     requires_python = tomllib.loads(_header(file)).get("requires-python", "")
     version = ["--python", requires_python] if requires_python else []
     lock = ["--constraints", str(lock_of(file))] if lock_of(file).exists() else []

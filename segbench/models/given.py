@@ -23,7 +23,8 @@ import cloudpickle
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
-from segbench.models.loading import FACTORY_SUFFIX, checked_adapter
+from segbench.models.adapter_contract import checked_adapter
+from segbench.models.loading import FACTORY_SUFFIX
 
 PREFIX = "python:"  # of the model of a run, in run.json
 Predict = Callable[[Image, Interactions], LabelMap]

@@ -12,7 +12,9 @@ import numpy as np
 
 from segbench.contract import Adapter
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.loading import close_adapter, describe_failure, load_adapter
+from segbench.models.adapter_contract import predicted_array
+from segbench.models.adapter_failure import step_failure
+from segbench.models.loading import close_adapter, load_adapter
 
 
 class InProcessModel:
@@ -49,19 +51,20 @@ class InProcessModel:
 
     def predict(self, interactions: Interactions) -> StepOutput:
         """Run one step; an exception of the adapter is a failed step."""
-        start = time.perf_counter()
+        start, doing = time.perf_counter(), ""
         try:
             # copies, because the adapter may write to its arrays, and use its own array again
             if self._pending_image is not None:
+                doing = "setting the image: "
                 image, labels = self._pending_image
                 voxels = image.voxels.copy(order="K")
                 self._adapter.set_image(replace(image, voxels=voxels), labels)
-                self._pending_image = None
+                self._pending_image, doing = None, ""
             previous = interactions.previous_segmentation.copy(order="K")
             answer = self._adapter.predict(replace(interactions, previous_segmentation=previous))
-            segmentation = np.array(answer)
+            segmentation = np.array(predicted_array(answer))
         except Exception as error:  # of any kind: it is a failure of the model
-            return StepOutput(None, time.perf_counter() - start, describe_failure(error))
+            return StepOutput(None, time.perf_counter() - start, doing + step_failure(error))
         return StepOutput(segmentation, time.perf_counter() - start)
 
     def close(self) -> None:

@@ -6,17 +6,19 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pickle
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from segbench.contract import Adapter
-from segbench.core import AdapterInfo
-from segbench.errors import AdapterError, SegbenchError
-from segbench.models.adapter_source import adapter_name, adapter_options, parse_options
+from segbench.errors import AdapterError
+from segbench.models.adapter_contract import checked_adapter
+from segbench.models.adapter_failure import load_failure
+from segbench.models.adapter_source import adapter_package, parse_options
 
 FACTORY_SUFFIX = ".factory"  # of the file that has a caller's class or factory, see `given`
 
@@ -30,36 +32,47 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     Raises
     ------
     AdapterError
-        If the file defines no ``make_adapter``, or does not have the options.
+        If it does not have the options, or cannot be imported or made, or is no adapter. The
+        message is one line that names the file and the line where it failed.
     """
-    if file.suffix == FACTORY_SUFFIX:
-        return checked_adapter(_unpickled_factory(file)(), file.stem)
-    values = parse_options(file, options)
-    module = import_adapter_file(file)
-    make_adapter = getattr(module, "make_adapter", None)
-    if make_adapter is None:
-        raise AdapterError(f"{file}: expected a function make_adapter, found none")
+    is_factory = file.suffix == FACTORY_SUFFIX
+    values = {} if is_factory else parse_options(file, options)
     try:
-        adapter: Adapter = make_adapter(**values)
-    except TypeError as error:
-        if adapter_options(file) is not None:  # they were checked: a fault of the adapter
-            raise
-        raise AdapterError(f"{file}: make_adapter does not take these options: {error}") from error
-    return checked_adapter(adapter, str(file))
+        make_adapter = _unpickled_factory(file) if is_factory else _make_adapter(file)
+        _refuse_options(make_adapter, values)
+        return checked_adapter(make_adapter(**values))
+    except (Exception, SystemExit) as error:  # of any kind: it is a fault of the adapter
+        raise AdapterError(load_failure(error, file)) from error
 
 
-def checked_adapter(adapter: Adapter, what: str) -> Adapter:
-    """Return an adapter that has what the contract asks for; ``what`` begins the message."""
-    if not isinstance(getattr(adapter, "info", None), AdapterInfo):
-        raise AdapterError(f"{what}: expected adapter.info to be an AdapterInfo")
-    return adapter
-
-
-def _unpickled_factory(file: Path) -> Callable[[], Adapter]:
+def _unpickled_factory(file: Path) -> Callable[..., Adapter]:
     paths, pickled = pickle.loads(file.read_bytes())
     sys.path += [path for path in paths if path not in sys.path]
-    factory: Callable[[], Adapter] = pickle.loads(pickled)
+    factory: Callable[..., Adapter] = pickle.loads(pickled)
     return factory
+
+
+def _make_adapter(file: Path) -> Callable[..., Adapter]:
+    found = getattr(import_adapter_file(file), "make_adapter", None)
+    if not callable(found):
+        raise AdapterError("expected a function make_adapter in it, found none")
+    make_adapter: Callable[..., Adapter] = found
+    return make_adapter
+
+
+def _refuse_options(make_adapter: Callable[..., Adapter], values: Mapping[str, Any]) -> None:
+    """Refuse options that ``make_adapter`` does not take, if its source did not tell them."""
+    try:
+        signature = inspect.signature(make_adapter)
+    except (TypeError, ValueError):  # of a compiled one
+        return
+    try:
+        signature.bind(**values)
+    except TypeError as error:
+        known = ", ".join(signature.parameters) or "none"
+        raise AdapterError(
+            f"make_adapter does not take these options: {error}; known: {known}"
+        ) from None
 
 
 def import_adapter_file(file: Path) -> ModuleType:
@@ -69,9 +82,9 @@ def import_adapter_file(file: Path) -> ModuleType:
     imports find modules next to it: ``from ._shared import ...`` in a single file,
     ``from .._shared import ...`` in a folder's module. Each adapter gets its own copy of them.
     """
-    name = re.sub(r"\W", "_", adapter_name(file))
+    package = ModuleType(adapter_package(file))
+    name = package.__name__.removeprefix("segbench_adapter_")
     place = file.parent.parent if file.name == "__init__.py" else file.parent
-    package = ModuleType(f"segbench_adapter_{name}")
     package.__path__ = [str(place)]
     for loaded in [key for key in sys.modules if f"{key}.".startswith(f"{package.__name__}.")]:
         del sys.modules[loaded]  # of an adapter with this name from elsewhere
@@ -90,10 +103,3 @@ def close_adapter(adapter: Adapter) -> None:
     method = getattr(adapter, "close", None)
     if method is not None:
         method()
-
-
-def describe_failure(error: BaseException) -> str:
-    """Return how an adapter failed; a `SegbenchError` is a sentence and needs no type."""
-    if isinstance(error, SegbenchError):
-        return f"failed: {error}"
-    return f"raised {type(error).__name__}: {error}".strip()

@@ -11,18 +11,16 @@ import ast
 import difflib
 import hashlib
 import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.models.adapter_source import adapter_name, parse_options, parse_source
+from segbench.models.adapter_source import adapter_name, parse_source
+from segbench.models.adapter_source import has_own_environment as has_own_environment
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
 # prefix of --model -> the option of the adapter `container` that gets the rest
 SCHEMES = {"container": "image", "command": "command"}
-PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
 def adapter_names() -> list[str]:
@@ -57,33 +55,6 @@ def find_adapter(name: str) -> Path:
         f"no adapter {name!r}{hint} Known: {', '.join(sorted(known))}; "
         "or give a path to a .py file or to a folder with an __init__.py"
     )
-
-
-def resolve_model(
-    model: str, option: Mapping[str, str] | None = None
-) -> tuple[Path, dict[str, str]]:
-    """Return the adapter file for a value of ``--model``, and all options, as text.
-
-    ``container:IMAGE`` and ``command:TEMPLATE`` are options of the adapter ``container``.
-
-    Raises
-    ------
-    AdapterNotFound
-        There is no such adapter.
-    AdapterError
-        It does not have one of the options, or a value has another type.
-    """
-    scheme, colon, value = model.partition(":")
-    implied = {SCHEMES[scheme]: value} if colon and scheme in SCHEMES else {}
-    file = find_adapter("container" if implied else model)
-    options = {**implied, **(option or {})}
-    parse_options(file, options)
-    return file, options
-
-
-def has_own_environment(file: Path) -> bool:
-    """Whether the adapter file declares its dependencies in a PEP 723 header."""
-    return PEP_723.search(file.read_text(encoding="utf-8")) is not None
 
 
 def source_sha256(file: Path) -> str:

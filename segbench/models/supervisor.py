@@ -1,7 +1,7 @@
 """A model whose adapter runs in a supervised worker process.
 
 An exception, an exit, a hang or a kill of the worker becomes a failed step, with the reason and the
-last lines of stderr. The next step starts a new worker if the last one has ended.
+traceback, or the last lines of stderr. The next step starts a new worker if the last one has ended.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from typing import Any
 from segbench.core import AdapterInfo, Image, Interactions, StepOutput
 from segbench.errors import AdapterError
 from segbench.models.adapter_source import adapter_name
-from segbench.models.worker_process import WorkerConfig, WorkerError, WorkerProcess
+from segbench.models.worker_process import (
+    RefusalError,
+    WorkerConfig,
+    WorkerError,
+    WorkerProcess,
+)
 
 SET_IMAGE_ATTEMPTS = 2  # per image; after that, its clicks fail at once
 
@@ -33,7 +38,7 @@ class WorkerModel:
         try:
             load_reply = self._running_worker().load_reply
         except WorkerError as error:
-            raise AdapterError(f"{adapter_name(self.file)}: cannot be loaded: {error}") from None
+            raise AdapterError(str(error)) from None
         info = load_reply["info"]
         environment = {key: load_reply[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), environment
@@ -73,8 +78,17 @@ class WorkerModel:
     def _running_worker(self) -> WorkerProcess:
         if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = WorkerProcess(self.file, self.options, self._config)
+            self._worker = self._start_worker()
         return self._worker
+
+    def _start_worker(self) -> WorkerProcess:
+        try:
+            return WorkerProcess(self.file, self.options, self._config)
+        except RefusalError:
+            raise
+        except WorkerError as error:
+            name = adapter_name(self.file)
+            raise WorkerError(f"{name}: cannot be loaded: {error}") from None
 
     def _worker_with_image(self) -> tuple[WorkerProcess, float]:
         """Return a worker that has the image, and the seconds that setting it took in this call."""

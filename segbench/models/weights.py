@@ -9,6 +9,7 @@ installed. An adapter without a declaration has no weights; its licence is the o
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,13 +21,11 @@ from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
 from segbench.models.adapter_source import adapter_name, licence_in_source
-from segbench.models.environments import readiness
 from segbench.models.registry import adapter_names, find_adapter
-from segbench.text_table import text_table
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
+FOLDER_VARIABLE = "SEGBENCH_MODELS_FOLDER"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-HEADINGS = ("MODEL", "ENVIRONMENT", "CODE", "WEIGHTS", "LICENCE OF THE WEIGHTS", "FROM", "STATE")
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,16 @@ class ModelEntry:
         only = weights.files[0].path if len(weights.files) == 1 else ""
         return self.folder(weights, folder) / (weights.use or only)
 
+    def takes_folder(self, weights: Weights) -> bool:
+        """Whether the adapter's option is the path of a folder, not of a file."""
+        paths = [item.path for item in weights.files]
+        return weights.use not in paths if weights.use else len(paths) > 1
+
 
 def default_weights_folder() -> Path:
-    """Return the default folder for downloaded weights."""
-    return user_data_path("segbench") / "models"
+    """Return the folder for downloaded weights; the variable is that of ``models --folder``."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else user_data_path("segbench") / "models"
 
 
 def find_model_entry(name: str) -> ModelEntry:
@@ -97,7 +102,17 @@ def find_model_entry(name: str) -> ModelEntry:
     AdapterError
         Its declaration is not valid.
     """
-    file = find_adapter(name)
+    return entry_of(find_adapter(name))
+
+
+def entry_of(file: Path) -> ModelEntry:
+    """Return the entry of an adapter's file.
+
+    Raises
+    ------
+    AdapterError
+        Its declaration is not valid.
+    """
     if declaration_file(file).is_file():
         return read_declaration(file)
     return ModelEntry(adapter_name(file), file, licence_in_source(file), (), ())
@@ -171,17 +186,3 @@ def read_record(target: Path) -> Mapping[str, Any]:
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-
-
-def models_table(folder: Path) -> str:
-    """Return the table of all adapters, one line for each set of weights, and their folder."""
-    rows = [HEADINGS]
-    for entry in model_entries():
-        first_cells = (entry.name, readiness(entry.file, entry.needs), entry.licence)
-        for weights in entry.weights:
-            state = state_of(entry, weights, folder)
-            rows.append((*first_cells, weights.name, weights.licence, weights.source, state))
-            first_cells = ("", "", "")
-        if not entry.weights:
-            rows.append((*first_cells, "none", "", "", ""))
-    return f"{text_table(rows)}\n\nweights go to {folder}"

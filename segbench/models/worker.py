@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from segbench.contract import Adapter
 
 Call = Callable[[], Any]
+WHAT_TO_DO = "which every adapter needs; install it, or name another interpreter with --python"
 SECONDS_TO_END = 5  # for an adapter that is closed on SIGTERM, see closed_on_sigterm
 
 
@@ -50,10 +51,6 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     """Serve requests until the request ``close``."""
     request_stream, reply_stream = private_pipes()
     requests = read_requests(request_stream, Path(folder))
-    for name in ("segbench", "segbench_adapters"):
-        expose(name)
-    from segbench.models.loading import close_adapter, load_adapter
-
     worker_pid = os.getpid()
 
     def reply(number: int, **fields: Any) -> None:
@@ -62,9 +59,16 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply_stream.flush()
 
     try:
+        for name in ("segbench", "segbench_adapters"):
+            expose(name)
+        from segbench.models.loading import close_adapter, load_adapter
+
         adapter = load_adapter(Path(adapter_file), json.loads(options))
-    except Exception as error:  # segbench decides what a failed load means
-        reply(0, failure=reported_failure(error))
+    except ModuleNotFoundError as error:  # load_adapter raises none
+        reply(0, refusal=f"{sys.executable} has no module {error.name!r}, {WHAT_TO_DO}")
+        return
+    except Exception as error:
+        reply(0, refusal=str(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
         reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
@@ -141,6 +145,8 @@ def serve_request(
     """Serve one request; return the seconds that the adapter took, or how it failed."""
     import numpy as np
 
+    from segbench.models.adapter_failure import step_failure
+
     prepare = prepare_set_image if request["method"] == "set_image" else prepare_predict
     start = time.perf_counter()
     try:
@@ -155,7 +161,7 @@ def serve_request(
             np.save(file, segmentation, allow_pickle=False)
     except Exception as error:  # of any kind: it is a failure of the model
         return {
-            "failure": reported_failure(error),
+            "failure": step_failure(error),
             "seconds": time.perf_counter() - start,
             **peak_memory(),
         }
@@ -181,22 +187,12 @@ def prepare_predict(adapter: Adapter, request: dict[str, Any], scratch: Path) ->
     import numpy as np
 
     from segbench.core import Interactions, prompt_from_json
+    from segbench.models.adapter_contract import predicted_array
 
     rounds = tuple(tuple(map(prompt_from_json, prompts)) for prompts in request["rounds"])
     previous = np.load(scratch / "previous.npy", mmap_mode="c")
     interactions = Interactions(rounds, np.asarray(previous))
-    return lambda: np.asarray(adapter.predict(interactions))
-
-
-def reported_failure(error: BaseException) -> str:
-    """Return how an adapter failed; write the traceback of an unexpected error to stderr."""
-    from segbench.errors import SegbenchError
-    from segbench.models.loading import describe_failure
-
-    if not isinstance(error, SegbenchError):
-        traceback.print_exception(type(error), error, error.__traceback__)
-        sys.stderr.flush()
-    return describe_failure(error)
+    return lambda: predicted_array(adapter.predict(interactions))
 
 
 def peak_memory() -> dict[str, float]:

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from segbench import threads
 from segbench.core import Image, Interactions, prompt_to_json
 from segbench.models.scratch import ScratchFolder
+from segbench.models.stderr_tail import Tail
 
 WORKER = Path(__file__).with_name("worker.py")
-STDERR_LINES, STDERR_BYTES = 12, 8192
-MAX_REASON_CHARACTERS, MAX_REPLY_BYTES = 2000, 1 << 22
+MAX_REASON_CHARACTERS, MAX_REPLY_BYTES = 10_000, 1 << 22
 CLOSE_TIMEOUT = 10  # seconds
 TERMINATE_TIMEOUT = 5  # seconds after SIGTERM, which ends most models at once
 
@@ -45,6 +45,10 @@ class WorkerConfig:
 
 class WorkerError(Exception):
     """The worker did not complete a request; the step fails for this reason."""
+
+
+class RefusalError(WorkerError):
+    """The adapter cannot be loaded; the message is complete."""
 
 
 class WorkerProcess:
@@ -68,7 +72,7 @@ class WorkerProcess:
         )
         self._buffer = b""
         try:
-            self.load_reply = self._receive("loading the adapter")
+            self.load_reply = self._receive()
         except WorkerError:
             self.close()
             raise
@@ -81,7 +85,10 @@ class WorkerProcess:
         """Set a new image; return the seconds that the adapter took."""
         self._folder.write_image(image.voxels)
         request = {"method": "set_image", "spacing": image.spacing, "labels": labels}
-        reply = self._request("setting the image", request)
+        try:
+            reply = self._request(request)
+        except WorkerError as error:
+            raise WorkerError(f"setting the image: {error}") from None
         self.has_image = True
         return float(reply["seconds"])
 
@@ -89,41 +96,41 @@ class WorkerProcess:
         """Run one step; return the adapter's array, unchecked, and the worker's reply."""
         self._folder.write_previous(interactions.previous_segmentation)
         rounds = [list(map(prompt_to_json, prompts)) for prompts in interactions.rounds]
-        action = f"step {interactions.step}"
-        reply = self._request(action, {"method": "predict", "rounds": rounds})
+        reply = self._request({"method": "predict", "rounds": rounds})
         try:
             return self._folder.read_output(self._number), reply
         except (OSError, ValueError, EOFError) as error:
-            raise WorkerError(f"{action} returned no array that can be read: {error}") from None
+            raise WorkerError(f"returned no array that can be read: {error}") from None
 
-    def _request(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._number += 1
         try:
             self._send({"number": self._number, **request})
         except OSError:
-            raise WorkerError(self._describe_exit(action)) from None
-        return self._receive(action)
+            raise WorkerError(self._describe_exit()) from None
+        return self._receive()
 
     def _send(self, request: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write((json.dumps(request) + "\n").encode())
         self._process.stdin.flush()
 
-    def _receive(self, action: str) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         """Return the reply to the last request."""
         self._busy = True
-        line = self._read_line(action)
+        line = self._read_line()
         self._busy = False
         reply = _parse_reply(line)
         if reply.get("number") != self._number:
             self._stop()
-            raise WorkerError(f"{action} wrote into the private pipe{self._stderr_tail()}")
+            raise WorkerError(f"wrote into the private pipe{self._stderr_tail()}")
+        if "refusal" in reply:
+            raise RefusalError(bounded_text(reply["refusal"]))
         if "failure" in reply:
-            time.sleep(0.05)  # the traceback may arrive after the reply, through stderr
-            raise WorkerError(f"{action} {bounded_text(reply['failure'])}{self._stderr_tail()}")
+            raise WorkerError(bounded_text(reply["failure"]))
         return reply
 
-    def _read_line(self, action: str) -> bytes:
+    def _read_line(self) -> bytes:
         """Return the next line of the private pipe; stop a worker that writes none in time."""
         deadline = time.monotonic() + self._timeout
         while b"\n" not in self._buffer and len(self._buffer) < MAX_REPLY_BYTES:
@@ -132,24 +139,24 @@ class WorkerProcess:
             except queue.Empty:
                 self._stop()
                 raise WorkerError(
-                    f"timed out: {action} took more than {self._timeout:g} s{self._stderr_tail()}"
+                    f"timed out: took more than {self._timeout:g} s{self._stderr_tail()}"
                 ) from None
             if not chunk:
-                raise WorkerError(self._describe_exit(action))
+                raise WorkerError(self._describe_exit())
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _describe_exit(self, action: str) -> str:
+    def _describe_exit(self) -> str:
         """Return how the process ended; stop a process that has only closed its pipe."""
         try:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
             self._stop()
-            return f"crashed: {action} closed the private pipe{self._stderr_tail()}"
+            return f"crashed: closed the private pipe{self._stderr_tail()}"
         ending = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         self._readers[1].join(timeout=1)
-        return f"crashed: {action} ended with {ending}{self._stderr_tail()}"
+        return f"crashed: ended with {ending}{self._stderr_tail()}"
 
     def _stderr_tail(self) -> str:
         lines = self._stderr.text()
@@ -181,22 +188,6 @@ class WorkerProcess:
         for reader in self._readers:
             reader.join(timeout=1)
         self._folder.remove()
-
-
-class Tail:
-    """The end of what a process writes to stderr, limited in lines and in bytes."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-
-    def add(self, chunk: bytes) -> None:
-        """Append a chunk."""
-        self._bytes = (self._bytes + chunk)[-STDERR_BYTES:]
-
-    def text(self) -> str:
-        """Return the last lines, as text that UTF-8 can encode."""
-        text = self._bytes.decode(errors="backslashreplace")
-        return "\n".join(text.rstrip().splitlines()[-STDERR_LINES:])
 
 
 def bounded_text(text: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import Case, Image, Spacing, Voxel
+from segbench.data.dataset import PHANTOM_DATASET
 from segbench.phantoms.scene import Rng, Structure, make_scene
 from segbench.protocol.boxes import draw_box
 
@@ -90,7 +91,7 @@ def contiguous(label_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def case_name(index: int) -> str:
     """Return the name of a phantom; the modalities take turns."""
     cycle, position = divmod(index, len(KINDS))
-    return f"{list(KINDS)[position]}_Phantom_{cycle + 1:04d}"
+    return f"{list(KINDS)[position]}_{PHANTOM_DATASET}_{cycle + 1:04d}"
 
 
 def numbered_phantom(index: int, seed: int) -> Case:

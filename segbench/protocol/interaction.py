@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segbench.arrays import label_map_dtype
+from segbench.arrays import EXPECTED_LABEL_MAP, label_map_dtype
 from segbench.contract import ModelHandle
 from segbench.core import (
     MAX_LABEL,
@@ -101,7 +101,7 @@ def validated_output(output: StepOutput, shape: tuple[int, ...]) -> StepOutput:
     if label_map.shape != shape:
         return _failed(output, f"returned shape {label_map.shape}, expected {shape}")
     if label_map.dtype.kind not in "ui":
-        return _failed(output, f"returned {label_map.dtype}, expected integer labels")
+        return _failed(output, f"returned {label_map.dtype}, {EXPECTED_LABEL_MAP}")
     low, high = int(label_map.min()), int(label_map.max())
     if low < 0 or high > MAX_LABEL:
         return _failed(output, f"returned labels {low} to {high}, expected 0 to {MAX_LABEL}")

@@ -15,14 +15,12 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from surface_distance.lookup_tables import (
-    _NEIGHBOUR_CODE_TO_NORMALS as NEIGHBOUR_CODE_TO_NORMALS,
-)
 
 from segbench.core import Mask, Settings, Spacing, Voxel
 from segbench.errors import CaseError
 from segbench.protocol.packed_mask import PackedMask, Surface, pack_mask
 from segbench.protocol.surface_distances import areas_in_official_order, distances_mm
+from segbench.protocol.surface_normals import published_normals
 from segbench.protocol.validation import as_masks, checked_spacing
 
 # the published table has the voxels around a corner in the opposite order
@@ -224,7 +222,7 @@ def surface_areas(spacing: Spacing) -> NDArray[np.float64]:
     """
     z, y, x = spacing
     areas = np.zeros(256)
-    for code, normals in enumerate(NEIGHBOUR_CODE_TO_NORMALS):
+    for code, normals in enumerate(published_normals()):
         for normal_z, normal_y, normal_x in normals:
             a, b, c = normal_z * y * x, normal_y * z * x, normal_x * z * y
             areas[MIRRORED_CODES[code]] += math.sqrt((a * a + b * b) + c * c)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from segbench.core import Spacing, sum_in_order
 from segbench.protocol.packed_mask import PackedMask
@@ -18,6 +17,8 @@ CHUNK = 8192  # terms that numpy 1.26 added at a time when the official numbers 
 
 def distances_mm(corners: PackedMask, others: PackedMask, spacing: Spacing) -> NDArray[np.float64]:
     """Return the distance of each corner to the nearest of others, in one region (PROTOCOL 6.4)."""
+    from scipy.ndimage import distance_transform_edt  # slow to import, and rarely needed
+
     # distances at the corners only: scipy would fill the whole region with float64, three times
     nearest: NDArray[np.int32] = distance_transform_edt(
         ~others.unpacked(), sampling=spacing, return_distances=False, return_indices=True

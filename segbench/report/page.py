@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from segbench.data.dataset import PHANTOM_DATASET
 from segbench.report.comparison import display_names
 from segbench.report.frames import Results
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
@@ -13,6 +14,12 @@ from segbench.report.written_files import generator
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
+PHANTOM_NOTE = (
+    "phantoms: generated images, not scans. Scores on them show that the software works and say "
+    "nothing about patients. Most of their objects with a box are nearly ellipsoids. A method that "
+    "fills the ellipsoid in each box scores high on them without using the image, and may score "
+    "above a model that was trained on scans."
+)
 
 CSS = """
 :root { color-scheme: light dark; --ink: #1c1f24; --soft: #5b6470; --rule: #c9ced6;
@@ -66,7 +73,7 @@ def index_html(
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
     sections = "".join(to_html(table) + _file_links(table) for table in tables)
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
-    head += made_by + to_html_notes(notes)
+    head += made_by + to_html_notes((*phantom_notes(results), *notes))
     return html_page(TITLE, f"<header>\n{head}<nav>{links}</nav>\n</header>\n{sections}")
 
 
@@ -82,6 +89,7 @@ def index_markdown(
     """Return one Markdown document with all tables, and notes on all of them."""
     made_by = [f"Made by `{command}`"] if command else []
     head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
+    notes = (*phantom_notes(results), *notes)
     head += ["\n".join(f"- {escape_markdown(note)}" for note in notes)] if notes else []
     return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
 
@@ -94,3 +102,10 @@ def opening_sentence(results: Results) -> str:
         f"{runs} under protocol {settings.protocol} version {settings.version} "
         f"(settings {settings.hash}): {', '.join(names)}."
     )
+
+
+def phantom_notes(results: Results) -> tuple[str, ...]:
+    """Return a note on what scores of phantoms mean, if there are any among the cases."""
+    cases = results.cases.drop_duplicates("case")
+    n_phantoms = int((cases["dataset"] == PHANTOM_DATASET).sum())
+    return (f"{n_phantoms} of {len(cases)} cases are {PHANTOM_NOTE}",) if n_phantoms else ()

@@ -7,7 +7,8 @@ import re
 import socket
 from collections.abc import Sequence
 
-_STDERR = "\nlast lines of stderr:"  # in a failure: the worker's own words, which may name anything
+# in a failure: what follows are the worker's own words, which may name anything
+_DETAILS = re.compile(r"\n(?:last lines of stderr|traceback):")
 _HOME = re.compile(r"(?:[A-Za-z]:[\\/]Users|/home|/Users)[\\/]+[^\\/\s'\"<>:;,)\]]+|/root\b")
 _FOLDERS = re.compile(
     r"(?<![\w.)\]/\\:])(?:~|[A-Za-z]:)?(?:[\\/][^\\/\s'\"<>|:;,()\[\]]+)*[\\/](?=[^\\/\s'\"])"
@@ -18,10 +19,10 @@ _USER_AT_HOST = re.compile(r"\b[\w.-]+@[\w.-]+")
 def without_machine(text: str) -> str:
     """Return a text without the folders of absolute paths, ``user@host``, this host and user.
 
-    A path keeps its last part, a home folder becomes ``~``. What a worker wrote to stderr is left
-    out; the case files have it.
+    A path keeps its last part, a home folder becomes ``~``. A traceback, and what a worker
+    wrote to stderr, are left out; the case files have them.
     """
-    text = text.partition(_STDERR)[0].replace("file://", "")
+    text = _DETAILS.split(text, maxsplit=1)[0].replace("file://", "")
     text = _FOLDERS.sub("", _HOME.sub("~", text))
     text = _USER_AT_HOST.sub("USER@HOST", text)
     for name, replacement in ((socket.gethostname(), "HOST"), (_user(), "USER")):

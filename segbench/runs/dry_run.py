@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segbench.errors import CaseError
-from segbench.models.registry import resolve_model, source_sha256
+from segbench.models.registry import source_sha256
+from segbench.models.resolve import resolve_model
 from segbench.runs import manifest
 from segbench.runs.config import RunConfig
 from segbench.runs.pending_cases import PendingCase, find_pending, largest_case_mb

@@ -16,7 +16,8 @@ from segbench.core import AdapterInfo
 from segbench.models.environments import find_interpreter
 from segbench.models.given import GivenModel
 from segbench.models.in_process import InProcessModel
-from segbench.models.registry import resolve_model, source_sha256
+from segbench.models.registry import source_sha256
+from segbench.models.resolve import resolve_model
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.runs.config import RunConfig
@@ -55,7 +56,7 @@ def job_settings(config: RunConfig, activity: Activity = silent) -> JobSettings:
     """
     adapter, options = resolve_model(config.model, config.option)
     in_process = config.in_process
-    python = None if in_process else find_interpreter(adapter, config.python)
+    python = None if in_process else find_interpreter(adapter, config.python, activity=activity)
     return JobSettings(
         config=config,
         adapter=adapter,

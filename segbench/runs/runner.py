@@ -15,7 +15,8 @@ from segbench.core import Case, sum_in_order
 from segbench.errors import RunError
 from segbench.files import write_text
 from segbench.models.given import PREFIX, GivenModel, factory_file
-from segbench.models.registry import has_own_environment, resolve_model, source_sha256
+from segbench.models.registry import has_own_environment, source_sha256
+from segbench.models.resolve import resolve_model
 from segbench.results import CaseResult
 from segbench.runs import manifest, metrics_csv, run_folder
 from segbench.runs.backends import open_backend
@@ -117,7 +118,7 @@ def _open_job(
     What is unknown is refused before cases are read, and both before an environment is built.
     """
     if given is None:
-        file, options = resolve_model(config.model, config.option)
+        file, options = resolve_model(config.model, config.option, say=progress.note)
         cases = find_pending(config, arrays)
         manifest.refuse_another_run(config, options, source_sha256(file))
         if config.in_process and has_own_environment(file):

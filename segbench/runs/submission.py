@@ -7,15 +7,18 @@ from pathlib import Path
 
 from segbench.errors import AdapterError, CaseError
 from segbench.models.environments import find_interpreter
-from segbench.models.registry import resolve_model
+from segbench.models.resolve import resolve_model
 from segbench.models.submission_npz import read_input, write_output
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
 from segbench.protocol.interaction import validated_output
+from segbench.runs.progress import NoProgress, Progress
 from segbench.threads import threads_per_model
 
+SILENT = NoProgress()
 
-def predict(
+
+def predict(  # noqa: PLR0913
     model: str,
     inputs: Iterable[Path],
     outputs: Path,
@@ -23,6 +26,7 @@ def predict(
     option: Mapping[str, str] | None = None,
     python: Path | None = None,
     step_timeout: float = 900.0,
+    progress: Progress = SILENT,
 ) -> Iterator[Path]:
     """Predict one step for each input file of the challenge's contract.
 
@@ -37,6 +41,8 @@ def predict(
         prediction for the last one is written.
     outputs : Path
         A folder; its ``CASE.npz`` gets ``segs``.
+    progress : Progress
+        Says what takes long: an environment that is built, a model that is loaded.
 
     Yields
     ------
@@ -50,9 +56,11 @@ def predict(
     AdapterError
         If the adapter cannot be loaded or fails; nothing is written for that input.
     """
-    file, options = resolve_model(model, option)
-    config = WorkerConfig(find_interpreter(file, python), step_timeout, threads_per_model(jobs=1))
-    worker = WorkerModel(file, options, config)
+    file, options = resolve_model(model, option, say=progress.note)
+    interpreter = find_interpreter(file, python, activity=progress.activity)
+    config = WorkerConfig(interpreter, step_timeout, threads_per_model(jobs=1))
+    with progress.activity(f"loading {model}"):
+        worker = WorkerModel(file, options, config)
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         for each in inputs:

@@ -20,7 +20,7 @@ from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError
 from segbench.models.in_process import InProcessModel
 from segbench.models.loading import load_adapter
-from segbench.models.registry import resolve_model
+from segbench.models.resolve import resolve_model
 from segbench.models.submission_npz import read_output
 from segbench.processes import is_running
 from segbench.runs.job import close_models
@@ -82,7 +82,7 @@ def test_a_late_output_is_a_failure_and_the_whole_program_is_killed(contiguous, 
     )
     late = failures(outcome)
     assert [failure is None for failure in late] == [True, True, False, True, True, True]
-    assert late[2].startswith("step 2 failed: no output within 5 s, killed: ")
+    assert late[2].startswith("failed: no output within 5 s, killed: ")
     assert late[2].splitlines()[1] == "thinking"
     assert has_ended(int((tmp_path / "notes.child").read_text()))
 
@@ -110,7 +110,7 @@ def test_a_container_ends_with_a_step_that_takes_too_long(contiguous, docker, tm
         option={"persistent": persistent},
         step_timeout=8,
     )
-    assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
+    assert "timed out: took more than 8 s" in failures(outcome)[2]
     close_models()
     assert all(has_ended(int(pid)) for pid in (docker / "notes").read_text().split())
 
@@ -123,7 +123,7 @@ def test_a_program_ends_with_a_step_that_takes_too_long_and_leaves_no_folder(
     outcome = segbench.evaluate(
         command(tmp_path, "hang"), contiguous, out=tmp_path / "run", step_timeout=8
     )
-    assert "timed out: step 2 took more than 8 s" in failures(outcome)[2]
+    assert "timed out: took more than 8 s" in failures(outcome)[2]
     close_models()
     assert has_ended(int((tmp_path / "notes.child").read_text()))
     assert list(temporary.glob("segbench-submission-*")) == []
@@ -260,7 +260,7 @@ def test_a_failure_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, 
     )
     found = failures(outcome)
     assert [failure is None for failure in found] == [True, True, False, True, True, True]
-    assert found[2].startswith(f"step 2 failed: {reason}")
+    assert found[2].startswith(f"failed: {reason}")
     assert len((tmp_path / "notes").read_text().split()) == 2
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.core import AdapterInfo, Box, Case, Click, Image, Interactions
+from segbench.core import Image
 from segbench.data.challenge_npz import write_case
 from segbench.errors import AdapterNotFound
+from segbench.models.check_cases import check_cases, check_interactions
+from segbench.models.contract_check import check_contract
 from segbench.models.environments import find_interpreter
 from segbench.models.in_process import InProcessModel
 from segbench.models.registry import (
@@ -25,34 +27,13 @@ from segbench_adapters import kit
 from tests.peers.smallest import options_for, smallest, why_not
 
 NAMES = adapter_names()
+METHODS = """
+    def set_image(self, image, labels): ...
+    def predict(self, interactions): ...
+"""
 
 
-def cases() -> tuple[Case, Case]:
-    """Return two small images of different shapes, with two labels each."""
-    made = []
-    for seed, shape in enumerate([(10, 20, 31), (12, 33, 24)]):
-        rng = np.random.default_rng(seed)
-        reference = np.zeros(shape, np.uint8)
-        reference[2:6, 3:9, 4:14], reference[5:9, 11:17, 15:22] = 1, 2
-        voxels = (reference * 60 + rng.integers(0, 40, shape)).astype(np.uint8)
-        boxes = (Box(1, (2, 3, 4), (6, 9, 14), 4), Box(2, (5, 11, 15), (9, 17, 22), 6))
-        image = Image(voxels, (3.0, 1.0, 1.0))
-        made.append(Case(f"CT_Toy_{seed}", image, reference, boxes, (1, 2)))
-    return made[0], made[1]
-
-
-CASES = cases()
-CLICKS = (
-    (Click(1, (3, 4, 5), True), Click(2, (2, 3, 4), False)),
-    (Click(2, (6, 12, 16), True),),  # label 1 has no error in this round
-    (),
-)
-
-
-def interactions_of(case: Case, step: int, previous=None, *, boxes: bool = True) -> Interactions:
-    rounds = (case.boxes if boxes else (), *CLICKS[:step])
-    zeros = np.zeros(case.reference.shape, np.uint8)
-    return Interactions(rounds, zeros if previous is None else previous)
+CASES = check_cases()
 
 
 @pytest.fixture(scope="module")
@@ -77,48 +58,18 @@ def model(request, references, tmp_path_factory):
 def segment(model, case, *args, **kwargs):
     """Return a validated_output label map; fail with the adapter's own reason."""
     found = validated_output(
-        model.predict(interactions_of(case, *args, **kwargs)), case.reference.shape
+        model.predict(check_interactions(case, *args, **kwargs)), case.reference.shape
     )
     assert found.failure is None, found.failure
     return found.segmentation
 
 
-def test_its_info_is_complete(model):
-    assert model.info.name
-    assert model.info.licence != AdapterInfo("x").licence
-    assert set(model.info.prompts) <= {"box", "click"}
-
-
-@pytest.mark.parametrize("step", range(4))
-def test_every_step_gives_a_label_map_of_the_images_shape(model, step):
-    model.set_image(CASES[0].image, CASES[0].labels)
-    segmentation = segment(model, CASES[0], step)
-    assert segmentation.dtype == np.uint8
-    assert set(np.unique(segmentation)) <= {0, *CASES[0].labels}
-
-
-def test_it_works_without_boxes(model):
-    model.set_image(CASES[0].image, CASES[0].labels)
-    assert segment(model, CASES[0], 1, boxes=False).shape == CASES[0].reference.shape
-
-
-def test_a_step_does_not_depend_on_earlier_calls(model):
-    case = CASES[0]
-    model.set_image(case.image, case.labels)
-    first = segment(model, case, 0)
-    second = segment(model, case, 1, first)
-    model.set_image(case.image, case.labels)
-    np.testing.assert_array_equal(segment(model, case, 1, first), second)
-    np.testing.assert_array_equal(segment(model, case, 1, first), second)
-
-
-def test_set_image_resets_everything(model):
-    model.set_image(CASES[0].image, CASES[0].labels)
-    alone = segment(model, CASES[0], 1)
-    model.set_image(CASES[1].image, CASES[1].labels)
-    segment(model, CASES[1], 2)
-    model.set_image(CASES[0].image, CASES[0].labels)
-    np.testing.assert_array_equal(segment(model, CASES[0], 1), alone)
+def test_it_breaks_no_rule_of_the_contract(model):
+    """This closes the worker: the next test gets a new one, with the image of its own."""
+    findings = list(check_contract(lambda: model, CASES))
+    assert [finding.line for finding in findings if finding.status == "failed"] == []
+    assert "licence" not in {finding.rule for finding in findings}
+    assert findings[-1].rule == "cost"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
@@ -151,7 +102,7 @@ def test_it_does_not_change_its_inputs(references, tmp_path):
         local, case = InProcessModel.load(file, options), CASES[0]
         voxels, previous = case.image.voxels.copy(), case.reference.copy()
         local.set_image(case.image, case.labels)
-        local.predict(interactions_of(case, 1, case.reference))
+        local.predict(check_interactions(case, 1, case.reference))
         local.close()
         np.testing.assert_array_equal(case.image.voxels, voxels)
         np.testing.assert_array_equal(case.reference, previous)
@@ -173,7 +124,7 @@ def test_in_process_and_worker_give_the_same_segmentation(model, references):
 def predict_in_process(name, step, **options):
     local = InProcessModel.load(find_adapter(name), options)
     local.set_image(CASES[0].image, CASES[0].labels)
-    found = local.predict(interactions_of(CASES[0], step))
+    found = local.predict(check_interactions(CASES[0], step))
     assert found.failure is None, found.failure
     return found.segmentation
 
@@ -235,6 +186,7 @@ def test_a_single_file_may_import_files_next_to_it_and_its_hash_includes_them(tm
             "from ._shared import VERSION\n"
             "class Mine:\n"
             f"    info = AdapterInfo('{name}', version=VERSION)\n"
+            f"{METHODS}"
             "make_adapter = Mine\n"
         )
     one, two = tmp_path / "one.py", tmp_path / "two.py"
@@ -258,6 +210,7 @@ def test_a_folder_may_import_files_next_to_it_and_its_hash_includes_them(tmp_pat
         "from .inner import VERSION\n"
         "class Mine:\n"
         "    info = AdapterInfo('mine', version=VERSION)\n"
+        f"{METHODS}"
         "make_adapter = Mine\n"
     )
     assert InProcessModel.load(adapter, {}).info.version == "1"
@@ -278,6 +231,7 @@ def test_two_adapters_of_one_name_have_their_own_shared_modules(tmp_path):
             "from ._shared import VERSION\n"
             "class Mine:\n"
             "    info = AdapterInfo('mine', version=VERSION)\n"
+            f"{METHODS}"
             "make_adapter = Mine\n"
         )
         versions.append(InProcessModel.load(folder / "my.model.py", {}).info.version)

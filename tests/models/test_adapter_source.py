@@ -4,9 +4,11 @@ import pytest
 
 import segbench
 from segbench.errors import AdapterError
-from segbench.models.adapter_source import AdapterOption, adapter_options, parse_options
+from segbench.models.adapter_option import AdapterOption
+from segbench.models.adapter_source import adapter_options, parse_options
 from segbench.models.loading import load_adapter
-from segbench.models.registry import adapter_names, find_adapter, resolve_model
+from segbench.models.registry import adapter_names, find_adapter
+from segbench.models.resolve import resolve_model
 
 SOURCE = '''
 import no_such_package
@@ -108,6 +110,8 @@ def test_the_options_of_the_command_line_reach_the_adapter_with_their_types(tmp_
         "class Mine:\n"
         "    def __init__(self, **values):\n"
         "        self.info = AdapterInfo(repr(values))\n"
+        "    def set_image(self, image, labels): ...\n"
+        "    def predict(self, interactions): ...\n"
         "def make_adapter(seed: int = 0, fast: bool = False):\n"
         "    return Mine(seed=seed, fast=fast)\n"
     )
@@ -136,8 +140,44 @@ def test_optional_and_quoted_types_are_read(tmp_path, annotation):
     assert [option.meaning for option in adapter_options(file)] == ["One.", "Two."]
 
 
-def test_options_of_an_adapter_that_is_no_function_are_refused_in_one_line(tmp_path):
+CLASS = "class A:\n    def __init__(self, size: int = 3):\n        ...\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        CLASS + "make_adapter = A\n",
+        CLASS.replace("class A", "class make_adapter"),
+        CLASS + "def make_adapter(**options):\n    return A(**options)\n",
+        CLASS + "def make_adapter(**options) -> A:\n    'Make it.'\n    return A(**options)\n",
+        "def load(size: int = 3):\n    ...\nmake_adapter = load\n",
+    ],
+    ids=["class", "class of that name", "options passed on", "with a docstring", "function"],
+)
+def test_the_options_of_what_make_adapter_stands_for_are_known(tmp_path, source):
     file = tmp_path / "mine.py"
-    file.write_text("class A:\n    def __init__(self):\n        ...\nmake_adapter = A\n")
-    with pytest.raises(AdapterError, match="make_adapter does not take these options: .*foo"):
-        load_adapter(file, {"foo": "1"})
+    file.write_text(source)
+    assert adapter_options(file) == (AdapterOption("size", "int", (), "3"),)
+    with pytest.raises(AdapterError, match="no option 'sise'; did you mean 'size'[?] Known: size"):
+        parse_options(file, {"sise": "1"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class A(Base):\n    pass\nmake_adapter = A\n",
+        "@dataclass\nclass A:\n    size: int = 3\nmake_adapter = A\n",
+        CLASS + "def make_adapter(**options):\n    return A(1, **options)\n",
+        CLASS + "def make_adapter(**options):\n    return A(**(options | {}))\n",
+        "def make_adapter(**options):\n    return Elsewhere(**options)\n",
+    ],
+    ids=["inherited", "generated", "an argument more", "changed", "imported"],
+)
+def test_options_that_only_running_the_code_would_tell_are_not_guessed(tmp_path, source):
+    (tmp_path / "mine.py").write_text(source)
+    assert adapter_options(tmp_path / "mine.py") is None
+
+
+def test_a_class_without_arguments_has_no_options(tmp_path):
+    (tmp_path / "mine.py").write_text("class A:\n    pass\nmake_adapter = A\n")
+    assert adapter_options(tmp_path / "mine.py") == ()

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,16 @@ def test_uv_itself_builds_it(mine):
 def test_the_lock_of_a_folder_is_in_it(tmp_path):
     assert lock_of(tmp_path / "__init__.py") == tmp_path / "model.lock"
     assert registry.adapter_name(tmp_path / "__init__.py") == tmp_path.name
+
+
+def test_building_says_so_and_a_built_environment_says_nothing(mine, fake_uv):
+    said = []
+
+    @contextmanager
+    def activity(text):
+        said.append(text)
+        yield
+
+    for _ in range(2):
+        find_interpreter(mine, None, path=fake_uv(), activity=activity)
+    assert said == ["building the environment of mine with uv (once, can take minutes)"]

@@ -15,7 +15,7 @@ from segbench.core import Box, Click, Image, Interactions
 from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError, AdapterNotFound, CaseError
 from segbench.models.loading import load_adapter
-from segbench.models.registry import resolve_model
+from segbench.models.resolve import resolve_model
 from segbench.models.submission_npz import read_input, write_input
 from segbench.runs import run_folder
 from segbench.runs.config import default_out
@@ -141,8 +141,8 @@ def test_a_program_is_evaluated_like_any_model(contiguous, tmp_path):
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        ("fail", "step 2 failed: exit status 1: "),
-        ("silent", "step 2 failed: expected outputs/case.npz from the submission, it left nothing"),
+        ("fail", "failed: exit status 1: "),
+        ("silent", "failed: expected outputs/case.npz from the submission, it left nothing"),
     ],
 )
 def test_an_old_or_missing_output_file_is_never_scored(contiguous, tmp_path, mode, reason):

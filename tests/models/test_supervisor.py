@@ -73,10 +73,10 @@ def test_what_the_model_prints_does_not_enter_the_pipe(open_model):
 @pytest.mark.parametrize(
     ("fail", "reason"),
     [
-        ("raise", "step 2 raised ValueError: the model is confused"),
-        ("exit", "crashed: step 2 ended with exit status 3"),
-        ("sys.exit", "crashed: step 2 ended with exit status 4"),
-        ("none", "step 2 raised ValueError: Object arrays cannot be saved"),
+        ("raise", "raised ValueError: the model is confused"),
+        ("exit", "crashed: ended with exit status 3"),
+        ("sys.exit", "crashed: ended with exit status 4"),
+        ("none", "returned None, expected a label map: integers, shape (z, y, x) of the image"),
     ],
 )
 def test_a_failed_step_has_its_reason_and_the_next_one_works(open_model, fail, reason):
@@ -102,9 +102,9 @@ def test_an_error_reads_the_same_in_this_process_and_in_a_worker(
     file.write_text(RAISES.format(error=error))
     here = InProcessModel.load(file, {})
     here.set_image(IMAGE, (1,))
-    assert here.predict(interactions_of(0)).failure == expected
-    failure = open_model(file=file).predict(interactions_of(0)).failure
-    assert failure.startswith(f"step 0 {expected}")
+    failure = here.predict(interactions_of(0)).failure
+    assert failure.partition("\n")[0] == expected
+    assert open_model(file=file).predict(interactions_of(0)).failure == failure
 
 
 def test_a_crash_is_recorded_with_the_last_lines_of_stderr(open_model):
@@ -118,7 +118,7 @@ def test_a_worker_that_hangs_is_stopped_and_recorded(open_model):
         fail="hang", step_timeout=4.0
     )  # on a busy machine the worker takes seconds to load
     output = model.predict(interactions_of(2))
-    assert output.failure.startswith("timed out: step 2 took more than 4 s")
+    assert output.failure.startswith("timed out: took more than 4 s")
     assert 4 <= output.seconds < 30
     assert model.predict(interactions_of(3)).failure is None
 
@@ -126,14 +126,14 @@ def test_a_worker_that_hangs_is_stopped_and_recorded(open_model):
 def test_a_killed_worker_is_named_by_its_signal(open_model):
     model = open_model(fail="kill")
     failure = model.predict(interactions_of(2)).failure
-    assert failure.startswith("crashed: step 2 ended with signal SIGKILL")
+    assert failure.startswith("crashed: ended with signal SIGKILL")
     assert model.predict(interactions_of(3)).failure is None
 
 
 def test_a_worker_that_no_longer_reads_requests_is_a_crash(open_model):
     model = open_model(fail="deaf")
     outputs = [model.predict(interactions_of(2)) for _ in range(4)]
-    assert outputs[2].failure.startswith("crashed: step 2 closed the private pipe")
+    assert outputs[2].failure.startswith("crashed: closed the private pipe")
     assert [output.failure is None for output in outputs] == [True, True, False, True]
 
 
@@ -142,7 +142,7 @@ def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
     failures = [
         model.predict(interactions_of(step)).failure.partition("\n")[0] for step in range(4)
     ]
-    assert failures[:2] == ["setting the image raised RuntimeError: no memory for this image"] * 2
+    assert failures[:2] == ["setting the image: raised RuntimeError: no memory for this image"] * 2
     assert failures[2:] == ["could not set this image in 2 attempts"] * 2
     model.set_image(IMAGE, (1,))
     assert "no memory" in model.predict(interactions_of(0)).failure  # a new image is tried again
@@ -151,7 +151,7 @@ def test_an_image_that_cannot_be_set_is_not_tried_for_every_click(open_model):
 def test_a_worker_that_ends_in_every_step_is_started_again_for_each(open_model):
     model = open_model(fail="exit")
     failures = [model.predict(interactions_of(2)).failure.partition("\n")[0] for _ in range(4)]
-    assert failures == ["crashed: step 2 ended with exit status 3"] * 4
+    assert failures == ["crashed: ended with exit status 3"] * 4
     assert model.predict(interactions_of(3)).failure is None
 
 
@@ -202,9 +202,7 @@ def test_a_model_that_cannot_be_loaded_is_one_clear_error(tmp_path):
 
 
 def test_a_worker_refuses_an_unknown_option(scripted):
-    with pytest.raises(
-        AdapterError, match=r"failed: scripted: no option 'colour'; Known: fail, at"
-    ):
+    with pytest.raises(AdapterError, match=r"^scripted: no option 'colour'; Known: fail, at$"):
         WorkerModel(Path(scripted), {"colour": "red"}, WorkerConfig(step_timeout=20))
 
 
@@ -223,7 +221,7 @@ def test_a_model_that_forks_and_returns_twice_has_one_reply(open_model):
 def test_output_in_the_private_pipe_fails_only_that_step(open_model):
     model = open_model(fail="babble")
     failures = [model.predict(interactions_of(step)).failure for step in range(5)]
-    assert failures[2].startswith("step 2 wrote into the private pipe")
+    assert failures[2].startswith("wrote into the private pipe")
     assert [failure is None for failure in failures] == [True, True, False, True, True]
 
 

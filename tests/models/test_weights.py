@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import re
+import socket
+import textwrap
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,9 +14,11 @@ from click.testing import CliRunner
 
 from segbench.cli import cli
 from segbench.errors import AdapterError
+from segbench.models import download
 from segbench.models import weights as weights_module
+from segbench.models.adapter_source import first_line
 from segbench.models.environments import readiness
-from segbench.models.registry import adapter_names
+from segbench.models.registry import adapter_names, find_adapter
 from tests.hub import COMMITS, Hub, serve_hub
 from tests.processes import run_without
 
@@ -145,9 +152,22 @@ def test_the_table_names_every_adapter_and_what_it_needs(tmp_path):
     result = CliRunner().invoke(cli, ["models", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
     table, target = result.output.split("\n\n")
-    assert target == f"weights go to {tmp_path}\n"
+    assert target.endswith(f"Folder of the weights: {tmp_path}\n")
     listed = {line.split()[0] for line in table.splitlines() if line[0] != " "}
     assert listed == {"MODEL", *adapter_names()}
+    assert max(map(len, table.splitlines())) <= 100
+    for name in adapter_names():
+        assert textwrap.indent(first_line(find_adapter(name)), "    ") in table
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("name", adapter_names())
+def test_the_page_of_a_model_fits_in_a_terminal(name, columns, environment):
+    environment(COLUMNS=columns)
+    result = CliRunner().invoke(cli, ["models", "show", name])
+    assert result.exit_code == 0, result.output
+    wide = [line for line in result.output.splitlines() if len(line) > columns]
+    assert all(re.search(r"\S{30,}$", line) for line in wide)  # a path or an address is not broken
 
 
 def test_a_model_is_shown_with_its_options_without_being_imported(tmp_path):
@@ -164,7 +184,8 @@ def test_a_model_is_shown_with_its_options_without_being_imported(tmp_path):
     assert "environment  ready" in facts
     assert [line.split() for line in options.splitlines()[1:]] == [
         ["weights", "text", "required"],
-        ["seed", "a", "whole", "number", "3", "Of", "noise."],
+        ["seed", "a", "whole", "number", "3"],
+        ["Of", "noise."],
     ]
 
 
@@ -286,10 +307,60 @@ def test_an_incomplete_download_is_an_error_of_one_line(fetch, hub):
 
 
 @pytest.mark.parametrize("url", ["nowhere:1", "http://127.0.0.1:1"])
-def test_an_unreachable_server_is_an_error_of_one_line(fetch, url):
+def test_an_unreachable_server_is_an_error_of_one_line_with_the_page_at_once(fetch, url, tmp_path):
+    start = time.monotonic()
     result = fetch("--endpoint", url)
+    assert time.monotonic() - start < 10
     assert result.exit_code == 2
-    assert result.output.splitlines()[-1].startswith("segbench: lab/net: net/")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("segbench: lab/net: net/plans.json: ")
+    assert line.endswith(
+        f"check the network, or get the files from {url}/lab/net "
+        f"and put them into {tmp_path / 'models' / 'net' / 'base'}"
+    )
+
+
+def test_a_server_that_never_answers_is_given_up(fetch, monkeypatch):
+    monkeypatch.setattr("segbench.models.hub.LIMIT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        result = fetch("--endpoint", f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert result.exit_code == 2
+    assert "net/plans.json: no answer within 0.3 s; check the network" in result.stderr
+
+
+def test_weights_that_are_in_place_are_checked_without_a_network(fetch):
+    pinned = ("--revision", COMMITS[0])
+    assert fetch(*pinned).exit_code == 0
+    result = fetch(*pinned, "--endpoint", "http://127.0.0.1:1")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_download_names_each_file_and_its_size_once(adapter, hub, tmp_path):
+    said = []
+
+    @contextmanager
+    def activity(text):
+        said.append(text)
+        yield
+
+    entry = weights_module.find_model_entry(str(adapter))
+    for _ in range(2):
+        download.fetch(
+            entry,
+            entry.weights[0],
+            tmp_path,
+            pins=download.Pins(),
+            endpoint=hub.url,
+            say=said.append,
+            activity=activity,
+        )
+    downloads = [line for line in said if line.startswith("downloading")]
+    assert downloads == ["downloading net/plans.json, 0.0 MB", "downloading net/net.pth, 0.0 MB"]
+
+
+def test_after_a_download_the_run_needs_no_path(fetch, adapter, environment, tmp_path):
+    environment(SEGBENCH_MODELS_FOLDER=tmp_path / "models")
+    assert fetch().stdout.endswith(f"\nsegbench run --model {adapter} --data DATA\n")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"revision": 1}', '{"revision": "a", "files": 1}'])
@@ -326,6 +397,16 @@ def test_a_missing_file_on_the_hub_is_an_error_of_one_line(fetch, hub):
     result = fetch()
     assert result.exit_code == 2
     assert result.output.splitlines()[-1].startswith("segbench: ")
+
+
+def test_weights_on_a_page_only_are_refused_before_the_licence_is_asked(fetch, hub, tmp_path):
+    result = fetch("--weights", "challenge", accept=None)
+    target = tmp_path / "models" / "net" / "challenge"
+    assert (result.exit_code, result.stdout, hub.requests) == (2, "", [])
+    assert result.stderr == (
+        "segbench: net: weights 'challenge' cannot be fetched by program; get final.pth from "
+        f"https://drive.example.org/file and put it into {target}\n"
+    )
 
 
 def test_for_a_manual_download_source_and_destination_are_shown(fetch, adapter, tmp_path):

@@ -131,8 +131,8 @@ def test_zeros_before_the_first_prediction_have_the_memory_order_of_the_referenc
     ("labels", "reason"),
     [
         (np.zeros((2, 3), np.uint8), r"returned shape \(2, 3\), expected \(2, 3, 4\)"),
-        (np.zeros((2, 3, 4), np.float32), "returned float32, expected integer"),
-        (np.zeros((2, 3, 4), bool), "returned bool, expected integer"),
+        (np.zeros((2, 3, 4), np.float32), "returned float32, expected a label map: integers"),
+        (np.zeros((2, 3, 4), bool), "returned bool, expected a label map: integers"),
         (np.full((2, 3, 4), -1), "returned labels -1 to -1"),
         (np.full((2, 3, 4), 65536), "returned labels 65536 to 65536, expected 0 to 65535"),
     ],

@@ -385,6 +385,26 @@ def test_the_page_links_only_to_its_own_files_and_escapes_its_text(run, tmp_path
     assert all(link.startswith("#") or link in local for link in page.loads)
 
 
+@pytest.mark.parametrize(
+    ("datasets", "said"),
+    [
+        (("Phantom", "Phantom"), "2 of 2 cases are phantoms: generated images, not scans."),
+        (("Phantom", "STS"), "1 of 2 cases are phantoms: generated images, not scans."),
+        (("phantom", ""), None),
+    ],
+)
+def test_the_page_says_that_phantoms_are_not_scans(run, tmp_path, datasets, said):
+    cases = [case(f"CT_{i}", dataset=dataset) for i, dataset in enumerate(datasets)]
+    runs = [run("one", cases), run("two", cases)]  # a case of two runs counts once
+    write_report(runs, tmp_path / "out")
+    for name in ("index.html", "index.md"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert ("phantoms" in text) == bool(said)
+        if said:
+            assert said in text
+            assert "may score above a model that was trained on scans" in text
+
+
 def test_the_terminal_table_is_aligned_and_shows_failures(run):
     a = run("ours", [case("CT_1", RISING), case("CT_2", failed=(1,))])
     text = terminal_table([a, run("a_long_name", [case("CT_1"), case("CT_2")])])
