@@ -37,12 +37,13 @@ ORDER = {
     "data": [
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert"),
+        *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": ["volume", "nifti"],
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
         *("prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
+        *("environments", "weights", "resolve", "model_page", "download", "training"),
         *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
         *("check_cases", "check_questions", "contract_check"),
     ],
@@ -91,6 +92,7 @@ ORDER = {
             "predict",
             "models",
             "phantoms",
+            "fetch",
         ),
     ],
 }
@@ -256,7 +258,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "rich": "runs.progress",
         "pydantic": "runs",
         "platformdirs": "models",
-        "huggingface_hub": "models.hub",
+        "huggingface_hub": "data.hub",
         "nibabel": "data.convert",
         "torch": "nowhere",
         "segbench_adapters": "nowhere",

@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 
 from segbench.cli.compare import compare
 from segbench.cli.export import export
+from segbench.cli.fetch import fetch
 from segbench.cli.group import cli
 from segbench.cli.models import models
 from segbench.cli.phantoms import phantoms
@@ -17,5 +18,6 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, report, rank, compare, export, verify, models, phantoms, predict, train):
+COMMANDS = (*(run, report, rank, compare, export, verify, models, phantoms, fetch, predict, train),)
+for command in COMMANDS:
     cli.add_command(command)
