@@ -23,6 +23,7 @@ class Hub:
         self.resumed: list[str] = []  # paths that were asked for from some byte on
         self.url = ""
         self.truncates_responses = False  # end every response in the middle
+        self.truncated_responses = 0  # how many of the next are ended so
 
     def lookup(self, path: str) -> tuple[str, bytes] | None:
         """Return commit and content of /REPO/resolve/REVISION/FILE."""
@@ -99,8 +100,9 @@ def serve_hub(hub: Hub):
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            truncates = hub.truncates_responses and is_file
+            truncates = is_file and (hub.truncates_responses or hub.truncated_responses > 0)
             if with_content:
+                hub.truncated_responses -= truncates
                 self.wfile.write(content[: len(content) // 2] if truncates else content)
                 self.close_connection = truncates
 

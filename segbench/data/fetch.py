@@ -154,6 +154,7 @@ def fetch(
     todo = [(file, role) for file, role in todo if not _is_there(file, record, out)]
     say(f"revision {plan.revision}; {len(todo)} of {len(plan.files)} files to download")
     for file, role in todo:
+        _inner(file.path)  # refuses a path that leads out, before anything is written there
         facts = hub.download(file.path, plan.revision, file.sha256, size=file.size)
         cases = _place(hub.target / file.path, file.path, role, record, out)
         record.add(Placed(file.path, role, facts["sha256"], cases))
@@ -196,6 +197,8 @@ def _kind(path: str) -> str:
 def _inner(path: str) -> PurePosixPath:
     """Return the place of a case: the part of its path below the last folder ``3D_...``."""
     parts = PurePosixPath(path).parts
+    if ".." in parts or PurePosixPath(path).is_absolute():
+        raise CaseError(f"{path}: expected a path inside of the repository")
     last = max((at for at, part in enumerate(parts[:-1]) if part.startswith("3D_")), default=-1)
     return PurePosixPath(*parts[last + 1 :])
 

@@ -1,5 +1,6 @@
 """`segbench fetch`: from a hub on this machine, without a network."""
 
+import hashlib
 import io
 import json
 import time
@@ -25,6 +26,10 @@ def npz(tmp_path, case, *keys):
     file = tmp_path / "case.npz"
     write_arrays(file, {key: arrays[key] for key in keys})
     return file.read_bytes()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def zipped(entries):
@@ -176,19 +181,41 @@ def test_what_is_there_is_not_downloaded_again(served, files, tmp_path):
     assert tree(tmp_path / "data") == expected_val(files)
 
 
-def test_a_broken_download_is_continued(served, files, tmp_path):
+def test_a_broken_connection_is_taken_up_again(served, files, tmp_path):
     large = f"3D_val_npz/{NAMES[0]}.npz"
     files[large] = bytes(range(256)) * (24 << 12)  # 24 MB; the client writes 10 MB at a time
-    served.truncates_responses = True
-    done = fetch(served, tmp_path / "data", "--accept-licence")
-    assert done.exit_code == 2
-    assert "check the network, or get the files from https://huggingface.co/data" in done.stderr
-    served.truncates_responses = False
-    served.resumed.clear()
+    served.truncated_responses = 1
     done = fetch(served, tmp_path / "data", "--accept-licence")
     assert done.exit_code == 0, done.output
     assert [path.endswith(large) for path in served.resumed] == [True]
     assert tree(tmp_path / "data") == expected_val(files)
+
+
+def test_a_call_that_broke_off_keeps_whole_files(served, files, tmp_path):
+    (tmp_path / "data").mkdir()
+    last = f"3D_val_gt/3D_val_gt_interactive/{NAMES[1]}.npz"
+    content = files.pop(last)
+    files[last] = content + b"!"
+    listed = served.listing
+    served.listing = lambda url: (
+        (listed(url) or b"").replace(sha256(content + b"!"), sha256(content)) or None
+    )
+    done = fetch(served, tmp_path / "data", "--accept-licence")
+    assert done.exit_code == 2
+    assert "expected sha256" in done.stderr
+    assert len(list((tmp_path / "data").rglob("*.npz"))) == 3
+    files[last] = content
+    done = fetch(served, tmp_path / "data", "--accept-licence")
+    assert done.exit_code == 0, done.output
+    assert "1 of 4 files to download" in done.stdout
+    assert tree(tmp_path / "data") == expected_val(files)
+
+
+def test_a_download_that_fails_names_the_page(served, tmp_path):
+    served.truncates_responses = True
+    done = fetch(served, tmp_path / "data", "--accept-licence")
+    assert done.exit_code == 2
+    assert "check the network, or get the files from https://huggingface.co/data" in done.stderr
 
 
 def test_a_crash_between_a_file_and_its_line_costs_one_download(served, files, tmp_path):
@@ -233,6 +260,15 @@ def test_an_archive_that_leads_out_is_refused(files, tmp_path):
         done = fetch(hub, tmp_path / "data", "--accept-licence")
     assert done.exit_code == 2
     assert "3D_val_npz.zip: expected names inside of it, found '../../evil.npz'" in done.stderr
+    assert not list(tmp_path.rglob("evil.npz"))
+
+
+def test_a_path_of_the_hub_that_leads_out_is_refused(files, tmp_path):
+    evil = files | {"3D_val_npz/../../../evil.npz": b"evil"}
+    with serve_hub(Hub(REPO, {}, evil)) as hub:
+        done = fetch(hub, tmp_path / "data", "--accept-licence")
+    assert done.exit_code == 2
+    assert "evil.npz: expected a path inside of the repository" in done.stderr
     assert not list(tmp_path.rglob("evil.npz"))
 
 
