@@ -21,10 +21,11 @@ def error_map(segmentation: LabelMap, reference: LabelMap) -> NDArray[np.uint8]:
     background. 3: a label where the reference has another one.
     """
     errors = np.zeros(reference.shape, np.uint8)
-    predicted, there = segmentation > 0, reference > 0
-    errors[there & ~predicted] = MISSED
-    errors[predicted & ~there] = TOO_MUCH
-    errors[predicted & there & (segmentation != reference)] = OTHER_LABEL
+    for out, found, expected in zip(errors, segmentation, reference, strict=True):
+        predicted, there = found > 0, expected > 0  # of one slice: masks of all would fill memory
+        out[there & ~predicted] = MISSED
+        out[predicted & ~there] = TOO_MUCH
+        out[predicted & there & (found != expected)] = OTHER_LABEL
     return errors
 
 
