@@ -47,6 +47,7 @@ ORDER = {
     "data": [
         *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
         *("case_folder", "case_arrays", "convert", "check"),
+        *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
         *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
@@ -65,14 +66,14 @@ ORDER = {
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
         *("prompt_painting", "submission_npz", "worker", "registry"),
-        *("environments", "weights", "resolve", "model_page", "hub", "download", "training"),
+        *("environments", "weights", "resolve", "model_page", "download", "training"),
         *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
         *("check_cases", "check_questions", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
-        *("run_folder", "prediction_store", "metrics_csv", "case_locks", "pace", "progress"),
-        *("progress_counter", "progress_count"),
+        *("run_folder", "run_data", "prediction_store", "metrics_csv", "case_locks"),
+        *("pace", "progress", "progress_counter", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],
@@ -83,6 +84,10 @@ ORDER = {
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
+        "volumes",
+    ],
+    "report.volumes": [
+        *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
     "report.tables": [
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
@@ -90,7 +95,7 @@ ORDER = {
         *("by_label", "ranking", "pairs", "own_cases", "time_limit", "facts", "failures"),
     ],
     "report.tables.latex": ["text", "columns", "rows", "layout"],
-    "phantoms": ["scene"],
+    "phantoms": ["scene", "cases", "orientations", "files"],
     "cli": [
         *(
             "misuse",
@@ -111,6 +116,7 @@ ORDER = {
             "predict",
             "models",
             "phantoms",
+            "fetch",
             "convert_options",
             "convert",
         ),
@@ -278,7 +284,7 @@ def test_each_dependency_stays_where_it_belongs(file):
         "rich": "runs.progress",
         "pydantic": "runs",
         "platformdirs": "models",
-        "huggingface_hub": "models.hub",
+        "huggingface_hub": "data.hub",
         "nibabel": "data.convert",
         "pydicom": "data.convert",
         "SimpleITK": "data.convert",

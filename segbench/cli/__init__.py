@@ -7,6 +7,7 @@ from segbench.cli.check import check
 from segbench.cli.compare import compare
 from segbench.cli.convert import convert
 from segbench.cli.export import export
+from segbench.cli.fetch import fetch
 from segbench.cli.group import cli
 from segbench.cli.models import models
 from segbench.cli.phantoms import phantoms
@@ -21,7 +22,7 @@ __all__ = ["cli"]
 
 COMMANDS = (
     *(convert, check, run, report, rank, compare, export, verify),
-    *(models, phantoms, predict, train),
+    *(models, phantoms, fetch, predict, train),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -18,7 +18,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -93,6 +93,20 @@ class ChallengeFile:
     def read(self, key: str) -> NDArray[Any]:
         """Return one array, in the memory order it was saved in."""
         return self._read(key, lambda stream: _read_array(stream, self.size(key)))
+
+    def read_parts(self, key: str) -> Iterator[NDArray[Any]]:
+        """Yield an array of numbers in parts along its first axis, one in memory at a time."""
+        if key not in self.keys or self._read(key, _read_header)[1]:
+            yield from self.read(key)  # the parts of Fortran order are not one after another
+            return
+        try:
+            with self._zip.open(f"{key}.npy") as stream:
+                shape, _, dtype = _read_header(stream)
+                for _ in range(shape[0]):
+                    part = _read_exactly(stream, math.prod(shape[1:]) * dtype.itemsize)
+                    yield np.frombuffer(part, dtype).reshape(shape[1:])
+        except READ_ERRORS as error:
+            raise CaseError(f"{self.name}: {key} cannot be read: {error}") from None
 
     def header(self, key: str) -> ArrayHeader:
         """Return shape and dtype of one array, without reading it."""

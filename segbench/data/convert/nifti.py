@@ -20,8 +20,14 @@ SCANNER = 1  # the code of a matrix that leads to the scanner's coordinates
 SHEAR = 1e-4  # between two axes, as a cosine; a quaternion cannot hold more
 
 
-def write_nifti(
-    file: Path, voxels: NDArray[Any], affine: Affine, *, code: int = SCANNER, level: int = 6
+def write_nifti(  # noqa: PLR0913
+    file: Path,
+    voxels: NDArray[Any],
+    affine: Affine,
+    *,
+    code: int = SCANNER,
+    level: int = 6,
+    description: str = "",
 ) -> None:
     """Write a volume as ``.nii`` or, by its name, as ``.nii.gz``.
 
@@ -40,11 +46,14 @@ def write_nifti(
         Of sform and qform: 1 scanner, 2 aligned, 3 Talairach, 4 MNI, 5 template.
     level : int
         Of the compression.
+    description : str
+        The header's description, at most 79 ASCII characters.
     """
     long = max(voxels.shape) > LONGEST_AXIS
     kind: Any = nibabel.Nifti2Image if long else nibabel.Nifti1Image
     image = kind(_storable(voxels), None)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode("ascii", "replace")[:79]
     image.set_sform(affine, code)
     image.set_qform(affine, 0 if _is_sheared(affine) else code)
     with atomic_write(file) as stream, _compressed(file, stream, level) as to:
