@@ -45,7 +45,14 @@ ORDER = {
         *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
     ],
     "data": [
-        *("pickled_numpy", "safe_pickle", "case_grid", "challenge_npz", "dataset"),
+        *(
+            "pickled_numpy",
+            "safe_pickle",
+            "case_grid",
+            "challenge_boxes",
+            "challenge_npz",
+            "dataset",
+        ),
         *("case_folder", "case_arrays", "convert", "check"),
         *("archives", "hub", "fetch_record", "fetch"),
     ],
@@ -130,7 +137,7 @@ ADAPTERS_MAY = {
 KIT_MAY = {"arrays", "errors", "files"}
 FOREIGN = {
     *("__init__", "arrays", "core", "errors", "contract", "files", "messages"),
-    *("data.__init__", "data.case_grid", "data.challenge_npz"),
+    *("data.__init__", "data.case_grid", "data.challenge_boxes", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
     *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
     "models.adapter_contract",

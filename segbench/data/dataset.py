@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
 from segbench.data.case_grid import read_grid
-from segbench.data.challenge_npz import ArrayHeader, ChallengeFile, parse_box
+from segbench.data.challenge_boxes import parse_box
+from segbench.data.challenge_npz import ArrayHeader, ChallengeFile
 from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
 from segbench.protocol.validation import checked_label_map, checked_spacing

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.data.challenge_npz import boxes_to_array, write_arrays
+from segbench.data.challenge_boxes import boxes_to_array
+from segbench.data.challenge_npz import write_arrays
 from segbench.protocol.boxes import draw_box
 
 SHAPE, SPACING = (26, 60, 66), (3.0, 1.0, 1.0)
