@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from segbench.errors import CaseError
 from segbench.files import atomic_write
+from segbench.messages import named
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_RATIO = 20  # of the unpacked size to that of the archive; cases are compressed already
@@ -75,7 +76,9 @@ def unpack_cases(archive: Path, place_of: Callable[[str], Path]) -> list[Path]:
                 _copy(read(member.entry), file, member, archive.name)
                 written.append(file)
     except READ_ERRORS as error:
-        raise CaseError(f"{archive.name}: cannot be unpacked: {error}") from None
+        raise CaseError(
+            f"{archive.name}: expected an archive that can be unpacked, found {named(error)}"
+        ) from None
     return written
 
 
@@ -106,7 +109,8 @@ def _require_space(archive: Path, needed: int) -> None:
     free = shutil.disk_usage(archive.parent).free
     if needed > free:
         raise CaseError(
-            f"{archive.name}: its cases need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+            f"{archive.name}: expected {needed / 1e9:.1f} GB of free disk for its cases, found "
+            f"{free / 1e9:.1f} GB"
         )
 
 

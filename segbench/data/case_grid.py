@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from segbench.core import Grid
 from segbench.errors import CaseError
+from segbench.messages import named
 
 KEYS = ("grid_affine", "grid_shape", "grid_axes", "grid_json")
 
@@ -66,14 +67,17 @@ def read_grid(file: ArrayFile) -> Grid | None:
         return None
     if len(found) < len(KEYS):
         missing = ", ".join(key for key in KEYS if key not in file.keys)
-        raise CaseError(f"{file.name}: expected all of {', '.join(KEYS)}, {missing} is missing")
+        raise CaseError(f"{file.name}: expected all of {', '.join(KEYS)}, found no {missing}")
     affine, shape, axes, raw = (file.read(key) for key in KEYS)
     _expect(file, "grid_affine", affine, (4, 4), "f")
     _expect(file, "grid_shape", shape, (3,), "iu")
     _expect(file, "grid_axes", axes, (), "U")
     _expect(file, "grid_json", raw, (raw.size,), "u")
     if not np.isfinite(affine).all() or shape.min() < 1:
-        raise CaseError(f"{file.name}: grid: expected finite numbers and a shape of at least 1")
+        raise CaseError(
+            f"{file.name}: grid: expected finite numbers and a shape of at least 1, found "
+            f"{affine.tolist()} and {shape.tolist()}"
+        )
     facts = _facts(file, raw)
     digest = facts.pop("source_sha256", "")
     rows = tuple(tuple(float(value) for value in row) for row in affine)
@@ -94,7 +98,7 @@ def _facts(file: ArrayFile, raw: NDArray[Any]) -> dict[str, Any]:
     try:
         facts = json.loads(raw.tobytes().decode())
     except (ValueError, RecursionError) as error:
-        raise CaseError(f"{file.name}: grid_json: expected JSON: {error}") from None
+        raise CaseError(f"{file.name}: grid_json: expected JSON, found {named(error)}") from None
     if not isinstance(facts, Mapping):
         raise CaseError(f"{file.name}: grid_json: expected an object, found {type(facts).__name__}")
     return dict(facts)

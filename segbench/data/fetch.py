@@ -198,7 +198,7 @@ def _inner(path: str) -> PurePosixPath:
     """Return the place of a case: the part of its path below the last folder ``3D_...``."""
     parts = PurePosixPath(path).parts
     if ".." in parts or PurePosixPath(path).is_absolute():
-        raise CaseError(f"{path}: expected a path inside of the repository")
+        raise CaseError(f"{path}: expected a path inside of the repository, found one outside")
     last = max((at for at, part in enumerate(parts[:-1]) if part.startswith("3D_")), default=-1)
     return PurePosixPath(*parts[last + 1 :])
 

@@ -121,7 +121,7 @@ def _dataset_json(n_cases: int) -> str:
 def _refuse_without_nibabel(format_: str) -> None:
     if format_ == "nifti" and importlib.util.find_spec("nibabel") is None:
         raise CaseError(
-            "--format nifti: expected the package nibabel, found none; "
+            "format nifti: expected the package nibabel, found none; "
             "pip install 'segbench[convert]', or choose npz"
         )
 

@@ -47,7 +47,7 @@ def test_a_case_without_a_grid_has_none(make_case, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"grid_axes": None}, "expected all of .*, grid_axes is missing"),
+        ({"grid_axes": None}, "expected all of .*, found no grid_axes"),
         (
             {"grid_affine": np.eye(3)},
             r"grid_affine: expected shape \(4, 4\), found float64 \(3, 3\)",

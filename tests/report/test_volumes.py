@@ -414,7 +414,7 @@ def test_without_nibabel_the_extra_is_named(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     done = segbench("export", toy, "--format", "nifti", "--out", tmp_path / "out")
     assert done.exit_code == 2
-    assert "nibabel, which is not installed: pip install 'segbench[convert]'" in done.stderr
+    assert "nibabel, found none; pip install 'segbench[convert]'" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -428,7 +428,7 @@ def test_a_run_with_final_predictions_has_no_other_step(tmp_path):
 
 def test_a_run_without_predictions_has_nothing_to_export(tmp_path):
     run = run_cases(tmp_path, {"CT_a": source(np.eye(4))}, words=["--predictions", "none"])
-    with pytest.raises(RunError, match="no label map to export; boxfill: CT_a: the run has"):
+    with pytest.raises(RunError, match="none that can be exported: boxfill: CT_a: the run has"):
         write_volumes([run], tmp_path / "out")
 
 

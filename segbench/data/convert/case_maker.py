@@ -89,7 +89,7 @@ def make_case(scan: Scan, rules: Rules, identity: Mapping[str, Any]) -> Made:
 def _modality(scan: Scan, image: Volume) -> tuple[str, tuple[str, ...]]:
     if not scan.modality and not image.modality:
         raise CaseError(
-            f"{scan.image.name}: expected a modality, the file does not say it; state it with "
+            f"{scan.image.name}: expected a modality, found none in the file; state it with "
             "--modality"
         )
     if scan.modality and image.modality and scan.modality != image.modality:

@@ -47,7 +47,8 @@ def reading(file: Path) -> Iterator[None]:
     except Exception as error:  # pydicom names no set of errors for damaged files
         # not chained: the first error's text may hold a value of the header
         raise CaseError(
-            f"{file}: damaged, or not as DICOM wants it ({type(error).__name__})"
+            f"{file}: expected a file as DICOM wants it, found a damaged or another one "
+            f"({type(error).__name__})"
         ) from None
     finally:
         logger.disabled = disabled
@@ -74,8 +75,8 @@ def dicom_files(place: Path) -> list[Path]:
     for file in sorted(set(files) - set(found)):
         if file.suffix.lower() in endings:
             raise CaseError(
-                f"{file}: expected the mark DICM at byte 128: the file is damaged or not DICOM; "
-                "if it is not, move it elsewhere"
+                f"{file}: expected the mark DICM at byte 128, found none: the file is damaged or "
+                "not DICOM; if it is not, move it elsewhere"
             )
     return found
 
@@ -155,4 +156,6 @@ def _has_mark(file: Path) -> bool:
         with file.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError as error:
-        raise CaseError(f"{file}: cannot be read: {error.strerror}") from error
+        raise CaseError(
+            f"{file}: expected a file that can be read, found {error.strerror}"
+        ) from error

@@ -179,12 +179,15 @@ def _check_decoder(syntax: UID, file: Path) -> None:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise CaseError(f"{file}: its transfer syntax is not one of images") from None
+        raise CaseError(
+            f"{file}: expected a transfer syntax of images, found another one"
+        ) from None
     if not decoder.is_available:
         high_throughput = syntax in (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
         package = "pylibjpeg pylibjpeg-openjpeg" if high_throughput else "python-gdcm"
         raise CaseError(
-            f"{file}: compressed as {syntax.name}, which needs a decoder: pip install {package}"
+            f"{file}: expected pixels that the decoders here can read, found {syntax.name}; "
+            f"pip install {package}"
         )
 
 

@@ -128,15 +128,17 @@ def _check_places(frames: Sequence[Frame], steps: NDArray[np.float64]) -> None:
         return
     starts = np.flatnonzero(np.concatenate([[True], steps >= SAME_PLACE_MM]))
     counts = np.diff([*starts, len(frames)])
-    pair = f"such as {frames[same[0]].file} and {frames[same[0] + 1].file}"
+    first, second = frames[same[0]].file, frames[same[0] + 1].file
     if len(counts) > 1 and (counts == counts[0]).all():
         raise CaseError(
-            f"expected one slice at each position, found {counts[0]} at each of {len(counts)} "
-            f"(4D: times, echoes, b-values or stacks, or all files twice), {pair}"
+            f"{first}: expected one slice at each position, found {counts[0]} at each of "
+            f"{len(counts)}, such as {second} (4D: times, echoes, b-values or stacks, or all files "
+            "twice)"
         )
     raise CaseError(
-        f"expected one slice at each position, found {listed(counts[counts > 1].tolist())} at "
-        f"{(counts > 1).sum()} of {len(counts)} positions, {pair}"
+        f"{first}: expected one slice at each position, found "
+        f"{listed(counts[counts > 1].tolist())} at {(counts > 1).sum()} of {len(counts)} "
+        f"positions, such as {second}"
     )
 
 
@@ -146,13 +148,13 @@ def _check_distances(frames: Sequence[Frame], steps: NDArray[np.float64]) -> Non
     gap = int(ratio.argmax())
     if ratio[gap] < 1.5:
         return
-    between = f"{steps[gap]:.3f} mm from {frames[gap].file} to {frames[gap + 1].file}"
+    file, between = frames[gap].file, f"{steps[gap]:.3f} mm to {frames[gap + 1].file}"
     if np.abs(ratio - ratio.round()).max() < 3 * OFF_GRID:
         missing = int((ratio.round() - 1).sum())
         raise CaseError(
-            f"expected slices {smallest:.3f} mm apart, found {between}: {missing} slices are "
-            "missing, or the distance changes"
+            f"{file}: expected slices {smallest:.3f} mm apart, found {between}: {missing} slices "
+            "are missing, or the distance changes"
         )
     raise CaseError(
-        f"expected one slice distance, found {smallest:.3f} mm at the least and {between}"
+        f"{file}: expected one slice distance, found {smallest:.3f} mm at the least and {between}"
     )

@@ -25,6 +25,7 @@ from segbench.data.convert.dicom_seg import Seg, read_seg, seg_voxels
 from segbench.data.convert.dicom_series import image_series
 from segbench.data.convert.volume import LabelVolume, Volume
 from segbench.errors import CaseError
+from segbench.messages import and_hint
 
 REFERENCE_TAGS = (
     *("SOPClassUID", "FrameOfReferenceUID", "ReferencedFrameOfReferenceSequence"),
@@ -122,7 +123,10 @@ def _wanted(names: dict[int, str], only: Collection[str] | None, path: Path) -> 
         raise CaseError(f"{path}: expected segments or structures, found none with content")
     missing = sorted(set(only or ()) - set(there))
     if missing:
-        raise CaseError(f"{path}: found no segment {missing[0]!r}, but {listed(there, 50)}")
+        raise CaseError(
+            f"{path}: expected names of its segments ({listed(there, 50)}), found {missing[0]!r}"
+            f"{and_hint(missing[0], there)}"
+        )
     return {label for label, name in names.items() if only is None or name in only}
 
 

@@ -62,8 +62,8 @@ def painted(
         first = min(gone)
         over = max((pair for pair in covered if pair[0] == first), key=covered.__getitem__)[1]
         raise CaseError(
-            f"{source}: nothing is left of {_said(first, names)}: {_said(over, names)} is later "
-            "and covers it; choose labels that do not overlap"
+            f"{source}: expected some voxels of {_said(first, names)}, found none: "
+            f"{_said(over, names)} is later and covers it; choose labels that do not overlap"
         )
     return labels, tuple(
         f"{_said(later, names)} covers {count} voxels of {_said(earlier, names)}: the later one "

@@ -50,7 +50,9 @@ def read_voxels(frames: Sequence[Frame], pixels: Pixels) -> NDArray[Any]:
                 raise CaseError(f"{file}: expected {volume.shape[1:]}, found {values.shape}")
             volume[index] = values
     if volume is None or places:
-        raise CaseError(f"{frames[0].file}: expected {len(frames)} slices, {len(places)} missing")
+        raise CaseError(
+            f"{frames[0].file}: expected {len(frames)} slices, found {len(frames) - len(places)}"
+        )
     return volume.transpose(2, 1, 0)
 
 
@@ -88,8 +90,8 @@ def _next(frames: Iterator[NDArray[Any]], file: Path) -> NDArray[Any] | None:
         return next(frames, None)
     except RuntimeError:  # every decoder that is there gave up
         raise CaseError(
-            f"{file}: cannot be decoded: damaged, or compressed in a way that other decoders may "
-            "know (pip install python-gdcm)"
+            f"{file}: expected pixels that can be decoded, found damaged ones or a compression "
+            "that other decoders may know; pip install python-gdcm"
         ) from None
 
 
@@ -164,4 +166,4 @@ def _empty(shape: tuple[int, int, int], kind: np.dtype[Any], file: Path) -> NDAr
     try:
         return np.empty(shape, kind)
     except MemoryError:
-        raise CaseError(f"{file}: {shape} voxels do not fit into memory") from None
+        raise CaseError(f"{file}: expected memory for {shape} voxels, found too little") from None

@@ -65,7 +65,9 @@ def read_seg(file: Path) -> Seg:
         check_size(header, file)
         kind = str(header.get("SegmentationType", ""))
         if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
-            raise CaseError(f"{file}: expected a binary, fractional or label map segmentation")
+            raise CaseError(
+                f"{file}: expected a binary, fractional or label map segmentation, found another"
+            )
         groups = groups_of(header, file)
         half = whole(header, "MaximumFractionalValue", file) / 2 if kind == "FRACTIONAL" else 0.5
         return Seg(

@@ -90,7 +90,9 @@ def image_series(folder: Path) -> dict[str, Headers]:
             if _is_image(header, file):
                 uid = str(header.get("SeriesInstanceUID", ""))
                 if not uid or "Rows" not in header:
-                    raise CaseError(f"{file}: damaged: its header is cut off or has no series")
+                    raise CaseError(
+                        f"{file}: damaged: expected a header with series and size, found a part"
+                    )
                 found.setdefault(uid, []).append((file, header))
     if not found:
         raise CaseError(f"{folder}: expected a series of images, found none in {len(files)} files")
@@ -117,7 +119,7 @@ def _chosen(found: dict[str, Headers], series: str | None, folder: Path) -> str:
     there = "; ".join(_described(uid, headers) for uid, headers in found.items())
     if series is None:
         raise CaseError(f"{folder}: expected one series, found {len(found)}; choose one: {there}")
-    raise CaseError(f"{folder}: found no series {series}, but these: {there}")
+    raise CaseError(f"{folder}: expected a series of it, found {series!r}; choose one: {there}")
 
 
 def _described(uid: str, headers: Headers) -> str:

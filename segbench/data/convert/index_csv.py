@@ -10,6 +10,7 @@ from pathlib import Path
 from segbench.data.convert.conversion import Conversion
 from segbench.errors import CaseError
 from segbench.files import write_text
+from segbench.messages import named
 
 NAME = "index.csv"
 COLUMNS = ("name", "modality", "patient", "dataset")
@@ -50,7 +51,7 @@ def _read(file: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
             reader = csv.DictReader(stream)
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{file}: expected a table as UTF-8 text: {error}") from None
+        raise CaseError(f"{file}: expected a table as UTF-8 text, found {named(error)}") from None
     columns = list(reader.fieldnames or ())
     if columns and "name" not in columns or any(None in row for row in rows):
         raise CaseError(f"{file}: expected a table with a column 'name', found another")

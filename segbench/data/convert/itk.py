@@ -75,7 +75,9 @@ def _information(file: Path) -> Any:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise CaseError(f"{file.name}: cannot be read: {_reason(error, file)}") from None
+        raise CaseError(
+            f"{file.name}: expected a file that ITK can read, found {_reason(error, file)}"
+        ) from None
     return reader
 
 
@@ -134,7 +136,9 @@ def _voxels(reader: Any, channel: int | None, file: Path) -> NDArray[Any]:
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        raise CaseError(f"{file.name}: cannot be read: {_reason(error, file)}") from None
+        raise CaseError(
+            f"{file.name}: expected a file that ITK can read, found {_reason(error, file)}"
+        ) from None
     view = sitk.GetArrayViewFromImage(image)
     if n_components > 1:
         view = view[..., index]

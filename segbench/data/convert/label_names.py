@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import CaseError
+from segbench.messages import named, one_line
 
 LabelNames = Mapping[str, tuple[int, ...]]  # values by name, without the background
 VALUE_COLUMNS = ("value", "index", "label", "id")
@@ -47,7 +48,9 @@ def read_structure(file: Path) -> Any:
         return _yaml(text, file) if file.suffix.lower() in YAML else json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         kind = "YAML" if file.suffix.lower() in YAML else "JSON"
-        raise CaseError(f"{file.name}: expected {kind} as UTF-8 text: {error}") from None
+        raise CaseError(
+            f"{file.name}: expected {kind} as UTF-8 text, found {named(error)}"
+        ) from None
 
 
 def _yaml(text: str, file: Path) -> Any:
@@ -55,13 +58,13 @@ def _yaml(text: str, file: Path) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise CaseError(
-            f"{file.name}: YAML files need PyYAML, which is part of segbench[convert]; or write the"
-            " list as CSV or JSON"
+            f"{file.name}: expected the package PyYAML to read it, found none; "
+            "pip install 'segbench[convert]', or write the list as CSV or JSON"
         ) from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(str(error).replace("\n", " ")) from None
+        raise ValueError(one_line(str(error))) from None
 
 
 def read_table(file: Path) -> list[dict[str, str]]:
@@ -71,7 +74,9 @@ def read_table(file: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(stream, delimiter=TABLES[file.suffix.lower()])
             return [_clean(row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{file.name}: expected a table as UTF-8 text: {error}") from None
+        raise CaseError(
+            f"{file.name}: expected a table as UTF-8 text, found {named(error)}"
+        ) from None
 
 
 def _clean(row: Mapping[str | None, str | None]) -> dict[str, str]:

@@ -118,7 +118,7 @@ def _group(entry: LabelEntry, known: LabelNames, present: Sequence[int], name: s
     for source in entry.sources:
         values += _values(source, known, present, name)
     if 0 in values:
-        raise CaseError(f"{name}: labels: {entry.name}: 0 is the background, it is no label")
+        raise CaseError(f"{name}: labels: {entry.name}: expected labels, found 0, the background")
     return LabelGroup(entry.name, tuple(values), by_user=True)
 
 

@@ -43,8 +43,8 @@ def find_scans(sources: Sequence[Path], stated: Stated) -> Found:
     for scan in found.scans:
         if not scan.modality and not scan.image.is_dir() and not is_dicom(scan.image):
             raise CaseError(
-                f"{scan.image.name}: expected a modality, because only DICOM files say it; state it"
-                " with --modality, for example --modality CT"
+                f"{scan.image.name}: expected a modality, found none, because only DICOM files say "
+                "it; state it with --modality, for example --modality CT"
             )
     return found
 
@@ -54,7 +54,7 @@ def _by_layout(sources: Sequence[Path], stated: Stated) -> Found:
         return _of_one(sources[0], stated)
     if len(sources) != 2:
         raise CaseError(
-            f"expected an image and its labels, two folders, a list or a data set, found "
+            f"convert: expected an image and its labels, two folders, a list or a data set, found "
             f"{len(sources)} paths; several pairs go into a list (columns image, labels)"
         )
     for path in sources:

@@ -28,6 +28,7 @@ from segbench.data.convert.stored_bytes import (
 )
 from segbench.data.convert.volume import Affine, Volume, axes_affine, checked_affine, corners
 from segbench.errors import CaseError
+from segbench.messages import named
 
 HEADERS: dict[int, Any] = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 MM = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
@@ -77,7 +78,7 @@ def _read_header(stream: IO[bytes], name: str) -> tuple[Any, list[str]]:
     try:
         header.check_fix(logger=log, error_level=REFUSED)
     except HeaderDataError as error:
-        raise CaseError(f"{name}: NIfTI header: {error}") from None
+        raise CaseError(f"{name}: expected a sound NIfTI header, found {named(error)}") from None
     sizes = HEADERS[size](block, check=False)["pixdim"][1:4]
     if not (np.isfinite(sizes).all() and (sizes > 0).all()) and int(header["sform_code"]) <= 0:
         raise CaseError(f"{name}: expected voxel sizes above 0, found {sizes.tolist()}")
@@ -113,8 +114,8 @@ def _affine(header: Any, axes: str, notes: list[str], name: str) -> Affine:
         return _in_mm(qform, to_mm, name)
     if not axes:
         raise CaseError(
-            f"{name}: expected a sform or a qform, both are unset: the file does not say where left"
-            " and right are; state its axes with --axes, for example --axes LPS"
+            f"{name}: expected a sform or a qform, found both unset: the file does not say where "
+            "left and right are; state its axes with --axes, for example --axes LPS"
         )
     notes.append(f"neither sform nor qform is set; the axes are {axes}, as stated by hand")
     x, y, z = (float(size) * to_mm for size in header["pixdim"][1:4])
@@ -197,7 +198,7 @@ def _slope_and_intercept(header: Any, name: str) -> tuple[float, float]:
     try:
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:
-        raise CaseError(f"{name}: NIfTI header: {error}") from None
+        raise CaseError(f"{name}: expected a sound NIfTI header, found {named(error)}") from None
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 

@@ -38,7 +38,10 @@ def scans_of_list(file: Path, stated: Stated) -> Found:
 def _structure(file: Path) -> list[dict[str, str]]:
     rows = read_structure(file)
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise CaseError(f"{file.name}: expected a list of mappings with the keys image and labels")
+        raise CaseError(
+            f"{file.name}: expected a list of mappings with the keys image and labels, found "
+            "another structure"
+        )
     return [{str(key): _text(value) for key, value in row.items()} for row in rows]
 
 

@@ -87,12 +87,13 @@ def require_own_names(scans: Iterable[Scan]) -> None:
     for scan in scans:
         if not scan.name or scan.name != _plain(scan.name):
             raise CaseError(
-                f"name {scan.name!r}: expected letters, digits and . _ - only, and none of . and - "
-                "at its ends"
+                f"{scan.image.name}: expected a case name of letters, digits and . _ - only, with "
+                f"none of . and - at its ends, found {scan.name!r}; state another with --name or "
+                "in a list (columns image, labels, name)"
             )
         other = seen.setdefault(scan.name.lower(), scan)
         if other is not scan:
             raise CaseError(
-                f"{scan.image.name} and {other.image.name}: expected a case name for each, both are"
-                f" {scan.name!r}; name them in a list (columns image, labels, name)"
+                f"{scan.image.name} and {other.image.name}: expected a case name for each, found "
+                f"{scan.name!r} for both; name them in a list (columns image, labels, name)"
             )

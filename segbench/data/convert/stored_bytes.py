@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import CaseError
+from segbench.messages import named
 
 LARGEST_RATIO = 1032  # of bytes out to bytes in, which deflate can reach
 CHUNK = 1 << 20
@@ -29,8 +30,10 @@ def broken_files_named(file: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise CaseError(f"{file.name}: expected a file, found none") from None
     except BROKEN as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CaseError(f"{file.name}: cannot be read: {reason}") from None
+        reason = getattr(error, "strerror", None) or named(
+            error
+        )  # the text of an OSError has paths
+        raise CaseError(f"{file.name}: expected a file that can be read, found {reason}") from None
 
 
 @contextmanager

@@ -101,7 +101,9 @@ def axes_affine(axes: str, sizes: tuple[float, float, float]) -> Affine:
     pairs = ["LR", "PA", "IS"]  # the second of each grows in RAS
     found = [next((n for n, pair in enumerate(pairs) if axis in pair), -1) for axis in axes]
     if sorted(found) != [0, 1, 2]:
-        raise CaseError(f"axes {axes!r}: expected one of L R, one of P A, one of I S, such as LPS")
+        raise CaseError(
+            f"axes: expected one of L R, one of P A and one of I S, such as LPS, found {axes!r}"
+        )
     matrix = np.diag([0.0, 0, 0, 1])
     for axis, (target, letter) in enumerate(zip(found, axes, strict=True)):
         matrix[target, axis] = sizes[axis] * (1 if letter == pairs[target][1] else -1)
@@ -148,7 +150,7 @@ def from_case_order(array: NDArray[Any], grid: Grid) -> NDArray[Any]:
     found = np.ascontiguousarray(apply_orientation(array.transpose(2, 1, 0), back))
     if found.shape != tuple(grid.shape):
         raise CaseError(
-            f"expected an array for a source of shape {grid.shape}, found {found.shape}"
+            f"grid: expected an array for a source of shape {grid.shape}, found {found.shape}"
         )
     return found
 

@@ -62,10 +62,10 @@ def write_volumes(  # noqa: PLR0913
         has not kept the step, or there is nothing to export. Then nothing is written.
     """
     if format not in VOLUME_FORMATS:
-        raise RunError(f"formats of volumes are {', '.join(VOLUME_FORMATS)}; found {format!r}")
+        raise RunError(f"format: expected one of {', '.join(VOLUME_FORMATS)}, found {format!r}")
     if importlib.util.find_spec("nibabel") is None:
         raise RunError(
-            f"export as {format} needs nibabel, which is not installed: "
+            f"format {format}: expected the package nibabel, found none; "
             "pip install 'segbench[convert]'"
         )
     from segbench.report.volumes.write import write_planned

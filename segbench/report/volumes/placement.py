@@ -52,7 +52,7 @@ class Placement:
         try:
             found.in_file_order(np.broadcast_to(np.uint8(0), case.reference.shape))
         except CaseError as error:
-            raise CaseError(f"{case.name}: its grid is not that of its arrays: {error}") from None
+            raise CaseError(f"{case.name}: {error}") from None
         return found
 
     @property

@@ -143,7 +143,8 @@ def plan_export(  # noqa: PLR0913
             one = RunOfCase(name, result, predictions, steps)
             found.setdefault(result.case, []).append((one, source))
     if not found:
-        raise RunError("; ".join(["there is no label map to export", *left_out[:3]]))
+        why = "; ".join(left_out[:3]) or "the runs have no cases"
+        raise RunError(f"export: expected label maps, found none that can be exported: {why}")
     cases = tuple(_planned_case(name, found[name]) for name in sorted(found))
     return Plan(cases, slicer, tuple(left_out))
 

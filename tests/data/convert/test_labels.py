@@ -75,7 +75,7 @@ def test_a_label_that_the_case_lacks_is_a_warning_and_none_at_all_an_error():
         ("a=2,a=5", "each name once, found 'a' twice"),
         ("a=", "expected NAME, VALUE or NAME=A"),
         ("a=2,,b=5", "expected NAME, VALUE or NAME=A"),
-        ("a=0", "0 is the background"),
+        ("a=0", "a: expected labels, found 0, the background"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text, match):

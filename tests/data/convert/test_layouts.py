@@ -171,7 +171,7 @@ def test_a_list_has_a_row_for_each_scan(tmp_path, kind):
         ("image,labels,channel\na,b,x\n", "expected a channel as a number"),
         ("image,labels\n", "expected a row for each scan, found none"),
         ("image,labels,name\na.nii,b.nii,x\nc.nii,d.nii,X\n", "expected a case name for each"),
-        ("image,labels,name\na.nii,b.nii,../x\n", "expected letters, digits"),
+        ("image,labels,name\na.nii,b.nii,../x\n", "expected a case name of letters, digits"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_refused(tmp_path, text, match):
