@@ -53,7 +53,7 @@ ORDER = {
             "challenge_npz",
             "dataset",
         ),
-        *("case_folder", "case_arrays", "convert", "check"),
+        *("case_folder", "case_arrays", "pool", "convert", "check"),
         *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
@@ -68,7 +68,7 @@ ORDER = {
     ],
     "data.check": [
         *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
-        *("case", "dataset", "against", "pool", "check_data", "text"),
+        *("case", "dataset", "against", "check_data", "text"),
     ],
     "models": [
         *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
@@ -80,7 +80,7 @@ ORDER = {
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
         *("run_folder", "run_data", "prediction_store", "metrics_csv", "case_locks"),
-        *("pace", "progress", "progress_counter", "progress_count"),
+        *("pace", "progress", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
         *("runner", "verify", "dry_run", "submission"),
     ],

@@ -170,14 +170,14 @@ def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> li
     from segbench.data.convert.batch import convert_scans
     from segbench.data.convert.conversion_report import summary, write_report
     from segbench.data.convert.index_csv import write_index
-    from segbench.runs.progress_counter import counted
+    from segbench.runs.progress_count import shown_count
 
     conversions: list[Conversion] = []
     try:
-        with counted("convert", len(found.scans)) as advance:
+        with shown_count("convert", line_seconds=0) as show:
             for done in convert_scans(found.scans, batch, jobs=jobs):
                 conversions.append(done)
-                advance(f"{done.name} {done.status}")
+                show(f"{done.name} {done.status}", len(conversions), len(found.scans))
     finally:
         conversions.sort(key=lambda done: done.name)
         if conversions:

@@ -113,7 +113,7 @@ def test_another_option_on_the_same_folder_needs_replace(tmp_path):
         (["--modality", "A_B"], "--modality: expected a modality without _"),
         (["--raw", "--intensity", "keep"], "--raw: expected neither --window nor --intensity"),
         (["--labels", "a=1,a=2"], "expected each name once"),
-        ([], "expected a modality, because only DICOM files say it"),
+        ([], "expected a modality, found none, because only DICOM files say it"),
     ],
 )
 def test_wrong_requests_are_one_line(tmp_path, words, message):

@@ -204,3 +204,11 @@ def test_a_count_is_a_bar_on_a_terminal(monkeypatch):
         show("CT_[b]", 2, 2)
     assert "checking CT_[b]" in terminal.getvalue()
     assert "2/2" in terminal.getvalue()
+
+
+def test_a_count_can_be_a_line_for_each_thing(capsys):
+    with progress_count.shown_count("convert", line_seconds=0) as show:
+        show("CT_1 refused", 1, 2)
+        show("CT_2 converted", 2, 2)
+    lines = capsys.readouterr().err
+    assert lines == "convert 1/2 CT_1 refused\nconvert 2/2 CT_2 converted\n"

@@ -14,8 +14,8 @@ from segbench.data.check.case import check_case, fingerprint
 from segbench.data.check.codes import CODES, Level
 from segbench.data.check.dataset import dataset_findings
 from segbench.data.check.finding import CaseFacts, CheckedCase, Finding
-from segbench.data.check.pool import each
 from segbench.data.dataset import CaseFile, metadata_in_name
+from segbench.data.pool import each
 from segbench.errors import CaseError
 from segbench.keywords import suggest_keywords
 

@@ -1,8 +1,8 @@
-"""Cases in processes of their own, also if one dies."""
+"""Items in processes of their own, also if one dies."""
 
 import pytest
 
-from segbench.data.check.pool import each
+from segbench.data.pool import each
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

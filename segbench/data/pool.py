@@ -1,4 +1,4 @@
-"""Cases checked one after another, or several at a time in processes of their own."""
+"""Work done one item after another, or several at a time in processes of their own."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def each(function: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[
 def _in_pool(function: Callable[[T], R], items: dict[int, T], jobs: int) -> Iterator[tuple[int, R]]:
     with _processes(jobs) as pool:
         futures = {pool.submit(function, item): number for number, item in items.items()}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:  # when interrupted, only what is running is waited for
+            pool.shutdown(cancel_futures=True)
 
 
 def _alone(function: Callable[[T], R], item: T) -> R | None:
