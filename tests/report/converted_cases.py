@@ -61,7 +61,8 @@ def case_of(name, found: Source, *, with_grid=True):
     volume = Volume(found.image, found.affine)
     reference = to_case_order(Volume(found.labels, found.affine))
     rows = tuple(map(tuple, found.affine.tolist()))
-    facts = {"labels": {"1": "liver", "2": 'portal "vein"'}}
+    labels = [("liver", 1), ('portal "vein"', 2)]
+    facts = {"labels": [{"label": n, "values": [n], "name": name} for name, n in labels]}
     grid = Grid(rows, volume.axes, SHAPE, "0" * 64, facts) if with_grid else None
     image = Image(to_case_order(volume), case_spacing(found.affine))
     boxes = tuple(box_around(reference == label, label) for label in (1, 2))

@@ -114,8 +114,8 @@ def _labels(
 
 def _chosen(scan: Scan, rules: Rules, image: Volume) -> tuple[ChosenLabels, CaseGrid]:
     """Return the labels in the order of cases, still on their own grid."""
-    source = read_labels(scan.labels, image, scan.image, rules.reading)
     rule = replace(rules.labels, names={**scan.label_names, **rules.labels.names})
+    source = read_labels(scan.labels, image, scan.image, rules.reading, only=rule.sources)
     chosen = choose_labels(source, rule, scan.labels.name)
     grid = grid_of(source.volume)
     label_map = to_case_order(replace(source.volume, voxels=chosen.label_map))
@@ -154,5 +154,6 @@ def _decisions(
             for each in chosen.labels
         ],
         "grid_of_labels": placed.how or EQUAL,
+        **({"voxels_of_labels": chosen.rule} if chosen.rule else {}),
         "boxes": drawn.reason or f"{len(drawn.boxes)}",
     }

@@ -20,7 +20,6 @@ OFF_GRID = 0.05  # of the slice distance; more is refused
 NOTED_OFF_GRID = 0.01  # more is noted
 SAME_PLACE_MM = 1e-3  # two slices nearer than this are at one position
 SAME_COSINE = 1e-4  # of directions of slices
-SHEARED = 0.1  # of a pixel, from the first slice to the last
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -74,26 +73,14 @@ def grid_of(frames: Sequence[Frame]) -> tuple[Affine, tuple[str, ...]]:
     matrix[:3, 1] = LPS_TO_RAS @ plane.orientation[3:] * plane.spacing[0]
     matrix[:3, 2] = LPS_TO_RAS @ step
     matrix[:3, 3] = LPS_TO_RAS @ positions[0]
-    return matrix, _notes(float(off.max()), distance, step - distance * normal, frames)
+    return matrix, _notes(float(off.max()), distance)
 
 
-def _notes(
-    off: float, distance: float, drift: NDArray[np.float64], frames: Sequence[Frame]
-) -> tuple[str, ...]:
-    notes = []
-    if off > NOTED_OFF_GRID * distance:
-        notes.append(
-            f"slices are up to {off:.3f} mm off a regular grid of {distance:.3f} mm; the grid is "
-            "used"
-        )
-    sideways = float(np.linalg.norm(drift))
-    if sideways * (len(frames) - 1) > SHEARED * min(frames[0].plane.spacing):
-        degrees = np.degrees(np.arctan2(sideways, distance))
-        notes.append(
-            f"the slices are sheared by {degrees:.2f} degrees (gantry tilt): voxels are kept as "
-            "they are, the tilt is in the matrix"
-        )
-    return tuple(notes)
+def _notes(off: float, distance: float) -> tuple[str, ...]:
+    if off <= NOTED_OFF_GRID * distance:
+        return ()
+    text = f"slices are up to {off:.3f} mm off a regular grid of {distance:.3f} mm"
+    return (f"{text}; the grid is used",)
 
 
 def _positions(frames: Sequence[Frame]) -> NDArray[np.float64]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset
 
 from segbench.data.convert.dicom_files import (
@@ -31,6 +29,8 @@ REFERENCE_TAGS = (
     *("SOPClassUID", "FrameOfReferenceUID", "ReferencedFrameOfReferenceSequence"),
     "StructureSetROISequence",
 )
+CONTOURS = "contours to voxels: a voxel belongs to a structure if its centre is inside its polygons"
+FRACTIONS = "fractional segments: voxels of at least half of the maximum are kept"
 
 
 def read_labels(
@@ -47,14 +47,15 @@ def read_labels(
     series_folder : Path
         Where the image is from; the labels must have its frame of reference.
     only : collection of str, optional
-        Names of the segments to read; others cannot cover them.
+        Names or numbers of the segments to read; others cannot cover them.
 
     Returns
     -------
     LabelVolume
         Labels of one SEG are its segment numbers, those of several are numbered on from file to
         file, those of an RTSTRUCT from 1 in its order. Where labels overlap, the larger number is
-        kept. The ``notes`` of the volume say which did and what was left out.
+        kept. The ``notes`` of the volume say which did and what was left out, ``rule`` how contours
+        or fractions became voxels.
 
     Raises
     ------
@@ -70,8 +71,8 @@ def read_labels(
     wanted = _wanted(found.names, only, path)
     parts = structure_voxels(found, image, wanted)
     labels, notes = painted(image.voxels.shape, parts, _named(found.names, wanted), str(path))
-    rule = "contours to voxels: a voxel belongs to a structure if its centre is inside its polygons"
-    return _label_volume(labels, image, found.names, wanted, (rule, *found.notes, *notes))
+    volume = Volume(labels, image.affine, (*found.notes, *notes))
+    return LabelVolume(volume, _named(found.names, wanted), CONTOURS)
 
 
 def _from_segs(
@@ -91,19 +92,8 @@ def _from_segs(
                 yield base + number, voxels
 
     labels, notes = painted(image.voxels.shape, parts(), _named(names, wanted), str(path))
-    if any(seg.kind == "FRACTIONAL" for seg in segs):
-        notes = ("fractional segments: voxels of at least half of the maximum are kept", *notes)
-    return _label_volume(labels, image, names, wanted, notes)
-
-
-def _label_volume(
-    labels: NDArray[Any],
-    image: Volume,
-    names: dict[int, str],
-    wanted: Collection[int],
-    notes: tuple[str, ...],
-) -> LabelVolume:
-    return LabelVolume(Volume(labels, image.affine, notes), _named(names, wanted))
+    rule = FRACTIONS if any(seg.kind == "FRACTIONAL" for seg in segs) else ""
+    return LabelVolume(Volume(labels, image.affine, notes), _named(names, wanted), rule)
 
 
 def _named(names: dict[int, str], wanted: Collection[int]) -> dict[int, str]:
@@ -116,18 +106,21 @@ def _wanted(names: dict[int, str], only: Collection[str] | None, path: Path) -> 
     Raises
     ------
     CaseError
-        If there are none, or a name is not there.
+        If there are none, or a name is not there. A number that is not there has no voxels.
     """
     there = sorted(set(names.values()))
     if not names:
         raise CaseError(f"{path}: expected segments or structures, found none with content")
-    missing = sorted(set(only or ()) - set(there))
+    if only is None:
+        return set(names)
+    missing = sorted(word for word in set(only) - set(there) if not word.isdigit())
     if missing:
         raise CaseError(
             f"{path}: expected names of its segments ({listed(there, 50)}), found {missing[0]!r}"
             f"{and_hint(missing[0], there)}"
         )
-    return {label for label, name in names.items() if only is None or name in only}
+    numbers = set(only) - set(there)  # a number that is the name of a segment stands for this one
+    return {label for label, name in names.items() if name in only or str(label) in numbers}
 
 
 def _label_files(path: Path) -> tuple[list[Path], list[Path]]:

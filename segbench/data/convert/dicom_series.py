@@ -48,8 +48,8 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     Returns
     -------
     Volume
-        Values after rescaling, and the affine. Its ``notes`` say what was unusual: MONOCHROME1,
-        sheared slices, slices slightly off the grid, slopes that differ.
+        Values after rescaling, and the affine, sheared where the gantry was tilted. Its ``notes``
+        say what was unusual: MONOCHROME1, slices slightly off the grid, slopes that differ.
 
     Raises
     ------

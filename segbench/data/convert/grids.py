@@ -9,11 +9,10 @@ from nibabel.affines import apply_affine, voxel_sizes
 
 from segbench.core import Grid, LabelMap
 from segbench.data.convert.slabs import VOXELS
-from segbench.data.convert.volume import Affine, case_affine, corners
+from segbench.data.convert.volume import STRAIGHT, Affine, case_affine, corners, shear_of
 from segbench.errors import CaseError
 
 SAME = 0.01  # of the smallest voxel size: how far equal places may differ by rounding
-STRAIGHT = 1e-4  # cosine, and radians: below, two axes count as orthogonal, one as straight
 
 
 @dataclass(frozen=True)
@@ -134,13 +133,14 @@ def _nearest(label_map: LabelMap, own: CaseGrid, image: CaseGrid) -> LabelMap:
 
 def warnings_of(affine: Affine) -> list[str]:
     """Return what is unusual about a grid that is kept all the same."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    shear = shear_of(affine)
     if shear > STRAIGHT:
+        degrees = np.degrees(np.arcsin(shear))
         return [
-            f"the grid is sheared, its axes are {np.degrees(np.arcsin(shear)):.2g} degrees from "
+            f"the grid is sheared (as by gantry tilt), its axes are {degrees:.4g} degrees from "
             "orthogonal; the voxels and the matrix are kept, ITK refuses such grids"
         ]
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     tilt = float(np.arccos(np.clip(np.abs(axes).max(axis=0), 0, 1)).max())
     if tilt > STRAIGHT:
         return [

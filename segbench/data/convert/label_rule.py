@@ -33,6 +33,18 @@ class LabelRule:
     names: LabelNames = field(default_factory=dict)  # stated by the user or the data set
     keep_values: bool = False  # else 1..N in each case
 
+    @property
+    def sources(self) -> set[str] | None:
+        """The names and values that are asked for; None: all that there are."""
+        sources = {source for entry in self.entries for source in entry.sources}
+        if not sources or ALL in sources:
+            return None
+        return {
+            text
+            for source in sources
+            for text in (map(str, self.names[source]) if source in self.names else [source])
+        }
+
 
 @dataclass(frozen=True)
 class LabelGroup:
@@ -89,7 +101,7 @@ def label_groups(
     """
     if not rule.entries:
         return _every_value(rule.names, file_names, present)
-    known = {text: (value,) for value, text in file_names.items()} | dict(rule.names)
+    known = _values_by_name(file_names) | dict(rule.names)
     groups = [_group(entry, known, present, name) for entry in rule.entries]
     taken = [value for group in groups for value in group.values]
     for value in taken:
@@ -98,6 +110,14 @@ def label_groups(
                 f"{name}: labels: expected each value in one label, found {value} twice"
             )
     return groups
+
+
+def _values_by_name(file_names: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+    """Return the values of each name; several segments of a file may have one name."""
+    values: dict[str, tuple[int, ...]] = {}
+    for value, text in sorted(file_names.items()):
+        values[text] = (*values.get(text, ()), value)
+    return values
 
 
 def _every_value(

@@ -42,6 +42,7 @@ class ChosenLabels:
     label_map: LabelMap
     labels: tuple[CaseLabel, ...]
     warnings: tuple[str, ...] = ()
+    rule: str = ""  # how voxels were made of what the file holds
 
 
 def choose_labels(source: LabelVolume, rule: LabelRule, name: str) -> ChosenLabels:
@@ -72,7 +73,7 @@ def choose_labels(source: LabelVolume, rule: LabelRule, name: str) -> ChosenLabe
         CaseLabel(label, group.name, group.values, _size(group, counts), group.by_user)
         for label, group in numbered
     )
-    return ChosenLabels(label_map, tuple(labels), tuple(warnings))
+    return ChosenLabels(label_map, tuple(labels), tuple(warnings), source.rule)
 
 
 def count_values(voxels: NDArray[Any], name: str) -> dict[int, int]:
@@ -117,7 +118,12 @@ def without_lost(chosen: ChosenLabels, *, renumber: bool, name: str) -> ChosenLa
         table[label.label] = number if renumber else label.label
         kept.append(replace(label, label=int(table[label.label]), n_voxels=sizes[label.label]))
     warnings = [f"no voxel of {', '.join(lost)} is left on the image's grid"] if lost else []
-    return ChosenLabels(table[label_map], tuple(kept), (*chosen.warnings, *warnings))
+    return replace(
+        chosen,
+        label_map=table[label_map],
+        labels=tuple(kept),
+        warnings=(*chosen.warnings, *warnings),
+    )
 
 
 def _absent(groups: Sequence[LabelGroup], here: Sequence[LabelGroup]) -> list[str]:

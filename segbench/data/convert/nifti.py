@@ -12,12 +12,11 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.convert.volume import Affine
+from segbench.data.convert.volume import STRAIGHT, Affine, shear_of
 from segbench.files import atomic_write
 
 LONGEST_AXIS = 32767  # of NIfTI-1
 SCANNER = 1  # the code of a matrix that leads to the scanner's coordinates
-SHEAR = 1e-4  # between two axes, as a cosine; a quaternion cannot hold more
 
 
 def write_nifti(  # noqa: PLR0913
@@ -55,7 +54,7 @@ def write_nifti(  # noqa: PLR0913
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode("ascii", "replace")[:79]
     image.set_sform(affine, code)
-    image.set_qform(affine, 0 if _is_sheared(affine) else code)
+    image.set_qform(affine, 0 if shear_of(affine) > STRAIGHT else code)
     with atomic_write(file) as stream, _compressed(file, stream, level) as to:
         image.to_stream(to)
 
@@ -67,11 +66,6 @@ def _compressed(file: Path, stream: IO[bytes], level: int) -> Iterator[Any]:
         return
     with gzip.GzipFile("", "wb", level, stream, mtime=0) as compressed:
         yield compressed
-
-
-def _is_sheared(affine: Affine) -> bool:
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > SHEAR)
 
 
 def _storable(voxels: NDArray[Any]) -> NDArray[Any]:

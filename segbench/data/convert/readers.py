@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +83,17 @@ def read_image(path: Path, options: ReadingOptions) -> Volume:
 
 
 def read_labels(
-    path: Path, image: Volume, image_path: Path, options: ReadingOptions
+    path: Path,
+    image: Volume,
+    image_path: Path,
+    options: ReadingOptions,
+    *,
+    only: Collection[str] | None = None,
 ) -> LabelVolume:
     """Read a label map, or a DICOM SEG or RTSTRUCT on the grid of its image.
+
+    Segments and structures may overlap, so of these only those are read that are asked for, by
+    name or number. Of a label map all values are read.
 
     Raises
     ------
@@ -93,7 +102,7 @@ def read_labels(
     """
     channel = options.label_channel
     if path.is_dir() or is_dicom(path):
-        return read_dicom_labels(path, image, image_path)
+        return read_dicom_labels(path, image, image_path, only=only)
     if suffix_of(path) in NIFTI:
         return LabelVolume(read_nifti(path, channel=channel, axes=options.axes))
     if suffix_of(path) in ITK:

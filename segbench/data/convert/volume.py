@@ -26,6 +26,7 @@ from segbench.core import Grid, Spacing
 from segbench.errors import CaseError
 
 CASE_AXES = "LPS"  # of the axes (x, y, z) of a case
+STRAIGHT = 1e-4  # cosine, and radians: below, two axes count as orthogonal, one as straight
 Affine = NDArray[np.float64]
 
 
@@ -66,10 +67,13 @@ class LabelVolume:
         0 is background; how labels are chosen and numbered comes later.
     names : mapping of int to str
         Names of values, as far as the file has them.
+    rule : str
+        How voxels were made of what the file holds, if it holds no label map.
     """
 
     volume: Volume
     names: Mapping[int, str] = field(default_factory=dict)
+    rule: str = ""
 
 
 def checked_affine(affine: Affine, name: str) -> Affine:
@@ -88,6 +92,12 @@ def checked_affine(affine: Affine, name: str) -> Affine:
             f"{name}: expected a matrix that can be inverted, found {matrix[:3].tolist()}"
         )
     return matrix
+
+
+def shear_of(affine: Affine) -> float:
+    """Return the largest cosine between two axes of a grid: 0 if all are orthogonal."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def axes_affine(axes: str, sizes: tuple[float, float, float]) -> Affine:

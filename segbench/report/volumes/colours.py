@@ -46,10 +46,21 @@ def label_colour(label: int) -> Colour:
 
 
 def label_names(case: Case, labels: Iterable[int]) -> dict[int, str]:
-    """Return a name for each label: the one that the conversion recorded, else its number."""
+    """Return a name for each label: the one that the conversion recorded, else its number.
+
+    A label without a name of its own is recorded by its value in the source.
+    """
     recorded = case.grid.facts.get("labels") if case.grid else None
-    names = recorded if isinstance(recorded, Mapping) else {}
-    return {label: str(names.get(str(label)) or f"label {label}") for label in labels}
+    entries = recorded if isinstance(recorded, list) else []
+    names = {
+        entry.get("label"): str(entry["name"])
+        for entry in entries
+        if isinstance(entry, Mapping) and entry.get("name")
+    }
+    return {
+        label: f"label {label}" if names.get(label, "0").isdigit() else names[label]
+        for label in labels
+    }
 
 
 def slicer_colour_table(names: Mapping[int, str]) -> str:

@@ -110,7 +110,7 @@ def test_a_fractional_voxel_counts_from_half(tmp_path, series):
     seg = segmentation(series[0], share, kind="FRACTIONAL", names=["x"], max_fractional_value=200)
     found = read(tmp_path, seg, series)
     assert np.argwhere(found.volume.voxels).tolist() == [[2, 1, 1], [3, 1, 1]]
-    assert "half of the maximum" in found.volume.notes[0]
+    assert "half of the maximum" in found.rule
 
 
 def test_of_overlapping_segments_the_later_is_kept_and_noted(tmp_path, series):
@@ -138,6 +138,8 @@ def test_a_segment_that_a_later_one_covers_is_not_lost_silently(tmp_path, series
     found = read(tmp_path, seg, series, only=["tumour"])
     np.testing.assert_array_equal(found.volume.voxels, covered()[..., 0])
     assert found.names == {1: "tumour"}
+    by_number = read(tmp_path, seg, series, only=["1", "7"])
+    np.testing.assert_array_equal(by_number.volume.voxels, covered()[..., 0])
     with pytest.raises(CaseError, match=r"its segments \(body, tumour\), found 'lung'"):
         read(tmp_path, seg, series, only=["lung"])
 
