@@ -13,6 +13,7 @@ import numpy as np
 
 from segbench.core import Case
 from segbench.data.challenge_npz import write_case
+from segbench.data.dataset import PHANTOM_DATASET
 from segbench.errors import CaseError
 from segbench.files import write_text
 from segbench.phantoms.cases import case_name, numbered_phantom
@@ -39,7 +40,8 @@ def make_phantoms(
         How many, and what decides their shapes.
     format : {"npz", "nifti"}
         npz: cases as `segbench run` reads them. nifti: ``imagesTr/NAME_0000.nii.gz`` and
-        ``labelsTr/NAME.nii.gz``, in seven orientations, with a ``dataset.json``; without boxes.
+        ``labelsTr/NAME.nii.gz``, in seven orientations, without boxes; with a ``dataset.json``
+        (names of labels) and ``scans.csv``, a list for `segbench convert`.
 
     Raises
     ------
@@ -55,8 +57,9 @@ def make_phantoms(
     _refuse_without_nibabel(format)
     files = [folder / name for index in range(cases) for name in names_of(index)]
     _refuse_other_cases(folder, files)
-    if format == "nifti":
-        _refuse_other_dataset(folder / "dataset.json")
+    tables = _tables(cases) if format == "nifti" else {}
+    for name in tables:
+        _refuse_other_table(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".phantoms-") as scratch:
         for index in range(cases):
@@ -66,8 +69,8 @@ def make_phantoms(
         for new, file in zip(new_files, files, strict=True):
             file.parent.mkdir(exist_ok=True)
             new.replace(file)
-    if format == "nifti":
-        write_text(folder / "dataset.json", _dataset_json(cases))
+    for name, text in tables.items():
+        write_text(folder / name, text)
     return files
 
 
@@ -101,6 +104,20 @@ FORMATS: dict[str, tuple[Callable[[int], tuple[str, ...]], Callable[[Path, int, 
     "npz": (_npz_names, _write_npz),
     "nifti": (_nifti_names, _write_nifti),
 }
+
+
+def _tables(n_cases: int) -> dict[str, str]:
+    """Return what describes NIfTI files: the text of each file by its name."""
+    rows = [_list_row(index) for index in range(n_cases)]
+    return {
+        "dataset.json": _dataset_json(n_cases),
+        "scans.csv": "\n".join(["image,labels,name,modality,dataset", *rows, ""]),
+    }
+
+
+def _list_row(index: int) -> str:
+    name = case_name(index)
+    return ",".join((*_nifti_names(index), name, name.partition("_")[0], PHANTOM_DATASET))
 
 
 def _dataset_json(n_cases: int) -> str:
@@ -139,9 +156,10 @@ def _refuse_other_cases(folder: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _refuse_other_dataset(file: Path) -> None:
-    """Refuse to replace a description that is not that of phantoms."""
-    if file.exists() and DESCRIPTION not in file.read_text(encoding="utf-8", errors="replace"):
+def _refuse_other_table(file: Path) -> None:
+    """Refuse to replace a description or list that is not that of phantoms."""
+    mark = DESCRIPTION if file.suffix == ".json" else _list_row(0)
+    if file.exists() and mark not in file.read_text(encoding="utf-8", errors="replace"):
         raise CaseError(
             f"{file}: expected nothing or the file of earlier phantoms, found another one; choose "
             "another folder"

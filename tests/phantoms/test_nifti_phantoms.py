@@ -38,7 +38,8 @@ def volume(file):
 def test_the_folders_are_those_of_nnunet(folder):
     names = json.loads((folder / "dataset.json").read_text())["orientations"]
     assert len(names) == N
-    assert {path.name for path in folder.iterdir()} == {"imagesTr", "labelsTr", "dataset.json"}
+    there = {"imagesTr", "labelsTr", "dataset.json", "scans.csv"}
+    assert {path.name for path in folder.iterdir()} == there
     images = {file.name for file in (folder / "imagesTr").iterdir()}
     labels = {file.name for file in (folder / "labelsTr").iterdir()}
     assert images == {f"{name}_0000.nii.gz" for name in names}
@@ -97,15 +98,33 @@ def test_other_cases_and_another_dataset_are_not_touched(tmp_path):
     done = phantoms(tmp_path / "a", "--format", "nifti")
     assert done.exit_code == 2
     assert "expected a folder without other cases" in done.stderr
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "dataset.json").write_text("{}")
-    done = phantoms(tmp_path / "b", "--format", "nifti")
-    assert done.exit_code == 2
-    assert "dataset.json: expected nothing or the file of earlier phantoms" in done.stderr
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["dataset.json"]
+    for name in ("dataset.json", "scans.csv"):
+        other = tmp_path / f"other-{name}"
+        other.mkdir()
+        (other / name).write_text("{}")
+        done = phantoms(other, "--format", "nifti")
+        assert done.exit_code == 2
+        assert f"{name}: expected nothing or the file of earlier phantoms" in done.stderr
+        assert [path.name for path in other.iterdir()] == [name]
     assert phantoms(tmp_path / "c", "--format", "nifti", "--cases", "1").exit_code == 0
     done = phantoms(tmp_path / "c", "--format", "nifti", "--cases", "1", "--seed", "1")
     assert "expected the phantom of seed 1" in done.stderr
+
+
+def test_their_list_makes_the_cases_again(folder, tmp_path):
+    make_phantoms(tmp_path / "val", cases=N, seed=3)
+    words = ["--label-names", folder / "dataset.json", "--keep-values", "--out", tmp_path / "again"]
+    done = CliRunner().invoke(cli, ["convert", str(folder / "scans.csv"), *map(str, words)])
+    assert done.exit_code == 0, done.output
+    for source in find_cases(tmp_path / "val"):
+        case, again = (
+            read_case(source),
+            read_case(find_cases(tmp_path / "again" / source.file.name)[0]),
+        )
+        np.testing.assert_array_equal(again.image.voxels, case.image.voxels)
+        np.testing.assert_array_equal(again.reference, case.reference)
+        np.testing.assert_allclose(again.image.spacing, case.image.spacing, rtol=1e-5)
+        assert (again.name, again.modality, again.dataset) == (case.name, case.modality, "Phantom")
 
 
 def test_without_nibabel_the_extra_is_named(tmp_path, monkeypatch):
