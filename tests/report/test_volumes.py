@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import types
+from dataclasses import replace
 
 import jsonschema
 import nibabel
@@ -19,7 +20,7 @@ from segbench.core import Box, Click
 from segbench.data.challenge_npz import write_case
 from segbench.errors import RunError
 from segbench.report.volumes import write_volumes
-from segbench.report.volumes.colours import label_colour
+from segbench.report.volumes.colours import label_colour, label_names
 from segbench.report.volumes.masks import box_map, error_map
 from segbench.report.written_files import EXPORT_LIST
 from segbench.runs.job import close_models
@@ -360,6 +361,17 @@ def test_colour_tables_are_those_of_the_viewers(toy, tmp_path):
         *(("0", "Clear Label"), ("1", "liver"), ("2", "portal 'vein'"))
     ]
     assert [int(value) for value in rows[1][2].split()] == [*label_colour(1), 1, 1, 1]
+
+
+def test_a_label_has_its_recorded_name_and_else_its_number():
+    case = case_of("CT_a", source(np.eye(4)))
+    facts = {"labels": [{"label": 1, "name": "liver"}, {"label": 2, "name": "7"}, {"label": 3}, 4]}
+    named = replace(case, grid=replace(case.grid, facts=facts))
+    expected = {1: "liver", 2: "label 2", 3: "label 3", 4: "label 4"}
+    assert label_names(named, [1, 2, 3, 4]) == expected
+    assert label_names(replace(case, grid=None), [1]) == {1: "label 1"}
+    broken = replace(case, grid=replace(case.grid, facts={"labels": "liver"}))
+    assert label_names(broken, [1]) == {1: "label 1"}
 
 
 def test_labels_have_different_colours():
