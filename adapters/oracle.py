@@ -26,27 +26,52 @@ def image_sha256(image: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
+def has_image(file: Path) -> bool:
+    """Whether a case file has an image."""
+    with ChallengeFile(file) as case:
+        return "imgs" in case.keys
+
+
 class Oracle:
     """Return background before step ``from_step``, then the reference."""
 
-    def __init__(self, references: Path, from_step: int) -> None:
+    def __init__(self, references: Path, images: Path, from_step: int) -> None:
         self.info = AdapterInfo(
             "oracle", version="1", licence="Apache-2.0", prompts=(), sees_reference=True
         )
         self._from_step = from_step
-        self._unread = sorted(references.rglob("*.npz"))
+        self._references, self._images = references, images
+        self._unread = sorted(images.rglob("*.npz"))
         self._known: dict[str, Path] = {}
+        if self._unread and not any(map(has_image, self._unread)):
+            self._refuse_without_images()
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Find the image's case in the folder."""
-        with ChallengeFile(self._find(image_sha256(image.voxels))) as file:
+        found = self._find(image_sha256(image.voxels)).relative_to(self._images)
+        if not (self._references / found).is_file():
+            raise AdapterError(
+                f"oracle: references: expected a file {found}, as in images, found none"
+            )
+        with ChallengeFile(self._references / found) as file:
             self._reference: LabelMap = file.read("gts")
+
+    def _refuse_without_images(self) -> None:
+        option, advice = "images", ""
+        if self._images == self._references:
+            option, advice = "references", "; name their folder: --option images=DIR"
+        raise AdapterError(
+            f"oracle: {option}: expected files with images (the key imgs), found none in "
+            f"{self._images}{advice}"
+        )
 
     def _find(self, sha256: str) -> Path:
         while sha256 not in self._known:
             if not self._unread:
-                raise AdapterError("oracle: no case in references has this image")
+                raise AdapterError(f"oracle: no case in {self._images} has this image")
             file = self._unread.pop(0)
+            if not has_image(file):  # of references in a folder inside that of the images
+                continue
             with ChallengeFile(file) as case:
                 self._known[image_sha256(case.read("imgs"))] = file
         return self._known[sha256]
@@ -57,16 +82,19 @@ class Oracle:
         return np.zeros_like(self._reference) if is_too_early else self._reference
 
 
-def make_adapter(references: str, from_step: int = 0) -> Oracle:
+def make_adapter(references: str, from_step: int = 0, images: str = "") -> Oracle:
     """Make the adapter.
 
     Parameters
     ----------
     references
-        The folder of the cases, with ``imgs`` and ``gts``.
+        The folder of the files with ``gts``.
     from_step
         The first step that returns the reference; earlier ones return background.
+    images
+        The folder of the files with ``imgs``, if it is another one: with the same names below it.
     """
-    if not Path(references).is_dir():
-        raise AdapterError(f"oracle: references: expected a folder of cases, found {references!r}")
-    return Oracle(Path(references), from_step)
+    for option, folder in (("references", references), ("images", images or references)):
+        if not Path(folder).is_dir():
+            raise AdapterError(f"oracle: {option}: expected a folder of cases, found {folder!r}")
+    return Oracle(Path(references), Path(images or references), from_step)

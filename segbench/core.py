@@ -115,7 +115,7 @@ class Case:
 
     def __repr__(self) -> str:
         """Return the case in one line, without its arrays."""
-        boxes = f"{len(self.boxes)} boxes" if self.boxes else "no boxes"
+        boxes = f"{len(self.boxes)} box{'es' * (len(self.boxes) > 1)}" if self.boxes else "no boxes"
         return f"Case({self.name!r}, {self.image!r}, labels={self.labels}, {boxes})"
 
 

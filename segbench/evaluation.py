@@ -161,6 +161,7 @@ def evaluate(  # noqa: PLR0913
         summary.crashed,
         summary.left_to_others,
         config.policy,
+        config.settings,
     )
 
 

@@ -24,7 +24,11 @@ SYNONYMS = {
     **dict.fromkeys(("verbose", "quiet", "show_progress"), "progress"),
     **dict.fromkeys(("timeout",), "step_timeout"),
 }
-OF_THE_MODEL = {"device", "weights", "checkpoint", "gpu", "cuda", "ckpt"}
+# what an option of a model is often called -> what it is called here
+OF_THE_MODEL = {
+    **{"device": "device", "gpu": "device", "cuda": "device"},
+    **dict.fromkeys(("weights", "checkpoint", "ckpt"), "weights"),
+}
 
 
 def suggest_keywords(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,11 +47,11 @@ def suggest_keywords(function: Callable[P, R]) -> Callable[P, R]:
 
 def suggestion(name: str, known: Collection[str]) -> str:
     """Return the end of a message on an unknown keyword: the right one, or all of them."""
+    if name in OF_THE_MODEL and "option" in known:
+        return f": options of the model go into `option`: option={{'{name}': ...}}"
     synonym = SYNONYMS.get(name)
     near = difflib.get_close_matches(name, known, n=1)
     right = synonym if synonym in known else near[0] if near else None
     if right is not None:
         return f": did you mean `{right}`?"
-    if name in OF_THE_MODEL and "option" in known:
-        return f": options of the model go into `option`: option={{'{name}': ...}}"
     return f": no such keyword; known: {', '.join(known)}"

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segbench.overview import Overview
+from segbench.core import Settings
+from segbench.overview import Overview, left_to_others_text
 from segbench.results import CaseResult, FailurePolicy, Policy
 from segbench.runs.run_case import CrashedCase
 
@@ -37,6 +38,8 @@ class RunResult:
         Names of cases that another runner on the folder has locked.
     policy : Policy
         How failed steps and slow cases were scored in ``metrics.csv``, and are when this is shown.
+    settings : Settings
+        The protocol of the run.
     """
 
     folder: Path
@@ -46,6 +49,7 @@ class RunResult:
     crashed: tuple[CrashedCase, ...] = ()
     left_to_others: tuple[str, ...] = ()
     policy: Policy = Policy()
+    settings: Settings = Settings()
 
     @property
     def all_ok(self) -> bool:
@@ -56,20 +60,24 @@ class RunResult:
 
     def __repr__(self) -> str:
         """Return a few lines: means, failures, and where the folder is."""
-        lines = Overview.of(self.case_results, self.policy).lines()
+        lines = self._overview.lines()
         return "\n".join([f"run {self.name} in {self.folder}", *lines, *self._not_done()])
 
     def _repr_html_(self) -> str:
         """Return the same for a notebook."""
-        overview = Overview.of(self.case_results, self.policy).html()
+        overview = self._overview.html()
         rest = "".join(f"<p>{escape(line)}</p>" for line in self._not_done())
         folder = escape(str(self.folder))
         return f"<p><b>{escape(self.name)}</b> in <code>{folder}</code></p>{overview}{rest}"
 
+    @property
+    def _overview(self) -> Overview:
+        return Overview.of(self.case_results, self.policy, self.settings, self.name)
+
     def _not_done(self) -> list[str]:
         lines = [f"{case.case} crashed: a fault of segbench, see run.log" for case in self.crashed]
         if self.left_to_others:
-            lines.append(f"{len(self.left_to_others)} cases are left to another runner")
+            lines.append(left_to_others_text(self.left_to_others))
         return lines
 
     def frames(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
-WIDTH = 100  # columns of a terminal
+WIDTH = 100  # columns of a text, at most; a terminal may have fewer
 MIN_WIDTH = 24  # of a text that is wrapped
 
 
@@ -48,13 +49,29 @@ def wrapped_table(rows: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
     return text_table(narrow)
 
 
-def wrapped(paragraphs: Iterable[str], *, bullet: str = "", width: int = WIDTH) -> str:
-    """Return paragraphs as lines of limited width; a long path or name is not broken."""
-    indent = " " * len(bullet)
+def text_width() -> int:
+    """Return how wide a text may be: as the terminal, within limits in which it can be read."""
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, MIN_WIDTH), WIDTH)
+
+
+def wrapped(
+    paragraphs: Iterable[str], *, bullet: str = "", hanging: str = "", width: int | None = None
+) -> str:
+    """Return paragraphs as lines of limited width; a long path or name is not broken.
+
+    Parameters
+    ----------
+    bullet : str
+        The beginning of each paragraph.
+    hanging : str
+        The beginning of all lines of a paragraph but the first; by default as wide as the bullet.
+    width : int, optional
+        By default `text_width`.
+    """
     fill = textwrap.TextWrapper(
-        width=width,
+        width=width or text_width(),
         initial_indent=bullet,
-        subsequent_indent=indent,
+        subsequent_indent=hanging or " " * len(bullet),
         break_long_words=False,
         break_on_hyphens=False,
     ).fill

@@ -78,3 +78,18 @@ def contiguous(tmp_path, make_case):
     boxes = (case.boxes[0], Box(2, case.boxes[1].low, case.boxes[1].high, case.boxes[1].mid_slice))
     write_case(folder / "CT_Toy_001.npz", replace(case, reference=reference, boxes=boxes))
     return folder
+
+
+@pytest.fixture
+def slow_adapter(tmp_path):
+    """Return the file of an adapter that takes a third of a second for each step."""
+    file = tmp_path / "slow.py"
+    file.write_text(
+        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
+        "class Slow:\n    info = AdapterInfo('slow')\n"
+        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
+        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
+        "        return np.zeros(self.shape, np.uint8)\n"
+        "make_adapter = Slow\n"
+    )
+    return file

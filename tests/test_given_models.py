@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -237,11 +238,13 @@ def test_a_result_shows_itself_in_a_few_lines(ask, data):
     assert lines[0] == f"run boxfill in {result.folder}"
     assert lines[1] == "4 cases: 3 ok, 0 failed, 1 invalid"
     assert lines[2].startswith("means of 3 scored cases: DSC AUC ")
-    assert lines[3].startswith("US_<b>_4 invalid: US_<b>_4.npz: expected an .npz (zip) archive")
+    assert lines[3] == "AUC: at most 4"
+    assert lines[4].startswith("invalid: US_<b>_4: US_<b>_4.npz: expected an .npz (zip) archive")
     assert len(repr(result)) < 600
     html = result._repr_html_()
     assert str(result.folder) in html
-    assert "US_&lt;b&gt;_4 invalid" in html
+    assert "invalid: US_&lt;b&gt;_4: " in html
+    assert "<p>AUC: at most 4</p>" in html
     means = segbench.load(result.folder).cases.query("scored")["dsc_auc"].mean()
     assert f"<td>{means:.4f}</td>" in html
 
@@ -250,7 +253,10 @@ def test_many_failed_cases_stay_a_few_lines(ask):
     def confused(image, interactions):
         raise ValueError("no" * 5000)
 
-    assert len(repr(ask(confused)).splitlines()) == 6
+    lines = repr(ask(confused)).splitlines()
+    assert len(lines) == 6
+    assert lines[4].startswith("failed: 2 cases: step 0: raised ValueError")
+    assert lines[4].endswith("(all of it in run.log): CT_Toy_001, PET_Toy_003")
     assert len(repr(ask(confused, fresh=True))) < 5000
 
 
@@ -278,29 +284,20 @@ def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
         segbench.score(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), (1, 1, 1), exact=True)
 
 
-def test_an_interrupted_cell_does_not_spoil_the_next_result(data, tmp_path):
+def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, tmp_path):
     """The worker of the first call still owes a reply; the second call must not take it."""
-    model = tmp_path / "slow.py"
-    model.write_text(
-        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
-        "class Slow:\n    info = AdapterInfo('slow')\n"
-        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
-        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
-        "        return np.zeros(self.shape, np.uint8)\n"
-        "make_adapter = Slow\n"
-    )
     timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        segbench.evaluate(model, data, out=tmp_path / "run")
+        segbench.evaluate(slow_adapter, data, out=tmp_path / "run")
     timer.join()
-    assert segbench.evaluate(model, data, out=tmp_path / "run").all_ok
+    assert segbench.evaluate(slow_adapter, data, out=tmp_path / "run").all_ok
 
 
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        (lambda: None, "expected make_adapter to return the adapter, found None"),
+        (lambda: None, "lambda to return the adapter, found None"),
         (lambda: object(), "expected info to be an AdapterInfo, found no info"),
         (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
@@ -309,9 +306,47 @@ def test_an_interrupted_cell_does_not_spoil_the_next_result(data, tmp_path):
 def test_a_factory_that_makes_no_adapter_is_refused_before_any_case(
     ask, factory, message, in_process, tmp_path
 ):
-    with pytest.raises(AdapterError, match=message):
+    with pytest.raises(AdapterError, match=message) as refusal:
         ask(factory, in_process=in_process)
+    assert "make_adapter" not in str(refusal.value)
+    assert ".factory" not in str(refusal.value)
     assert not (tmp_path / "run").exists()
+
+
+class Loaded:
+    """A model with options, one of which has no default."""
+
+    def __init__(self, weights, device="auto"):
+        raise AssertionError("called although its options are wrong")
+
+
+@pytest.mark.parametrize("model", [Loaded, lambda weights, device="auto": Loaded(weights)])
+@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {"weight": 1},
+            "expected those of weights, device, found 'weight'; did you mean 'weights'?",
+        ),
+        (
+            {"device": "cpu"},
+            "expected a value for weights, found only device; option={'weights': ...}",
+        ),
+    ],
+)
+def test_options_of_a_class_or_factory_are_checked_before_anything_starts(
+    ask, model, in_process, option, message, monkeypatch
+):
+    monkeypatch.setattr(cloudpickle, "dumps", None)  # what a worker gets is not made
+    with pytest.raises(AdapterError) as refusal:
+        ask(model, option=option, in_process=in_process)
+    assert str(refusal.value) == f"{model.__name__.strip('<>')}: option: {message}"
+
+
+def test_a_class_without_its_option_is_told_which(ask):
+    with pytest.raises(AdapterError, match="Loaded: option: expected a value for weights, found n"):
+        ask(Loaded)
 
 
 def needs_two(weights, device):
@@ -325,7 +360,11 @@ def needs_a_keyword(image, interactions, *, temperature):
 @pytest.mark.parametrize(
     ("model", "given", "message"),
     [
-        (needs_two, {"option": {"weights": 1}}, "expected all that it needs of weights, device"),
+        (
+            needs_two,
+            {"option": {"weights": 1}},
+            "needs_two: option: expected a value for device, found only weights; option=",
+        ),
         (needs_a_keyword, {}, "model: expected a name, a path, an adapter"),
         (Filled, {"version": 2}, "version: expected text, found 2"),
         ("boxfill", {"name": 3}, "name: expected text, found 3"),

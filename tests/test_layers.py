@@ -71,11 +71,12 @@ ORDER = {
         *("case", "dataset", "against", "check_data", "text"),
     ],
     "models": [
-        *("adapter_option", "adapter_source", "adapter_failure", "adapter_contract", "loading"),
+        *("adapter_option", "adapter_source", "source_files"),
+        *("adapter_failure", "adapter_contract", "loading"),
         *("prompt_painting", "submission_npz", "worker", "registry"),
         *("environments", "weights", "resolve", "model_page", "download", "training"),
         *("scratch", "stderr_tail", "worker_process", "supervisor", "in_process", "given"),
-        *("check_cases", "check_questions", "contract_check"),
+        *("check_cases", "check_questions", "check_findings", "check_order", "contract_check"),
     ],
     "runs": [
         *("json_files", "config", "case_json", "manifest_json", "json_schema"),
@@ -113,6 +114,7 @@ ORDER = {
             "options",
             "group",
             "check",
+            "run_end",
             "run",
             "verify",
             "report",
@@ -140,7 +142,7 @@ FOREIGN = {
     *("data.__init__", "data.case_grid", "data.challenge_boxes", "data.challenge_npz"),
     *("data.pickled_numpy", "data.safe_pickle", "models.__init__"),
     *("models.adapter_option", "models.adapter_source", "models.adapter_failure"),
-    "models.adapter_contract",
+    *("models.adapter_contract", "models.source_files"),
     *("models.loading", "models.prompt_painting", "models.submission_npz", "models.worker"),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from segbench.messages import and_hint, did_you_mean, named, one_line
+from segbench.messages import and_hint, are, counted, did_you_mean, named, one_line
 
 ROOT = Path(__file__).parents[1]
 # `error`: an exception that is given, as to HubRepository
@@ -46,7 +46,7 @@ EXCEPTIONS = {
         "no output within … s, killed: …": STEP,
     },
     "adapters/container.py": {"outputs/… of an earlier step cannot be removed: …": STEP},
-    "adapters/oracle.py": {"oracle: no case in references has this image": STEP},
+    "adapters/oracle.py": {"oracle: no case in … has this image": STEP},
     "adapters/ours/submission.py": {"ours: KeyError(None): no click for label … in step …": STEP},
     "adapters/ours/submission_predictor.py": {
         "ours: ValueError: an image of zeros has no non-zero region": STEP
@@ -178,6 +178,41 @@ def test_an_error_of_another_program_becomes_one_line():
     assert named(ValueError("bad\n  header.\n")) == "ValueError: bad header"
     assert named(EOFError()) == "EOFError"
     assert one_line(" a\n\tb ") == "a b"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (1, "case", "1 case is"),
+        (0, "case", "0 cases are"),
+        (2, "modality", "2 modalities are"),
+        (1, "box", "1 box is"),
+        (3, "box", "3 boxes are"),
+    ],
+)
+def test_a_number_has_its_noun(number, noun, text):
+    assert f"{counted(number, noun)} {are(number)}" == text
+
+
+COUNTED = re.compile(r"…\s(cases|patients|labels|runs|methods|boxes|files|predictions)\b")
+# what is counted is at least two, or it is not counted at all
+ALWAYS_SEVERAL = {
+    "segbench/runs/runner.py": 1,  # a verb: the model runs
+    "segbench/report/tables/by_label.py": 1,  # a constant
+    "segbench/report/tables/uncertainty.py": 1,  # fewest_patients
+    "segbench/report/statistics.py": 2,  # constants
+}
+
+
+def test_every_count_in_a_text_knows_the_singular():
+    found: dict[str, int] = {}
+    for file in sorted((ROOT / "segbench").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                n_found = len(COUNTED.findall(literal_text(node)))
+                name = file.relative_to(ROOT).as_posix()
+                found[name] = found.get(name, 0) + n_found
+    assert {name: n for name, n in found.items() if n} == ALWAYS_SEVERAL
 
 
 def test_a_hint_names_the_most_similar_word_or_says_nothing():

@@ -62,6 +62,8 @@ class Root(Group):
     examples=[
         "segbench phantoms val/",
         "segbench run --model boxfill --data val/",
+        "segbench models check mine.py",
+        "segbench run --model mine.py --data val/",
         "segbench report runs --out reports/mine",
     ],
 )
@@ -72,4 +74,6 @@ def cli() -> None:
     Every option can be set by a variable: SEGBENCH_RUN_JOBS=2 is --jobs 2 of run. Exit status:
     0 done, 1 a case failed or was invalid (compare: a run is worse than allowed), 2 the request is
     wrong.
+
+    Documentation: README.md and the folder docs of the repository, docs/run.md for the commands.
     """

@@ -6,6 +6,8 @@ argument, a variable or a command.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -14,7 +16,11 @@ from typing import IO, Any
 import click
 from click.core import ParameterSource
 
+from segbench.errors import SegbenchError
+from segbench.keywords import OF_THE_MODEL
 from segbench.messages import did_you_mean
+
+WORDS = "segbench.words"  # where a context keeps the words of its command
 
 
 class Refusal(click.ClickException):
@@ -106,6 +112,7 @@ def _unknown_option(error: click.NoSuchOption) -> Fault | str:
         return error.format_message()
     cure = (
         _place_of(name, ctx)
+        or _as_option_of_the_model(name, ctx)
         or did_you_mean(name, option_names(ctx.command))
         or f"{ctx.command_path} --help lists them"
     )
@@ -158,6 +165,53 @@ def _place_of(name: str, ctx: click.Context) -> str:
     if any(name in option_names(command) for command in inner.values()):
         return f"put it after the command: {_path(ctx)} COMMAND {name}"
     return ""
+
+
+def _as_option_of_the_model(name: str, ctx: click.Context) -> str:
+    """Return how an option of the model is given, if it is one, or sounds like one."""
+    if "--option" not in option_names(ctx.command):
+        return ""
+    words = ctx.meta.get(WORDS, ())
+    key, model = name.lstrip("-").replace("-", "_"), _model_in(words, ctx)
+    options = _options_of(model)
+    if options is not None and key not in options:
+        if key not in OF_THE_MODEL:
+            return ""
+        key = OF_THE_MODEL[key]
+        if key not in options:
+            return f"segbench models show {shlex.quote(model)} lists the options of the model"
+    if options is None and key not in OF_THE_MODEL:
+        return ""
+    return f"write --option {key}={shlex.quote(_value_of(name, words))}, it is one of the model"
+
+
+def _model_in(words: Sequence[str], ctx: click.Context) -> str:
+    """Return the model on a command line that cannot be parsed, or nothing."""
+    if "--model" in option_names(ctx.command):
+        return _value_of("--model", words, os.environ.get("SEGBENCH_RUN_MODEL", ""))
+    return words[0] if words and not words[0].startswith("-") else ""
+
+
+def _options_of(model: str) -> list[str] | None:
+    """Return the names of a model's options, None if its source does not tell."""
+    from segbench.models.adapter_source import adapter_options
+    from segbench.models.registry import find_adapter
+
+    try:
+        options = adapter_options(find_adapter(model)) if model else None
+    except SegbenchError:
+        return None
+    return None if options is None else [option.name for option in options]
+
+
+def _value_of(name: str, words: Sequence[str], default: str = "VALUE") -> str:
+    """Return the value that follows an option among words."""
+    for word, following in zip(words, (*words[1:], "-"), strict=True):
+        option, equals, value = word.partition("=")
+        if option == name:
+            value = value if equals else following
+            return value if equals or not value.startswith("-") else default
+    return default
 
 
 def _path(ctx: click.Context) -> str:

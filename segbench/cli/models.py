@@ -12,7 +12,7 @@ import click
 
 from segbench.cli.completion import complete_adapter
 from segbench.cli.confirm import confirm
-from segbench.cli.option_types import FOLDER
+from segbench.cli.option_types import FOLDER, SECONDS
 from segbench.cli.options import adapter_option, parse_options, python_option
 from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, Group, argument, option
 
@@ -170,8 +170,24 @@ def _run_command(name: str, weights: Weights, place: Path) -> str:
 @name_argument
 @adapter_option
 @python_option
+@option(
+    "--step-timeout",
+    heading=HOW,
+    type=SECONDS,
+    metavar="SECONDS",
+    default=120,
+    help="How long the model may take to load, to receive an image, and for each step; then it is "
+    "stopped and the rule is broken.",
+)
 @click.pass_obj
-def check(folder: Path, /, name: str, option: dict[str, str], python: Path | None) -> None:
+def check(
+    folder: Path,
+    /,
+    name: str,
+    option: dict[str, str],
+    python: Path | None,
+    step_timeout: float,
+) -> None:
     """Try an adapter on two tiny cases, and say where it breaks the contract.
 
     Exit status: 0 nothing failed, 1 a rule is broken.
@@ -187,7 +203,8 @@ def check(folder: Path, /, name: str, option: dict[str, str], python: Path | Non
     counts: Counter[str] = Counter()
     with shown_progress() as progress:
         file, options = resolve_model(name, option, folder=folder, say=progress.note)
-        config = WorkerConfig(find_interpreter(file, python, activity=progress.activity))
+        interpreter = find_interpreter(file, python, activity=progress.activity)
+        config = WorkerConfig(interpreter, step_timeout)
         findings = check_contract(
             lambda: WorkerModel(file, options, config), check_cases(), progress.activity
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -124,6 +125,20 @@ step_timeout_option = option(
     help="How long the model may take to load, to receive an image, and for each step; then it is "
     "stopped and the step has failed.",
 )
+
+
+def without_replaced_runs(
+    ctx: click.Context, _: click.Parameter, given: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Leave out the runs that `--fresh` moved away and that another one given has replaced."""
+    from segbench.report.run_folders import left_out_text, without_replaced
+
+    kept, replaced = without_replaced(given)
+    if replaced and not ctx.resilient_parsing:
+        click.echo(left_out_text(replaced), err=True)
+    return tuple(kept)
+
+
 runs_argument = argument(
     "runs",
     heading=WHAT,
@@ -131,8 +146,9 @@ runs_argument = argument(
     nargs=-1,
     required=True,
     type=EXISTING_FOLDER,
+    callback=without_replaced_runs,
     help="Run folders, as segbench run writes them. A folder that contains run folders stands for "
-    "all of them, in name order.",
+    "all of them, in name order. NAME.old-1 is left out if NAME is given, too.",
 )
 
 

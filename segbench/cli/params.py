@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from segbench.cli.misuse import ExtraArguments, Misuse, option_names
+from segbench.cli.misuse import WORDS, ExtraArguments, Misuse, option_names
 from segbench.cli.option_types import WholeNumber
 
 WHAT, WHERE, HOW, ADVANCED = HEADINGS = ("What", "Where", "How", "Advanced")
@@ -105,6 +105,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words; none may be left."""
+        ctx.meta[WORDS] = tuple(args)
         with errors_of(ctx):
             rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:

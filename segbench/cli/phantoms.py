@@ -9,6 +9,7 @@ import click
 
 from segbench.cli.option_types import FOLDER, OneOf, WholeNumber
 from segbench.cli.params import HOW, WHAT, WHERE, argument, command, option
+from segbench.messages import counted
 
 if TYPE_CHECKING:
     from segbench.phantoms.files import PhantomFormat
@@ -57,4 +58,4 @@ def phantoms(folder: Path, format_: PhantomFormat, cases: int, seed: int) -> Non
     from segbench.phantoms import make_phantoms
 
     make_phantoms(folder, cases=cases, seed=seed, format=format_)
-    click.echo(f"{cases} phantoms in {folder}")
+    click.echo(f"{counted(cases, 'phantom')} in {folder}")

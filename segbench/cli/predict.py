@@ -18,6 +18,7 @@ from segbench.cli.options import (
 )
 from segbench.cli.params import ADVANCED, WHAT, WHERE, command, option
 from segbench.errors import CaseError
+from segbench.messages import counted
 
 
 @command(examples=["segbench predict --model ours --inputs inputs/ --outputs outputs/"])
@@ -64,7 +65,7 @@ def predict(outputs: Path, persistent: bool, **given: Any) -> None:
                 click.echo("segbench: done")
         else:
             files = list(submission.predict(inputs=submission.inputs_in(folder), **given))
-            click.echo(f"{len(files)} predictions in {outputs}")
+            click.echo(f"{counted(len(files), 'prediction')} in {outputs}")
 
 
 def _refuse_other_files(inputs: Path, outputs: Path) -> None:

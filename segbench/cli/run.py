@@ -176,41 +176,13 @@ def run(model: str, data: Path, out: Path | None, dry_run: bool, **options: Any)
 
 
 def _print_summary(config: RunConfig, summary: RunSummary) -> None:
+    from segbench.cli.run_end import asked_for, problems
     from segbench.report import terminal_table
 
     click.echo(terminal_table([config.out], config.policy))
-    for line in _problems(summary):
+    for line in problems(config, summary):
         click.echo(line, err=True)
-    click.echo(_asked_for(summary))
+    counts = asked_for(summary)
+    if counts is not None:
+        click.echo(counts)
     click.echo(f"run folder: {config.out}")
-
-
-def _asked_for(summary: RunSummary) -> str:
-    """Return how many of the cases that were asked for are ok, and how many the folder has."""
-    n_ok = sum(case.status == "ok" for case in summary.results)
-    n_done, n_cases = len(summary.run.case_results), summary.run.manifest.data.cases
-    return (
-        f"asked for {len(summary.asked_for)} of {n_cases} cases: {n_ok} ok; the run folder has "
-        f"{n_done}"
-    )
-
-
-def _problems(summary: RunSummary) -> list[str]:
-    bad = [case for case in summary.results if case.status != "ok"]
-    lines = [f"{case.status}: {case.case}: {first_line(case.reason)}" for case in bad[:10]]
-    if len(bad) > len(lines):
-        lines.append(f"and {len(bad) - len(lines)} more, see run.log")
-    for case in summary.crashed:
-        lines.append(
-            f"crashed: {case.case}: {case.summary} (not done; a fault of segbench or of this "
-            "machine, all of it in run.log)"
-        )
-    if summary.left_to_others:
-        lines.append(f"{len(summary.left_to_others)} cases are left to another runner")
-    return lines
-
-
-def first_line(reason: str | None) -> str:
-    """Return the first line of a reason; run.log has all of them."""
-    lines = (reason or "").splitlines()
-    return f"{lines[0]} (all of it in run.log)" if len(lines) > 1 else (reason or "")

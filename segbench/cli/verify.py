@@ -9,6 +9,7 @@ import click
 
 from segbench.cli.option_types import EXISTING_FOLDER, RUN_FOLDER
 from segbench.cli.params import WHAT, argument, command, option
+from segbench.messages import counted
 
 
 @command(examples=["segbench verify runs/ours", "segbench verify runs/ours --data /new/place/val"])
@@ -47,7 +48,9 @@ def verify(run_folder: Path, data: Path | None, references: Path | None) -> None
     if found.without_predictions:
         unchecked = ", ".join(found.without_predictions[:5])
         click.echo(
-            f"no predictions kept of {len(found.without_predictions)} cases: {unchecked}", err=True
+            f"no predictions kept of {counted(len(found.without_predictions), 'case')}: "
+            f"{unchecked}",
+            err=True,
         )
-    click.echo(f"{len(found.checks)} facts compared, {len(found.different)} different")
+    click.echo(f"{counted(len(found.checks), 'fact')} compared, {len(found.different)} different")
     sys.exit(1 if found.different or found.without_predictions else 0)

@@ -93,10 +93,14 @@ class CaseArrays:
             If its name cannot be that of a file, or it is not valid under the protocol.
         """
         _check_name(case.name)
+        _check_types(case)
         reference = checked_reference(case.reference, f"{case.name}: reference")
         spacing = checked_spacing(np.asarray(case.image.spacing), case.name)
         check_image(
-            ArrayHeader(case.image.voxels.shape, case.image.voxels.dtype), reference, case.name
+            ArrayHeader(case.image.voxels.shape, case.image.voxels.dtype),
+            reference,
+            case.name,
+            words=("voxels", "reference"),
         )
         labels = foreground_labels(reference)
         if tuple(case.labels) != labels:
@@ -166,6 +170,30 @@ def _check_name(name: object) -> None:
             "name of a case: expected text that can be the name of a file, without slashes and "
             f"without a dot at its beginning, found {name!r}"
         )
+
+
+def _check_types(case: Case) -> None:
+    image = case.image
+    if not isinstance(image, Image) or not isinstance(image.voxels, np.ndarray):
+        found = type(image.voxels if isinstance(image, Image) else image).__name__
+        raise CaseError(
+            f"{case.name}: image: expected an Image of a numpy array and a spacing, found {found}; "
+            "segbench.case_from_arrays makes a case of arrays"
+        )
+    if not isinstance(case.reference, np.ndarray):
+        found = type(case.reference).__name__
+        raise CaseError(f"{case.name}: reference: expected a numpy array, found {found}")
+    for box in case.boxes:
+        if not isinstance(box, Box):
+            raise CaseError(
+                f"{case.name}: boxes: expected Box objects, found {box!r}; make each with "
+                "segbench.Box(label, low, high, mid_slice), all in (z, y, x)"
+            )
+        if len(tuple(box.low)) != 3 or len(tuple(box.high)) != 3:
+            raise CaseError(
+                f"{case.name}: boxes: expected low and high of three numbers (z, y, x), found "
+                f"{box.low} and {box.high}"
+            )
 
 
 def _check_boxes(case: Case) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from segbench.data.dataset import CaseFile, CaseMetadata, CaseSource, metadata_in_name
 from segbench.errors import CaseError
-from segbench.messages import named
+from segbench.messages import counted, named
 
 Rows = Mapping[str, Mapping[str, str]]  # of an index.csv, by name
 
@@ -169,8 +169,8 @@ def select_cases(
     selected = [case for case in cases if _matches(case.name, patterns)]
     if not selected:
         raise CaseError(
-            f"--case {' '.join(patterns)}: expected a pattern that one of the {len(cases)} cases "
-            f"matches, such as {cases[0].name}, found no match"
+            f"--case {' '.join(patterns)}: expected a pattern that one of the "
+            f"{counted(len(cases), 'case')} matches, such as {cases[0].name}, found no match"
         )
     return selected[:limit]
 

@@ -139,7 +139,7 @@ def read_case(source: CaseFile) -> Case:
 def _read_all_but_image(
     source: CaseFile, file: ChallengeFile
 ) -> tuple[LabelMap, tuple[int, ...], Spacing, tuple[Box, ...]]:
-    reference = checked_reference(read_reference(source, file), source.file.name)
+    reference = checked_reference(read_reference(source, file), f"{source.file.name}: gts")
     labels = foreground_labels(reference)
     spacing = checked_spacing(file.read("spacing"), source.file.name)
     return reference, labels, spacing, read_boxes(file, labels)
@@ -173,14 +173,17 @@ def read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
         return references.read("gts")
 
 
-def checked_reference(raw: NDArray[Any], name: str) -> LabelMap:
-    """Return an array as a reference: a label map with a background and at least one label."""
-    reference = checked_label_map(raw, f"{name}: gts")
+def checked_reference(raw: NDArray[Any], what: str) -> LabelMap:
+    """Return an array as a reference: a label map with a background and at least one label.
+
+    ``what`` begins the message: whose array it is, and what its owner calls it.
+    """
+    reference = checked_label_map(raw, what)
     low, high = int(reference.min()), int(reference.max())
     if low > 0:
-        raise CaseError(f"{name}: gts: expected a background of 0, found {low} as smallest label")
+        raise CaseError(f"{what}: expected a background of 0, found {low} as smallest label")
     if high == 0:
-        raise CaseError(f"{name}: gts: expected at least one foreground label, found only 0")
+        raise CaseError(f"{what}: expected at least one foreground label, found only 0")
     return reference
 
 
@@ -206,12 +209,23 @@ def read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
         raise CaseError(f"{file.name}: boxes: {error}") from None
 
 
-def check_image(image: ArrayHeader, reference: LabelMap, name: str) -> None:
-    """Refuse an image without numbers, or of another shape than the reference."""
+def check_image(
+    image: ArrayHeader, reference: LabelMap, name: str, *, words: tuple[str, str] = ("imgs", "gts")
+) -> None:
+    """Refuse an image without numbers, not of three axes, or of another shape than the reference.
+
+    ``words`` are what the owner of the two arrays calls them.
+    """
     if image.dtype.kind not in "buif":
-        raise CaseError(f"{name}: imgs: expected numbers, found {image.dtype}")
+        raise CaseError(f"{name}: {words[0]}: expected numbers, found {image.dtype}")
+    if len(image.shape) != 3:
+        raise CaseError(
+            f"{name}: {words[0]}: expected three axes (z, y, x) and one channel, found "
+            f"{len(image.shape)} axes, shape {image.shape}; give one channel, array[..., 0] or "
+            "array[0]"
+        )
     if image.shape != reference.shape:
         raise CaseError(
-            f"{name}: imgs and gts: expected one shape (z, y, x), found {image.shape} and "
+            f"{name}: {' and '.join(words)}: expected one shape (z, y, x), found {image.shape} and "
             f"{reference.shape}"
         )

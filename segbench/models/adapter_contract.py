@@ -5,6 +5,7 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -22,27 +23,48 @@ from segbench.models.adapter_failure import NoLabelMapError
 METHODS = {"set_image": ("image", "labels"), "predict": ("interactions",)}
 OPTIONAL_METHODS: dict[str, tuple[str, ...]] = {"close": ()}
 ADVICE = "docs/adapters.md describes the contract"
+KINDS = {  # of the fields of AdapterInfo; the others are text
+    "prompts": "a tuple of text",
+    "weights_sha256": "text or None",
+    "deterministic": "True or False",
+    "sees_reference": "True or False",
+}
 
 
-def checked_adapter(found: Any, what: str = "") -> Adapter:
-    """Return an object as the adapter that it must be; ``what`` begins the message.
+def checked_adapter(found: Any, what: str = "", *, maker: str = "make_adapter") -> Adapter:
+    """Return an object as the adapter that it must be.
+
+    Parameters
+    ----------
+    found : object
+        What ``maker`` returned.
+    what : str
+        Begins the message.
+    maker : str
+        The name of the function that made it.
 
     Raises
     ------
     AdapterError
-        It has no ``info``, or lacks a method, or one cannot take its arguments.
+        It has no ``info``, or a wrong one, or lacks a method, or one cannot take its arguments.
     """
-    fault = _fault_of(found)
+    fault = _fault_of(found, maker)
     if fault is not None:
         raise AdapterError(f"{what + ': ' if what else ''}{fault}; {ADVICE}")
     adapter: Adapter = found
     return adapter
 
 
-def _fault_of(found: Any) -> str | None:
+def plain_info(info: AdapterInfo) -> AdapterInfo:
+    """Return an adapter's description without what a class of its own adds to it."""
+    values = {each.name: getattr(info, each.name) for each in dataclasses.fields(AdapterInfo)}
+    return AdapterInfo(**{**values, "prompts": tuple(info.prompts)})
+
+
+def _fault_of(found: Any, maker: str) -> str | None:
     if found is None or isinstance(found, type):
         what = "None" if found is None else f"the class {found.__name__}, not an instance"
-        return f"expected make_adapter to return the adapter, found {what}"
+        return f"expected {maker} to return the adapter, found {what}"
     info = getattr(found, "info", None)
     if not isinstance(info, AdapterInfo):
         what = "no info" if info is None else _described(info)
@@ -50,7 +72,25 @@ def _fault_of(found: Any) -> str | None:
     given = [name for name in OPTIONAL_METHODS if getattr(found, name, None) is not None]
     methods = {**METHODS, **{name: OPTIONAL_METHODS[name] for name in given}}
     faults = (_method_fault(found, name, arguments) for name, arguments in methods.items())
-    return next(filter(None, faults), None)
+    return next(filter(None, (_info_fault(info), *faults)), None)
+
+
+def _info_fault(info: AdapterInfo) -> str | None:
+    """Return which field of an AdapterInfo has a value of another type; None if none has."""
+    for field in dataclasses.fields(AdapterInfo):
+        value = getattr(info, field.name)
+        if not _has_kind(value, KINDS.get(field.name, "text")):
+            kind = KINDS.get(field.name, "text")
+            return f"info: expected {field.name} to be {kind}, found {one_line(repr(value))[:80]}"
+    return None
+
+
+def _has_kind(value: object, kind: str) -> bool:
+    if kind == "a tuple of text":
+        return isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value)
+    if kind == "True or False":
+        return isinstance(value, bool)
+    return isinstance(value, str) or (kind == "text or None" and value is None)
 
 
 def _method_fault(found: object, name: str, arguments: tuple[str, ...]) -> str | None:

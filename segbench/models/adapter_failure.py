@@ -51,7 +51,8 @@ def load_failure(error: BaseException, file: Path) -> str:
     if isinstance(error, SegbenchError):
         reason = str(error).removeprefix(f"{name}: ")
     else:
-        reason = f"{_place(error, file)}: {named(error)}{_advice(error, file)}"
+        place = _place(error, file)
+        reason = f"{place + ': ' if place else ''}{named(error)}{_advice(error, file)}"
     return bounded(one_line(f"{name}: cannot be loaded: {reason}"))
 
 
@@ -68,7 +69,7 @@ def encodable(text: str) -> str:
 
 
 def _place(error: BaseException, file: Path) -> str:
-    """Return the file and line of the adapter where an error happened."""
+    """Return the file and line of the adapter where an error happened; "" if nothing tells."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         return _line_of(error.filename, error.lineno, file)
     frames = [
@@ -76,7 +77,9 @@ def _place(error: BaseException, file: Path) -> str:
         for frame, line in traceback.walk_tb(error.__traceback__)
         if _is_of_adapter(frame, file)
     ]
-    return _line_of(*frames[-1], file) if frames else file.name
+    if frames:
+        return _line_of(*frames[-1], file)
+    return file.name if file.suffix == ".py" else ""
 
 
 def _is_of_adapter(frame: FrameType, file: Path) -> bool:
@@ -101,7 +104,10 @@ def _advice(error: BaseException, file: Path) -> str:
         return ""
     top = missing.partition(".")[0]
     if (file.parent / f"{top}.py").is_file() or (file.parent / top / "__init__.py").is_file():
-        return f"; it is next to the adapter: import it with a dot, from .{top} import ..."
+        return (
+            f"; it is next to the adapter: import it with a dot, from .{top} import ..., or name "
+            f"its folder in PYTHONPATH: {file.parent}"
+        )
     if has_own_environment(file):
         return "; add it to the dependencies in the header, or name an interpreter with --python"
     return "; install it, or name an interpreter that has it with --python"

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segbench.errors import AdapterError
-from segbench.messages import and_hint
+from segbench.messages import and_hint, named
 from segbench.models.adapter_option import AdapterOption
 
+LICENCE_POSITION = 2  # in the arguments of AdapterInfo
 PEP_723 = re.compile(r"^# /// script\s*$", re.MULTILINE)
 
 
@@ -35,14 +37,36 @@ def adapter_package(file: Path) -> str:
 
 def has_own_environment(file: Path) -> bool:
     """Whether the adapter file declares its dependencies in a PEP 723 header."""
-    return PEP_723.search(file.read_text(encoding="utf-8")) is not None
+    return PEP_723.search(read_source(file)) is not None
+
+
+def read_source(file: Path) -> str:
+    """Return the text of a Python file, in the encoding that it has as Python reads it.
+
+    Raises
+    ------
+    AdapterError
+        If it cannot be read, or has bytes that are no text in this encoding.
+    """
+    try:
+        with tokenize.open(file) as stream:
+            return stream.read()
+    except (SyntaxError, UnicodeDecodeError) as error:  # SyntaxError: of its first two lines
+        raise AdapterError(
+            f"{file}: expected Python source in UTF-8, or with a line that names its encoding, "
+            f"found {named(error)}; save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise AdapterError(
+            f"{file}: expected a file that can be read, found {error.strerror!r}"
+        ) from None
 
 
 def parse_source(file: Path) -> ast.Module:
     """Return a file's syntax tree; an empty one if it is not Python: importing it reports that."""
     try:
         return ast.parse(file.read_bytes())
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # ValueError: null bytes
         return ast.Module([], [])
 
 
@@ -53,12 +77,22 @@ def first_line(file: Path) -> str:
 
 
 def licence_in_source(file: Path) -> str:
-    """Return the licence in the file's AdapterInfo, if it is a string literal there."""
-    for node in ast.walk(parse_source(file)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AdapterInfo":
-            for keyword in node.keywords:
-                if keyword.arg == "licence" and isinstance(keyword.value, ast.Constant):
-                    return str(keyword.value.value)
+    """Return the licence in the file's AdapterInfo, if it is a string there, or a constant."""
+    tree = parse_source(file)
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "AdapterInfo":
+            given = [*node.args[LICENCE_POSITION:][:1]]
+            given += [keyword.value for keyword in node.keywords if keyword.arg == "licence"]
+            found = [constants.get(getattr(each, "id", ""), each) for each in given]
+            if found and isinstance(found[0], ast.Constant):
+                return str(found[0].value)
     return "not stated"
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from segbench.core import Box, Case, Click, Image, Interactions, LabelMap, Prompt, Spacing, Voxel
+from segbench.protocol.mask_pairs import PreparedReference
+from segbench.protocol.simulator import next_clicks
 
 N_STEPS = 4  # the boxes and three rounds of clicks, of which the last has none
 
@@ -27,7 +29,7 @@ def check_cases() -> tuple[Case, Case]:
 def check_interactions(
     case: Case, step: int, previous: LabelMap | None = None, *, boxes: bool = True
 ) -> Interactions:
-    """Return the prompts of a case up to a step.
+    """Return prompts of a case up to a step, the same for every model.
 
     The first round has a positive and a negative click, the second one click, the third none: a
     label without an error has none.
@@ -53,20 +55,32 @@ def check_interactions(
     return Interactions(rounds, zeros if previous is None else previous)
 
 
+def next_check_interactions(case: Case, asked: Interactions, answer: LabelMap) -> Interactions:
+    """Return the prompts of the next step: the clicks are where a model's answer is wrong.
+
+    They are those of the simulated user, but the last round has none.
+    """
+    is_last = len(asked.rounds) == N_STEPS - 1
+    pairs = PreparedReference(case.reference, case.labels).compare(answer)
+    clicks = () if is_last else next_clicks(pairs)
+    return Interactions((*asked.rounds, clicks), answer)
+
+
 def _middle(box: Box) -> Voxel:
     z, y, x = ((low + high) // 2 for low, high in zip(box.low, box.high, strict=True))
     return z, y, x
 
 
 def _case(name: str, shape: Voxel, spacing: Spacing, labels: tuple[int, int]) -> Case:
-    """Return a case with two bright blocks in noise."""
+    """Return a case with two bright blocks, each without a corner, in noise."""
     rng = np.random.default_rng(0)
     boxes = (
         Box(labels[0], (2, 3, 4), (6, 9, 14), 4),
         Box(labels[1], (5, 11, 15), (9, 17, 22), 6),
     )
     reference = np.zeros(shape, np.uint8)
-    for box in boxes:
+    for box in boxes:  # without a corner, so that a filled box is wrong and gets clicks
         reference[tuple(map(slice, box.low, box.high))] = box.label
+        reference[tuple(map(slice, box.low, _middle(box)))] = 0
     voxels = ((reference > 0) * 80 + rng.integers(0, 40, shape)).astype(np.uint8)
     return Case(name, Image(voxels, spacing), reference, boxes, labels, "CT")

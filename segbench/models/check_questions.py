@@ -8,7 +8,11 @@ from typing import Protocol
 
 from segbench.contract import ModelHandle
 from segbench.core import AdapterInfo, Case, Interactions, StepOutput
-from segbench.models.check_cases import N_STEPS, check_interactions
+from segbench.models.check_cases import (
+    N_STEPS,
+    check_interactions,
+    next_check_interactions,
+)
 from segbench.protocol.interaction import validated_output
 
 
@@ -30,29 +34,28 @@ class RepeatedAnswers:
     second_image: StepOutput  # after the first one
     first_again: StepOutput  # step 1, after the second image
     second_alone: StepOutput  # in a fresh process
+    second_in_order: StepOutput  # the same question after that of the boxes
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A model and the two cases that it is asked about.
-
-    The prompts do not depend on its answers, so that the same question can be asked again.
-    """
+    """A model and the two cases that it is asked about."""
 
     model: CheckedModel
     first: Case
     second: Case
 
-    def in_order(self) -> Iterator[StepOutput]:
-        """Yield the raw output of each step of the first case, until one is not valid."""
+    def in_order(self) -> Iterator[tuple[Interactions, StepOutput]]:
+        """Yield each step of the first case and its raw output, until one is not valid."""
         self.model.set_image(self.first.image, self.first.labels)
-        previous = None
-        for step in range(N_STEPS):
-            output = self.model.predict(check_interactions(self.first, step, previous))
-            yield output
-            previous = validated_output(output, self.first.image.voxels.shape).segmentation
-            if previous is None:
+        asked = check_interactions(self.first, 0)
+        for _ in range(N_STEPS):
+            output = self.model.predict(asked)
+            yield asked, output
+            answer = validated_output(output, self.first.image.voxels.shape).segmentation
+            if answer is None:
                 return
+            asked = next_check_interactions(self.first, asked, answer)
 
     def repeated(self, asked: Sequence[Interactions]) -> RepeatedAnswers:
         """Ask again the steps that were asked in order, and around the second image."""
@@ -61,7 +64,8 @@ class Questions:
         second_image = self.second_image()
         first_again = self.first_image(asked[1])
         self.model.close()
-        return RepeatedAnswers(twice, out_of_order, second_image, first_again, self.second_image())
+        alone, in_order = self.second_image(), self.second_image(in_order=True)
+        return RepeatedAnswers(twice, out_of_order, second_image, first_again, alone, in_order)
 
     def fresh_process(self, asked: Interactions) -> StepOutput:
         """Ask a fresh process, and return the output."""
@@ -73,10 +77,25 @@ class Questions:
         self.model.set_image(self.first.image, self.first.labels)
         return self._ask(self.first, asked)
 
-    def second_image(self) -> StepOutput:
-        """Set the second image, ask for its first clicks, and return the output."""
+    def second_image(self, *, in_order: bool = False) -> StepOutput:
+        """Set the second image, ask for its first clicks, and return the output.
+
+        ``in_order`` asks for the boxes before.
+        """
         self.model.set_image(self.second.image, self.second.labels)
-        return self._ask(self.second, check_interactions(self.second, 1, None))
+        if in_order:
+            self._ask(self.second, check_interactions(self.second, 0))
+        return self._ask(self.second, check_interactions(self.second, 1))
+
+    def without_boxes(self, *, in_order: bool = False) -> StepOutput:
+        """Ask for the first clicks of the first image, which then has no boxes.
+
+        ``in_order`` asks for a step 0 before, which such a case does not have.
+        """
+        self.model.set_image(self.first.image, self.first.labels)
+        if in_order:
+            self._ask(self.first, check_interactions(self.first, 0, boxes=False))
+        return self._ask(self.first, check_interactions(self.first, 1, boxes=False))
 
     def _ask(self, case: Case, asked: Interactions) -> StepOutput:
         return validated_output(self.model.predict(asked), case.image.voxels.shape)

@@ -12,14 +12,15 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
 from segbench.activity import Activity, silent
 from segbench.errors import AdapterError
 from segbench.files import write_text
-from segbench.messages import one_line
-from segbench.models.adapter_source import adapter_name
+from segbench.messages import named, one_line
+from segbench.models.adapter_source import adapter_name, read_source
 from segbench.models.registry import has_own_environment
 
 HEADER = re.compile(r"^# /// script\s*\n(?P<toml>(?:#.*\n)*?)# ///\s*$", re.MULTILINE)
@@ -106,7 +107,7 @@ def _environment_interpreter(file: Path, path: str | None, activity: Activity) -
 
 def _build(file: Path, folder: Path, python: Path, uv: str) -> None:
     """Build the environment of the header, in the versions of the lock if there is one."""
-    requires_python = tomllib.loads(_header(file)).get("requires-python", "")
+    requires_python = _declared(file).get("requires-python", "")
     version = ["--python", requires_python] if requires_python else []
     lock = ["--constraints", str(lock_of(file))] if lock_of(file).exists() else []
     _run([uv, "venv", "--quiet", "--allow-existing", *version, str(folder)], file)
@@ -126,6 +127,42 @@ def _environment_folder(file: Path) -> Path:
     return user_cache_path("segbench") / "environments" / f"{adapter_name(file)}-{digest}"
 
 
+def refuse_invalid_header(file: Path) -> None:
+    """Refuse an adapter whose PEP 723 header says nothing that uv can build.
+
+    Raises
+    ------
+    AdapterError
+        If the header has no end, is no TOML, or has other types than PEP 723 says; or if the file
+        cannot be read.
+    """
+    if has_own_environment(file):
+        _declared(file)
+
+
+def _declared(file: Path) -> dict[str, Any]:
+    """Return what an adapter's PEP 723 header declares."""
+    try:
+        table = tomllib.loads(_header(file))
+    except tomllib.TOMLDecodeError as error:
+        raise AdapterError(
+            f"{file.name}: expected TOML in its PEP 723 header, found {named(error)}"
+        ) from None
+    packages = table.get("dependencies", [])
+    if not isinstance(packages, list) or not all(isinstance(each, str) for each in packages):
+        raise AdapterError(
+            f"{file.name}: expected dependencies in its PEP 723 header to be a list of text, found "
+            f"{packages!r}"
+        )
+    version = table.get("requires-python", "")
+    if not isinstance(version, str):
+        raise AdapterError(
+            f"{file.name}: expected requires-python in its PEP 723 header to be text, found "
+            f"{version!r}"
+        )
+    return table
+
+
 def _header(file: Path) -> str:
     """Return the TOML of an adapter's PEP 723 header.
 
@@ -134,7 +171,7 @@ def _header(file: Path) -> str:
     AdapterError
         If the header has no end.
     """
-    match = HEADER.search(file.read_text(encoding="utf-8"))
+    match = HEADER.search(read_source(file))
     if match is None:
         raise AdapterError(
             f"{file.name}: expected its PEP 723 header to end with '# ///', found no such line"

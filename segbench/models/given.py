@@ -23,6 +23,7 @@ import cloudpickle
 from segbench.contract import Adapter
 from segbench.core import AdapterInfo, Image, Interactions, LabelMap
 from segbench.errors import AdapterError
+from segbench.messages import and_hint
 from segbench.models.adapter_contract import checked_adapter
 from segbench.models.adapter_failure import load_failure
 from segbench.models.loading import FACTORY_SUFFIX
@@ -103,14 +104,18 @@ def given_model(
         raise AdapterError(f"version: expected text, found {version!r}")
     title = getattr(model, "__name__", type(model).__name__).strip("<>")
     text = tuple(sorted((key, str(value)) for key, value in option.items()))
+    if isinstance(model, type) or (option and _is_callable(model)):
+        _refuse_options(title, cast(Factory, model), option)
     if _is_factory(model, option):
         factory = functools.partial(cast(Factory, model), **option)
         return GivenModel(
             title, factory, in_process=False, options=text, name=name, version=version
         )
     if option:
-        expected = _expected_options(model)
-        raise AdapterError(f"{title}: option: expected {expected}, found {', '.join(option)}")
+        raise AdapterError(
+            f"{title}: option: expected none for a model that is already made (give its class, or "
+            f"a function that makes it), found {', '.join(option)}"
+        )
     if hasattr(model, "predict") or hasattr(model, "set_image"):
         adapter = checked_adapter(cast(Adapter, model), title)
     elif _required_arguments(model) == 2:
@@ -128,23 +133,50 @@ def _is_factory(model: object, option: Mapping[str, object]) -> bool:
     """Whether a model is a class, or a function that can be called with the options alone."""
     if isinstance(model, type):
         return True
-    if hasattr(model, "predict") or not callable(model):
-        return False
-    if _required_arguments(model) is None:
+    if not _is_callable(model) or _required_arguments(model) is None:
         return False
     try:
-        inspect.signature(model).bind(**option)
+        inspect.signature(cast(Factory, model)).bind(**option)
     except TypeError:
         return False
     return True
 
 
-def _expected_options(model: object) -> str:
-    """Return what options were expected, if those given do not fit."""
-    if hasattr(model, "predict") or not callable(model) or _required_arguments(model) is None:
-        return "none for a model that is already made (give its class, or a function)"
-    known = [each.name for each in inspect.signature(model).parameters.values()]
-    return f"all that it needs of {', '.join(known) or 'nothing'}"
+def _is_callable(model: object) -> bool:
+    """Whether a model is called to make the adapter, and is none itself."""
+    return callable(model) and not hasattr(model, "predict")
+
+
+def _refuse_options(title: str, factory: Factory, option: Mapping[str, object]) -> None:
+    """Refuse options that a class or a function does not take, and a lack of those that it needs.
+
+    Raises
+    ------
+    AdapterError
+        With the name of one of them.
+    """
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # of a compiled one: it says so itself when it is called
+        return
+    named = [
+        each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    names = [each.name for each in named]
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    unknown = [] if takes_any else [key for key in option if key not in names]
+    if unknown:
+        expected = f"those of {', '.join(names)}" if names else "none"
+        hint = and_hint(unknown[0], names)
+        raise AdapterError(f"{title}: option: expected {expected}, found {unknown[0]!r}{hint}")
+    missing = [each.name for each in named if each.default is each.empty]
+    missing = [name for name in missing if name not in option]
+    if missing:
+        found = f"only {', '.join(option)}" if option else "none"
+        raise AdapterError(
+            f"{title}: option: expected a value for {', '.join(missing)}, found {found}; "
+            f"option={{{missing[0]!r}: ...}}"
+        )
 
 
 def _required_arguments(model: object) -> int | None:
@@ -175,7 +207,7 @@ def made_here(given: GivenModel) -> Adapter:
         Its class or factory fails, or what it makes is no adapter.
     """
     try:
-        return checked_adapter(given.make())
+        return checked_adapter(given.make(), maker=given.title)
     except Exception as error:  # of any kind: it is a fault of the caller's code
         raise AdapterError(load_failure(error, Path(given.title))) from error
 

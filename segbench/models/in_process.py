@@ -12,9 +12,9 @@ import numpy as np
 
 from segbench.contract import Adapter
 from segbench.core import Image, Interactions, StepOutput
-from segbench.models.adapter_contract import predicted_array
+from segbench.models.adapter_contract import plain_info, predicted_array
 from segbench.models.adapter_failure import step_failure
-from segbench.models.loading import close_adapter, load_adapter
+from segbench.models.loading import close_adapter, load_described
 
 
 class InProcessModel:
@@ -30,7 +30,8 @@ class InProcessModel:
 
     def __init__(self, adapter: Adapter, *, is_owned: bool = True) -> None:
         self._adapter, self._is_owned = adapter, is_owned
-        self.info = adapter.info
+        self.info = plain_info(adapter.info)
+        self.modules_sha256: str | None = None  # of its author's modules, see `source_files`
         self.environment: dict[str, Any] = {"versions": {"numpy": np.__version__}}
         self._pending_image: tuple[Image, tuple[int, ...]] | None = None
 
@@ -43,7 +44,10 @@ class InProcessModel:
         AdapterError
             If it cannot be loaded.
         """
-        return cls(load_adapter(file, options))
+        adapter, description = load_described(file, options)
+        model = cls(adapter)
+        model.modules_sha256 = description["modules_sha256"]
+        return model
 
     def set_image(self, image: Image, labels: tuple[int, ...]) -> None:
         """Keep the image; the first `predict` sets it."""

@@ -5,6 +5,7 @@ Standard library and numpy only, syntax of Python 3.9: the worker uses this.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import pickle
@@ -17,9 +18,10 @@ from typing import Any
 from segbench.contract import Adapter
 from segbench.errors import AdapterError
 from segbench.messages import named
-from segbench.models.adapter_contract import checked_adapter
+from segbench.models.adapter_contract import checked_adapter, plain_info
 from segbench.models.adapter_failure import load_failure
 from segbench.models.adapter_source import adapter_package, parse_options
+from segbench.models.source_files import imports_now, own_modules_sha256
 
 FACTORY_SUFFIX = ".factory"  # of the file that has a caller's class or factory, see `given`
 
@@ -39,11 +41,22 @@ def load_adapter(file: Path, options: Mapping[str, str]) -> Adapter:
     is_factory = file.suffix == FACTORY_SUFFIX
     values = {} if is_factory else parse_options(file, options)
     try:
-        make_adapter = _unpickled_factory(file) if is_factory else _make_adapter(file)
+        if is_factory:
+            return checked_adapter(_unpickled_factory(file)(), maker=file.stem)
+        make_adapter = _make_adapter(file)
         _refuse_options(make_adapter, values)
         return checked_adapter(make_adapter(**values))
     except (Exception, SystemExit) as error:  # of any kind: it is a fault of the adapter
         raise AdapterError(load_failure(error, file)) from error
+
+
+def load_described(file: Path, options: Mapping[str, str]) -> tuple[Adapter, dict[str, Any]]:
+    """Load an adapter; return it with its info and its author's modules, as JSON has them."""
+    before = imports_now()
+    adapter = load_adapter(file, options)
+    modules = None if file.suffix == FACTORY_SUFFIX else own_modules_sha256(file, before)
+    info = dataclasses.asdict(plain_info(adapter.info))
+    return adapter, {"info": info, "modules_sha256": modules}
 
 
 def _unpickled_factory(file: Path) -> Callable[..., Adapter]:

@@ -61,7 +61,8 @@ def model_page(entry: ModelEntry, folder: Path, *, width: int = WIDTH) -> str:
 def weights_text(entry: ModelEntry, weights: Weights, folder: Path) -> str:
     """Return what is known of a set of weights, and what to do if it is missing."""
     state = state_of(entry, weights, folder)
-    parts = [f"{weights.name} ({weights.licence}): {state}", f"from {weights.source}"]
+    origin = "comes with segbench" if weights.bundled else f"from {weights.source}"
+    parts = [f"{weights.name} ({weights.licence}): {state}", origin]
     if weights.page and weights.page != weights.source:
         parts.append(weights.page)
     parts += [weights.note] if weights.note else []

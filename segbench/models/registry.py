@@ -1,4 +1,4 @@
-"""Find the file of an adapter by name, and its source files.
+"""Find the file of an adapter by name.
 
 An adapter is one file, or one folder with an ``__init__.py``, that defines ``make_adapter``. A
 file without a PEP 723 header runs with the interpreter of segbench, a file with one in the
@@ -7,20 +7,21 @@ environment that the header declares.
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from segbench.errors import AdapterNotFound
-from segbench.messages import did_you_mean
-from segbench.models.adapter_source import adapter_name, parse_source
+from segbench.messages import nearest
+from segbench.models.adapter_source import adapter_name
 from segbench.models.adapter_source import has_own_environment as has_own_environment
+from segbench.models.source_files import source_sha256 as source_sha256
+from segbench.models.source_files import sources_of as sources_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SEARCH_PATH = (PACKAGE.parent / "adapters", PACKAGE / "_adapters")  # in a checkout, in a wheel
 # prefix of --model -> the option of the adapter `container` that gets the rest
 SCHEMES = {"container": "image", "command": "command"}
+WEIGHTS_SUFFIXES = {".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".bin", ".h5", ".pkl", ".tar"}
 
 
 def adapter_names() -> list[str]:
@@ -49,12 +50,25 @@ def find_adapter(name: str) -> Path:
     for path in (Path(name), Path(name) / "__init__.py"):
         if path.suffix == ".py" and path.is_file():
             return path.resolve()
-    hint = did_you_mean(name, known)
     raise AdapterNotFound(
         f"model {name!r}: expected an adapter's name, or the path of a .py file or of a folder "
-        f"with an __init__.py, found {_what_is(name)}; {hint + ' ' if hint else ''}"
-        "segbench models lists the names"
+        f"with an __init__.py, found {_what_is(name)}; {_advice(name, known)}"
     )
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    """Return what to do about a value that names no adapter."""
+    path = Path(name)
+    if path.suffix in WEIGHTS_SUFFIXES:
+        return "an adapter is a .py file that loads such weights: docs/adapters.md"
+    is_path = bool(path.suffix) or len(path.parts) > 1
+    suggested = {each: each for each in known}
+    for file in _adapter_files(path.parent):
+        near = file.parent if file.name == "__init__.py" else file
+        suggested[near.name if is_path else near.stem] = str(near)
+    most_similar = nearest(path.name, suggested)
+    hint = f"did you mean {suggested[most_similar]!r}? " if most_similar else ""
+    return f"{hint}segbench models lists the names"
 
 
 def _what_is(name: str) -> str:
@@ -65,35 +79,3 @@ def _what_is(name: str) -> str:
     if path.is_file():
         return "another file"
     return "no such file" if path.suffix or len(path.parts) > 1 else "none of that name"
-
-
-def source_sha256(file: Path) -> str:
-    """Return the sha256 of an adapter's Python source: see ``sources_of``."""
-    digest = hashlib.sha256()
-    for source in sources_of(file):
-        digest.update(Path(os.path.relpath(source, file.parent)).as_posix().encode() + b"\0")
-        digest.update(source.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def sources_of(file: Path) -> list[Path]:
-    """Return an adapter's file, or all Python files of its folder, and their relative imports."""
-    sources: set[Path] = set()
-    file = file.absolute()
-    pending = [*file.parent.rglob("*.py")] if file.name == "__init__.py" else [file]
-    while pending:
-        source = pending.pop()
-        if source not in sources:
-            sources.add(source)
-            pending += _relative_imports(source)
-    return sorted(sources)
-
-
-def _relative_imports(file: Path) -> list[Path]:
-    modules = []
-    for node in ast.walk(parse_source(file)):
-        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(file.parents):
-            package = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            modules += [package, *(package / alias.name for alias in node.names)]
-    sources = [source for each in modules for source in (Path(f"{each}.py"), each / "__init__.py")]
-    return [source for source in sources if source.is_file()]

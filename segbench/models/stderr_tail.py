@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from segbench.messages import one_line
+
 MAX_LINES, MAX_BYTES = 6, 8192
+MAX_CHARACTERS = 300  # of a line that is shown alone
 
 
 class Tail:
@@ -19,3 +22,8 @@ class Tail:
         """Return the last lines, as text that UTF-8 can encode."""
         text = self._bytes.decode(errors="backslashreplace")
         return "\n".join([line for line in text.splitlines() if line.strip()][-MAX_LINES:])
+
+    def last_line(self) -> str:
+        """Return the last line that says something: one with a letter in it."""
+        said = [line for line in self.text().splitlines() if any(map(str.isalpha, line))]
+        return one_line(said[-1])[:MAX_CHARACTERS] if said else ""

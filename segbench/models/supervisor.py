@@ -32,6 +32,7 @@ class WorkerModel:
         self._worker: WorkerProcess | None = None
         self._image_and_labels: tuple[Image, tuple[int, ...]] | None = None
         self._attempts_left = 0
+        self.modules_sha256: str | None = None  # of its author's modules, see `source_files`
         self.info, self.environment = self._load()
 
     def _load(self) -> tuple[AdapterInfo, dict[str, Any]]:
@@ -39,7 +40,7 @@ class WorkerModel:
             load_reply = self._running_worker().load_reply
         except WorkerError as error:
             raise AdapterError(str(error)) from None
-        info = load_reply["info"]
+        info, self.modules_sha256 = load_reply["info"], load_reply["modules_sha256"]
         environment = {key: load_reply[key] for key in ("versions", "device")}
         return AdapterInfo(**{**info, "prompts": tuple(info["prompts"])}), environment
 
@@ -88,7 +89,7 @@ class WorkerModel:
             raise
         except WorkerError as error:
             name = adapter_name(self.file)
-            raise WorkerError(f"{name}: cannot be loaded: {error}") from None
+            raise WorkerError(f"{name}: cannot be loaded: {error.in_one_line}") from None
 
     def _worker_with_image(self) -> tuple[WorkerProcess, float]:
         """Return a worker that has the image, and the seconds that setting it took in this call."""

@@ -15,18 +15,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_data_path
 
 from segbench.errors import AdapterError
 from segbench.messages import named
 from segbench.models.adapter_source import adapter_name, licence_in_source
+from segbench.models.environments import refuse_invalid_header
 from segbench.models.registry import adapter_names, find_adapter
 
 RECORD_FILE = "fetched.json"  # repository, revision and checksums, next to the files
 FOLDER_VARIABLE = "SEGBENCH_MODELS_FOLDER"
 SHA256 = re.compile(r"[0-9a-f]{64}")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Weights:
     def source(self) -> str:
         """Where the weights come from, as a short text."""
         if self.bundled:
-            return "comes with segbench"
+            return "segbench itself"
         if self.repo is None:
             return self.page or "not stated"
         return f"{self.repo}@{self.revision[:10] if self.revision else 'not pinned'}"
@@ -112,8 +114,9 @@ def entry_of(file: Path) -> ModelEntry:
     Raises
     ------
     AdapterError
-        Its declaration is not valid.
+        Its declaration or its PEP 723 header is not valid, or its source is not text.
     """
+    refuse_invalid_header(file)
     if declaration_file(file).is_file():
         return read_declaration(file)
     return ModelEntry(adapter_name(file), file, licence_in_source(file), (), ())
@@ -124,10 +127,10 @@ def read_declaration(file: Path) -> ModelEntry:
     declaration = declaration_file(file)
     try:
         table = tomllib.loads(declaration.read_text(encoding="utf-8"))
-        weights = tuple(_parse_weights(item) for item in table.pop("weights", []))
-        entry = ModelEntry(
-            adapter_name(file), file, table.pop("licence"), tuple(table.pop("needs", ())), weights
-        )
+        weights = tuple(map(_parse_weights, _list_of(dict, "weights", table.pop("weights", []))))
+        needs = _list_of(str, "needs", table.pop("needs", []))
+        licence = _text("licence", table.pop("licence"))
+        entry = ModelEntry(adapter_name(file), file, licence, tuple(needs), weights)
     except AdapterError as error:
         raise AdapterError(f"{declaration}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
@@ -146,8 +149,25 @@ def declaration_file(file: Path) -> Path:
     return file.with_name("model.toml" if file.name == "__init__.py" else f"{file.stem}.toml")
 
 
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise AdapterError(f"{name}: expected text, found {value!r}")
+    return value
+
+
+def _list_of(kind: type[T], name: str, values: object) -> list[T]:
+    if not isinstance(values, list) or not all(isinstance(each, kind) for each in values):
+        kinds = "text" if kind is str else f"tables, such as [[{name}]]"
+        raise AdapterError(f"{name}: expected a list of {kinds}, found {values!r}")
+    return values
+
+
 def _parse_weights(table: dict[str, Any]) -> Weights:
-    files = tuple(WeightFile(item["path"], item.get("sha256")) for item in table.pop("files"))
+    items = _list_of(dict, "files", table.pop("files"))
+    files = tuple(WeightFile(_text("path", item["path"]), item.get("sha256")) for item in items)
+    for key, value in table.items():
+        if key != "bundled":
+            _text(key, value)
     for item in files:
         if item.sha256 is not None and not SHA256.fullmatch(item.sha256):
             raise AdapterError(

@@ -11,7 +11,6 @@ Standard library and numpy only, syntax of Python 3.9.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import os
@@ -50,6 +49,16 @@ def expose(name: str) -> None:
     spec.loader.exec_module(module)
 
 
+def add_python_path() -> None:
+    """Look for modules in the folders of PYTHONPATH, too, but last.
+
+    Python ignores the variable here (``-I``), so that packages that a user has for another Python
+    do not replace those of the adapter's environment.
+    """
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path += [os.path.abspath(folder) for folder in folders if folder]
+
+
 def serve(adapter_file: str, folder: str, options: str) -> None:
     """Serve requests until the request ``close``."""
     request_stream, reply_stream = private_pipes()
@@ -64,9 +73,10 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
     try:
         for name in ("segbench", "segbench_adapters"):
             expose(name)
-        from segbench.models.loading import close_adapter, load_adapter
+        add_python_path()
+        from segbench.models.loading import close_adapter, load_described
 
-        adapter = load_adapter(Path(adapter_file), json.loads(options))
+        adapter, description = load_described(Path(adapter_file), json.loads(options))
     except ModuleNotFoundError as error:  # load_adapter raises none
         reply(0, refusal=f"{sys.executable}: expected {error.name}, {WHAT_TO_DO}")
         return
@@ -74,7 +84,7 @@ def serve(adapter_file: str, folder: str, options: str) -> None:
         reply(0, refusal=str(error))
         return
     with closed_on_sigterm(adapter, worker_pid):
-        reply(0, info=dataclasses.asdict(adapter.info), **describe_environment())
+        reply(0, **description, **describe_environment())
         while (request := requests.get())["method"] != "close":
             reply(request["number"], **serve_request(adapter, request, Path(folder), worker_pid))
         close_adapter(adapter)

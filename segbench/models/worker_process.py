@@ -44,7 +44,15 @@ class WorkerConfig:
 
 
 class WorkerError(Exception):
-    """The worker did not complete a request; the step fails for this reason."""
+    """The worker did not complete a request; the step fails for this reason.
+
+    ``stderr`` is what the worker wrote last, if that says more.
+    """
+
+    def __init__(self, reason: str, stderr: Tail | None = None) -> None:
+        lines, line = (stderr.text(), stderr.last_line()) if stderr else ("", "")
+        super().__init__(f"{reason}\nlast lines of stderr:\n{lines}" if lines else reason)
+        self.in_one_line = f"{reason}; last line of stderr: {line}" if line else reason
 
 
 class RefusalError(WorkerError):
@@ -115,7 +123,7 @@ class WorkerProcess:
         try:
             self._send({"number": self._number, **request})
         except OSError:
-            raise WorkerError(self._describe_exit()) from None
+            raise WorkerError(self._describe_exit(), self._stderr) from None
         return self._receive()
 
     def _send(self, request: Mapping[str, Any]) -> None:
@@ -130,7 +138,7 @@ class WorkerProcess:
         reply = _parse_reply(line)
         if reply.get("number") != self._number:
             self._stop()
-            raise WorkerError(f"wrote into the private pipe{self._stderr_tail()}")
+            raise WorkerError("wrote into the private pipe", self._stderr)
         if "refusal" in reply:
             raise RefusalError(bounded_text(reply["refusal"]))
         if "failure" in reply:
@@ -145,11 +153,10 @@ class WorkerProcess:
                 chunk = self._chunks.get(timeout=max(deadline - time.monotonic(), 0.001))
             except queue.Empty:
                 self._stop()
-                raise WorkerError(
-                    f"timed out: took more than {self._timeout:g} s{self._stderr_tail()}"
-                ) from None
+                reason = f"timed out: took more than {self._timeout:g} s"
+                raise WorkerError(reason, self._stderr) from None
             if not chunk:
-                raise WorkerError(self._describe_exit())
+                raise WorkerError(self._describe_exit(), self._stderr)
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -160,14 +167,10 @@ class WorkerProcess:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
             self._stop()
-            return f"crashed: closed the private pipe{self._stderr_tail()}"
+            return "crashed: closed the private pipe"
         ending = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         self._readers[1].join(timeout=1)
-        return f"crashed: ended with {ending}{self._stderr_tail()}"
-
-    def _stderr_tail(self) -> str:
-        lines = self._stderr.text()
-        return f"\nlast lines of stderr:\n{lines}" if lines else ""
+        return f"crashed: ended with {ending}"
 
     def _stop(self) -> None:
         """Terminate the process, then kill it and its children.

@@ -41,7 +41,7 @@ from segbench.report.tables.facts import facts_table
 from segbench.report.tables.failures import failures, failures_table
 from segbench.report.tables.latex import to_latex
 from segbench.report.tables.means import mean_rows, number_columns
-from segbench.report.tables.notes import common_notes
+from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
 from segbench.report.tables.pairs import pairs_table
@@ -194,7 +194,12 @@ def terminal_table_of(results: Results, options: TableOptions = TableOptions()) 
         title=MEAN_OVER_CASES,
         columns=(Column("Method"), *number_columns("n", *MEASURES.values(), "failed")),
         groups=(tuple((*row.cells, Cell(n)) for row, n in zip(rows, failed, strict=True)),),
-        notes=("", *uncertainty_notes(results, options, marks=False), *common_notes(results)),
+        notes=(
+            "",
+            score_note(results),
+            *uncertainty_notes(results, options, marks=False),
+            *common_notes(results),
+        ),
     )
     return to_text(table)
 

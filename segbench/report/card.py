@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.messages import are, counted
 from segbench.report.card_text import card_markdown
 from segbench.report.frames import Results
 from segbench.report.private_text import file_stems, option_text, without_machine
@@ -179,7 +180,9 @@ def _limits(facts: Mapping[Any, Any], cases: pd.DataFrame, resampling: Resamplin
     if not facts["ranked"]:
         limits.append("The adapter sees the reference: an upper bound, never ranked.")
     if facts["n_done"] < facts["n_cases"]:
-        limits.append(f"{facts['n_done']} of {facts['n_cases']} cases are done.")
+        limits.append(
+            f"{facts['n_done']} of {counted(facts['n_cases'], 'case')} {are(facts['n_done'])} done."
+        )
     if facts["n_invalid"]:
         n = facts["n_invalid"]
         were = "case was" if n == 1 else "cases were"

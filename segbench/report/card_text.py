@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from segbench.messages import counted
 from segbench.report.frames import MEASURES
 from segbench.report.tables.render import escape_markdown
 
@@ -55,7 +56,7 @@ def _mean_over(row: Mapping[str, Any]) -> str:
     n_modalities = row["n_modalities"]
     if row["average"] == "micro":
         return "cases"
-    return "1 modality" if n_modalities == 1 else f"{n_modalities} modalities"
+    return counted(n_modalities, "modality")
 
 
 def _interval(row: Mapping[str, Any]) -> str:
@@ -84,10 +85,10 @@ def _protocol(card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Protocol": f"{protocol['name']} version {protocol['version']}, hash {protocol['hash']}",
         "Boxes": "withheld" if card["boxes"] == "none" else "as the cases have them",
-        "Data": f"{data['name']}, {data['n_cases']} cases",
+        "Data": f"{data['name']}, {counted(data['n_cases'], 'case')}",
         "Cases done by modality": modalities or "none",
         "Datasets": ", ".join(data["datasets"]) or NOT_STATED,
-        f"Data sha256, of {data['n_cases_in_sha256']} cases": data["sha256"] or "none",
+        f"Data sha256, of {counted(data['n_cases_in_sha256'], 'case')}": data["sha256"] or "none",
     }
 
 
@@ -105,7 +106,7 @@ def _failures(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reasons(card: Mapping[str, Any]) -> list[str]:
     reasons = card["failures"]["reasons"].items()
-    return [f"{n} {'case' if n == 1 else 'cases'}: {reason}" for reason, n in reasons]
+    return [f"{counted(n, 'case')}: {reason}" for reason, n in reasons]
 
 
 def _time(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from segbench.messages import counted
 from segbench.report.comparison import KEY
 
 
@@ -44,11 +45,11 @@ def patients_note(cases: pd.DataFrame, pattern: str | None = None) -> str:
     if alone == len(distinct):
         reason = f"no case matches {source}" if pattern else "no patient is stated"
         each = "" if alone == 1 else "each "
-        return f"{_count(alone, 'case')}, {each}counted as a patient of its own: {reason}."
-    note = f"{_count(len(distinct), 'case')} of {_count(ids.nunique(), 'patient')}, by {source}."
+        return f"{counted(alone, 'case')}, {each}counted as a patient of its own: {reason}."
+    note = f"{counted(len(distinct), 'case')} of {counted(ids.nunique(), 'patient')}, by {source}."
     if alone:
         verb = "counts as a patient of its own" if alone == 1 else "count as patients of their own"
-        note += f" {_count(alone, 'case')} without a patient {verb}."
+        note += f" {counted(alone, 'case')} without a patient {verb}."
     return note
 
 
@@ -104,7 +105,3 @@ def _first_group(pattern: str, name: str) -> str:
     match = re.search(pattern, name)
     found = match and match.group(min(match.re.groups, 1))
     return f"patient:{found}" if found else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

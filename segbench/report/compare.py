@@ -13,6 +13,7 @@ from math import isnan
 import pandas as pd
 
 from segbench.errors import RunError
+from segbench.messages import counted
 from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.modalities import TABLE_3_STYLE
@@ -199,6 +200,6 @@ def _box_notes(differences: pd.DataFrame, baseline: str, method: str) -> Iterato
     n_other = int((~differences["same_boxes"]).sum())
     if n_other:
         yield (
-            f"{baseline} and {method} do not have the same boxes in {n_other} cases; the column "
-            "Box is that of the baseline."
+            f"{baseline} and {method} do not have the same boxes in "
+            f"{counted(n_other, 'case')}; the column Box is that of the baseline."
         )

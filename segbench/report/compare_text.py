@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.messages import are, counted
 from segbench.report.compare import LossCheck, RunComparison
 from segbench.report.frames import MEASURES
 from segbench.report.modalities import TABLE_3_STYLE
@@ -40,8 +41,8 @@ def _check_lines(checks: Sequence[LossCheck], comparison: RunComparison) -> Iter
         yield check_sentence(check, comparison)
     n_left_out = comparison.measures["n_left_out"].iloc[0]
     if checks and n_left_out:
-        cases = "case is" if n_left_out == 1 else "cases are"
-        yield f"{n_left_out} {cases} not in these means: scored in one run only."
+        cases = f"{counted(n_left_out, 'case')} {are(n_left_out)}"
+        yield f"{cases} not in these means: scored in one run only."
 
 
 def check_sentence(check: LossCheck, comparison: RunComparison) -> str:
@@ -66,12 +67,10 @@ def check_sentence(check: LossCheck, comparison: RunComparison) -> str:
 
 def _heading(comparison: RunComparison) -> str:
     first = comparison.measures.iloc[0]
-    cases = f"{first['n_cases']} common {'case' if first['n_cases'] == 1 else 'cases'}"
-    patients = f"{first['n_patients']} {'patient' if first['n_patients'] == 1 else 'patients'}"
-    return (
-        f"A  {comparison.baseline}  (baseline)\nB  {comparison.method}\n\n"
-        f"Means over {cases} of {patients}. A positive difference means that B is better."
-    )
+    cases = counted(first["n_cases"], "common case")
+    patients = counted(first["n_patients"], "patient")
+    means = f"Means over {cases} of {patients}. A positive difference means that B is better."
+    return f"A  {comparison.baseline}  (baseline)\nB  {comparison.method}\n\n{wrapped([means])}"
 
 
 def _measures(comparison: RunComparison) -> str:
@@ -134,9 +133,14 @@ def _movers(comparison: RunComparison, n_movers: int) -> Iterator[str]:
     gains, losses = labels[labels["difference"] > 0], labels[labels["difference"] < 0]
     n_equal = len(labels) - len(gains) - len(losses)
     title = f"of {MEASURES[comparison.label_measure]} by case and label"
-    counts = f"of {len(labels)} labels, {len(gains)} gain, {len(losses)} lose, {n_equal} are equal"
-    yield f"Largest gains {title} ({counts})\n\n" + _mover_table(gains.head(n_movers))
-    yield f"Largest losses {title}\n\n" + _mover_table(losses[::-1].head(n_movers))
+    counts = (
+        f"of {counted(len(labels), 'label')}: gains {len(gains)}, losses {len(losses)}, "
+        f"equal {n_equal}"
+    )
+    yield (
+        wrapped([f"Largest gains {title} ({counts})"]) + "\n\n" + _mover_table(gains.head(n_movers))
+    )
+    yield wrapped([f"Largest losses {title}"]) + "\n\n" + _mover_table(losses[::-1].head(n_movers))
 
 
 def _mover_table(labels: pd.DataFrame) -> str:

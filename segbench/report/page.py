@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from segbench.data.dataset import PHANTOM_DATASET
+from segbench.messages import counted
 from segbench.report.comparison import display_names
 from segbench.report.frames import Results
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
@@ -15,7 +16,7 @@ from segbench.report.written_files import generator
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
 PHANTOM_NOTE = (
-    "phantoms: generated images, not scans. Scores on them show that the software works and say "
+    "generated images, not scans. Scores on them show that the software works and say "
     "nothing about patients. Most of their objects with a box are nearly ellipsoids. A method that "
     "fills the ellipsoid in each box scores high on them without using the image, and may score "
     "above a model that was trained on scans."
@@ -97,10 +98,9 @@ def index_markdown(
 def opening_sentence(results: Results) -> str:
     """Return the first sentence of the report: its runs and their protocol."""
     settings, names = results.settings, display_names(results).values()
-    runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
     return (
-        f"{runs} under protocol {settings.protocol} version {settings.version} "
-        f"(settings {settings.hash}): {', '.join(names)}."
+        f"{counted(len(names), 'run')} under protocol {settings.protocol} version "
+        f"{settings.version} (settings {settings.hash}): {', '.join(names)}."
     )
 
 
@@ -108,4 +108,7 @@ def phantom_notes(results: Results) -> tuple[str, ...]:
     """Return a note on what scores of phantoms mean, if there are any among the cases."""
     cases = results.cases.drop_duplicates("case")
     n_phantoms = int((cases["dataset"] == PHANTOM_DATASET).sum())
-    return (f"{n_phantoms} of {len(cases)} cases are {PHANTOM_NOTE}",) if n_phantoms else ()
+    if not n_phantoms:
+        return ()
+    kind = "is a phantom" if n_phantoms == 1 else "are phantoms"
+    return (f"{n_phantoms} of {counted(len(cases), 'case')} {kind}: {PHANTOM_NOTE}",)

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from segbench.messages import are, counted
 from segbench.report.case_scores import CaseScores, case_scores, ranked_only
 from segbench.report.frames import MEASURES
 from segbench.report.leaders import method_pairs, separate, told_apart
@@ -59,16 +60,17 @@ class Ranking:
 
     @property
     def winners(self) -> dict[tuple[str, str], frozenset[str]]:
-        """The methods with the best rank, by rule and average."""
-        best = self.table.groupby(["rule", "average"], sort=False)["rank"].transform("min")
-        first = self.table[self.table["rank"] == best]
-        groups = first.groupby(["rule", "average"], sort=False)["method"]
-        return {(str(rule), str(average)): frozenset(names) for (rule, average), names in groups}
+        """The methods with the best rank, by rule and average; none if no test is won."""
+        groups = self.table.groupby(["rule", "average"], sort=False)
+        return {
+            (str(rule), str(average)): frozenset(_winners_of(str(rule), rows))
+            for (rule, average), rows in groups
+        }
 
     @property
     def winner_changes(self) -> bool:
-        """Whether rules or averages have different winners."""
-        return len(set(self.winners.values())) > 1
+        """Whether rules or averages have different winners, apart from rules without any."""
+        return len(set(filter(None, self.winners.values()))) > 1
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -79,13 +81,23 @@ class Ranking:
         if self.n_left_out:
             total = self.n_cases + self.n_left_out
             notes.append(
-                f"{self.n_left_out} of {total} cases are left out: a ranked method lacks them."
+                f"{self.n_left_out} of {counted(total, 'case')} {are(self.n_left_out)} left out: "
+                f"a ranked method lacks {'it' if self.n_left_out == 1 else 'them'}."
             )
         if self.n_filled:
-            notes.append(f"{self.n_filled} missing cases of single methods have the last rank.")
+            have = "has" if self.n_filled == 1 else "have"
+            missing = counted(self.n_filled, "missing case")
+            notes.append(f"{missing} of single methods {have} the last rank.")
         if self.winner_changes:
             notes.append("The winner depends on the rule.")
         return tuple(notes)
+
+
+def _winners_of(rule: str, rows: pd.DataFrame) -> list[str]:
+    best = rows[rows["rank"] == rows["rank"].min()]
+    if rule == RULES[2]:  # a share of tests: equal shares of nothing are no victory
+        best = best[best["score"] > 0]
+    return list(map(str, best["method"]))
 
 
 def rank_methods(

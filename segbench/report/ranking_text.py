@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segbench.errors import RunError
+from segbench.messages import counted
 from segbench.report.frames import Results
 from segbench.report.ranking import Ranking, Ties
 from segbench.report.resampling import Resampling
@@ -23,7 +24,7 @@ def ranking_text(
     ties: Ties = "min",
     resampling: Resampling = Resampling(),
 ) -> str:
-    """Return the table of a ranking and its notes, at most 100 columns wide.
+    """Return the table of a ranking, at most 100 columns wide, and its notes.
 
     Raises
     ------
@@ -33,12 +34,10 @@ def ranking_text(
     table = ranking_table(results, ranking, ties=ties, resampling=resampling)
     if table is None:
         raise RunError(f"ranking: {_why_not(results)}")
-    cases = f"{ranking.n_cases} {'case' if ranking.n_cases == 1 else 'cases'}"
-    patients = f"{ranking.n_patients} {'patient' if ranking.n_patients == 1 else 'patients'}"
-    n_methods = len(table.rows)
-    title = f"Ranking of {n_methods} methods over {cases} of {patients}"
+    cases, patients = counted(ranking.n_cases, "case"), counted(ranking.n_patients, "patient")
+    title = f"Ranking of {counted(len(table.rows), 'method')} over {cases} of {patients}"
     notes = wrapped(table.notes, bullet="- ")
-    return f"{title}\n\n{_narrow_text(table)}\nNotes\n\n{notes}\n"
+    return f"{wrapped([title])}\n\n{_narrow_text(table)}\nNotes\n\n{notes}\n"
 
 
 def _why_not(results: Results) -> str:

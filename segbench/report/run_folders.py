@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.errors import RunError
+from segbench.messages import counted
 from segbench.report.written_files import is_report
 
 SHOWN = 5  # names of a long list
@@ -33,6 +36,34 @@ def expand_folders(folders: Sequence[Path]) -> list[Path]:
             )
         found += runs
     return found
+
+
+def without_replaced(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the folders without those that another one has replaced, and those left out.
+
+    ``NAME.old-1`` is left out if ``NAME`` is given, too: a shell's ``runs/*`` has both.
+    """
+    given = {Path(os.path.abspath(folder)) for folder in folders}
+    replaced = [
+        folder for folder in folders if PUT_ASIDE.search(folder.name) and _new(folder) in given
+    ]
+    return [folder for folder in folders if folder not in replaced], replaced
+
+
+def _new(folder: Path) -> Path:
+    """Return the run folder that has replaced one that was put aside."""
+    path = Path(os.path.abspath(folder))
+    return path.with_name(PUT_ASIDE.sub("", path.name))
+
+
+def left_out_text(replaced: Sequence[Path]) -> str:
+    """Return a line on the folders that `without_replaced` leaves out."""
+    old = replaced[0]
+    new = old.with_name(PUT_ASIDE.sub("", old.name))
+    return (
+        f"left out {', '.join(map(str, replaced))}, which --fresh moved away; "
+        f"`{shlex.join(['segbench', 'compare', str(old), str(new)])}` compares the two"
+    )
 
 
 def is_run(folder: Path) -> bool:
@@ -87,7 +118,7 @@ def _contents(folder: Path) -> str:
     names = sorted(child.name for child in folder.iterdir())
     cases = [name for name in names if name.endswith(".npz")]
     if cases:
-        return f"a folder with {len(cases)} .npz file{'s' * (len(cases) > 1)}"
+        return f"a folder with {counted(len(cases), '.npz file')}"
     return f"a folder with {_listed(names)} and no run.json" if names else "an empty folder"
 
 

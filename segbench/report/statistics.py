@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segbench.messages import counted
 from segbench.report.case_scores import (
     CaseScores,
     case_scores,
@@ -79,10 +80,11 @@ def sample_notes(cases: pd.DataFrame, resampling: Resampling = Resampling()) -> 
     notes = [patients_note(scored, resampling.patient_pattern)]
     notes += _difference_notes(ranked_only(cases))
     if scores.n_cases < FEW_CASES:
-        notes.append(f"{scores.n_cases} cases: intervals of fewer than {FEW_CASES} are unreliable.")
+        few = f"intervals of fewer than {FEW_CASES} are unreliable."
+        notes.append(f"{counted(scores.n_cases, 'case')}: {few}")
     if scores.n_patients < FEW_PATIENTS:
         few = f"intervals of fewer than {FEW_PATIENTS} are unreliable."
-        notes.append(f"{scores.n_patients} patients: {few}")
+        notes.append(f"{counted(scores.n_patients, 'patient')}: {few}")
     notes += _single_patient_notes(scores)
     return tuple(notes)
 
@@ -160,6 +162,11 @@ def _difference_notes(ranked: pd.DataFrame) -> Iterator[str]:
 
 
 def _single_patient_notes(scores: CaseScores) -> Iterator[str]:
-    for modality in np.unique(scores.modalities).tolist():
-        if scores.select(scores.modalities == modality).n_patients == 1:
-            yield f"{modality} has one patient: no interval of a mean over modalities is given."
+    alone = [
+        modality
+        for modality in np.unique(scores.modalities).tolist()
+        if scores.select(scores.modalities == modality).n_patients == 1
+    ]
+    if alone:
+        have = "has one patient" if len(alone) == 1 else "have one patient each"
+        yield f"{', '.join(alone)} {have}: no interval of a mean over modalities is given."

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segbench.errors import CaseError
+from segbench.messages import counted
 from segbench.models.registry import source_sha256
 from segbench.models.resolve import resolve_model
-from segbench.runs import manifest
+from segbench.runs import manifest, run_folder
 from segbench.runs.config import RunConfig
 from segbench.runs.pending_cases import PendingCase, find_pending, largest_case_mb
 from segbench.runs.progress import NoProgress, Progress
@@ -22,23 +23,35 @@ class DryRun:
 
     would_run: tuple[PendingCase, ...]
     would_refuse: tuple[tuple[str, str], ...]  # name and reason
-    done: tuple[str, ...]
+    done: tuple[tuple[str, str], ...]  # name and status
     n_cases: int  # of the data, whether asked for or not
 
     def lines(self) -> Iterator[str]:
         """Yield what a user reads."""
         yield from (f"would run {case.name}" for case in self.would_run)
         yield from (f"invalid   {name}: {reason}" for name, reason in self.would_refuse)
-        yield from (f"done      {name}" for name in self.done)
+        for name, status in self.done:
+            yield f"done      {name}" + ("" if status == "ok" else f" ({status})")
         asked_for = len(self.would_run) + len(self.would_refuse) + len(self.done)
         yield (
             f"{len(self.would_run)} to run, {len(self.would_refuse)} invalid, {len(self.done)} "
-            f"done: {asked_for} of {self.n_cases} cases asked for"
+            f"done{self._not_ok()}: {asked_for} of {counted(self.n_cases, 'case')} asked for"
         )
-        yield (
-            f"arrays of the largest case: {largest_case_mb(self.would_run):.0f} MB per job, "
-            "without the model"
-        )
+        if self.would_run:
+            yield (
+                f"arrays of the largest case: {largest_case_mb(self.would_run):.0f} MB per job, "
+                "without the model"
+            )
+
+    def _not_ok(self) -> str:
+        """Return how many of the done cases are failed or invalid, in brackets."""
+        statuses = [status for _, status in self.done]
+        counts = [
+            f"{statuses.count(status)} of them {status}"
+            for status in ("failed", "invalid")
+            if status in statuses
+        ]
+        return f" ({', '.join(counts)}; --retry-failed runs them again)" if counts else ""
 
 
 def dry_run(config: RunConfig, progress: Progress = SILENT) -> DryRun:
@@ -55,14 +68,18 @@ def dry_run(config: RunConfig, progress: Progress = SILENT) -> DryRun:
     file, options = resolve_model(config.model, config.option)
     cases = find_pending(config)
     manifest.refuse_another_run(config, options, source_sha256(file))
-    with progress.activity(f"checking {len(cases.pending)} cases"):
+    with progress.activity(f"checking {counted(len(cases.pending), 'case')}"):
         refusals = {case.name: _refusal(case) for case in cases.pending}
     return DryRun(
         tuple(case for case in cases.pending if refusals[case.name] is None),
         tuple((name, reason) for name, reason in refusals.items() if reason is not None),
-        cases.done,
+        tuple((name, _status(config, name)) for name in cases.done),
         len(cases.all),
     )
+
+
+def _status(config: RunConfig, case: str) -> str:
+    return run_folder.read_case_result(run_folder.case_file(config.out, case)).status
 
 
 def _refusal(case: PendingCase) -> str | None:

@@ -6,9 +6,10 @@ import atexit
 import os
 import sys
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from segbench import threads
 from segbench.activity import Activity, silent
@@ -34,6 +35,7 @@ class JobSettings:
     worker: WorkerConfig
     parent: int | None = None  # process id of the runner, if that is another process
     given: GivenModel | None = None  # a model of the caller, if it runs in this process
+    call: str = field(default_factory=lambda: uuid4().hex, compare=False)  # of segbench
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ModelDescription:
 
     info: AdapterInfo
     environment: dict[str, Any]  # versions of Python, numpy and torch; device
+    modules_sha256: str | None = None  # of its author's modules that are not its source
 
 
 def job_settings(config: RunConfig, activity: Activity = silent) -> JobSettings:
@@ -89,7 +92,8 @@ def worker_config(config: RunConfig, python: Path | None) -> WorkerConfig:
     )
 
 
-_models: dict[Hashable, WorkerModel | InProcessModel] = {}
+# each with the call that loaded it
+_models: dict[Hashable, tuple[WorkerModel | InProcessModel, str]] = {}
 
 
 def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
@@ -105,10 +109,13 @@ def model_of(job: JobSettings) -> WorkerModel | InProcessModel:
         *(job.adapter, job.source_sha256, job.options, job.worker, job.config.in_process),
         job.given,
     )
-    if key not in _models:
+    model, call = _models.get(key, (None, ""))
+    # modules that are not the adapter's source may have been edited since an earlier call
+    if model is None or (model.modules_sha256 is not None and call != job.call):
         close_models()
-        _models[key] = _load_model(job)
-    return _models[key]
+        model = _load_model(job)
+        _models[key] = model, job.call
+    return model
 
 
 def _load_model(job: JobSettings) -> WorkerModel | InProcessModel:
@@ -123,14 +130,14 @@ def _load_model(job: JobSettings) -> WorkerModel | InProcessModel:
 def describe_model(job: JobSettings) -> ModelDescription:
     """Load the model of this process, if it is not loaded yet, and describe it."""
     model = model_of(job)
-    return ModelDescription(model.info, model.environment)
+    return ModelDescription(model.info, model.environment, model.modules_sha256)
 
 
 @atexit.register
 def close_models() -> None:
     """Close the models of this process."""
     while _models:
-        _models.popitem()[1].close()
+        _models.popitem()[1][0].close()
 
 
 def exit_if_orphaned(job: JobSettings) -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from segbench.core import Settings
 from segbench.data.dataset import CaseFile, CaseSource
 from segbench.errors import RunError
+from segbench.messages import counted
 from segbench.runs.config import RunConfig
 from segbench.runs.job import JobSettings, ModelDescription
 from segbench.runs.json_files import SCHEMA
@@ -23,9 +24,11 @@ from segbench.runs.manifest_json import Call, Data, GitState, Manifest, Protocol
 from segbench.runs.run_folder import finished_cases, old_folder, read_manifest, write_manifest
 
 IDENTITY = (
-    *("protocol", "settings", "adapter", "adapter_source_sha256", "options", "boxes"),
-    "exact_sum",
+    *("protocol", "settings", "adapter", "adapter_source_sha256", "adapter_modules_sha256"),
+    *("options", "boxes", "exact_sum"),
 )
+SOURCES = {"adapter_source_sha256", "adapter_modules_sha256"}
+ABSENT = object()  # what stands for an option that was not given
 PACKAGES = ("segbench", "numpy", "scipy", "connected-components-3d", "edt", "surface-distance")
 
 
@@ -84,6 +87,7 @@ def describe_run(
         settings=settings,
         adapter=model.info,
         adapter_source_sha256=job.source_sha256,
+        adapter_modules_sha256=model.modules_sha256,
         options=dict(job.options),
         boxes=config.boxes,
         exact_sum=config.exact_sum,
@@ -174,16 +178,18 @@ def _refuse_differences(config: RunConfig, before: Manifest, now: Mapping[str, A
     found = [line for key in now for line in _differences(key, old[key], now[key])]
     if not found:
         return
+    source = old["adapter_source_sha256"]
+    same_source = source is not None and source == now["adapter_source_sha256"]
     same_model = before.model == config.model
-    if not same_model:
+    if not same_model and not same_source:  # the same file may be given by another path
         found.insert(0, f"model was {before.model!r}, is now {config.model!r}")
     fresh = f"--fresh moves it to {old_folder(config.out)} and starts anew, or choose another --out"
-    if same_model and [key for key in now if old[key] != now[key]] == ["adapter_source_sha256"]:
+    if same_model and {key for key in now if old[key] != now[key]} <= SOURCES:
         names = [file.stem for file in finished_cases(config.out)]
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise RunError(
-            f"{config.out}: expected the source of {config.model} that its {len(names)} cases "
-            f"({shown}) were made with, found another; to run all again, {fresh}"
+            f"{config.out}: expected the source of {config.model} that made its "
+            f"{counted(len(names), 'case')} ({shown}), found another; to run all again, {fresh}"
         )
     raise RunError(
         f"{config.out}: expected the run that its run.json describes, found another "
@@ -199,6 +205,7 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
         return [
             line
             for key in keys
-            for line in _differences(f"{name}.{key}", before.get(key), now.get(key))
+            for line in _differences(f"{name}.{key}", before.get(key, ABSENT), now.get(key, ABSENT))
         ]
-    return [f"{name} was {before!r}, is now {now!r}"]
+    was, is_now = ("not given" if each is ABSENT else repr(each) for each in (before, now))
+    return [f"{name} was {was}, is now {is_now}"]

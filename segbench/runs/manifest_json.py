@@ -132,3 +132,6 @@ class Manifest:
     data: Data
     calls: Annotated[tuple[Call, ...], Field(min_length=1)]
     """Every call that worked on the folder, oldest first; these facts may differ between them."""
+    adapter_modules_sha256: Sha256 | None = None
+    """sha256 of the modules of the adapter's author that it loaded and that are not its source, by
+    names and contents; null if there are none. Part of the run's identity."""

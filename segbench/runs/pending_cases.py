@@ -14,6 +14,7 @@ from segbench.data.case_arrays import CaseArrays
 from segbench.data.case_folder import find_cases, select_cases
 from segbench.data.dataset import CaseFile, CaseSource
 from segbench.errors import CaseError, RunError
+from segbench.messages import counted
 from segbench.results import CaseResult
 from segbench.runs import run_folder
 from segbench.runs.config import RunConfig
@@ -87,8 +88,8 @@ def _all_cases(config: RunConfig, arrays: Sequence[Case]) -> list[CaseSource]:
     by_name = {case.name: CaseArrays.of(case) for case in arrays}
     if len(by_name) < len(arrays):
         raise CaseError(
-            f"cases: expected names that differ, found {len(arrays)} cases with "
-            f"{len(by_name)} names"
+            f"cases: expected names that differ, found {counted(len(arrays), 'case')} with "
+            f"{counted(len(by_name), 'name')}"
         )
     return [by_name[name] for name in sorted(by_name)]
 
@@ -100,12 +101,13 @@ def _require_references(cases: Sequence[CaseSource], config: RunConfig) -> None:
     if config.references is not None:
         raise CaseError(
             f"--references {config.references}: expected a file for each case, such as "
-            f"{_reference_of(cases[0])}, found none for any of the {len(cases)} cases"
+            f"{_reference_of(cases[0])}, found none for the "
+            f"{counted(len(cases), 'case')}"
         )
     raise CaseError(
         f"{data_text(config)}: expected cases with a reference (the key 'gts'), found none in "
-        f"{len(cases)} cases; if the references are in a folder of their own, name it with "
-        "--references"
+        f"{counted(len(cases), 'case')}; if the references are in a folder of their own, name it "
+        "with --references"
     )
 
 
@@ -123,15 +125,15 @@ def _refuse_foreign_cases(config: RunConfig, cases: Sequence[CaseSource]) -> Non
     done = {file.stem for file in run_folder.finished_cases(config.out)}
     if done and run_folder.read_manifest(config.out) is None:
         raise RunError(
-            f"{config.out}: expected a run folder, found {len(done)} cases and no run.json that "
-            "says how they were made; choose another --out, or remove them"
+            f"{config.out}: expected a run folder, found {counted(len(done), 'case')} and no "
+            "run.json that says how they were made; choose another --out, or remove them"
         )
     foreign = sorted(done - {case.name for case in cases})
     if foreign:
         raise RunError(
             f"{config.out}: expected only cases that are in {data_text(config)}, found "
-            f"{len(foreign)} others, {foreign[0]} first; choose another --out, or remove them from "
-            f"{config.out}/cases"
+            f"{counted(len(foreign), 'other')}, {foreign[0]} first; choose another --out, or "
+            f"remove them from {config.out}/cases"
         )
 
 

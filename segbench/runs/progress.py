@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 from segbench.activity import silent
+from segbench.messages import counted
 from segbench.results import CaseResult
 from segbench.runs.pace import Pace, StepProgress, clock
 from segbench.text_table import shortened
@@ -121,7 +122,7 @@ class Bar:
         # what a model in this process prints must not get into stderr
         bar = Progress(*columns, console=self._console, redirect_stdout=sys.stdout.isatty())
         self._bar = self._stack.enter_context(bar)
-        now = f"{done}/{total} cases"
+        now = f"{done}/{counted(total, 'case')}"
         self._task = self._bar.add_task(title, total=total, completed=done, now=now)
 
     def step(self, progress: StepProgress) -> None:
@@ -194,7 +195,8 @@ class Lines:
         self._pace = Pace(title, total, done)
         self._last_line = time.monotonic()
         if done:
-            self.note(f"{title} {done}/{total} cases were done before")
+            were = "was" if done == 1 else "were"
+            self.note(f"{title} {done}/{counted(total, 'case')} {were} done before")
 
     def step(self, progress: StepProgress) -> None:
         """Print a line if the last one is older than ten seconds."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from segbench.core import Case, sum_in_order
 from segbench.errors import RunError
 from segbench.files import write_text
+from segbench.messages import counted
 from segbench.models.given import PREFIX, GivenModel, factory_file
 from segbench.models.registry import has_own_environment, source_sha256
 from segbench.models.resolve import resolve_model
@@ -56,8 +57,12 @@ class RunSummary:
     @property
     def all_ok(self) -> bool:
         """Whether every case asked for is done and valid, without a failed step."""
-        done = not self.crashed and not self.left_to_others
-        return done and all(case.status == "ok" for case in self.results)
+        return self.all_done and all(case.status == "ok" for case in self.results)
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every case asked for has a result."""
+        return not self.crashed and not self.left_to_others
 
 
 def run(
@@ -92,14 +97,14 @@ def run(
     with open_progress() as progress, _open_job(config, given, arrays, progress) as (job, cases):
         crashed = []
         backend = open_backend(job)
-        with progress.activity(f"loading {title(config)}"):
+        with progress.activity(f"loading {model_title(config)}"):
             model = backend.describe_model()
         if given is not None:
             model = replace(model, info=given.identify(model.info))
         if config.fresh:
             _move_away(config.out, progress)
         manifest.write_or_check(job, model, cases.all)
-        progress.begin(title(config), len(cases.asked_for), len(cases.done))
+        progress.begin(config.name or model.info.name, len(cases.asked_for), len(cases.done))
         for result in run_cases(cases.pending, backend, config, progress):
             if isinstance(result, CrashedCase):
                 crashed.append(result)
@@ -173,8 +178,8 @@ def _move_away(folder: Path, progress: Progress) -> None:
     progress.note(f"moved {folder} to {moved}")
 
 
-def title(config: RunConfig) -> str:
-    """Return what a run is called while it lasts."""
+def model_title(config: RunConfig) -> str:
+    """Return what a run is called before its model is loaded and tells its name."""
     if config.name is not None:
         return config.name
     path = Path(config.model.removeprefix(PREFIX))  # also of a name
@@ -202,7 +207,7 @@ def run_cases(
         if pending and len(pending) != n_awaited:
             n_awaited = len(pending)
             progress.note(
-                f"waiting for {n_awaited} cases that another runner has locked, "
+                f"waiting for {counted(n_awaited, 'case')} that another runner has locked, "
                 f"{pending[0].name} first"
             )
         if pending:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # overrules weights_only=False
 FORCE_NO_WEIGHTS_ONLY = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the opposite
+SAVE_STATE = "if it is a whole module, save its state_dict(): torch.save(net.state_dict(), FILE)"
+MAX_KEYS = 8  # of a checkpoint, in a message
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError)
 
 
@@ -35,10 +37,12 @@ def find_weights(path: str, source: str) -> Path:
     file = Path(path).expanduser()
     if path and file.is_file():
         return file
-    found = f"no file {path}" if path else "none"
+    found = f"the folder {path}" if file.is_dir() else f"no file {path}"
+    # a source may be a sentence, or a part of one with any ending
+    origin = source.strip().rstrip(".,;:!?")
     raise AdapterError(
-        f"weights: expected a file, found {found}; {source.rstrip('.')}; pass the file: "
-        "--option weights=FILE"
+        f"weights: expected a file, found {found if path else 'none'}; "
+        f"{origin + '; ' if origin else ''}pass the file: --option weights=FILE"
     )
 
 
@@ -53,15 +57,31 @@ def read_state(file: Path, key: str, allowed: Sequence[Any] = ()) -> dict[str, t
     import torch
 
     found = read_checkpoint(file, allowed)
+    values = found.values()
+    is_flat = any(isinstance(value, torch.Tensor) for value in values) or not found
+    if key not in found and (not is_flat or any(isinstance(value, dict) for value in values)):
+        raise AdapterError(
+            f"{file.name}: expected tensors under {key!r}, found the keys {_listed(found)}; pass "
+            "the right key to kit.read_state"
+        )
     state = found.get(key, found)
     if not isinstance(state, dict):
-        raise AdapterError(f"{file.name}: expected tensors by name, found {type(state).__name__}")
+        raise AdapterError(
+            f"{file.name}: {key}: expected tensors by name, found {type(state).__name__}"
+        )
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise AdapterError(
                 f"{file.name}: {name!r}: expected a tensor, found {type(value).__name__}"
             )
     return state
+
+
+def _listed(keys: Iterable[Any]) -> str:
+    """Return the first keys in words."""
+    shown = [str(key) for key in keys]
+    more = f" and {len(shown) - MAX_KEYS} more" if len(shown) > MAX_KEYS else ""
+    return ", ".join(shown[:MAX_KEYS]) + more
 
 
 def _first_sentence(words: str) -> str:
@@ -87,13 +107,19 @@ def read_checkpoint(file: Path, allowed: Sequence[Any] = ()) -> dict[str, Any]:
         except UNREADABLE as error:
             unsafe, words = _unsafe_globals(file), str(error) or type(error).__name__
             found = f"one that names {', '.join(unsafe)}" if unsafe else _first_sentence(words)
+            advice = f"; {SAVE_STATE}" if any(map(_is_of_a_module, unsafe)) else ""
             raise AdapterError(
                 f"{file.name}: expected a checkpoint that can be read without executing it, found "
-                f"{found}"
+                f"{found}{advice}"
             ) from error
     if not isinstance(found, dict):
         raise AdapterError(f"{file.name}: expected a dictionary, found {type(found).__name__}")
     return found
+
+
+def _is_of_a_module(name: str) -> bool:
+    """Whether a global is a torch module, or one of a script: a network that was saved whole."""
+    return name.startswith(("torch.nn.modules.", "__main__."))
 
 
 def _unsafe_globals(file: Path) -> list[str]:
@@ -195,6 +221,13 @@ def load_strictly(
     unknown = sorted(weights.keys() - expected.keys())
     missing = sorted(expected.keys() - weights.keys())
     if unknown or missing:
+        prefix = _prefix(weights, expected)
+        if prefix:
+            raise AdapterError(
+                f"{name}: expected names such as {next(iter(expected))}, found all of them with "
+                f"the prefix {prefix!r}; strip it: {{name.removeprefix({prefix!r}): tensor for "
+                f"name, tensor in state.items() if name.startswith({prefix!r})}}"
+            )
         raise AdapterError(
             f"{name}: expected the weights of this network, found that {len(missing)} of "
             f"{len(expected)} tensors are missing and {len(unknown)} unknown, first "
@@ -205,3 +238,10 @@ def load_strictly(
         if found != shape:
             raise AdapterError(f"{name}: {key}: expected shape {shape}, found {found}")
     network.load_state_dict(weights)
+
+
+def _prefix(weights: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Return what weights have before each name of the network; "" if there is no such prefix."""
+    name = max(expected, key=len, default="")
+    prefixes = [key[: -len(name)] for key in weights if name and key.endswith(name)]
+    return next((each for each in prefixes if {each + key for key in expected} <= set(weights)), "")

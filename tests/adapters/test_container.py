@@ -433,9 +433,9 @@ def test_a_run_is_not_resumed_with_another_image(contiguous, docker, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seconds": "0"}, "seconds 0: expected a positive number"),
-        ({"seconds": "soon"}, "seconds 'soon': expected a number"),
-        ({"persistent": "maybe"}, "persistent 'maybe': expected yes or no"),
+        ({"seconds": "0"}, "seconds: expected a number above 0, found 0"),
+        ({"seconds": "soon"}, "seconds: expected a number, found 'soon'"),
+        ({"persistent": "maybe"}, "persistent: expected yes or no, found 'maybe'"),
         ({"command": "x '{inputs} {outputs}"}, "No closing quotation"),
     ],
 )

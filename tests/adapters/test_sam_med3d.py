@@ -147,9 +147,9 @@ def test_missing_weights_are_reported_before_any_import():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"point": "first"}, "point 'first': expected one of random, centre"),
-        ({"spacing": "yxz"}, "spacing 'yxz': expected one of xyz, zyx"),
-        ({"seed": "-1"}, "seed -1: expected a whole number"),
+        ({"point": "first"}, "point: expected one of random, centre, found 'first'"),
+        ({"spacing": "yxz"}, "spacing: expected one of xyz, zyx, found 'yxz'"),
+        ({"seed": "-1"}, "seed: expected a whole number from 0 on, found -1"),
     ],
 )
 def test_an_unknown_option_value_is_refused(option, message):

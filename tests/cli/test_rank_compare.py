@@ -1,6 +1,7 @@
 """`segbench rank` and `segbench compare`, as a user types them."""
 
 import csv
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -47,14 +48,51 @@ def test_rank_prints_the_ranks_and_writes_them(runs, tmp_path):
     assert [float(row["rank"]) for row in rows] == ranking.table["rank"].tolist()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rank", "--draws", 1000),
+        ("report", "--out", "rep", "--draws", 1000),
+        ("export", "--out", "exp"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_fresh_moved_away_is_left_out_of_what_the_shell_gives(runs, words, monkeypatch):
+    monkeypatch.chdir(runs.parent)
+    shutil.copytree(runs / "old", runs / "old.old-1")
+    names = sorted(str(folder.relative_to(runs.parent)) for folder in runs.iterdir())
+    assert "runs/old.old-1" in names
+    done = segbench(words[0], *names, *words[1:])
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.stderr.splitlines() if line.startswith("left out")]
+    assert lines == [
+        "left out runs/old.old-1, which --fresh moved away; "
+        "`segbench compare runs/old.old-1 runs/old` compares the two"
+    ]
+    assert "old (old" not in done.stdout
+    assert "left out runs" not in segbench("rank", runs / "best", runs / "old.old-1").stderr
+
+
+@pytest.mark.parametrize("words", [("rank", "old", "new"), ("compare", "old", "new")])
+def test_paragraphs_are_as_wide_as_the_terminal(runs, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = segbench(words[0], *(runs / word for word in words[1:]), "--draws", 1000)
+    table, notes = done.stdout.split("Notes\n\n")
+    assert 60 < max(map(len, notes.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "300")
+    done = segbench(words[0], *(runs / word for word in words[1:]), "--draws", 1000)
+    assert done.stdout.split("Notes\n\n")[0].split() == table.split()
+    assert 80 < max(map(len, done.stdout.splitlines())) <= 100
+
+
 def test_rank_ranks_all_cases_if_asked(runs):
     (runs / "old" / "cases" / "CT_0.json").unlink()
     common = segbench("rank", runs / "old", runs / "best")
     assert "over 7 cases" in common.output
-    assert "1 of 8 cases are left out" in common.output
+    assert "1 of 8 cases is left out: a ranked method lacks it." in common.output
     last = segbench("rank", runs / "old", runs / "best", "--missing", "last", "--ties", "average")
     assert "over 8 cases" in last.output
-    assert "have the last rank" in last.output
+    assert "1 missing case of single methods has the last rank" in last.output
     assert "the mean of their ranks" in last.output
 
 

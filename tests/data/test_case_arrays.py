@@ -75,6 +75,29 @@ def test_the_dtype_of_a_label_map_does_not_change_the_hash(case, dtype):
         ({"labels": (1, 2)}, r"labels: expected \(1, 3\), found \(1, 2\)"),
         ({"boxes": (Box(1, (0, 0, 0), (2, 2, 2), 1),)}, r"boxes: expected one per label"),
         (
+            {"boxes": ((1, (0, 0, 0), (2, 2, 2), 1),)},
+            r"boxes: expected Box objects, found \(1, .*\); make each with segbench\.Box\(label",
+        ),
+        (
+            {"boxes": (Box(1, (0, 0), (2, 2), 1),)},
+            r"boxes: expected low and high of three numbers \(z, y, x\), found \(0, 0\)",
+        ),
+        ({"image": np.zeros((2, 2, 2))}, "image: expected an Image of a numpy array and a spacing"),
+        ({"image": Image([[[0]]], (1.0, 1.0, 1.0))}, "and a spacing, found list; segbench.case_fr"),
+        ({"reference": [[[0, 1]]]}, "reference: expected a numpy array, found list"),
+        (
+            {"image": Image(np.zeros((10, 20, 31, 2)), (1.0, 1.0, 1.0))},
+            r"voxels: expected three axes \(z, y, x\) and one channel, found 4 axes, shape",
+        ),
+        (
+            {"image": Image(np.zeros((10, 20, 30)), (1.0, 1.0, 1.0))},
+            r"CT_Toy_001: voxels and reference: expected one shape \(z, y, x\)",
+        ),
+        (
+            {"reference": np.zeros((1, 10, 20, 31), np.uint8)},
+            r"reference: expected shape \(z, y, x",
+        ),
+        (
             {"boxes": (Box(1, (0, 0, 0), (2, 0, 2), 1), Box(3, (0, 0, 0), (2, 2, 2), 1))},
             r"each low below its high, found low \(0, 0, 0\) and high \(2, 0, 2\)",
         ),

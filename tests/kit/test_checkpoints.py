@@ -29,12 +29,23 @@ class Program:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("given", ["", "nowhere.pth"])
-def test_the_error_for_missing_weights_states_their_source_and_the_option(given):
-    with pytest.raises(
-        AdapterError, match=r"see example\.org; pass the file: --option weights=FILE"
-    ):
-        kit.find_weights(given, "see example.org.")
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("", "none"), ("nowhere.pth", "no file nowhere.pth"), (".", "the folder .")],
+)
+@pytest.mark.parametrize("ending", ["", ".", "; ", ":", "!", ". \n"])
+def test_the_error_for_missing_weights_states_their_source_and_the_option(given, found, ending):
+    with pytest.raises(AdapterError) as refusal:
+        kit.find_weights(given, f"see example.org{ending}")
+    assert str(refusal.value) == (
+        f"weights: expected a file, found {found}; see example.org; pass the file: "
+        "--option weights=FILE"
+    )
+
+
+def test_without_a_source_the_error_for_missing_weights_has_no_gap():
+    with pytest.raises(AdapterError, match="found none; pass the file: --option weights=FILE"):
+        kit.find_weights("", "")
 
 
 def test_a_checkpoint_that_calls_functions_is_refused_with_their_names(tmp_path):
@@ -62,8 +73,18 @@ def test_a_list_of_tensors_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"model": 7}, "expected tensors by name, found int"),
-        ({1: 2}, "1: expected a tensor"),
+        ({"model": 7}, "model: expected tensors by name, found int"),
+        ({1: 2}, "expected tensors under 'model', found the keys 1; pass the right key to kit"),
+        (
+            {"state_dict": {"w": torch.ones(1)}, "epoch": 3, "best": torch.ones(1)},
+            "expected tensors under 'model', found the keys state_dict, epoch, best; pass the right"
+            r" key to kit\.read_state$",
+        ),
+        (
+            {str(number): {} for number in range(20)},
+            "expected tensors under 'model', found the keys 0, 1, 2, 3, 4, 5, 6, 7 and 12 more; p",
+        ),
+        ({"w": torch.ones(1), "x": 3}, "'x': expected a tensor, found int"),
         ({"model": {"x": "y"}}, "'x': expected a tensor"),
     ],
 )
@@ -79,6 +100,31 @@ def test_the_tensors_of_a_checkpoint_are_read(tmp_path, is_zip, wrap):
     file = tmp_path / "some.pth"
     torch.save(wrap({"w": torch.ones(2)}), file, _use_new_zipfile_serialization=is_zip)
     assert torch.equal(kit.read_state(file, "model")["w"], torch.ones(2))
+
+
+@pytest.mark.parametrize("wrap", [lambda network: network, lambda network: {"model": network}])
+def test_a_network_that_was_saved_whole_says_what_to_save(tmp_path, network, wrap):
+    file = tmp_path / "whole.pth"
+    torch.save(wrap(network), file)
+    with pytest.raises(AdapterError) as refusal:
+        kit.read_state(file, "model")
+    assert str(refusal.value).endswith(
+        "; if it is a whole module, save its state_dict(): torch.save(net.state_dict(), FILE)"
+    )
+
+
+@pytest.mark.parametrize("prefix", ["module.", "network.", "module.net.0."])
+@pytest.mark.parametrize("others", [{}, {"loss.weight": torch.ones(1)}])
+def test_a_common_prefix_is_named_and_can_be_stripped_as_the_message_says(network, prefix, others):
+    state = {f"{prefix}{name}": value for name, value in network.state_dict().items()} | others
+    with pytest.raises(AdapterError) as refusal:
+        kit.load_strictly(network, state, name="net.pth")
+    message = str(refusal.value)
+    assert message.startswith(
+        "net.pth: expected names such as 0.weight, found all of them with the"
+    )
+    assert repr(prefix) in message
+    kit.load_strictly(network, eval(message.partition("strip it: ")[2]), name="net.pth")
 
 
 def test_other_objects_of_a_training_script_load_if_they_are_allowed(tmp_path):

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.core import Image, Interactions
+from segbench.core import AdapterInfo, Image, Interactions
 from segbench.errors import AdapterError
 from segbench.models.adapter_contract import checked_adapter, predicted_array
 from segbench.models.adapter_failure import TRACEBACK, NoLabelMapError
+from segbench.models.in_process import InProcessModel
 from segbench.models.loading import load_adapter
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
@@ -102,11 +103,12 @@ def test_an_error_in_a_folder_names_the_file_in_it(write):
     assert refusal == "folder: cannot be loaded: folder/network.py, line 1: KeyError: 'weights'"
 
 
-def test_a_module_next_to_the_adapter_is_imported_with_a_dot(write):
+def test_a_module_next_to_the_adapter_is_imported_with_a_dot(write, tmp_path):
     write("", "network.py")
     refusal = refusal_of(write("from network import Net\n"))
     assert refusal.endswith(
-        "it is next to the adapter: import it with a dot, from .network import ..."
+        "it is next to the adapter: import it with a dot, from .network import ..., or name its "
+        f"folder in PYTHONPATH: {tmp_path}"
     )
 
 
@@ -143,6 +145,63 @@ def test_an_adapter_that_lacks_something_is_refused_by_name(write, source, expec
     refusal = refusal_of(write(HEAD + source + made))
     assert refusal.startswith(f"mine: cannot be loaded: {expected}")
     assert refusal.endswith("; docs/adapters.md describes the contract")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("name", "None", "text"),
+        ("version", "3", "text"),
+        ("licence", "None", "text"),
+        ("note", "b'a'", "text"),
+        ("weights_sha256", "5", "text or None"),
+        ("prompts", "None", "a tuple of text"),
+        ("prompts", "'box'", "a tuple of text"),
+        ("prompts", "(1,)", "a tuple of text"),
+        ("deterministic", "'no'", "True or False"),
+        ("sees_reference", "0", "True or False"),
+    ],
+)
+def test_a_field_of_info_with_a_value_of_another_type_is_refused_by_name(write, field, value, kind):
+    name = "" if field == "name" else "'mine', "
+    source = f"{HEAD}class Mine:{METHODS}    info = AdapterInfo({name}{field}={value})\n"
+    assert refusal_of(write(f"{source}make_adapter = Mine\n")) == (
+        f"mine: cannot be loaded: info: expected {field} to be {kind}, found {value}; "
+        "docs/adapters.md describes the contract"
+    )
+
+
+def test_a_description_may_have_more_than_its_fields_and_a_list_of_prompts(write):
+    source = """import dataclasses
+@dataclasses.dataclass(frozen=True)
+class Info(AdapterInfo):
+    paper: str = "none"
+"""
+    file = write(
+        f"{HEAD}{source}class Mine:{METHODS}    info = Info('mine', prompts=['box'])\n"
+        "make_adapter = Mine\n"
+    )
+    for model in (InProcessModel.load(file, {}), WorkerModel(file, {}, WorkerConfig())):
+        assert model.info == AdapterInfo("mine", prompts=("box",))
+        model.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "ending"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: ended with signal SIGKILL"),
+        ("os._exit(3)", "crashed: ended with exit status 3"),
+        ("time.sleep(60)", "timed out: took more than 2 s"),
+    ],
+)
+def test_a_load_that_ends_the_worker_or_hangs_is_one_line(write, words, ending):
+    printed = "print('one\\ntwo\\nno memory\\n^^^^\\n\\n', file=sys.stderr, flush=True)"
+    file = write(f"import os, signal, sys, time\n{printed}\n{words}\n")
+    with pytest.raises(AdapterError) as refusal:
+        WorkerModel(file, {}, WorkerConfig(step_timeout=2))
+    assert str(refusal.value) == (
+        f"mine: cannot be loaded: {ending}; last line of stderr: no memory"
+    )
 
 
 def test_optional_arguments_and_any_arguments_are_no_fault():
@@ -198,8 +257,6 @@ def test_a_factory_that_fails_names_its_place(tmp_path, write):
 
 def first_failure(file: Path) -> str:
     """Return the failure of the first step in this process; assert that a worker says the same."""
-    from segbench.models.in_process import InProcessModel
-
     failures = []
     for model in (
         InProcessModel.load(file, {}),
@@ -268,3 +325,17 @@ def test_a_tensor_counts_as_an_array_and_one_that_cannot_says_what_to_do():
     assert predicted_array(torch.ones(2, dtype=torch.uint8)).dtype == np.uint8
     with pytest.raises(NoLabelMapError, match=r"returned a Tensor, expected a .*detach\(\)"):
         predicted_array(torch.ones(2, requires_grad=True))
+    # on a CUDA device the message is the same, but for the device's name
+    with pytest.raises(NoLabelMapError, match=r"returned a Tensor, expected a .*Tensor\.cpu\(\)"):
+        predicted_array(torch.ones(2, dtype=torch.uint8, device="meta"))
+
+
+def test_a_worker_takes_a_tensor_on_the_processor(write):
+    pytest.importorskip("torch")
+    source = with_predict("return torch.ones((4, 5, 6), dtype=torch.int32)")
+    model = WorkerModel(write(f"import torch\n{source}"), {}, WorkerConfig(step_timeout=60))
+    model.set_image(IMAGE, (1,))
+    output = model.predict(INTERACTIONS)
+    model.close()
+    assert output.failure is None
+    assert (output.segmentation == 1).all()

@@ -1,8 +1,12 @@
 """What the source of an adapter tells without importing it."""
 
+import re
+
 import pytest
+from click.testing import CliRunner
 
 import segbench
+from segbench.cli import cli
 from segbench.errors import AdapterError
 from segbench.models.adapter_option import AdapterOption
 from segbench.models.adapter_source import adapter_options, parse_options
@@ -186,3 +190,27 @@ def test_options_that_only_running_the_code_would_tell_are_not_guessed(tmp_path,
 def test_a_class_without_arguments_has_no_options(tmp_path):
     (tmp_path / "mine.py").write_text("class A:\n    pass\nmake_adapter = A\n")
     assert adapter_options(tmp_path / "mine.py") == ()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "AdapterInfo('mine', '1', 'MIT')",
+        "AdapterInfo('mine', licence='MIT')",
+        "core.AdapterInfo('mine', '1', 'MIT', None)",
+        "AdapterInfo('mine', '1', LICENCE)",
+        "AdapterInfo('mine', licence=LICENCE)",
+    ],
+)
+def test_the_licence_is_found_wherever_it_stands_in_the_call(tmp_path, call):
+    file = tmp_path / "mine.py"
+    file.write_text(f"LICENCE = 'MIT'\nclass Mine:\n    info = {call}\nmake_adapter = Mine\n")
+    shown = CliRunner().invoke(cli, ["models", "show", str(file)])
+    assert re.search(r"^code +MIT$", shown.output, re.M), shown.output
+
+
+def test_bundled_weights_come_with_segbench():
+    shown = CliRunner().invoke(cli, ["models", "show", "ours"])
+    text = " ".join(shown.output.split())
+    assert "in place; comes with segbench" in text
+    assert "from comes" not in text

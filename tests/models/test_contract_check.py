@@ -1,10 +1,14 @@
 """`segbench models check`: each broken rule is found by its own name."""
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from segbench.cli import cli
-from segbench.models.check_cases import check_cases
+from segbench.models.check_cases import check_cases, check_interactions, next_check_interactions
 from segbench.models.contract_check import check_contract
 from segbench.models.supervisor import WorkerModel
 from segbench.models.worker_process import WorkerConfig
@@ -100,7 +104,44 @@ WARNED = {
         return np.searchsorted((0, *self.labels), found).astype(np.uint8)
 """,
 }
-OK = ["loads", "info", "steps", "labels", "asked twice", "out of order"]
+# each keeps something of an earlier step, and only the rule that forbids this is broken
+KEEPS = {
+    "needs step 0": """
+    def predict(self, interactions):
+        if interactions.step == 0:
+            self.state = interactions.boxes
+        assert self.state is not None
+        return super().predict(interactions)
+""",
+    "needs step 0, which has no boxes": """
+    def predict(self, interactions):
+        if interactions.step == 0:
+            self.found = np.zeros(self.image.voxels.shape, np.uint8)
+            for box in interactions.boxes:
+                self.found[tuple(map(slice, box.low, box.high))] = box.label
+        return np.maximum(self.found, super().predict(interactions))
+""",
+    "is another without step 0": """
+    def set_image(self, image, labels):
+        super().set_image(image, labels)
+        self.level = 0
+
+    def predict(self, interactions):
+        if interactions.step == 0:
+            self.level = 60
+        return (self.image.voxels > self.level).astype(np.uint8)
+""",
+}
+RIGHT_AFTER_THE_BOX = """
+    def predict(self, interactions):
+        bright, found = self.image.voxels >= 80, super().predict(interactions)
+        for box in interactions.boxes:
+            inside = tuple(map(slice, box.low, box.high))
+            found[inside] = box.label
+        found[~bright] = 0
+        return found
+"""
+OK = ["loads", "info", "steps", "labels", "out of order", "asked twice"]
 OK += ["forgets the last image", "without boxes", "cost"]
 
 
@@ -130,6 +171,56 @@ def test_an_adapter_that_keeps_the_contract_has_no_finding(findings):
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_broken_rule_is_found_by_its_name_and_no_other_is(findings, rule):
     assert rules(findings(BROKEN[rule]), "failed") == [rule]
+
+
+@pytest.mark.parametrize("kept", KEEPS)
+def test_what_an_earlier_step_left_is_named_by_its_rule_and_first(findings, kept):
+    found = findings(KEEPS[kept])
+    assert rules(found, "failed") == ["out of order"]
+    (text,) = [finding.text for finding in found if finding.status == "failed"]
+    assert "step 0" in text or "on a fresh image" in text
+    assert text.endswith("; keep nothing between calls of predict: docs/adapters.md")
+
+
+def test_a_model_that_has_no_error_after_the_box_is_not_told_that_clicks_do_nothing(findings):
+    found = findings(RIGHT_AFTER_THE_BOX)
+    assert [(finding.status, finding.rule) for finding in found] == [("ok", rule) for rule in OK]
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (
+            "def set_image(self, image, labels): time.sleep(60)",
+            ["failed   set_image               step 0: setting the image: timed out: took more th"],
+        ),
+        (
+            "def predict(self, interactions): time.sleep(60)",
+            ["failed   predict                 step 0: timed out: took more than 3 s"],
+        ),
+        (
+            "def __init__(self): time.sleep(60)",
+            ["failed   loads                   mine: cannot be loaded: timed out: took more"],
+        ),
+    ],
+)
+def test_a_model_that_hangs_has_failed(tmp_path, body, lines):
+    file = tmp_path / "mine.py"
+    file.write_text(BASE.replace("{body}", body).replace("import os", "import time"))
+    result = CliRunner().invoke(cli, ["models", "check", str(file), "--step-timeout", "3"])
+    assert result.exit_code == 1, result.output
+    (failed,) = [line for line in result.output.splitlines() if line.startswith("failed")]
+    assert failed.startswith(lines[0])
+
+
+def test_clicks_are_where_the_answer_is_wrong():
+    case, _ = check_cases()
+    asked = check_interactions(case, 0)
+    wrong = np.where(case.reference == 1, 0, case.reference)
+    (first,) = next_check_interactions(case, asked, wrong).new
+    assert (first.label, first.positive) == (1, True)
+    assert case.reference[first.voxel] == 1
+    assert next_check_interactions(case, asked, case.reference).new == ()
 
 
 @pytest.mark.parametrize("rule", WARNED)
@@ -191,3 +282,15 @@ def test_the_command_takes_names_and_options(scripted):
     refused = CliRunner().invoke(cli, [*words[:3], "--option", "fial=exit"])
     assert refused.exit_code == 2
     assert "did you mean 'fail'?" in refused.output
+
+
+def test_the_page_lists_every_line_that_is_printed():
+    root = Path(__file__).parents[2]
+    files = [*(root / "segbench" / "models").glob("*check*.py")]
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    in_code = set(re.findall(r'Finding\("\w+", "([\w ]+)"', source)) | {*BROKEN, *WARNED, *OK}
+    page = (root / "docs" / "adapters.md").read_text(encoding="utf-8")
+    section = page.split("## Check an adapter")[1].split("\n## ")[0]
+    assert set(re.findall(r"`([\w ]+)`(?=[^|]* \|)", section)) >= in_code
+    rows = [row for row in re.findall(r"^\| `([\w ]+)`", section, re.M) if row in OK]
+    assert rows == OK  # in the order of the lines

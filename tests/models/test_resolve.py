@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from segbench.cli import cli
-from segbench.errors import AdapterError
+from segbench.errors import AdapterError, AdapterNotFound
 from segbench.models.resolve import resolve_model
 
 SOURCE = """
@@ -186,3 +186,64 @@ def test_predict_without_weights_says_so_first(model, folder, tmp_path):
     result = CliRunner().invoke(cli, ["predict", "--model", model, *words])
     assert result.exit_code == 2
     assert "net: expected weights in" in result.output
+
+
+# ---- files that are no adapters --------------------------------------------------------------
+
+UNREADABLE = {
+    "TOML": (b"# /// script\n# dependencies = [\n# ///\n", "mine.py: expected TOML in its PEP 723"),
+    "list": (b"# /// script\n# dependencies = 'a'\n# ///\n", "expected dependencies in its PEP"),
+    "text": (b"# /// script\n# requires-python = 3\n# ///\n", "expected requires-python in its"),
+    "UTF-8": (b"# caf\xe9\n", "mine.py: expected Python source in UTF-8, or with a line that na"),
+    "coding": (b"# coding: klingon\n", "found SyntaxError: unknown encoding"),
+    "declaration": (b"", "mine.toml: expected what docs/models.md describes, found TOMLDecodeErr"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize(
+    "words",
+    [["models", "show"], ["models", "check"], ["run", "--data", "DATA", "--model"]]
+    + [["run", "--data", "DATA", "--dry-run", "--model"]],
+    ids=["show", "check", "run", "dry run"],
+)
+def test_a_file_that_cannot_be_understood_is_refused_in_one_line(data, tmp_path, words, kind):
+    content, message = UNREADABLE[kind]
+    file = tmp_path / "mine.py"
+    file.write_bytes(content)
+    if kind == "declaration":
+        file.with_suffix(".toml").write_text("licence MIT\n")
+    command = [str(data) if word == "DATA" else word for word in words]
+    result = CliRunner().invoke(cli, [*command, str(file)])
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_source_in_another_encoding_that_it_names_is_read(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_bytes(b"# coding: latin-1\nNAME = 'caf\xe9'\ndef make_adapter(): ...\n")
+    assert resolve_model(str(file)) == (file, {})
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("mynett.py", "found no such file; did you mean 'mynet.py'? segbench models lists"),
+        ("mynet", "found none of that name; did you mean 'mynet.py'? "),
+        ("inner/boxx.py", "found no such file; did you mean 'inner/boxy.py'? "),
+        ("inner/foldre", "found no such file; did you mean 'inner/folder'? "),
+        ("boxfil", "did you mean 'boxfill'? "),
+        ("net.pth", "found another file; an adapter is a .py file that loads such weights: docs/"),
+        ("no.ckpt", "found no such file; an adapter is a .py file that loads such weights: docs/"),
+        ("quite_else.py", "found no such file; segbench models lists the names"),
+    ],
+)
+def test_a_path_that_is_no_adapter_is_answered_with_the_nearest(tmp_path, monkeypatch, model, hint):
+    for name in ("mynet.py", "net.pth", "inner/boxy.py", "inner/folder/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AdapterNotFound) as refusal:
+        resolve_model(model)
+    assert hint in str(refusal.value)

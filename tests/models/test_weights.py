@@ -139,11 +139,18 @@ def test_an_adapter_that_cannot_be_imported_is_listed(adapter, tmp_path):
         ('"net/net.pth" }', '"net/net.pth", sha256 = "beef" }', "expected a sha256"),
         ('[{ path = "final.pth" }]', "[]", "expected files, found none"),
         ("licence =", "licence", "TOMLDecodeError"),
+        ('licence = "MIT"', "licence = 3", "licence: expected text, found 3"),
+        ('needs = ["some_missing_torch"]', 'needs = "a"', "needs: expected a list of text, f"),
+        ("[[weights]]", "[weights]", "weights: expected a list of tables"),
+        ('option = "model"', "option = 3", "option: expected text, found 3"),
+        ('[{ path = "final.pth" }]', '"final.pth"', "files: expected a list of tables"),
+        ('"final.pth"', "1", "path: expected text, found 1"),
     ],
 )
 def test_a_wrong_declaration_is_refused_by_name(adapter, old, new, match):
     declaration = adapter.with_suffix(".toml")
-    declaration.write_text(DECLARATION.replace(old, new, 1))
+    text = DECLARATION.rpartition("[[weights]]")[0] if new == "[weights]" else DECLARATION
+    declaration.write_text(text.replace(old, new, 1))
     with pytest.raises(AdapterError, match=match):
         weights_module.find_model_entry(str(adapter))
 

@@ -147,5 +147,5 @@ def test_long_names_fit_a_terminal(run):
 def test_equal_runs_have_no_movers(run):
     results = segbench.load(run("old", cases(0.5, 0.6)), run("new", cases(0.5, 0.6)))
     text = comparison_text(compare_runs(results, resampling=FEW))
-    assert "of 2 labels, 0 gain, 0 lose, 2 are equal" in text
+    assert "of 2 labels: gains 0, losses 0, equal 2" in text
     assert text.count("\n\nnone\n") == 2

@@ -95,8 +95,20 @@ def test_a_winner_that_depends_on_the_rule_is_named(run):
     notes = ranking_table(results, rank_runs(results, resampling=FEW), resampling=FEW).notes
     assert notes[0] == (
         "The winner depends on the rule: a by the challenge's rule, macro rank; b by means, "
-        "macro means; a and b by tests."
+        "macro means; by tests no method wins."
     )
+
+
+def test_no_method_wins_by_tests_if_none_wins_a_test(run):
+    results = segbench.load(
+        run("a", [case(f"CT_{i}", (0.51,) * 6) for i in range(3)]),
+        run("b", [case(f"CT_{i}", (0.5,) * 6) for i in range(3)]),
+    )
+    ranking = rank_runs(results, resampling=FEW)
+    table = ranking_table(results, ranking, resampling=FEW)
+    assert [row[-1].text for row in table.rows] == ["0.00", "0.00"]
+    assert table.notes[0] == "First by every other rule: a; by tests no method wins."
+    assert not ranking.winner_changes
 
 
 def test_a_run_without_a_scored_case_changes_no_rank(runs, run, results):
@@ -130,12 +142,15 @@ def test_no_ranking_has_a_reason(run):
     one = run("one", [case("CT_1")])
     reasons = {
         "at least two runs, found 1": [one],
-        "do not see the reference, as oracle does": [
+        "do not see the reference, found 1; oracle sees it": [
             one,
             run("oracle", [case("CT_1")], sees_reference=True),
         ],
         "a scored case, found none in started": [one, run("started", [])],
-        "no case is scored for all methods": [one, run("other", [case("CT_2")])],
+        "expected a case that all methods have scored, found none": [
+            one,
+            run("other", [case("CT_2")]),
+        ],
     }
     for reason, folders in reasons.items():
         results = segbench.load(*folders)

@@ -389,7 +389,8 @@ def test_the_page_links_only_to_its_own_files_and_escapes_its_text(run, tmp_path
     ("datasets", "said"),
     [
         (("Phantom", "Phantom"), "2 of 2 cases are phantoms: generated images, not scans."),
-        (("Phantom", "STS"), "1 of 2 cases are phantoms: generated images, not scans."),
+        (("Phantom",), "1 of 1 case is a phantom: generated images, not scans."),
+        (("Phantom", "STS"), "1 of 2 cases is a phantom: generated images, not scans."),
         (("phantom", ""), None),
     ],
 )
@@ -399,10 +400,31 @@ def test_the_page_says_that_phantoms_are_not_scans(run, tmp_path, datasets, said
     write_report(runs, tmp_path / "out")
     for name in ("index.html", "index.md"):
         text = (tmp_path / "out" / name).read_text(encoding="utf-8")
-        assert ("phantoms" in text) == bool(said)
+        assert ("generated images" in text) == bool(said)
         if said:
             assert said in text
             assert "may score above a model that was trained on scans" in text
+
+
+def test_the_maximum_of_auc_and_the_gate_are_said_where_scores_are(run):
+    above = [case("CT_1", RISING), case("CT_2", (0.3,) * 6)]
+    below = [case("CT_1", RISING), case("CT_2", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5), nsd=0.0)]
+    gate = "AUC: at most 4; NSD counts only in steps whose mean DSC is above 0.2."
+    for name, cases, said in (("above", above, "AUC: at most 4."), ("below", below, gate)):
+        folder = run(name, cases)
+        made = tables(folder)
+        for table in ("table3", "table4", "labels"):
+            assert said in made[table].notes
+        assert said in terminal_table([folder]).splitlines()
+
+
+def test_notes_are_as_wide_as_the_terminal_and_the_numbers_are_not_cut(run, monkeypatch):
+    folder = run("ours", [case(f"CT_{i}", RISING) for i in range(3)])
+    for columns, widest in (("80", 80), ("200", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        table, _, note = terminal_table([folder]).partition("\n\n")
+        assert "2.4000" in table
+        assert 60 < max(map(len, note.splitlines())) <= widest
 
 
 def test_the_terminal_table_is_aligned_and_shows_failures(run):

@@ -5,6 +5,7 @@ import pytest
 import segbench
 from segbench.errors import RunError
 from segbench.report import write_report
+from segbench.report.run_folders import left_out_text, without_replaced
 from tests.report.small_runs import case
 
 
@@ -42,6 +43,20 @@ def test_a_run_that_was_put_aside_counts_only_if_it_is_given_itself(parent, run)
     assert methods(parent) == ["a", "b", "c"]
     assert methods(old) == ["a"]
     assert methods(hidden) == ["h"]
+
+
+def test_a_run_that_was_put_aside_is_left_out_next_to_the_one_that_replaced_it(parent, run):
+    olds = [run("a", [case("CT_1")], folder=f"runs/a.old-{number}") for number in (1, 12)]
+    alone = run("x", [case("CT_1")], folder="runs/x.old-1")
+    given = [*olds, parent / "a", alone, parent / "b"]
+    kept, replaced = without_replaced(given)
+    assert (kept, replaced) == ([parent / "a", alone, parent / "b"], olds)
+    assert without_replaced([*olds, alone]) == ([*olds, alone], [])
+    assert len(methods(*given)) == 5  # from Python, exactly what is given
+    assert left_out_text(olds[:1]) == (
+        f"left out {olds[0]}, which --fresh moved away; "
+        f"`segbench compare {olds[0]} {parent / 'a'}` compares the two"
+    )
 
 
 def test_a_run_folder_that_contains_runs_stands_for_itself(run):

@@ -120,19 +120,13 @@ def test_nothing_listens_if_nothing_is_shown():
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_terminal_shows_case_and_step(data, tmp_path, jobs):
-    """The command in a pseudo terminal; the model takes half a second a step."""
-    (tmp_path / "slow.py").write_text(
-        "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
-        "class Slow:\n    info = AdapterInfo('slow')\n"
-        "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
-        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
-        "        return np.zeros(self.shape, np.uint8)\n"
-        "make_adapter = Slow\n"
-    )
-    words = ["run", "--model", str(tmp_path / "slow.py"), "--data", str(data)]
+def test_a_terminal_shows_case_and_step(data, slow_adapter, tmp_path, jobs):
+    """The command in a pseudo terminal."""
+    words = ["run", "--model", str(slow_adapter), "--data", str(data)]
     text = in_terminal([*words, "--out", str(tmp_path / "run"), "--jobs", jobs])
-    assert re.search(r"[12]/3 CT_Toy_001, click 2 of 5, \d\.\d\d s a step, 0:0\d:\d\d left", text)
+    # which of the steps is seen depends on how busy the machine is
+    assert re.search(r"[123]/3 (CT|MR|PET)_Toy_00\d, click [1-5] of 5, \d\.\d\d s a step", text)
+    assert re.search(r", 0:0\d:\d\d left", text)
     assert "3/3 cases" in text
 
 

@@ -1,5 +1,6 @@
 """What a user asks for, and how it is answered: dry runs, forgotten references, a fresh start."""
 
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import segbench
 from segbench.cli import cli
 from segbench.data.challenge_boxes import boxes_to_array
 from segbench.data.challenge_npz import write_arrays
-from segbench.errors import CaseError, RunError
+from segbench.errors import AdapterError, CaseError, RunError
 from segbench.runs import run_folder
 from segbench.runs.case_locks import case_lock
 from segbench.runs.job import close_models
@@ -125,6 +126,106 @@ def test_a_dry_run_names_what_would_be_refused(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_shows_which_done_cases_are_not_ok(data, tmp_path, scripted):
+    (data / "US_Toy_004.npz").write_bytes(b"not a zip archive")
+    words = ("--model", scripted, "--data", data, "--out", tmp_path / "run")
+    words += ("--option", "fail=raise", "--option", "at=0")  # the MR case has no step 0
+    assert command(*words).exit_code == 1
+    done = command(*words, "--dry-run")
+    assert done.output.splitlines() == [
+        "done      CT_Toy_001 (failed)",
+        "done      MR_Toy_002",
+        "done      PET_Toy_003 (failed)",
+        "done      US_Toy_004 (invalid)",
+        "0 to run, 0 invalid, 4 done (2 of them failed, 1 of them invalid; --retry-failed runs "
+        "them again): 4 of 4 cases asked for",
+    ]
+
+
+def test_failures_of_one_reason_are_one_line_and_say_what_to_do(data, tmp_path, scripted):
+    words = ("--model", scripted, "--data", data, "--out", tmp_path / "run")
+    done = command(*words, "--option", "fail=raise", "--option", "at=1")
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("failed:", "every"))]
+    assert len(lines) == 2
+    assert re.fullmatch(
+        r"failed: 3 cases: step 1: raised ValueError: the model is confused.*: "
+        r"CT_Toy_001, MR_Toy_002, PET_Toy_003",
+        lines[0],
+    )
+    assert lines[1] == (
+        "every case failed for one reason; to test the model alone: segbench models check "
+        f"{scripted} --option fail=raise --option at=1"
+    )
+    assert "asked for 3 of 3 cases: 0 ok; the run folder has 3" in done.stdout
+
+
+def test_a_failure_of_some_cases_does_not_blame_the_model(data, tmp_path, scripted):
+    words = ("--model", scripted, "--data", data, "--out", tmp_path / "run")
+    done = command(*words, "--option", "fail=raise", "--option", "at=0")
+    assert "failed: 2 cases: step 0: raised ValueError" in done.stderr
+    assert "models check" not in done.stderr
+
+
+def test_labels_that_a_case_does_not_have_are_named(data, tmp_path, scripted):
+    words = ("--model", scripted, "--data", data, "--out", tmp_path / "run")
+    done = command(*words, "--option", "fail=foreign", "--option", "at=2", "--limit", 2)
+    said = (
+        "scripted returned a label that the case does not have: 9 (in 2 cases); it counts as "
+        "wrong voxels where the case has a label"
+    )
+    assert done.exit_code == 0, done.output
+    assert said in done.stderr.splitlines()
+    result = segbench.evaluate(
+        scripted,
+        data,
+        out=tmp_path / "run",
+        option={"fail": "foreign", "at": 2},
+        limit=2,
+        in_process=True,
+    )
+    assert said in repr(result).splitlines()
+    assert f"<li>{said}</li>" in result._repr_html_()
+    assert "does not have" not in command("--model", "boxfill", "--data", data).stderr
+
+
+def test_counts_are_printed_only_if_they_say_something(data, tmp_path):
+    words = ("--model", "boxfill", "--data", data, "--out", tmp_path / "run")
+    assert "asked for" not in command(*words).output
+    assert "asked for 1 of 3 cases: 1 ok" in command(*words, "--limit", 1).output
+
+
+@pytest.mark.parametrize("words", [(), ("--name", "second")])
+def test_the_progress_has_the_name_that_tables_have(data, tmp_path, words):
+    file = tmp_path / "my_adapter.py"
+    file.write_text(ADAPTER)
+    done = command("--model", file, "--data", data, "--out", tmp_path / "run", *words)
+    name = words[1] if words else "mine"
+    assert f"{name} 1/3 CT_Toy_001 ok" in done.stderr
+    assert "my_adapter 1/3" not in done.stderr
+    assert name in done.stdout
+
+
+def test_a_path_in_other_words_is_no_difference(data, tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(ADAPTER.replace("make_adapter = Mine", MAKER))
+    words = ("--data", data, "--out", tmp_path / "run", "--limit", 1)
+    assert command("--model", file, *words).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    assert command("--model", "mine.py", *words).exit_code == 0
+    other = command("--model", "mine.py", *words, "--option", "device=cpu")
+    assert "found another (options.device was not given, is now 'cpu');" in other.stderr
+    file.write_text(file.read_text() + "\n")
+    edited = command("--model", file, *words, "--option", "device=cpu")
+    assert f"model was 'mine.py', is now '{file}'" in edited.stderr
+    assert "adapter_source_sha256 was" in edited.stderr
+
+
+MAKER = """
+def make_adapter(device: str = "auto"):
+    return Mine()
+"""
+
+
 def test_limit_and_case_count_what_was_asked_for(data, tmp_path):
     words = ("--model", "boxfill", "--data", data, "--out", tmp_path / "run")
     done = command(*words, "--limit", 2)
@@ -221,6 +322,48 @@ def test_the_oracle_knows_nested_cases(data, tmp_path):
     assert all(case.steps[0].scores[0].dsc == 1 for case in result.case_results)
 
 
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("in_process", [True, False])
+def test_the_oracle_takes_references_from_a_folder_of_their_own(
+    apart, tmp_path, in_process, inside
+):
+    images, references = apart
+    if inside:
+        references = references.rename(images / "0_gts")  # before the images by name
+    option = {"references": references, "images": images}
+    result = segbench.evaluate(
+        *("oracle", images),
+        references=references,
+        option=option,
+        out=tmp_path / "run",
+        in_process=in_process,
+    )
+    assert result.all_ok
+    assert all(step.scores[0].dsc == 1 for case in result.case_results for step in case.steps)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {"references": "gts"},
+            r"oracle: .*references: expected files with images \(the key imgs\), found none in "
+            r".*gts; name their folder: --option images=DIR",
+        ),
+        (
+            {"references": "imgs", "images": "gts"},
+            r"images: expected files with images \(the key imgs\), found none in .*gts$",
+        ),
+        ({"references": "gts", "images": "none"}, "images: expected a folder of cases, found"),
+    ],
+)
+def test_an_oracle_without_images_says_how_to_name_them(apart, tmp_path, option, message):
+    folders = dict(zip(("imgs", "gts", "none"), (*apart, tmp_path / "none"), strict=True))
+    given = {key: folders[name] for key, name in option.items()}
+    with pytest.raises(AdapterError, match=message):
+        segbench.evaluate("oracle", apart[0], references=apart[1], option=given, out=tmp_path / "r")
+
+
 def test_references_that_are_added_to_a_finished_run_are_named(data, apart, tmp_path):
     asked = {"out": tmp_path / "run", "in_process": True}
     segbench.evaluate("boxfill", data, **asked)
@@ -272,6 +415,6 @@ def test_waiting_for_another_runner_is_said(data, tmp_path):
             [*words, "--data", data, "--out", out], stderr=subprocess.PIPE, text=True
         )
         lines = iter(process.stderr.readline, "")
-        assert any("waiting for 1 cases that another runner has locked" in line for line in lines)
+        assert any("waiting for 1 case that another runner has locked" in line for line in lines)
     process.communicate()
     assert process.returncode == 0

@@ -155,7 +155,7 @@ def test_a_run_of_other_data_is_refused(config_for, tmp_path, make_case):
     (tmp_path / "other").mkdir()
     write_case(tmp_path / "other" / "US_Toy_009.npz", make_case("US_Toy_009"))
     with pytest.raises(
-        RunError, match="expected only cases that are in .*other, found 1 others, CT_Toy_001 first"
+        RunError, match="expected only cases that are in .*other, found 1 other, CT_Toy_001 first"
     ):
         run(config_for(data=(tmp_path / "other",)))
 
@@ -242,7 +242,7 @@ def test_references_cannot_be_exchanged_on_the_way(config_for, data, tmp_path):
     for file in data.glob("*.npz"):
         with np.load(file, allow_pickle=True) as raw:
             write_arrays(references / file.name, {"gts": (raw["gts"] > 0).astype(np.uint8)})
-    with pytest.raises(RunError, match=r"references/CT_Toy_001\.npz: expected what"):
+    with pytest.raises(RunError, match="expected none of its own as reference"):
         run(config_for(references=references))
 
 

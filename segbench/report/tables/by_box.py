@@ -18,7 +18,7 @@ from segbench.report.tables.means import (
     published_cells,
     published_method,
 )
-from segbench.report.tables.notes import common_notes
+from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Row, Table
 from segbench.report.tables.uncertainty import (
@@ -108,6 +108,7 @@ def table_by_box(
             "In the layout of the paper's Table 4. Means over n cases; Overall: over all cases "
             "with, and all without, boxes. Compare methods in rows of equal modality and box.",
             *uncertainty_notes(results, options),
+            score_note(results),
             *common_notes(results),
             *([published.note] if published else []),
         ),

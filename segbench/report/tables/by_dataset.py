@@ -11,7 +11,7 @@ from segbench.report.frames import MEASURES, Results
 from segbench.report.modalities import NOT_STATED, TABLE_3_STYLE
 from segbench.report.resampling import Resampling
 from segbench.report.tables.means import mean_rows, mean_scores_by, number_columns
-from segbench.report.tables.notes import common_notes
+from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Column, Table
 from segbench.report.tables.uncertainty import (
@@ -65,6 +65,7 @@ def table_by_dataset(results: Results, *, options: TableOptions = TableOptions()
         notes=(
             "Means over n cases of a dataset.",
             *uncertainty_notes(results, options),
+            score_note(results),
             *common_notes(results),
         ),
     )

@@ -18,7 +18,7 @@ from segbench.report.tables.means import (
     mean_scores_by,
     number_columns,
 )
-from segbench.report.tables.notes import common_notes
+from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Row, Table
 from segbench.report.tables.uncertainty import (
@@ -99,6 +99,7 @@ def table_by_label(results: Results, *, options: TableOptions = TableOptions()) 
             "dataset. The mean at the box is over the n cases with a box. At most the first "
             f"{MAX_LABELS} labels of a dataset are shown.",
             *uncertainty_notes(results, options, marks=False),
+            score_note(results),
             *common_notes(results),
         ),
     )

@@ -24,7 +24,7 @@ from segbench.report.tables.means import (
     published_cells,
     published_method,
 )
-from segbench.report.tables.notes import common_notes
+from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.uncertainty import (
@@ -97,6 +97,7 @@ def table_by_modality(
             f"In the layout of the paper's Table {name[-1]}. Means over n cases. AUC: area under "
             "the score over the clicks, without the box. Final: after the last click.",
             *uncertainty_notes(results, options),
+            score_note(results),
             *common_notes(results),
             *([published.note] if published else []),
         ),

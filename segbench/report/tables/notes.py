@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.messages import counted
+from segbench.overview import is_gated, scale_text
 from segbench.report.comparison import case_keys, common_cases
 from segbench.report.frames import Results
 from segbench.results import Policy
@@ -29,6 +31,15 @@ def common_notes(results: Results) -> tuple[str, ...]:
     )
 
 
+def score_note(results: Results) -> str:
+    """Return the maximum of AUC and, if it has set an NSD to 0, the gate."""
+    settings = results.settings
+    steps = results.steps[results.steps["dsc"].notna()]
+    means = steps.groupby(["method", "case", "step"])[["dsc", "nsd"]].mean()
+    gated = any(is_gated(dsc, nsd, settings) for dsc, nsd in means.to_numpy())
+    return f"{scale_text(settings, gated=gated)}."
+
+
 def coverage_notes(results: Results) -> list[str]:
     """Return how many cases each method has done; one note if it is the same for all."""
     coverage = {row["method"]: _coverage(row) for row in results.methods.to_dict("records")}
@@ -41,8 +52,9 @@ def coverage_notes(results: Results) -> list[str]:
 def _coverage(method: Mapping[Any, Any]) -> str:
     n_done, n_cases = method["n_done"], method["n_cases"]
     n_left_out = n_done - method["n_scored"] - method["n_invalid"]
+    unfinished = " (unfinished)" if n_done < n_cases else ""
     return (
-        f"{n_done} of {n_cases} cases done{' (unfinished)' if n_done < n_cases else ''}, "
+        f"{n_done} of {counted(n_cases, 'case')} done{unfinished}, "
         f"{method['n_scored']} scored, {method['n_failed']} failed, {method['n_invalid']} invalid"
         + (f", {n_left_out} left out because no step has a prediction" if n_left_out else "")
     )
@@ -115,7 +127,8 @@ def _compared_notes(results: Results, scored: pd.DataFrame) -> list[str]:
         return []
     counts = ", ".join(f"{method} {n}" for method, n in beyond.items())
     n_common = common["case"].nunique()
-    compared = f"the {n_common} common cases only" if n_common else "no case: none is common"
+    compared = f"the {counted(n_common, 'common case')} only"
+    compared = compared if n_common else "no case: none is common"
     return [
         f"Compared over {compared}. Scored cases beyond: {counts}; the table own-cases has the "
         "means over all cases of each method."
@@ -127,5 +140,4 @@ def format_case_names(names: Iterable[str]) -> str:
     ordered = sorted(names)
     n_more = len(ordered) - MAX_CASE_NAMES
     more = f", +{n_more} more" if n_more > 0 else ""
-    noun = "case" if len(ordered) == 1 else "cases"
-    return f"{len(ordered)} {noun} ({', '.join(ordered[:MAX_CASE_NAMES])}{more})"
+    return f"{counted(len(ordered), 'case')} ({', '.join(ordered[:MAX_CASE_NAMES])}{more})"

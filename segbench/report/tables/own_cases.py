@@ -8,6 +8,7 @@ from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.resampling import Resampling
 from segbench.report.tables.means import mean_rows, mean_scores_by, number_columns
+from segbench.report.tables.notes import score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.uncertainty import Split, with_intervals
@@ -46,5 +47,6 @@ def own_cases_table(results: Results, *, options: TableOptions = TableOptions())
         notes=(
             "Means over all n scored cases of a method. The cases of the methods differ, so these "
             "rows cannot be compared with each other.",
+            score_note(results),
         ),
     )

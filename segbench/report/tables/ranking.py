@@ -153,11 +153,14 @@ def _winner_notes(ranking: Ranking) -> Iterator[str]:
     rules: dict[frozenset[str], list[str]] = {}
     for key, winners in ranking.winners.items():
         rules.setdefault(winners, []).append(RULE_NAMES[key])
+    without = rules.pop(frozenset(), [])
+    none = f"by {', '.join(without)} no method wins" if without else ""
     if len(rules) == 1:
-        yield f"First by every rule: {_names(ranking, *rules)}."
+        first = f"First by every {'other ' if none else ''}rule: {_names(ranking, *rules)}"
+        yield "; ".join(filter(None, (first, none))) + "."
         return
     parts = (f"{_names(ranking, who)} by {', '.join(names)}" for who, names in rules.items())
-    yield f"The winner depends on the rule: {'; '.join(parts)}."
+    yield f"The winner depends on the rule: {'; '.join(filter(None, (*parts, none)))}."
 
 
 def _group_notes(ranking: Ranking) -> Iterator[str]:

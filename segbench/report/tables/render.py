@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from segbench.report.tables.table import Cell, Column, Table, Value
-from segbench.text_table import text_table
+from segbench.text_table import text_table, wrapped
 
 
 def to_csv(table: Table) -> str:
@@ -42,7 +42,7 @@ def to_text(table: Table) -> str:
     lines = [[cell.text for cell in row] for group in table.printed_groups() for row in group]
     right = [number for number, column in enumerate(table.columns) if column.align == "r"]
     aligned = text_table([header, *lines], right=right, rule=True)
-    return "\n".join([aligned, *table.notes]) + "\n"
+    return "\n".join([aligned, *filter(None, [wrapped(table.notes, hanging="  ")])]) + "\n"
 
 
 def to_markdown(table: Table) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.tables.means import mean_rows, mean_scores_by, number_columns
-from segbench.report.tables.notes import case_difference_notes, coverage_notes
+from segbench.report.tables.notes import case_difference_notes, coverage_notes, score_note
 from segbench.report.tables.options import TableOptions
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.results import Policy
@@ -63,6 +63,7 @@ def time_limit_table(results: Results, *, options: TableOptions = TableOptions()
         notes=(
             f"Means over n cases. Raw: without the limit. Limited: a case above {limit:g} s per "
             "label in total scores 0 at every step.",
+            score_note(results),
             *coverage_notes(results),
             *case_difference_notes(results),
         ),

@@ -375,7 +375,7 @@ def test_impossible_files_are_refused(data, tmp_path):
 @pytest.mark.parametrize("device", ["tpu", "cuda:99"])
 def test_a_device_that_is_not_there_is_refused_before_scans_are_read(tmp_path, device):
     setup = TrainingSetup(tmp_path / "no scans", tmp_path / "a.safetensors", device=device)
-    with pytest.raises(AdapterError, match=f"device '{device}'"):
+    with pytest.raises(AdapterError, match=f"device.* '{device}'"):
         train(TINY, setup, Recorder().reporter)
 
 
@@ -432,7 +432,7 @@ def test_segbench_train_passes_its_options_to_the_adapter():
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("empty", "empty: has no training"), ("oures", "did you mean 'ours'")],
+    [("empty", "empty: expected a training program in"), ("oures", "did you mean 'ours'")],
 )
 def test_an_adapter_without_training_is_refused_with_a_reason(name, reason):
     shown = CliRunner().invoke(cli, ["train", name])
