@@ -275,6 +275,23 @@ def test_the_twenty_line_adapter_runs(page, words, phantom, tmp_path):
     assert min(score["dsc"] for score in facts["steps"][-1]["scores"]) > 0.3
 
 
+def test_what_the_readme_says_to_a_newcomer_works(tmp_path):
+    """The lines of the section on an own model, as they stand, in an empty folder."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Your own model")[2].partition("\n## ")[0]
+    lines = re.findall(r"`segbench ([^`]+)`", section)
+    lines.sort(key=lambda line: ["phantoms", "models", "run"].index(line.split()[0]))
+    assert lines[:2] == ["phantoms val/", "models check bright.py"]
+    with contextlib.chdir(tmp_path):
+        (block,) = python_blocks(ROOT / "README.md")
+        Path("bright.py").write_text(block, encoding="utf-8")
+        for line in lines:
+            limit = ["--limit", "1"] if line.startswith("run") else []
+            done = CliRunner().invoke(cli, [*line.split(), *limit])
+            close_models()
+            assert done.exit_code == 0, done.output
+
+
 # ---- schemas ---------------------------------------------------------------------------------
 
 

@@ -268,6 +268,7 @@ def test_many_failed_cases_stay_a_few_lines(ask):
         ("output_dir", r"did you mean `out`\?"),
         ("refernces", r"did you mean `references`\?"),
         ("overwrite", r"did you mean `fresh`\?"),
+        ("weights", r"options of the model go into `option`: option=\{'weights': \.\.\.\}"),
         ("device", r"options of the model go into `option`: option=\{'device': \.\.\.\}"),
         ("colour", r"`colour`: no such keyword; known: model, data, out"),
     ],

@@ -13,6 +13,7 @@ from segbench.cli.convert_options import rule_options, source_options
 from segbench.cli.misuse import Fault, Refusal
 from segbench.cli.option_types import EXISTING_PATH, FOLDER, WholeNumber
 from segbench.cli.params import HOW, WHAT, WHERE, argument, command, option
+from segbench.messages import counted
 
 if TYPE_CHECKING:
     from segbench.data.convert.batch import Batch
@@ -156,7 +157,7 @@ def _plan(found: Found, out: Path) -> str:
         names = (scan.name, scan.image.name, scan.labels.name)
         rows.append((*names, scan.modality or "as the file says", scan.patient or "-"))
     there = sum((out / f"{scan.name}.npz").exists() for scan in found.scans)
-    lines = [f"{found.layout}: {len(found.scans)} cases, {there} of them are in {out} already"]
+    lines = [f"{found.layout}: {counted(len(found.scans), 'case')}, of which {out} has {there}"]
     lines += [text_table(rows), *(f"left out: {text}" for text in found.unpaired)]
     return "\n".join([*lines, *(f"guessed: {text}" for text in _guesses(found))])
 

@@ -11,6 +11,7 @@ import click
 from segbench.cli.confirm import confirm
 from segbench.cli.option_types import FOLDER, OneOf
 from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, argument, command, option
+from segbench.messages import counted
 
 if TYPE_CHECKING:
     from segbench.data.fetch import Role
@@ -79,7 +80,7 @@ def fetch(
         hub = download.repository(data, out, endpoint=endpoint, activity=progress.activity)
         with progress.activity(f"asking for the files of {data.repo}"):
             plan = download.plan_fetch(data, split, hub, out=out, revision=revision)
-        click.echo(f"found:   {len(plan.files)} files, {plan.size / 1e9:.1f} GB")
+        click.echo(f"found:   {counted(len(plan.files), 'file')}, {plan.size / 1e9:.1f} GB")
         if not accept_licence:
             confirm(
                 "Accept this licence?",

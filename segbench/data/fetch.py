@@ -18,6 +18,7 @@ from segbench.data.archives import is_archive, unpack_cases, without_suffix
 from segbench.data.fetch_record import FetchRecord, Placed, read_record, same_content
 from segbench.data.hub import HubFile, HubRepository
 from segbench.errors import CaseError
+from segbench.messages import counted
 
 DOWNLOADS = ".downloads"  # hidden: no run reads it
 FIRST_FILE = "README.md"  # every data set of the hub has one; asked for the commit
@@ -152,7 +153,7 @@ def fetch(
     # images first: references are placed as these are
     todo = sorted(plan.files, key=lambda item: (item[1] == "references", item[0].path))
     todo = [(file, role) for file, role in todo if not _is_there(file, record, out)]
-    say(f"revision {plan.revision}; {len(todo)} of {len(plan.files)} files to download")
+    say(f"revision {plan.revision}; {len(todo)} of {counted(len(plan.files), 'file')} to download")
     for file, role in todo:
         _inner(file.path)  # refuses a path that leads out, before anything is written there
         facts = hub.download(file.path, plan.revision, file.sha256, size=file.size)

@@ -91,7 +91,9 @@ def test_a_failed_case_gives_exit_status_1_and_its_reason(data, tmp_path, script
         *("--option", "fail=exit", "--option", "at=1"),
     )
     assert result.exit_code == 1
-    assert "failed: CT_Toy_001: step 1: crashed: ended with exit status 3" in result.output
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("failed: "))
+    assert line.startswith("failed: 3 cases: step 1: crashed: ended with exit status 3")
+    assert line.endswith(": CT_Toy_001, MR_Toy_002, PET_Toy_003")
 
 
 def test_the_failure_policy_moves_metrics_csv_and_not_the_facts(data, tmp_path, scripted):

@@ -37,6 +37,13 @@ def test_a_help_page_fits_and_cuts_nothing_short(words, columns):
     assert page.isascii()
 
 
+def test_the_first_page_names_an_own_model_and_the_documentation():
+    page = help_of()
+    assert "segbench models check mine.py" in page
+    assert "segbench run --model mine.py --data val/" in page
+    assert "Documentation: README.md and the folder docs" in page
+
+
 @pytest.mark.parametrize("words", [words for words, _ in GROUPS], ids=lambda w: " ".join(w) or "-")
 def test_a_group_has_the_whole_summary_of_each_command(words):
     (group,) = [group for each, group in GROUPS if each == words]

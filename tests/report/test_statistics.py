@@ -104,6 +104,20 @@ def test_different_cases_of_ranked_methods_are_noted():
     )
 
 
+def test_modalities_of_one_patient_are_one_note():
+    modality = ["CT"] * 48 + ["MR", "US"]
+    notes = sample_notes(cases_frame({"a": [0.5] * 50}, modality=modality))
+    assert notes[1:] == (
+        "MR, US have one patient each: no interval of a mean over modalities is given.",
+    )
+
+
+def test_a_single_case_is_counted_as_one():
+    notes = sample_notes(cases_frame({"a": [0.5]}))
+    assert notes[1].startswith("1 case: ")
+    assert notes[2].startswith("1 patient: ")
+
+
 def test_a_modality_of_one_patient_is_noted():
     modality = ["CT"] * 49 + ["US"]
     notes = sample_notes(cases_frame({"a": [0.5] * 50}, modality=modality))

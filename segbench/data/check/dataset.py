@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from segbench.data.check.finding import AxisEvidence, CaseFacts, Finding
 from segbench.data.check.geometry import SIZE_DIFFERS, looks_reversed, reversed_finding
 from segbench.data.check.labels import numbers_text
+from segbench.messages import counted
 
 FEWEST_CASES = 3  # of a dataset, before its cases say what is usual
 USUAL = 0.75  # of the cases of a dataset that have the same odd axis
@@ -35,7 +36,7 @@ def label_set_findings(group: Sequence[CaseFacts]) -> Iterator[Finding]:
     usual, count = Counter(case.labels for case in group).most_common(1)[0]
     if count <= len(group) / 2:
         return
-    others = f"{count} of {len(group)} cases of {group[0].group}"
+    others = f"{count} of {counted(len(group), 'case')} of {group[0].group}"
     for case in group:
         for code, labels in (
             ("label-unexpected", sorted(set(case.labels) - set(usual))),
@@ -60,11 +61,11 @@ def axis_findings(name: str, group: Iterable[CaseFacts]) -> Iterator[Finding]:
     if count >= USUAL * len(known):
         for case, axes in known:
             if axes.odd_axis != usual and axes.size < 0 and not looks_reversed(axes):
-                yield _unusual(case, axes, f"{count} of {len(known)} cases of {name}")
+                yield _unusual(case, axes, f"{count} of {counted(len(known), 'case')} of {name}")
     if sum(axes.size for _, axes in alike) / count <= -SIZE_DIFFERS:
         names = [case.name for case, axes in alike if not looks_reversed(axes)]
         if names:
-            facts = f"on average of {count} cases, among them {_names(names)}"
+            facts = f"on average of {counted(count, 'case')}, among them {_names(names)}"
             numbers = {"cases": names}
             yield reversed_finding(name, alike[0][0].modality, alike[0][1], facts, numbers)
 

@@ -11,6 +11,7 @@ import numpy as np
 from segbench.core import Box, LabelMap, Mask, Roi, Spacing
 from segbench.data.check.finding import Finding
 from segbench.data.check.metric import Saturation, saturation
+from segbench.messages import counted
 from segbench.protocol.boxes import box_with_slack
 from segbench.protocol.mask_pairs import label_rois
 
@@ -114,7 +115,7 @@ def saturation_findings(
         f"NSD at {worst.tolerance_mm:g} mm: expected a low one of poor predictions, found "
         f"{worst.nsd_box:.2f} for a filled box (DSC {worst.dsc_box:.2f}) and "
         f"{worst.nsd_eroded:.2f} after erosion (DSC {worst.dsc_eroded:.2f}), "
-        f"{len(saturated)} of {len(labels)} labels: {numbers_text(list(saturated))}"
+        f"{len(saturated)} of {counted(len(labels), 'label')}: {numbers_text(list(saturated))}"
     )
     numbers = {label: vars(each) for label, each in saturated.items()}
     yield Finding("nsd-saturated", case, what, {"spacing": spacing, "labels": numbers})
@@ -128,5 +129,5 @@ def numbers_text(numbers: list[int]) -> str:
 
 def _list(values: Mapping[int, object], unit: str = "") -> str:
     shown = [f"label {label}: {value} {unit}".rstrip() for label, value in values.items()]
-    more = f", and {len(shown) - SHOWN} labels more" if len(shown) > SHOWN else ""
+    more = f", and {counted(len(shown) - SHOWN, 'label')} more" if len(shown) > SHOWN else ""
     return "; ".join(shown[:SHOWN]) + more

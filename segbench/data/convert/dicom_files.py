@@ -20,6 +20,7 @@ from pydicom import Dataset, config, dcmread
 from pydicom.uid import UID
 
 from segbench.errors import CaseError
+from segbench.messages import counted
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -70,7 +71,9 @@ def dicom_files(place: Path) -> list[Path]:
     files = [place] if place.is_file() else sorted(filter(_is_visible, place.rglob("*")))
     found = [file for file in files if _has_mark(file)]
     if not found:
-        raise CaseError(f"{place}: expected DICOM files, found none among {len(files)} files")
+        raise CaseError(
+            f"{place}: expected DICOM files, found none among {counted(len(files), 'file')}"
+        )
     endings = {file.suffix.lower() for file in found}
     for file in sorted(set(files) - set(found)):
         if file.suffix.lower() in endings:

@@ -28,6 +28,7 @@ from segbench.data.convert.dicom_grid import grid_of, ordered
 from segbench.data.convert.dicom_pixels import read_voxels
 from segbench.data.convert.volume import Volume, checked_affine
 from segbench.errors import CaseError
+from segbench.messages import counted
 
 # what may be said of a series; other texts of the header may name a patient
 MODALITIES = {"CT": "CT", "MR": "MR", "PT": "PET", "US": "US", "NM": "NM", "XA": "XA", "OT": "OT"}
@@ -95,7 +96,9 @@ def image_series(folder: Path) -> dict[str, Headers]:
                     )
                 found.setdefault(uid, []).append((file, header))
     if not found:
-        raise CaseError(f"{folder}: expected a series of images, found none in {len(files)} files")
+        raise CaseError(
+            f"{folder}: expected a series of images, found none in {counted(len(files), 'file')}"
+        )
     return found
 
 
@@ -127,7 +130,7 @@ def _described(uid: str, headers: Headers) -> str:
     first = headers[0][1]
     localizer = " localizer" if "LOCALIZER" in str(first.get("ImageType", "")).upper() else ""
     modality = _modality(headers) or "images"
-    return f"{short_code(uid)} ({modality}{localizer}, {len(headers)} files)"
+    return f"{short_code(uid)} ({modality}{localizer}, {counted(len(headers), 'file')})"
 
 
 def _modality(headers: Headers) -> str:
