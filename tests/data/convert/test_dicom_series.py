@@ -385,7 +385,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(CaseError, match="found nothing"):
         read_series(tmp_path / "none")
     (tmp_path / "text.txt").write_text("text")
-    with pytest.raises(CaseError, match="found none among 1 files"):
+    with pytest.raises(CaseError, match="found none among 1 file"):
         read_series(tmp_path)
 
 
