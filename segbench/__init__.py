@@ -5,6 +5,7 @@ From Python (docs/python.md)::
     result = segbench.evaluate("boxfill", "val/", jobs=2)
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
+    findings = segbench.check("val/", against="train/")
     case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
 
 Nothing is imported here before it is used: the worker runs this file in foreign environments.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segbench.core import AdapterInfo, Box, Case, Image, Settings
     from segbench.data.case_arrays import case_from_arrays
+    from segbench.data.check.check_data import check
     from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
@@ -28,6 +30,7 @@ _MODULES = {
     "Results": "segbench.report.frames",
     "RunResult": "segbench.run_result",
     "case_from_arrays": "segbench.data.case_arrays",
+    "check": "segbench.data.check.check_data",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
     "score": "segbench.protocol.scoring",
@@ -41,6 +44,7 @@ __all__ = [
     "RunResult",
     "Settings",
     "case_from_arrays",
+    "check",
     "evaluate",
     "load",
     "score",

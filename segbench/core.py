@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
 import numpy as np
@@ -92,10 +92,11 @@ def prompt_from_json(raw: Mapping[str, Any]) -> Prompt:
 class Grid:
     """The voxel grid of the file that a case was converted from, without its path."""
 
-    affine: tuple[tuple[float, float, float, float], ...]  # voxel to world, mm
+    affine: tuple[tuple[float, ...], ...]  # 4 x 4, voxel of the source to mm in RAS
     axes: str  # orientation of the source's axes, such as "LPS"
     shape: tuple[int, int, int]
     source_sha256: str
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)  # how values were changed
 
 
 @dataclass(frozen=True)

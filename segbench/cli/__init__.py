@@ -3,8 +3,11 @@
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
 
+from segbench.cli.check import check
 from segbench.cli.compare import compare
+from segbench.cli.convert import convert
 from segbench.cli.export import export
+from segbench.cli.fetch import fetch
 from segbench.cli.group import cli
 from segbench.cli.models import models
 from segbench.cli.phantoms import phantoms
@@ -17,5 +20,9 @@ from segbench.cli.verify import verify
 
 __all__ = ["cli"]
 
-for command in (run, report, rank, compare, export, verify, models, phantoms, predict, train):
+COMMANDS = (
+    *(convert, check, run, report, rank, compare, export, verify),
+    *(models, phantoms, fetch, predict, train),
+)
+for command in COMMANDS:
     cli.add_command(command)

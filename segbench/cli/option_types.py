@@ -67,6 +67,25 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class StepType(click.ParamType["int | str"]):
+    """The last step, all steps, or the number of one."""
+
+    name = "step"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the words for the step in a usage line."""
+        return "final|all|N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        """Return the word or the number."""
+        if value in ("final", "all"):
+            return str(value)
+        try:
+            return WholeNumber(0).convert(value, param, ctx)
+        except Misuse:
+            raise Misuse("final, all, or a step's number of 0 or more", repr(value)) from None
+
+
 class OneOf(click.Choice[str]):
     """One of some words."""
 
@@ -159,3 +178,4 @@ EXISTING_PATH = PathType(exists=True)
 EXISTING_FOLDER = PathType(exists=True, files=False)
 RUN_FOLDER = RunFolderType()
 SECONDS = Seconds()
+STEP = StepType()

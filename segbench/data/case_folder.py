@@ -60,7 +60,7 @@ def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterat
         found = [(place, Path(place.name))]
         top = place.parent
     else:
-        files = _npz_files(place, references)
+        files = npz_files(place, references)
         found, top = [(file, file.relative_to(place)) for file in files], place
         if not found:
             raise CaseError(f"{place}: expected a folder with .npz cases, found none")
@@ -73,7 +73,7 @@ def _cases_of(place: Path, references: Path | None, indices: _Indices) -> Iterat
         )
 
 
-def _npz_files(folder: Path, references: Path | None) -> Iterator[Path]:
+def npz_files(folder: Path, references: Path | None = None) -> Iterator[Path]:
     """Yield the ``.npz`` files in a folder and in all folders below it, also behind links.
 
     A folder of references below it is left out: its files are no cases.

@@ -5,8 +5,8 @@ In the official files ``boxes``, ``clicks`` and ``clicks_order`` are pickled obj
 their code runs. Arrays are read one key at a time.
 
 Keys: ``imgs``, ``gts``, ``spacing``, ``boxes``, ``prev_pred``, ``clicks``, ``clicks_order`` in a
-case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6). Bounds of boxes are inclusive in the
-file and half-open in :class:`segbench.core.Box`.
+case; ``segs``, ``all_segs`` in a prediction (PROTOCOL 2, 3.6);
+:mod:`segbench.data.challenge_boxes` reads and writes the boxes.
 
 Standard library and numpy only, syntax of Python 3.9: adapters use this in foreign environments.
 """
@@ -18,31 +18,24 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from segbench.core import Box, Case, LabelMap
+from segbench.core import Case, LabelMap
+from segbench.data.case_grid import grid_arrays
+from segbench.data.challenge_boxes import boxes_to_array
 from segbench.data.pickled_numpy import UnsafePickle
 from segbench.data.safe_pickle import MAX_BYTES, load_plain
 from segbench.errors import CaseError
 from segbench.files import atomic_write
 from segbench.messages import named
 
-BOX_KEYS = (
-    "z_min",
-    "z_max",
-    "z_mid",
-    "z_mid_x_min",
-    "z_mid_y_min",
-    "z_mid_x_max",
-    "z_mid_y_max",
-)
-_T = TypeVar("_T")
 READ_ERRORS = (
     *(OSError, EOFError, ValueError, RuntimeError, MemoryError, TypeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
@@ -91,19 +84,33 @@ class ChallengeFile:
 
     def read(self, key: str) -> NDArray[Any]:
         """Return one array, in the memory order it was saved in."""
-        return self._read(key, lambda stream: _read_array(stream, self.size(key)))
+        with self._open(key) as stream:
+            return _read_array(stream, self.size(key))
+
+    def read_parts(self, key: str) -> Iterator[NDArray[Any]]:
+        """Yield an array of numbers in parts along its first axis, one in memory at a time."""
+        with self._open(key) as stream:
+            shape, fortran_order, dtype = _read_header(stream)
+            for _ in range(0 if fortran_order else shape[0]):
+                part = _read_exactly(stream, math.prod(shape[1:]) * dtype.itemsize)
+                yield np.frombuffer(part, dtype).reshape(shape[1:])
+        if fortran_order:  # its parts are not one after another
+            yield from self.read(key)
 
     def header(self, key: str) -> ArrayHeader:
         """Return shape and dtype of one array, without reading it."""
-        return self._read(key, lambda stream: ArrayHeader(*_read_header(stream)[::2]))
+        with self._open(key) as stream:
+            return ArrayHeader(*_read_header(stream)[::2])
 
-    def _read(self, key: str, read: Callable[[IO[bytes]], _T]) -> _T:
+    @contextmanager
+    def _open(self, key: str) -> Iterator[IO[bytes]]:
+        """Open one array; what goes wrong while it is read is a `CaseError` with its key."""
         if key not in self.keys:
             found = ", ".join(self.keys) or "no key"
             raise CaseError(f"{self.name}: expected a key '{key}', found {found}")
         try:
             with self._zip.open(f"{key}.npy") as stream:
-                return read(stream)
+                yield stream
         except UnsafePickle as error:
             raise CaseError(
                 f"{self.name}: {key}: expected plain arrays and containers, found a pickle that "
@@ -156,56 +163,6 @@ def _read_objects(data: bytes) -> NDArray[Any]:
     return value
 
 
-def parse_box(label: int, raw: Any) -> Box:
-    """Return the box of one entry of ``boxes``: a mapping, or a row in the order of ``BOX_KEYS``.
-
-    Raises
-    ------
-    ValueError
-        If a bound is missing, not an integer, or the box is empty or negative.
-    """
-    z0, z1, mid_slice, x0, y0, x1, y1 = _bounds(raw)
-    low, high = (z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1)
-    if min(low) < 0 or any(a >= b for a, b in zip(low, high)):
-        raise ValueError(
-            f"expected bounds from 0 on, each min up to its max, found min {low} and max "
-            f"{(z1, y1, x1)}"
-        )
-    return Box(label, low, high, mid_slice)
-
-
-def _bounds(raw: Any) -> list[int]:
-    if isinstance(raw, Mapping):
-        missing = [key for key in BOX_KEYS if key not in raw]
-        if missing:
-            raise ValueError(f"expected {', '.join(BOX_KEYS)}, found no {', '.join(missing)}")
-        raw = [raw[key] for key in BOX_KEYS]
-    values = list(raw)
-    if len(values) != len(BOX_KEYS) or not all(map(_is_whole, values)):
-        raise ValueError(f"expected {len(BOX_KEYS)} integers, found {str(values)[:100]}")
-    return [int(value) for value in values]
-
-
-def _is_whole(value: Any) -> bool:
-    if isinstance(value, (float, np.floating)):
-        return float(value).is_integer()
-    return isinstance(value, (int, np.integer))
-
-
-def box_to_dict(box: Box) -> dict[str, int]:
-    """Return the challenge's dictionary of a box, with inclusive bounds."""
-    (z0, y0, x0), (z1, y1, x1) = box.low, box.high
-    values = (z0, z1 - 1, box.mid_slice, x0, y0, x1 - 1, y1 - 1)
-    return dict(zip(BOX_KEYS, (int(value) for value in values)))
-
-
-def boxes_to_array(boxes: Sequence[Box]) -> NDArray[Any]:
-    """Return boxes as the object array of the challenge's files."""
-    array = np.empty(len(boxes), object)
-    array[:] = [box_to_dict(box) for box in boxes]
-    return array
-
-
 def write_case(file: Path, case: Case) -> None:
     """Write a case in the challenge's format, completely or not at all."""
     arrays = {
@@ -215,6 +172,8 @@ def write_case(file: Path, case: Case) -> None:
     }
     if case.boxes:
         arrays["boxes"] = boxes_to_array(case.boxes)
+    if case.grid is not None:
+        arrays |= grid_arrays(case.grid)
     write_arrays(file, arrays)
 
 

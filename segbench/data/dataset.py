@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL, Box, Case, Image, LabelMap, Spacing
-from segbench.data.challenge_npz import ArrayHeader, ChallengeFile, parse_box
+from segbench.data.case_grid import read_grid
+from segbench.data.challenge_boxes import parse_box
+from segbench.data.challenge_npz import ArrayHeader, ChallengeFile
 from segbench.errors import CaseError
 from segbench.files import sha256_of as bytes_sha256
 from segbench.protocol.validation import checked_label_map, checked_spacing
@@ -128,19 +130,19 @@ def read_case(source: CaseFile) -> Case:
     with ChallengeFile(source.file) as file:
         reference, labels, spacing, boxes = _read_all_but_image(source, file)
         voxels = file.read("imgs")
+        grid = read_grid(file)
     check_image(ArrayHeader(voxels.shape, voxels.dtype), reference, source.file.name)
-    return Case(
-        source.name, Image(voxels, spacing), reference, boxes, labels, **vars(source.metadata)
-    )
+    facts = vars(source.metadata) | {"grid": grid}
+    return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **facts)
 
 
 def _read_all_but_image(
     source: CaseFile, file: ChallengeFile
 ) -> tuple[LabelMap, tuple[int, ...], Spacing, tuple[Box, ...]]:
-    reference = checked_reference(_read_reference(source, file), f"{source.file.name}: gts")
+    reference = checked_reference(read_reference(source, file), f"{source.file.name}: gts")
     labels = foreground_labels(reference)
     spacing = checked_spacing(file.read("spacing"), source.file.name)
-    return reference, labels, spacing, _read_boxes(file, labels)
+    return reference, labels, spacing, read_boxes(file, labels)
 
 
 def sha256_of(file: Path) -> str:
@@ -153,7 +155,8 @@ def sha256_of(file: Path) -> str:
         ) from None
 
 
-def _read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
+def read_reference(source: CaseFile, file: ChallengeFile) -> NDArray[Any]:
+    """Return the reference of an open case as it is stored, from its own file if it has one."""
     if source.reference_file is None:
         if "gts" not in file.keys:
             raise CaseError(
@@ -192,7 +195,8 @@ def foreground_labels(reference: LabelMap) -> tuple[int, ...]:
     return tuple(int(label) for label in count.nonzero()[0] if label > 0)
 
 
-def _read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+def read_boxes(file: ChallengeFile, labels: tuple[int, ...]) -> tuple[Box, ...]:
+    """Return the boxes of an open case, one per label; none if it has no such key."""
     if "boxes" not in file.keys:
         return ()
     raw = file.read("boxes")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from segbench.activity import Activity, silent
+from segbench.data.hub import HubRepository
 from segbench.errors import AdapterError
 from segbench.files import write_text
 from segbench.messages import and_hint
-from segbench.models.hub import HubRepository
 from segbench.models.resolve import how_to_get
 from segbench.models.weights import RECORD_FILE, SHA256, ModelEntry, Weights, read_record
 

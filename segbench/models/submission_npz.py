@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, Prompt
-from segbench.data.challenge_npz import ChallengeFile, boxes_to_array, parse_box, write_arrays
+from segbench.data.challenge_boxes import boxes_to_array, parse_box
+from segbench.data.challenge_npz import ChallengeFile, write_arrays
 from segbench.errors import CaseError
 from segbench.messages import counted, named
 

@@ -25,13 +25,29 @@ def draw_box(mask: Mask, label: int, rng: np.random.Generator) -> Box:
     ----------
     PROTOCOL 2.3, after the challenge's get_boxes.py.
     """
+    return box_with_slack(mask, label, int(rng.integers(0, MAX_SLACK + 1)))
+
+
+def box_with_slack(mask: Mask, label: int, slack: int) -> Box:
+    """Return the challenge's box of one object, its in-plane sides widened by a known slack.
+
+    Parameters
+    ----------
+    mask : bool array, shape (z, y, x), with at least one voxel
+    label : the label the box belongs to
+    slack : pixels on a slice of 256 x 256, 0 for a box that fits the middle slice
+    """
     slices = np.flatnonzero(mask.any(axis=(1, 2)))
     middle = int(slices[len(slices) // 2])
-    slack = int(rng.integers(0, MAX_SLACK + 1))
     y_low, y_high = _side(mask[middle].any(axis=1), slack)
     x_low, x_high = _side(mask[middle].any(axis=0), slack)
     low = (int(slices[0]), y_low, x_low)
     return Box(label, low, (int(slices[-1]) + 1, y_high, x_high), mid_slice=middle)
+
+
+def widest_slack(side: int) -> int:
+    """Return how many pixels the rule may widen a box to either side on an axis of this length."""
+    return int(MAX_SLACK * side / 256)
 
 
 def _side(profile: Mask, slack: int) -> tuple[int, int]:

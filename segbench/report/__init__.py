@@ -5,7 +5,7 @@ methods have in common. ``statistics``, ``pairs``, ``leaders`` and ``ranking`` c
 tests and ranks. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
 tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
-the frames as files.
+the frames as files, ``write_volumes`` images, predictions and prompts for viewers.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
+from segbench.report.volumes import write_volumes
 from segbench.report.written_files import refuse_others, report_files
 from segbench.results import Policy
 
@@ -87,6 +88,7 @@ __all__ = [
     "write_export",
     "write_report",
     "write_report_of",
+    "write_volumes",
 ]
 
 _OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")

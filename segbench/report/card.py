@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 from segbench.messages import are, counted
 from segbench.report.card_text import card_markdown
 from segbench.report.frames import Results
-from segbench.report.private_text import option_text, without_machine
+from segbench.report.private_text import file_stems, option_text, without_machine
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import mean_intervals, sample_notes
 from segbench.results import CaseResult
@@ -36,11 +35,11 @@ Card = dict[str, Any]
 def card_files(results: Results, resampling: Resampling = Resampling()) -> dict[str, bytes]:
     """Return ``card-METHOD.md`` and ``card-METHOD.json`` of every run."""
     files = {}
-    for stem, method in _file_stems(list(results.runs)).items():
+    for stem, method in zip(file_stems(list(results.runs)), results.runs, strict=True):
         card = run_card(results, method, resampling)
         text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        files[f"{stem}.md"] = card_markdown(card).encode("utf-8", "backslashreplace")
-        files[f"{stem}.json"] = text.encode("utf-8", "backslashreplace")
+        files[f"card-{stem}.md"] = card_markdown(card).encode("utf-8", "backslashreplace")
+        files[f"card-{stem}.json"] = text.encode("utf-8", "backslashreplace")
     return files
 
 
@@ -81,17 +80,6 @@ def data_sha256(cases: Sequence[CaseResult]) -> str | None:
         if case.file_sha256
     ]
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() if lines else None
-
-
-def _file_stems(methods: Sequence[str]) -> dict[str, str]:
-    """Return the method of every file name; two names may differ in signs only."""
-    stems: dict[str, str] = {}
-    for number, method in enumerate(methods, start=1):
-        stem = "card-" + re.sub(r"[^A-Za-z0-9_-]+", "-", without_machine(method)).strip("-")
-        while stem in stems:
-            stem += f"-{number}"
-        stems[stem] = method
-    return stems
 
 
 def _adapter(run: Run) -> Card:

@@ -23,6 +23,15 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Run]:
         If no folder is given, a folder is given twice, cannot be read, or is no run and
         contains none; or the protocols differ.
     """
+    runs = read_any_runs(folders)
+    first, *others = runs.values()
+    for run in others:
+        _require_same_protocol(first, run)
+    return runs
+
+
+def read_any_runs(folders: Sequence[Path]) -> dict[str, Run]:
+    """Read run folders as `read_runs` does, also under different protocols."""
     if not folders:
         raise RunError("runs: expected at least one run folder, found none")
     folders = expand_folders(folders)
@@ -32,8 +41,6 @@ def read_runs(folders: Sequence[Path]) -> dict[str, Run]:
                 f"{folder}: expected each run once, found it {times} times; give it once"
             )
     runs = [read_run(folder) for folder in folders]
-    for run in runs[1:]:
-        _require_same_protocol(runs[0], run)
     return dict(zip(_unique_names(runs), runs, strict=True))
 
 

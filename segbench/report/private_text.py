@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+from collections.abc import Sequence
 
 # in a failure: what follows are the worker's own words, which may name anything
 _DETAILS = re.compile(r"\n(?:last lines of stderr|traceback):")
@@ -28,6 +29,17 @@ def without_machine(text: str) -> str:
         if name:
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", replacement, text)
     return text
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """Return a file name without suffix for each name, all different; two may differ in signs."""
+    stems: list[str] = []
+    for number, name in enumerate(names, start=1):
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", without_machine(name)).strip("-") or "run"
+        while stem in stems:
+            stem += f"-{number}"
+        stems.append(stem)
+    return stems
 
 
 def _user() -> str:

@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from segbench.core import Case, LabelMap, Settings
-from segbench.data.case_arrays import arrays_sha256
-from segbench.data.case_folder import find_cases
-from segbench.data.challenge_npz import ChallengeFile
-from segbench.data.dataset import CaseFile, read_case, sha256_of
-from segbench.errors import RunError
+from segbench.data.dataset import read_case
 from segbench.protocol.mask_pairs import MaskPairs, PreparedReference, in_fortran_order
 from segbench.protocol.metrics import NsdSettings
 from segbench.protocol.scoring import score_pairs
 from segbench.protocol.simulator import next_clicks
 from segbench.results import CaseResult, StepResult
 from segbench.runs.prediction_store import segmentation_sha256
+from segbench.runs.run_data import find_run_cases, same_file, stored_label_maps
 from segbench.runs.run_folder import Run, prediction_file, read_run
 
 
@@ -68,7 +65,7 @@ def verify(folder: Path, data: Path | None = None, references: Path | None = Non
         If a case of the run is missing or not the file that the run was made with.
     """
     run = read_run(folder)
-    files = {case.name: case for case in _find_cases(run, data, references)}
+    files = find_run_cases(run, data, references)
     checks: list[Check] = []
     without = []
     for result in run.case_results:
@@ -78,55 +75,10 @@ def verify(folder: Path, data: Path | None = None, references: Path | None = Non
         if not stored.exists():
             without.append(result.case)
             continue
-        case = read_case(_same_file(files.get(result.case), result, folder))
-        checks += check_case(result, case, _read_predictions(stored, result, case), run)
+        case = read_case(same_file(files.get(result.case), result, folder))
+        predictions = [label_map for _, label_map in stored_label_maps(stored, result)]
+        checks += check_case(result, case, predictions, run)
     return Verification(tuple(checks), tuple(without))
-
-
-def _find_cases(run: Run, data: Path | None, references: Path | None) -> list[CaseFile]:
-    stored = run.manifest.data
-    places = [data] if data else list(map(Path, stored.files or filter(None, [stored.path])))
-    if not places:
-        raise RunError(
-            f"{run.folder}: expected cases in files, found that they were given as arrays; write "
-            "them with write_case and name their folder with --data"
-        )
-    missing = [place for place in places if not place.exists()]
-    if missing:
-        raise RunError(
-            f"{run.folder}: expected its data in {missing[0]}, found nothing there; name their "
-            "folder with --data"
-        )
-    own = Path(stored.references) if stored.references else None
-    return find_cases(*places, references=references or own)
-
-
-def _same_file(file: CaseFile | None, result: CaseResult, folder: Path) -> CaseFile:
-    if file is None:
-        raise RunError(
-            f"{folder}: expected the data of case {result.case}, found no such case; name their "
-            "folder with --data"
-        )
-    pairs = [(file.file, result.file_sha256)]
-    if file.reference_file is not None:
-        pairs.append((file.reference_file, result.reference_sha256 or ""))
-    others = [path for path, expected in pairs if sha256_of(path) != expected]
-    # a case that was given as arrays is known by these
-    if others and arrays_sha256(read_case(file)) != result.file_sha256:
-        raise RunError(
-            f"{folder}: expected the data of case {result.case}, found another file in their "
-            f"place, {others[0]}; name their folder with --data"
-        )
-    return file
-
-
-def _read_predictions(file: Path, result: CaseResult, case: Case) -> list[LabelMap]:
-    with ChallengeFile(file) as stored:
-        maps = stored.read("all_segs")
-    if maps.shape[1:] != case.reference.shape or len(maps) not in (1, len(result.steps)):
-        expected = f"{len(result.steps)} (or 1) x {case.reference.shape}"
-        raise RunError(f"{file}: all_segs: expected {expected}, found {maps.shape}")
-    return list(maps)
 
 
 def check_case(

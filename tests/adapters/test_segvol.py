@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from segbench.core import Box, Click, Image, Interactions
-from segbench.data.challenge_npz import boxes_to_array
+from segbench.data.challenge_boxes import boxes_to_array
 from segbench.errors import AdapterError
 from segbench.models.in_process import InProcessModel
 from segbench.models.loading import import_adapter_file

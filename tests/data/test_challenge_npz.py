@@ -11,15 +11,8 @@ import numpy as np
 import pytest
 
 from segbench.core import Box
-from segbench.data.challenge_npz import (
-    BOX_KEYS,
-    ChallengeFile,
-    box_to_dict,
-    parse_box,
-    write_arrays,
-    write_case,
-    write_prediction,
-)
+from segbench.data.challenge_boxes import BOX_KEYS, box_to_dict, parse_box
+from segbench.data.challenge_npz import ChallengeFile, write_arrays, write_case, write_prediction
 from segbench.errors import CaseError
 
 

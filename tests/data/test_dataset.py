@@ -8,7 +8,8 @@ import pytest
 from numpy.lib import format as npy
 
 from segbench.data.case_folder import find_cases, select_cases
-from segbench.data.challenge_npz import boxes_to_array, write_arrays
+from segbench.data.challenge_boxes import boxes_to_array
+from segbench.data.challenge_npz import write_arrays
 from segbench.data.dataset import CaseFile, foreground_labels, read_case
 from segbench.errors import CaseError
 

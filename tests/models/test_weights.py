@@ -331,7 +331,7 @@ def test_an_unreachable_server_is_an_error_of_one_line_with_the_page_at_once(fet
 
 
 def test_a_server_that_never_answers_is_given_up(fetch, monkeypatch):
-    monkeypatch.setattr("segbench.models.hub.LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr("segbench.data.hub.LIMIT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         result = fetch("--endpoint", f"http://127.0.0.1:{server.getsockname()[1]}")
     assert result.exit_code == 2

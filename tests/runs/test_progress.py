@@ -1,5 +1,6 @@
 """What a run shows while it lasts."""
 
+import io
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from segbench.results import CaseResult
+from segbench.runs import progress_count
 from segbench.runs.pace import Pace, StepProgress, clock
 from segbench.runs.progress import Bar, Lines
 from segbench.runs.step_channel import ignore_step, step_receiver
@@ -174,3 +176,33 @@ def test_text_in_brackets_is_shown_as_it_is():
 
     with ExitStack() as stack, Bar(stack).activity("loading v[/2]"):
         pass
+
+
+def test_a_count_is_a_line_every_ten_seconds(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress_count.time, "monotonic", lambda: now[0])
+    with progress_count.shown_count("checking") as show:
+        for number in range(1, 6):
+            now[0] += 4
+            show(f"CT_{number}", number, 5)
+    assert capsys.readouterr().err == "checking 3/5 CT_3\n"
+
+
+def test_a_count_is_a_bar_on_a_terminal(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_count.shown_count("checking") as show:
+        show("CT_1", 1, 2)
+        show("CT_[b]", 2, 2)
+    assert "checking CT_[b]" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
+
+
+def test_a_count_can_be_a_line_for_each_thing(capsys):
+    with progress_count.shown_count("convert", line_seconds=0) as show:
+        show("CT_1 refused", 1, 2)
+        show("CT_2 converted", 2, 2)
+    lines = capsys.readouterr().err
+    assert lines == "convert 1/2 CT_1 refused\nconvert 2/2 CT_2 converted\n"

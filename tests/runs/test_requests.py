@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 import segbench
 from segbench.cli import cli
-from segbench.data.challenge_npz import boxes_to_array, write_arrays
+from segbench.data.challenge_boxes import boxes_to_array
+from segbench.data.challenge_npz import write_arrays
 from segbench.errors import AdapterError, CaseError, RunError
 from segbench.runs import run_folder
 from segbench.runs.case_locks import case_lock

@@ -1,0 +1,88 @@
+"""The boxes of a case: one for each label, or none at all, as its format has it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from segbench.core import Box, LabelMap, Mask
+from segbench.data.convert.components import scattered
+from segbench.data.convert.labels import CaseLabel
+from segbench.protocol.boxes import draw_box
+
+Kind = Literal["challenge", "exact", "none"]
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """How boxes are drawn.
+
+    Attributes
+    ----------
+    kind : str
+        ``challenge``: exact in z, sides of the middle slice widened at random. ``exact``: the
+        smallest box around all voxels. ``none``: no boxes.
+    without : collection of str
+        Names of labels that no box can stand for, such as vessels.
+    seed : int
+        Of the widening; together with the names of case and label it gives the same boxes again.
+    """
+
+    kind: Kind = "challenge"
+    without: Collection[str] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DrawnBoxes:
+    """The boxes of a case, and why there are none."""
+
+    boxes: tuple[Box, ...]
+    reason: str = ""
+
+
+def draw_boxes(
+    label_map: LabelMap, labels: Sequence[CaseLabel], rule: BoxRule, name: str
+) -> DrawnBoxes:
+    """Draw the boxes of a case.
+
+    A label without a box takes away those of the others: the challenge's format has a box for
+    every label, or none.
+    """
+    if rule.kind == "none":
+        return DrawnBoxes((), "no boxes were asked for")
+    for label in labels:
+        if {label.name, str(label.label)} & set(rule.without):
+            return DrawnBoxes((), f"{label.name} has no box (--no-box), and so has no label")
+    boxes = []
+    for label in labels:
+        mask = label_map == label.label
+        reason = scattered(mask)
+        if reason:
+            return DrawnBoxes((), f"{label.name} is scattered: {reason}; so no label has a box")
+        boxes.append(_box(mask, label.label, rule, name))
+    return DrawnBoxes(tuple(boxes))
+
+
+def _box(mask: Mask, label: int, rule: BoxRule, name: str) -> Box:
+    if rule.kind == "exact":
+        return exact_box(mask, label)
+    return draw_box(mask, label, np.random.default_rng([rule.seed, _number(name), label]))
+
+
+def exact_box(mask: Mask, label: int) -> Box:
+    """Return the smallest box around an object, with its middle occupied slice."""
+    occupied = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    z0, y0, x0 = (int(at[0]) for at in occupied)
+    z1, y1, x1 = (int(at[-1]) + 1 for at in occupied)
+    middle = int(occupied[0][len(occupied[0]) // 2])
+    return Box(label, (z0, y0, x0), (z1, y1, x1), middle)
+
+
+def _number(name: str) -> int:
+    """Return a number of a name that is the same on every machine."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8])

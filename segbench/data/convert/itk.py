@@ -1,0 +1,158 @@
+"""Read MetaImage (``.mha``, ``.mhd``) and NRRD (``.nrrd``, ``.nhdr``) files by SimpleITK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from segbench.data.convert.itk_header import VoxelData, read_itk_header
+from segbench.data.convert.nifti_reader import chosen_channel
+from segbench.data.convert.stored_bytes import broken_files_named
+from segbench.data.convert.volume import (
+    Affine,
+    LabelVolume,
+    Volume,
+    axes_affine,
+    checked_affine,
+)
+from segbench.errors import CaseError
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+BYTES = {
+    **dict.fromkeys((sitk.sitkUInt8, sitk.sitkInt8), 1),
+    **dict.fromkeys((sitk.sitkUInt16, sitk.sitkInt16), 2),
+    **dict.fromkeys((sitk.sitkUInt32, sitk.sitkInt32, sitk.sitkFloat32), 4),
+    **dict.fromkeys((sitk.sitkUInt64, sitk.sitkInt64, sitk.sitkFloat64), 8),
+    **dict.fromkeys((sitk.sitkVectorUInt8, sitk.sitkVectorInt8), 1),
+    **dict.fromkeys((sitk.sitkVectorUInt16, sitk.sitkVectorInt16), 2),
+    **dict.fromkeys((sitk.sitkVectorUInt32, sitk.sitkVectorInt32, sitk.sitkVectorFloat32), 4),
+    **dict.fromkeys((sitk.sitkVectorUInt64, sitk.sitkVectorInt64, sitk.sitkVectorFloat64), 8),
+}
+
+
+def read_itk(file: Path, *, channel: int | None = None, axes: str = "") -> Volume:
+    """Read a volume.
+
+    Parameters
+    ----------
+    file : Path
+    channel : int, optional
+        Which component, or which volume along the fourth axis, of a file with several; from 0 on.
+    axes : str
+        The axes of a file that does not state them, such as ``LPS``.
+
+    Raises
+    ------
+    CaseError
+        If the file is foreign, damaged or cut off, has several channels and none is chosen, or
+        does not state its axes; it names the file.
+    """
+    with broken_files_named(file):
+        data = read_itk_header(file)
+        reader = _information(file)
+        notes = _require_orientation(data, axes, file.name)
+        data.require(_n_bytes(reader, file.name), file.name)
+        affine = _affine(reader, axes if notes else "", file.name)
+        return Volume(_voxels(reader, channel, file), affine, notes)
+
+
+def read_itk_labels(file: Path, *, channel: int | None = None, axes: str = "") -> LabelVolume:
+    """Read a label map; a segmentation of 3D Slicer has names, too."""
+    with broken_files_named(file):
+        reader = _information(file)
+        names = _segment_names(reader)
+    return LabelVolume(read_itk(file, channel=channel, axes=axes), names)
+
+
+def _information(file: Path) -> Any:
+    reader = sitk.ImageFileReader()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise CaseError(
+            f"{file.name}: expected a file that ITK can read, found {_reason(error, file)}"
+        ) from None
+    return reader
+
+
+def _reason(error: RuntimeError, file: Path) -> str:
+    """Return the last line of what ITK says: the others name places in its source."""
+    text = str(error).replace(f"{file.parent}/", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rpartition(": ")[2] if lines else "SimpleITK gives no reason"
+
+
+def _require_orientation(data: VoxelData, axes: str, name: str) -> tuple[str, ...]:
+    if data.has_orientation:
+        return ()
+    if not axes:
+        raise CaseError(
+            f"{name}: expected the directions of its axes, found none: the file does not say where "
+            "left and right are; state its axes with --axes, for example --axes LPS"
+        )
+    return (f"the file has no directions; the axes are {axes}, as stated by hand",)
+
+
+def _n_bytes(reader: Any, name: str) -> int:
+    size, pixel = reader.GetSize(), reader.GetPixelID()
+    if pixel not in BYTES:
+        raise CaseError(f"{name}: expected numbers as voxels, found another type")
+    if min(size) < 1 or len(size) not in (3, 4):
+        raise CaseError(f"{name}: expected a volume of three axes, found {len(size)}: {size}")
+    n_voxels = 1
+    for length in size:
+        n_voxels *= length
+    return int(n_voxels * BYTES[pixel] * reader.GetNumberOfComponents())
+
+
+def _affine(reader: Any, axes: str, name: str) -> Affine:
+    """Return the matrix to mm in RAS of the first three axes."""
+    n_axes = reader.GetDimension()
+    x, y, z = reader.GetSpacing()[:3]
+    if axes:
+        return axes_affine(axes, (x, y, z))
+    direction = np.array(reader.GetDirection()).reshape(n_axes, n_axes)[:3, :3]
+    affine = np.eye(4)
+    affine[:3, :3] = direction * (x, y, z)
+    affine[:3, 3] = reader.GetOrigin()[:3]
+    return checked_affine(LPS_TO_RAS @ affine, name)
+
+
+def _voxels(reader: Any, channel: int | None, file: Path) -> NDArray[Any]:
+    n_volumes = reader.GetSize()[3] if reader.GetDimension() == 4 else 1
+    n_components = reader.GetNumberOfComponents()
+    if n_volumes > 1 and n_components > 1:
+        raise CaseError(f"{file.name}: expected one number per voxel, found {n_components}")
+    index = chosen_channel(channel, n_volumes * n_components, file.name)
+    if reader.GetDimension() == 4:
+        reader.SetExtractSize([*reader.GetSize()[:3], 0])
+        reader.SetExtractIndex([0, 0, 0, index if n_volumes > 1 else 0])
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise CaseError(
+            f"{file.name}: expected a file that ITK can read, found {_reason(error, file)}"
+        ) from None
+    view = sitk.GetArrayViewFromImage(image)
+    if n_components > 1:
+        view = view[..., index]
+    voxels: NDArray[Any] = np.array(view).transpose(2, 1, 0)
+    return voxels
+
+
+def _segment_names(reader: Any) -> dict[int, str]:
+    """Return the names in a ``.seg.nrrd`` of 3D Slicer."""
+    keys, names = set(reader.GetMetaDataKeys()), {}
+    number = 0
+    while f"Segment{number}_LabelValue" in keys:
+        value = reader.GetMetaData(f"Segment{number}_LabelValue")
+        if value.strip().isdigit() and f"Segment{number}_Name" in keys:
+            names[int(value)] = reader.GetMetaData(f"Segment{number}_Name")
+        number += 1
+    return names

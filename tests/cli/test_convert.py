@@ -1,0 +1,134 @@
+"""`segbench convert` as a command."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from segbench.cli import cli
+from segbench.data.case_folder import find_cases
+from segbench.data.convert.nifti import write_nifti
+from tests.data.convert.sources import affine_of, scan, write_pair
+
+
+def invoke(*words):
+    return CliRunner().invoke(cli, ["convert", *map(str, words)], catch_exceptions=False)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Return a data set in the layout of nnU-Net with three cases and an image without labels."""
+    folder = tmp_path / "Dataset007_Toy"
+    for number in range(4):
+        image, labels = scan(number)
+        (folder / "imagesTr").mkdir(parents=True, exist_ok=True)
+        (folder / "labelsTr").mkdir(exist_ok=True)
+        write_nifti(folder / "imagesTr" / f"t_{number}_0000.nii.gz", image, affine_of("RAS"))
+        if number < 3:
+            write_nifti(folder / "labelsTr" / f"t_{number}.nii.gz", labels, affine_of("RAS"))
+    facts = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "tumor": 3}}
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_a_data_set_becomes_cases_an_index_and_a_report(dataset, tmp_path):
+    out = tmp_path / "val"
+    result = invoke(dataset, "--out", out, "--jobs", 2)
+    assert result.exit_code == 0, result.output
+    cases = [case.read() for case in find_cases(out)]
+    assert [case.name for case in cases] == [f"CT_Toy_t_{number}" for number in range(3)]
+    assert {(case.modality, case.dataset, len(case.boxes)) for case in cases} == {("CT", "Toy", 2)}
+    assert {tuple(label["name"] for label in case.grid.facts["labels"]) for case in cases} == {
+        ("liver", "tumor")
+    }
+    with (out / "index.csv").open(newline="") as stream:
+        assert [row["name"] for row in csv.DictReader(stream)] == [case.name for case in cases]
+    assert result.stdout.splitlines()[0] == "3 converted"
+    assert "left out: t_3_0000.nii.gz: no labels of that name" in result.stdout
+    assert "guessed: CT_Toy_t_0 and 2 more: modality CT" in result.stdout
+    assert "convert 3/3 CT_Toy_" in result.stderr
+    assert "CT_Toy_t_1: converted" in (out / "conversion.txt").read_text()
+    again = invoke(dataset, "--out", out)
+    assert again.stdout.splitlines()[0] == "3 unchanged"
+
+
+def test_a_dry_run_shows_the_pairs_and_writes_nothing(dataset, tmp_path):
+    result = invoke(dataset, "--out", tmp_path / "val", "--dry-run")
+    assert result.exit_code == 0
+    assert "nnU-Net: 3 cases, 0 of them are in" in result.stdout
+    assert "CT_Toy_t_0  t_0_0000.nii.gz  t_0.nii.gz" in result.stdout
+    assert not (tmp_path / "val").exists()
+
+
+def test_options_decide(tmp_path):
+    files = write_pair(tmp_path / "in")
+    names = tmp_path / "names.csv"
+    names.write_text("name,value\nliver,1\ntumor,3\n")
+    result = invoke(
+        *files, "--modality", "mri", "--name", "x", "--patient", "p", "--dataset", "D", "--raw",
+        "--labels", "tumor,liver", "--label-names", names, "--no-box", "tumor", "--no-box", "lung",
+        "--out", tmp_path / "val",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (case,) = find_cases(tmp_path / "val")
+    assert (case.metadata.modality, case.metadata.patient) == ("MR", "p")
+    read = case.read()
+    assert read.boxes == ()
+    assert read.image.voxels.dtype == np.int16
+    assert [label["values"] for label in read.grid.facts["labels"]] == [[3], [1]]
+    assert "warning: --no-box lung: no case has a label of that name" in result.stdout
+
+
+def test_a_refused_scan_is_exit_status_1(tmp_path):
+    files = write_pair(tmp_path / "in")
+    files[1].write_bytes(b"nothing")
+    result = invoke(*files, "--modality", "CT", "--out", tmp_path / "val")
+    assert result.exit_code == 1
+    assert "refused: CT_scan_img: scan_seg.nii.gz: expected a NIfTI file" in result.stdout
+
+
+def test_another_option_on_the_same_folder_needs_replace(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    assert invoke(*words).exit_code == 0
+    result = invoke(*words, "--window", "lung")
+    assert result.exit_code == 1
+    assert "--replace converts it again" in result.stdout
+    assert invoke(*words, "--window", "lung", "--replace").stdout.startswith("1 converted")
+    (case,) = find_cases(tmp_path / "val")
+    assert case.read().grid.facts["intensity"]["level"] == -160
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--window", "liver"],
+            "--window: expected one of soft-tissue, lung, brain, bone, or WIDTH",
+        ),
+        (["--window", "0,40"], "--window: expected one of"),
+        (["--axes", "LPP"], "--axes: expected one of L R, one of P A and one of I S"),
+        (["--modality", "A_B"], "--modality: expected a modality without _"),
+        (["--raw", "--intensity", "keep"], "--raw: expected neither --window nor --intensity"),
+        (["--labels", "a=1,a=2"], "expected each name once"),
+        ([], "expected a modality, found none, because only DICOM files say it"),
+    ],
+)
+def test_wrong_requests_are_one_line(tmp_path, words, message):
+    files = write_pair(tmp_path / "in")
+    result = invoke(*files, *words, "--out", tmp_path / "val")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "val").exists()
+
+
+def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
+    files = write_pair(tmp_path / "in")
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = invoke(*files, "--out", tmp_path / "val")
+    assert result.exit_code == 2
+    assert "pip install 'segbench[convert]'" in result.stderr

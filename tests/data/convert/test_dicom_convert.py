@@ -1,0 +1,90 @@
+"""From DICOM to a case by the command: the voxels, and nothing of the patient in any file."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from segbench.cli import cli
+from tests.data.convert.dicom_writer import SECRETS, write_series, write_structures
+from tests.data.convert.test_dicom_rtstruct import in_mm, square
+from tests.data.convert.test_dicom_seg import segmentation
+
+VOXELS = np.random.RandomState(0).randint(0, 1500, (12, 10, 6))
+MASK = VOXELS > 700
+ROIS = [("liver", (2, 3)), ("kidney", (5, 7)), ("body", (1, 8))]
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Return a SEG and an RTSTRUCT of a series in the folder ct."""
+    files = write_series(tmp_path / "ct", VOXELS, intercept=-1024)
+    seg = segmentation(files, MASK[..., None], names=["liver"])
+    seg.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    write_structures(tmp_path / "rt.dcm", [("liver", [in_mm(square(2, 5), 1, {})])])
+    return {"seg": MASK, "rt": np.pad(np.ones((4, 4, 1)), ((2, 6), (2, 4), (1, 4)))}
+
+
+@pytest.mark.parametrize("kind", ["seg", "rt"])
+def test_a_series_and_its_labels_become_a_case(tmp_path, labels, kind):
+    out = tmp_path / "val"
+    arguments = ["convert", str(tmp_path / "ct"), str(tmp_path / f"{kind}.dcm")]
+    done = CliRunner().invoke(cli, [*arguments, "--raw", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    (file,) = out.glob("*.npz")
+    with np.load(file, allow_pickle=True) as case:
+        np.testing.assert_array_equal(case["gts"], labels[kind].transpose(2, 1, 0))
+        np.testing.assert_array_equal(case["imgs"], VOXELS.transpose(2, 1, 0) - 1024)
+        np.testing.assert_allclose(case["spacing"], (3.1, 1.3, 0.7))
+        texts = [case[name].tobytes() for name in case.files]
+    texts += [each.read_bytes() for each in out.iterdir()] + [done.output.encode()]
+    assert not [secret for secret in SECRETS.values() for text in texts if secret.encode() in text]
+
+
+def convert(tmp_path, *words):
+    arguments = ["convert", str(tmp_path / "ct"), str(tmp_path / "rt.dcm"), *words]
+    return CliRunner().invoke(cli, [*arguments, "--raw", "--out", str(tmp_path / "val")])
+
+
+def test_what_is_not_asked_for_does_not_cover_what_is(tmp_path):
+    write_series(tmp_path / "ct", VOXELS)
+    rois = [(name, [in_mm(square(*ends), 1, {})]) for name, ends in ROIS]
+    write_structures(tmp_path / "rt.dcm", rois)
+    refused = convert(tmp_path)
+    assert refused.exit_code == 1
+    assert "expected some voxels of 'liver' (1), found none: 'body' (3) is later" in refused.output
+    done = convert(tmp_path, "--labels", "kidney,organ=liver")
+    assert done.exit_code == 0, done.output
+    (file,) = (tmp_path / "val").glob("*.npz")
+    with np.load(file, allow_pickle=True) as case:
+        labels = case["gts"]
+    assert np.argwhere(labels == 2).tolist() == [[1, y, x] for y in (2, 3) for x in (2, 3)]
+    assert np.unique(labels).tolist() == [0, 1, 2]
+    by_number = convert(tmp_path, "--labels", "2,organ=1", "--replace")
+    assert by_number.exit_code == 0, by_number.output
+    with np.load(file, allow_pickle=True) as case:
+        np.testing.assert_array_equal(case["gts"], labels)
+
+
+def test_the_rule_of_contours_is_decided_and_the_tilt_is_said_once(tmp_path):
+    write_series(tmp_path / "ct", VOXELS, tilt=0.5)
+    points = in_mm(square(2, 5), 1, {"tilt": 0.5})
+    write_structures(tmp_path / "rt.dcm", [("liver", [points])])
+    done = convert(tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "contours to voxels" not in done.output
+    (case,) = json.loads((tmp_path / "val" / "conversion.json").read_text())["cases"]
+    assert case["decided"]["voxels_of_labels"].startswith("contours to voxels: ")
+    (warning,) = case["warnings"]
+    assert "sheared (as by gantry tilt)" in warning
+
+
+def test_segments_of_one_name_are_one_label_by_this_name(tmp_path):
+    write_series(tmp_path / "ct", VOXELS)
+    rois = [("node", [in_mm(square(at, at), 1, {})]) for at in (2, 4)]
+    write_structures(tmp_path / "rt.dcm", rois)
+    assert convert(tmp_path, "--labels", "node").exit_code == 0
+    (file,) = (tmp_path / "val").glob("*.npz")
+    with np.load(file, allow_pickle=True) as case:
+        assert np.argwhere(case["gts"] == 1).tolist() == [[1, 2, 2], [1, 4, 4]]

@@ -1,0 +1,115 @@
+"""MetaImage and NRRD files by SimpleITK."""
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from segbench.data.convert.itk import read_itk, read_itk_labels
+from segbench.data.convert.nifti import write_nifti
+from segbench.data.convert.nifti_reader import read_nifti
+from segbench.data.convert.readers import ReadingOptions, content_sha256, read_image, read_labels
+from segbench.errors import CaseError
+from tests.data.convert.sources import ROTATION, affine_of, scan
+
+KINDS = [".mha", ".mhd", ".nrrd", ".nhdr"]
+
+
+def itk_image(voxels, affine):
+    image = sitk.GetImageFromArray(voxels.transpose(2, 1, 0))
+    lps = np.diag([-1, -1, 1, 1]) @ affine
+    sizes = nibabel.affines.voxel_sizes(affine)
+    image.SetSpacing(sizes.tolist())
+    image.SetDirection((lps[:3, :3] / sizes).ravel().tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    return image
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "SAL"])
+def test_voxels_and_matrix_are_those_of_nifti(tmp_path, kind, compressed, axes):
+    affine = affine_of(axes, rotation=ROTATION)
+    sitk.WriteImage(itk_image(scan()[0], affine), tmp_path / f"a{kind}", useCompression=compressed)
+    write_nifti(tmp_path / "a.nii", scan()[0], affine)
+    found, other = read_itk(tmp_path / f"a{kind}"), read_nifti(tmp_path / "a.nii")
+    assert np.array_equal(found.voxels, other.voxels)
+    assert np.abs(found.affine - other.affine).max() < 1e-5
+    assert found.axes == other.axes
+
+
+@pytest.mark.parametrize("kind", [".mha", ".nrrd"])
+def test_one_component_of_several_is_chosen(tmp_path, kind):
+    both = np.stack([scan(0)[0], scan(1)[0]], -1).transpose(2, 1, 0, 3)
+    sitk.WriteImage(sitk.GetImageFromArray(both, isVector=True), tmp_path / f"a{kind}")
+    with pytest.raises(CaseError, match="expected one volume, found 2"):
+        read_itk(tmp_path / f"a{kind}")
+    assert np.array_equal(read_itk(tmp_path / f"a{kind}", channel=1).voxels, scan(1)[0])
+
+
+def test_one_volume_along_a_fourth_axis_is_chosen(tmp_path):
+    series = sitk.JoinSeries([itk_image(scan(seed)[0], affine_of("SAL")) for seed in (0, 1)])
+    sitk.WriteImage(series, tmp_path / "a.mha")
+    with pytest.raises(CaseError, match="expected one volume, found 2"):
+        read_itk(tmp_path / "a.mha")
+    volume = read_itk(tmp_path / "a.mha", channel=1)
+    assert np.array_equal(volume.voxels, scan(1)[0])
+    assert volume.axes == "SAL"
+
+
+def test_a_file_without_directions_is_refused_until_its_axes_are_stated(tmp_path):
+    voxels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    head = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 3 4\nspacings: 1 2 3\nencoding: raw\n\n"
+    file = tmp_path / "a.nrrd"
+    file.write_bytes(head.encode() + voxels.tobytes(order="F"))
+    with pytest.raises(CaseError, match=r"a\.nrrd: expected the directions.*--axes"):
+        read_image(file, ReadingOptions())
+    volume = read_image(file, ReadingOptions(axes="RAS"))
+    assert np.array_equal(volume.affine, np.diag([1, 2, 3, 1]))
+    assert np.array_equal(volume.voxels, voxels)
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("encoding: text", "expected the encoding raw or gzip, found 'text'"),
+        ("encoding: raw\ndata file: LIST\na.raw", "expected one file of voxels, found 'LIST'"),
+        ("encoding: raw\ndata file: no.raw", "expected its voxels in no.raw, found no such file"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(tmp_path, line, match):
+    head = "NRRD0004\ntype: uint8\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 3 4\n"
+    head += f"space directions: (1,0,0) (0,1,0) (0,0,1)\n{line}\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + bytes(24))
+    with pytest.raises(CaseError, match=match):
+        read_itk(tmp_path / "a.nrrd")
+
+
+def test_a_segmentation_of_slicer_has_names(tmp_path):
+    image = itk_image(scan()[1], affine_of())
+    for number, (value, name) in enumerate([(1, "liver"), (3, "tumor")]):
+        image.SetMetaData(f"Segment{number}_LabelValue", str(value))
+        image.SetMetaData(f"Segment{number}_Name", name)
+    sitk.WriteImage(image, tmp_path / "a.seg.nrrd")
+    assert read_itk_labels(tmp_path / "a.seg.nrrd").names == {1: "liver", 3: "tumor"}
+
+
+def test_detached_voxels_count_for_the_sha256(tmp_path):
+    digests = set()
+    for seed in (0, 1):
+        sitk.WriteImage(itk_image(scan(seed)[0], affine_of()), tmp_path / "a.mhd")
+        digests.add(content_sha256(tmp_path / "a.mhd"))
+    assert len(digests) == 2
+
+
+def test_foreign_files_are_named(tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"no volume")
+    for read in (
+        lambda: read_image(file, ReadingOptions()),
+        lambda: read_labels(file, None, file, ReadingOptions()),
+    ):
+        with pytest.raises(CaseError, match=r"a\.png: expected \.nii.*found another kind of file"):
+            read()
+    with pytest.raises(CaseError, match=r"b\.nii: expected a file, found none"):
+        read_image(tmp_path / "b.nii", ReadingOptions())
