@@ -148,8 +148,8 @@ def test_nothing_in_a_file_is_executed(tmp_path):
     ("content", "message"),
     [
         ([1, 2], "expected a dictionary, found list"),
-        ({"model_state_dict": 7}, "expected tensors by name, found int"),
-        ({1: 2}, "1: expected a tensor"),
+        ({"model_state_dict": 7}, "model_state_dict: expected tensors by name, found int"),
+        ({1: 2}, "expected tensors under .model_state_dict., found the keys 1"),
         ({"model_state_dict": {"model.x": "y"}}, "'model.x': expected a tensor"),
     ],
 )
