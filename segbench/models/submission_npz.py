@@ -22,7 +22,7 @@ from segbench.core import MAX_LABEL, Box, Click, Image, Interactions, LabelMap, 
 from segbench.data.challenge_boxes import boxes_to_array, parse_box
 from segbench.data.challenge_npz import ChallengeFile, write_arrays
 from segbench.errors import CaseError
-from segbench.messages import counted, named
+from segbench.messages import named
 
 CLICK_KINDS = {True: "fg", False: "bg"}
 
@@ -153,7 +153,7 @@ def _rounds(
     clicks: Sequence[Any], order: Sequence[Sequence[str | None]]
 ) -> list[tuple[Click, ...]]:
     if len(clicks) != len(order):
-        raise ValueError(f"clicks of {counted(len(clicks), 'label')} and an order of {len(order)}")
+        raise ValueError(f"{len(clicks)} labels have clicks and {len(order)} an order")
     rounds: list[list[Click]] = [[] for _ in range(max(map(len, order), default=0))]
     for label, (voxels, kinds) in enumerate(zip(clicks, order), start=1):
         remaining = {kind: iter(voxels[kind]) for kind in ("fg", "bg")}

@@ -62,10 +62,7 @@ class Ranking:
     def winners(self) -> dict[tuple[str, str], frozenset[str]]:
         """The methods with the best rank, by rule and average; none if no test is won."""
         groups = self.table.groupby(["rule", "average"], sort=False)
-        return {
-            (str(rule), str(average)): frozenset(_winners_of(str(rule), rows))
-            for (rule, average), rows in groups
-        }
+        return {(str(rule), str(by)): _winners_of(str(rule), rows) for (rule, by), rows in groups}
 
     @property
     def winner_changes(self) -> bool:
@@ -86,18 +83,19 @@ class Ranking:
             )
         if self.n_filled:
             have = "has" if self.n_filled == 1 else "have"
-            missing = counted(self.n_filled, "missing case")
-            notes.append(f"{missing} of single methods {have} the last rank.")
+            notes.append(
+                f"{counted(self.n_filled, 'missing case')} of single methods {have} the last rank."
+            )
         if self.winner_changes:
             notes.append("The winner depends on the rule.")
         return tuple(notes)
 
 
-def _winners_of(rule: str, rows: pd.DataFrame) -> list[str]:
+def _winners_of(rule: str, rows: pd.DataFrame) -> frozenset[str]:
     best = rows[rows["rank"] == rows["rank"].min()]
     if rule == RULES[2]:  # a share of tests: equal shares of nothing are no victory
         best = best[best["score"] > 0]
-    return list(map(str, best["method"]))
+    return frozenset(map(str, best["method"]))
 
 
 def rank_methods(

@@ -110,7 +110,7 @@ FITTING = {
             r"prev_pred and imgs: expected .* found \(1, 3, 4\) and \(2, 3, 4\)",
         ),
         ({"clicks": [{"fg": [[0, 1, 2], [0, 0, 0]], "bg": []}]}, "label 1 has clicks that its"),
-        ({"clicks_order": [["fg"], ["bg"]]}, "clicks of 1 label and an order of 2"),
+        ({"clicks_order": [["fg"], ["bg"]]}, "1 labels have clicks and 2 an order"),
         ({"clicks": [{"fg": [[0, 3, 2]], "bg": []}]}, r"click \(0, 3, 2\) outside the image"),
     ],
 )
