@@ -287,11 +287,14 @@ def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
 
 def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, tmp_path):
     """The worker of the first call still owes a reply; the second call must not take it."""
+    # a shell starts what runs in its background with this signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         segbench.evaluate(slow_adapter, data, out=tmp_path / "run")
     timer.join()
+    signal.signal(signal.SIGINT, before)
     assert segbench.evaluate(slow_adapter, data, out=tmp_path / "run").all_ok
 
 

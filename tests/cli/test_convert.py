@@ -58,7 +58,7 @@ def test_a_data_set_becomes_cases_an_index_and_a_report(dataset, tmp_path):
 def test_a_dry_run_shows_the_pairs_and_writes_nothing(dataset, tmp_path):
     result = invoke(dataset, "--out", tmp_path / "val", "--dry-run")
     assert result.exit_code == 0
-    assert "nnU-Net: 3 cases, 0 of them are in" in result.stdout
+    assert "nnU-Net: 3 cases, of which " in result.stdout
     assert "CT_Toy_t_0  t_0_0000.nii.gz  t_0.nii.gz" in result.stdout
     assert not (tmp_path / "val").exists()
 

@@ -98,7 +98,7 @@ def test_a_run_does_not_continue_with_an_edited_module(adapter, data, tmp_path, 
     segbench.evaluate(adapter, data, limit=1, **asked)
     segbench.evaluate(adapter, data, limit=2, **asked)
     (adapter.parent / "mypkg" / "parts.py").write_text("LABEL = 3  # edited\n")
-    with pytest.raises(RunError, match=r"expected the source of .*ad\.py that its 2 cases"):
+    with pytest.raises(RunError, match=r"expected the source of .*ad\.py that made its 2 cases"):
         segbench.evaluate(adapter, data, **asked)
     # and a new run in this process has what was edited
     segbench.evaluate(adapter, data, limit=1, out=tmp_path / "new", jobs=jobs)
