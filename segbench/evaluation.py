@@ -187,17 +187,17 @@ def _refuse_contradictions(
 ) -> None:
     if given is None and version is not None:
         raise RunError(
-            "version: expected none for an adapter's name or path, which states its own; found "
+            "version: expected none for an adapter's name or path, which states its own, found "
             f"{version!r}"
         )
     if given is not None and python is not None:
         raise RunError(
             f"python: expected none for {given.title}, which is given as an object and runs with "
-            f"this interpreter; found {python}"
+            f"this interpreter, found {python}"
         )
     if arrays and references is not None:
         raise RunError(
-            "references: expected none for cases made of arrays, which have their own; found "
+            "references: expected none for cases made of arrays, which have their own, found "
             f"{references}"
         )
 

@@ -73,7 +73,7 @@ def case_from_arrays(  # noqa: PLR0913
         patient,
         dataset,
     )
-    return CaseArrays.of(case).case
+    return valid_case(case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,36 +85,8 @@ class CaseArrays:
 
     @classmethod
     def of(cls, case: Case) -> CaseArrays:
-        """Check a case as one that is read from a file.
-
-        Raises
-        ------
-        CaseError
-            If its name cannot be that of a file, or it is not valid under the protocol.
-        """
-        _check_name(case.name)
-        _check_types(case)
-        reference = checked_reference(case.reference, f"{case.name}: reference")
-        spacing = checked_spacing(np.asarray(case.image.spacing), case.name)
-        check_image(
-            ArrayHeader(case.image.voxels.shape, case.image.voxels.dtype),
-            reference,
-            case.name,
-            words=("voxels", "reference"),
-        )
-        labels = foreground_labels(reference)
-        if tuple(case.labels) != labels:
-            raise CaseError(f"{case.name}: labels: expected {labels}, found {tuple(case.labels)}")
-        _check_boxes(case)
-        by_name = metadata_in_name(case.name)
-        valid = replace(
-            case,
-            image=Image(case.image.voxels, spacing),
-            reference=reference,
-            labels=labels,
-            modality=case.modality or by_name.modality,
-            dataset=case.dataset or by_name.dataset,
-        )
+        """Check a case as `valid_case` does, and name it by its arrays."""
+        valid = valid_case(case)
         return cls(valid, arrays_sha256(valid))
 
     @property
@@ -141,6 +113,39 @@ class CaseArrays:
     def array_bytes(self) -> int:
         """Return the bytes of image, reference and six label maps."""
         return self.case.image.voxels.nbytes + 8 * self.case.reference.nbytes
+
+
+def valid_case(case: Case) -> Case:
+    """Return a case as one that was read from a file.
+
+    Raises
+    ------
+    CaseError
+        If its name cannot be that of a file, or it is not valid under the protocol.
+    """
+    _check_name(case.name)
+    _check_types(case)
+    reference = checked_reference(case.reference, f"{case.name}: reference")
+    spacing = checked_spacing(np.asarray(case.image.spacing), case.name)
+    check_image(
+        ArrayHeader(case.image.voxels.shape, case.image.voxels.dtype),
+        reference,
+        case.name,
+        words=("voxels", "reference"),
+    )
+    labels = foreground_labels(reference)
+    if tuple(case.labels) != labels:
+        raise CaseError(f"{case.name}: labels: expected {labels}, found {tuple(case.labels)}")
+    _check_boxes(case)
+    by_name = metadata_in_name(case.name)
+    return replace(
+        case,
+        image=Image(case.image.voxels, spacing),
+        reference=reference,
+        labels=labels,
+        modality=case.modality or by_name.modality,
+        dataset=case.dataset or by_name.dataset,
+    )
 
 
 def arrays_sha256(case: Case) -> str:

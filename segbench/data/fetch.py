@@ -152,7 +152,8 @@ def fetch(
     record.start()
     # images first: references are placed as these are
     todo = sorted(plan.files, key=lambda item: (item[1] == "references", item[0].path))
-    todo = [(file, role) for file, role in todo if not _is_there(file, record, out)]
+    placed = {path for path, each in record.placed.items() if each.is_there(out)}
+    todo = [(file, role) for file, role in todo if file.path not in placed]
     say(f"revision {plan.revision}; {len(todo)} of {counted(len(plan.files), 'file')} to download")
     for file, role in todo:
         _inner(file.path)  # refuses a path that leads out, before anything is written there
@@ -161,10 +162,6 @@ def fetch(
         record.add(Placed(file.path, role, facts["sha256"], cases))
     shutil.rmtree(hub.target)
     return {role: out / role for _, role in plan.files}
-
-
-def _is_there(file: HubFile, record: FetchRecord, out: Path) -> bool:
-    return file.path in record.placed and record.placed[file.path].is_there(out)
 
 
 def _record_file(out: Path, split: str) -> Path:

@@ -65,8 +65,9 @@ def dry_run(config: RunConfig, progress: Progress = SILENT) -> DryRun:
     CaseError, AdapterNotFound, AdapterError, RunError
         As in `segbench.runs.runner.run`.
     """
-    file, options = resolve_model(config.model, config.option)
-    cases = find_pending(config)
+    file, options = resolve_model(config.model, config.option, say=progress.note)
+    with progress.activity("looking for cases"):
+        cases = find_pending(config)
     manifest.refuse_another_run(config, options, source_sha256(file))
     with progress.activity(f"checking {counted(len(cases.pending), 'case')}"):
         refusals = {case.name: _refusal(case) for case in cases.pending}

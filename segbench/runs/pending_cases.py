@@ -73,7 +73,7 @@ def find_pending(config: RunConfig, arrays: Sequence[Case] = ()) -> PendingCases
         pending = [PendingCase(case) for case in selected]
         return PendingCases(tuple(everything), tuple(pending), ())
     _refuse_foreign_cases(config, everything)
-    done = [case.name for case in selected if _is_done(case, config)]
+    done = {case.name: None for case in selected if _is_done(case, config)}  # in their order
     pending = [
         PendingCase(case, result_time(config.out, case.name))
         for case in selected

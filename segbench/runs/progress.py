@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -185,9 +186,10 @@ class Lines:
             self.note(f"{text}: done in {clock(time.monotonic() - began)}")
 
     def note(self, text: str) -> None:
-        """Print a line."""
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        """Print a line; a stderr that is closed or full must not fail the case that runs."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
         self._last_line = time.monotonic()
 
     def begin(self, title: str, total: int, done: int) -> None:

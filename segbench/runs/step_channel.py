@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -37,10 +38,11 @@ class StepSender:
 
 
 @contextmanager
-def step_receiver(on_step: OnStep) -> Iterator[OnStep]:
+def step_receiver(on_step: OnStep, cases: Collection[str]) -> Iterator[OnStep]:
     """Yield a function for other processes of this machine, whose calls arrive here.
 
-    ``on_step`` is called in a thread. If this machine has no local network, nothing arrives.
+    ``on_step`` is called in a thread, with steps of ``cases`` only. If this machine has no local
+    network, nothing arrives.
     """
     if on_step is ignore_step:
         yield ignore_step
@@ -54,7 +56,8 @@ def step_receiver(on_step: OnStep) -> Iterator[OnStep]:
             return
         receiver.settimeout(SECONDS_TO_NOTICE_THE_END)
         over = threading.Event()
-        thread = threading.Thread(target=_receive, args=(receiver, on_step, over), daemon=True)
+        arguments = (receiver, on_step, frozenset(cases), over)
+        thread = threading.Thread(target=_receive, args=arguments, daemon=True)
         thread.start()
         try:
             yield StepSender(receiver.getsockname())
@@ -63,21 +66,26 @@ def step_receiver(on_step: OnStep) -> Iterator[OnStep]:
             thread.join()
 
 
-def _receive(receiver: socket.socket, on_step: OnStep, over: threading.Event) -> None:
+def _receive(
+    receiver: socket.socket, on_step: OnStep, cases: frozenset[str], over: threading.Event
+) -> None:
     while not over.is_set():
         with contextlib.suppress(OSError, ValueError, TypeError):
-            on_step(_parse(receiver.recv(LARGEST_BYTES)))
+            on_step(_parse(receiver.recv(LARGEST_BYTES), cases))
 
 
-def _parse(datagram: bytes) -> StepProgress:
+def _parse(datagram: bytes, cases: frozenset[str]) -> StepProgress:
     """Return what a datagram says; anybody on this machine can send one.
 
     Raises
     ------
     ValueError, TypeError
-        It is not the progress of a step.
+        It is not the progress of a step of one of the cases.
     """
     found = StepProgress(**json.loads(datagram))
-    if not isinstance(found.case, str) or not 0 <= found.done <= found.total or not found.total:
-        raise ValueError("no progress of a step")
+    counts = (found.done, found.total, found.has_boxes)
+    if not all(isinstance(count, int) for count in counts) or not 0 <= found.seconds < math.inf:
+        raise ValueError("expected numbers")
+    if found.case not in cases or not 0 <= found.done <= found.total or not found.total:
+        raise ValueError("expected a step of a case")
     return found

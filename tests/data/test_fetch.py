@@ -80,7 +80,8 @@ def expected_val(files):
     return images | {f"references/{n}.npz": files[f"{path}/{n}.npz"] for n in NAMES}
 
 
-def test_validation_cases_are_placed_as_a_run_wants_them(served, files, tmp_path):
+def test_validation_cases_are_placed_as_a_run_wants_them(served, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the run folder is in the working directory
     done = fetch(served, tmp_path / "data", "--accept-licence")
     assert done.exit_code == 0, done.output
     assert tree(tmp_path / "data") == expected_val(files)

@@ -1,6 +1,7 @@
 """What a run shows while it lasts."""
 
 import io
+import json
 import os
 import pty
 import re
@@ -94,7 +95,7 @@ def test_steps_of_other_processes_arrive():
         "import sys\n"
         "StepSender(('127.0.0.1', int(sys.argv[1])))(StepProgress('CT_x', 2, 6, True, 1.5))\n"
     )
-    with step_receiver(seen.append) as send:
+    with step_receiver(seen.append, ["CT_x"]) as send:
         subprocess.run([sys.executable, "-c", code, str(send.address[1])], check=True)
         deadline = time.monotonic() + 10
         while not seen and time.monotonic() < deadline:
@@ -103,9 +104,18 @@ def test_steps_of_other_processes_arrive():
 
 
 def test_what_is_no_step_is_ignored(tmp_path):
+    facts = {"case": "CT_x", "done": 1, "total": 6, "has_boxes": True, "seconds": 1.0}
+    changes = [
+        *({"case": 1}, {"case": "CT_other\x1b[2J"}, {"total": 0}, {"done": 7}, {"done": 0.5}),
+        *({"seconds": "1"}, {"seconds": -1.0}, {"seconds": float("nan")}, {"has_boxes": None}),
+    ]
+    strangers = [json.dumps(facts | change).encode() for change in changes]
     seen = []
-    with step_receiver(seen.append) as send, socket.socket(type=socket.SOCK_DGRAM) as other:
-        for noise in (b"", b"\xff", b"[]", b'{"case": 1, "done": 0, "total": 0, "has_boxes": 1}'):
+    with (
+        step_receiver(seen.append, ["CT_x"]) as send,
+        socket.socket(type=socket.SOCK_DGRAM) as other,
+    ):
+        for noise in (b"", b"\xff", b"[]", *strangers):
             other.sendto(noise, send.address)
         send(step(1))
         deadline = time.monotonic() + 10
@@ -115,7 +125,7 @@ def test_what_is_no_step_is_ignored(tmp_path):
 
 
 def test_nothing_listens_if_nothing_is_shown():
-    with step_receiver(ignore_step) as send:
+    with step_receiver(ignore_step, []) as send:
         assert send is ignore_step
 
 
@@ -206,3 +216,13 @@ def test_a_count_can_be_a_line_for_each_thing(capsys):
         show("CT_2 converted", 2, 2)
     lines = capsys.readouterr().err
     assert lines == "convert 1/2 CT_1 refused\nconvert 2/2 CT_2 converted\n"
+
+
+def test_a_closed_stderr_fails_no_case(monkeypatch):
+    with open(os.devnull, "w") as closed:
+        pass
+    monkeypatch.setattr(sys, "stderr", closed)
+    lines = Lines()
+    lines.begin("ours", 2, 1)
+    lines.case(CaseResult("CT_x", "ok", seconds={0: 1.0}))
+    assert lines._pace.finished == 1

@@ -143,7 +143,7 @@ def _decisions(
     case: Case, mapped: Mapped, placed: Placed, chosen: ChosenLabels, drawn: DrawnBoxes
 ) -> dict[str, Any]:
     """Return what the report says of a case."""
-    assert case.grid is not None  # noqa: S101
+    assert case.grid is not None
     return {
         "axes": f"{case.grid.axes} to {CASE_AXES}",
         "shape": list(case.image.voxels.shape),

@@ -79,8 +79,14 @@ def convert_scan(scan: Scan, rules: Rules, out: Path, *, replace_changed: bool) 
             made.warnings,
         )
     except (SegbenchError, OSError, MemoryError) as error:
-        text = str(error) or type(error).__name__
-        return Conversion(scan.name, scan.image.name, "refused", text)
+        return Conversion(scan.name, scan.image.name, "refused", _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a scan was refused; an error of the system names no folder."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{Path(error.filename or '').name}: {error.strerror}".removeprefix(": ")
+    return str(error) or type(error).__name__
 
 
 def identity_of(scan: Scan, rules: Rules) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def _grid_in(file: Path) -> Grid | None:
 
 def _unchanged(scan: Scan, file: Path) -> Conversion:
     grid = _grid_in(file)
-    assert grid is not None  # noqa: S101 - read_identity has found it
+    assert grid is not None  # read_identity has found it
     modality = scan.modality or str(grid.facts.get("modality", ""))
     return Conversion(
         scan.name, scan.image.name, "unchanged", "", modality, scan.patient, scan.dataset

@@ -62,9 +62,9 @@ class LokyBackend:
         If a process dies, the cases that were running are run again, each in a process of its own:
         so the one that kills its process is found, and the others are not lost.
         """
-        with step_receiver(on_step) as send_step:
+        left = {case.name: case for case in cases}
+        with step_receiver(on_step, left.keys()) as send_step:
             run_one = partial(_run_one, job=self._job, on_step=send_step)
-            left = {case.name: case for case in cases}
             while left:
                 try:
                     for case, result in self._results(run_one, list(left.values())):
