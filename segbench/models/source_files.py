@@ -84,11 +84,12 @@ def own_modules_sha256(file: Path, before: Imports) -> str | None:
     """
     names = _loaded_for.setdefault(file, set())
     names |= sys.modules.keys() - before.modules
+    counted_already = {source.resolve() for source in sources_of(file)}
     found = {
         module.__name__: _digest(module, source)
         for module, source in _modules_with_source(names, adapter_package(file))
-        if _is_own(source, (file.resolve().parent, *before.folders))
-        and source not in {each.resolve() for each in sources_of(file)}
+        if source not in counted_already
+        and _is_own(source, (file.resolve().parent, *before.folders))
     }
     lines = "".join(f"{name} {digest}\n" for name, digest in sorted(found.items()))
     return hashlib.sha256(lines.encode()).hexdigest() if found else None
