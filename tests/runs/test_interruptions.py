@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +13,16 @@ import pytest
 import segbench
 from segbench.data.case_folder import find_cases
 from segbench.data.challenge_npz import write_case
-from segbench.data.dataset import read_case
+from segbench.data.dataset import CaseFile, read_case
+from segbench.errors import CaseError
 from segbench.models.in_process import InProcessModel
 from segbench.protocol.interaction import steps
 from segbench.runs.case_locks import case_lock
 from segbench.runs.config import RunConfig
-from segbench.runs.job import close_models
-from segbench.runs.run_case import LostLockError, evaluate_case
+from segbench.runs.job import close_models, job_settings
+from segbench.runs.pending_cases import PendingCase
+from segbench.runs.run_case import LostLockError, evaluate_case, run_case
+from segbench.runs.run_folder import read_run
 from tests.processes import ended_pid, largest_file, spawn
 
 TALKATIVE = """
@@ -201,26 +206,30 @@ def test_a_suspended_runner_that_lost_its_lock_writes_nothing(one_case, tmp_path
     assert [file.name for file in out.rglob(".*")] == []
 
 
-def test_a_runner_that_lost_its_lock_while_it_read_a_case_writes_nothing(tmp_path, make_case):
+@dataclass(frozen=True)
+class TakenOver(CaseFile):
+    """A case that another runner takes over and finishes while this one reads it."""
+
+    out: Path = Path()
+
+    def read(self):
+        os.utime(self.out / "cases" / f".{self.name}.lock", (0, 0))  # no heartbeat for a long time
+        assert segbench.evaluate("empty", self.file, out=self.out, in_process=True).all_ok
+        self.file.write_text("no case any more")
+        return super().read()
+
+
+def test_a_runner_that_lost_its_lock_while_it_read_a_case_writes_nothing(one_case, tmp_path):
     """It would record the case as invalid, because the file has changed meanwhile."""
-    data, out = tmp_path / "val", tmp_path / "run"
-    data.mkdir()
-    file, result = data / "CT_Toy_001.npz", out / "cases" / "CT_Toy_001.json"
-    os.mkfifo(file)
-    writer = os.open(file, os.O_RDWR)  # reading waits until this is closed
-    late = spawn("run", "--model", "empty", "--data", data, "--out", out, "--in-process")
-    lock = out / "cases" / ".CT_Toy_001.lock"
-    wait_for(lock)
-    os.utime(lock, (0, 0))
-    file.unlink()
-    write_case(file, make_case("CT_Toy_001"))
-    assert segbench.evaluate("empty", data, out=out, in_process=True).all_ok
-    before = result.read_bytes()
-    file.write_text("no case any more")
-    os.close(writer)
-    _, errors = late.communicate(timeout=60)
-    assert late.returncode == 0, errors
-    assert result.read_bytes() == before
+    config = RunConfig("empty", (one_case,), tmp_path / "run", in_process=True)
+    (file,) = find_cases(one_case)
+    late = TakenOver(**vars(file), out=config.out)
+    (config.out / "cases").mkdir(parents=True)
+    assert run_case(PendingCase(late), job_settings(config)) is None
+    (result,) = read_run(config.out).case_results
+    assert result.status == "ok"
+    with pytest.raises(CaseError):
+        CaseFile.read(late)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
