@@ -6,25 +6,21 @@ A lesion's voxels have the lesion's label only, as in the challenge, while the o
 both. ``python -m tests.bench.nested_scenes OUT [--scans FOLDER] [--seed N]`` writes them as files.
 """
 
-import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from segbench.core import Case, Image, LabelMap, Mask
-from segbench.data.case_folder import find_cases
-from segbench.data.challenge_npz import write_case
 from segbench.data.dataset import CaseFile, read_case
 from segbench.phantoms.scene import MODALITIES, coordinates, radius, waves
 from segbench.protocol.boxes import draw_box
+from tests.bench.scene_parts import TISSUE, imaged, write_scenes
 
 SHAPE = (48, 112, 112)
 INNER = 2  # labels: 1 is the organ, or the first of two that touch
 PER_KIND = 2
-TISSUE = 0.45  # levels: 1 is the brightest
 
 
 def generated(kind: str, seed: int) -> Case:
@@ -38,9 +34,8 @@ def generated(kind: str, seed: int) -> Case:
     for label in np.unique(reference)[1:]:
         levels[reference == label] = TISSUE + rng.choice((-1, 1)) * rng.uniform(0.12, 0.3)
         levels[reference == label] += 0.1 * (label - 1)
-    image = MODALITIES[modality](ndimage.gaussian_filter(levels, 0.5), rng)
-    voxels = np.clip(image * 255 / np.percentile(image, 99.5), 0, 255).astype(np.uint8)
-    return _case(f"{modality}_{kind}_{seed}", Image(voxels, (2.0, 1.0, 1.0)), reference, rng)
+    image = imaged(ndimage.gaussian_filter(levels, 0.5), modality, (2.0, 1.0, 1.0), rng)
+    return _case(f"{modality}_{kind}_{seed}", image, reference, rng)
 
 
 def implanted(case: Case, n_lesions: int, seed: int) -> Case:
@@ -134,16 +129,5 @@ KINDS: dict[str, Callable[[np.random.Generator], LabelMap]] = {
 }
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--scans", type=Path, help="folder of real scans")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for case in scenes(find_cases(options.scans) if options.scans else [], options.seed):
-        write_case(options.out / f"{case.name}.npz", case)
-
-
 if __name__ == "__main__":
-    _main()
+    write_scenes(scenes, __doc__)
