@@ -19,12 +19,14 @@ from .._nesting import box_extent
 from .._random_walk import SMOOTHNESS, Hint, box_odds, current_hint, label_roi, random_walk
 from .crop import Region, as_voxel
 from .merging import LabelLogits
+from .refinement_settings import (
+    BOX_WEIGHT,
+    MAX_NETWORK_ODDS,
+    MAX_REACH,
+    NETWORK_WEIGHT,
+    NETWORK_WEIGHT_ALONE,
+)
 from .resampling import PatchOnVolume, ValuesOnVolume, blocks_on_volume, to_device
-
-NETWORK_WEIGHT, BOX_WEIGHT = 0.2, 0.5  # of their log-odds
-NETWORK_WEIGHT_ALONE = 0.7  # without a box
-MAX_REACH = 1 / 4  # of the walk without edges, as a fraction of the object's width
-MAX_NETWORK_ODDS = 8.0  # log-odds; a voxel outside the network's window has the negative
 
 
 @dataclass(frozen=True)

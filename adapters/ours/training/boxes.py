@@ -50,7 +50,7 @@ def simulated_boxes(
     references: Tensor, parameters: Sequence[BoxParameters | PatchBox]
 ) -> tuple[Tensor, Tensor]:
     """Return the half-open corners (n, 3) of a box around each (n, z, y, x) mask."""
-    low, high = _tight_boxes(references)
+    low, high = tight_boxes(references)
     for kind, draw in DRAWN.items():
         rows = [row for row, box in enumerate(parameters) if box.kind == kind]
         if rows:
@@ -60,7 +60,11 @@ def simulated_boxes(
     return low, high
 
 
-def _tight_boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+def tight_boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the half-open corners (n, 3) of the smallest box around each (n, z, y, x) mask.
+
+    Of an empty mask the first corner is the edge of the volume, and the second is 0.
+    """
     used = [masks.any(dim=tuple(a for a in (1, 2, 3) if a != axis)) for axis in (1, 2, 3)]
     lows, highs = zip(*(_extent(line) for line in used))
     return torch.stack(lows, dim=1), torch.stack(highs, dim=1)

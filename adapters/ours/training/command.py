@@ -38,7 +38,8 @@ PLANS: dict[str, dict[str, Any]] = {  # defaults of options
 RANDOM = Path("random")  # as --init: random weights, also where a recipe expects others
 FIXED_BY_PAPER = (  # options
     *("plan", "measure_seconds", "warm_up", "ema_decay", "share_generated", "share_nested"),
-    *("share_large", "share_tiny", "share_without_box"),
+    *("share_large", "share_tiny", "share_faint", "share_without_box", "share_walked"),
+    "walk_weight",
 )
 
 
@@ -128,6 +129,9 @@ def add_recipe(made: argparse.ArgumentParser, defaults: Schedule) -> None:
     add("--init", type=Path, help="initial weights; or the word random")
     add("--phases", type=parse_phases, help="UNTIL:PATCH:BATCH,... [small 1:64:2, paper 1:192:2]")
     add_number(add, "--rate", defaults.learning_rate, "peak learning rate")
+    add_number(add, "--walk-weight", defaults.walk_weight, "of the refined answers' loss; 0: none")
+    help_walked = "share of steps after which clicks correct the refined answer"
+    add_number(add, "--share-walked", defaults.share_walked, help_walked)
     add("--warm-up", type=int, default=defaults.warm_up_steps, help="steps of rising rate")
     add_number(add, "--ema-decay", defaults.ema_decay, "of the moving average of the weights")
     add("--licence", help="of the weights [that of --init, or: not stated]")
@@ -158,6 +162,7 @@ def add_samples(made: argparse.ArgumentParser, defaults: Schedule) -> None:
     add_number(add, "--share-nested", defaults.share_nested, "of these with nested objects")
     add_number(add, "--share-large", defaults.share_large, "of these with a large object")
     add_number(add, "--share-tiny", defaults.share_tiny, "of these with a tiny object")
+    add_number(add, "--share-faint", defaults.share_faint, "of these with a faint object")
     add_number(add, "--share-without-box", defaults.share_without_box, "share without a box")
     help_left_out = f"prefixes of file names, in addition to {always}; '': read all"
     add("--leave-out", type=parse_names, help=help_left_out)
@@ -213,7 +218,10 @@ def schedule_of(options: argparse.Namespace) -> Schedule:
         share_nested=options.share_nested,
         share_large=options.share_large,
         share_tiny=options.share_tiny,
+        share_faint=options.share_faint,
         share_without_box=options.share_without_box,
+        walk_weight=options.walk_weight,
+        share_walked=options.share_walked,
         left_out=left_out(options.leave_out),
         tune_patients=options.tune_patients,
         tune_every_minutes=options.tune_every,

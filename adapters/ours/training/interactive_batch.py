@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..prompts import BOX, CHANNELS, IMAGE, NEGATIVE, POSITIVE, PREVIOUS, ball_radius
@@ -26,6 +27,7 @@ class InteractiveBatch:
     inputs: Tensor  # (n, 8, z, y, x) float32: the network's input
     references: Tensor  # (n, z, y, x) bool
     n_clicks: list[int]
+    clicks: Tensor  # (n, k, 4) int64: voxel, and 1, -1 or, where there is no click, 0
 
     @property
     def patch(self) -> int:
@@ -38,8 +40,10 @@ class InteractiveBatch:
     def rows(self, rows: Sequence[int]) -> InteractiveBatch:
         """Return a copy of some samples."""
         at = torch.tensor(rows, dtype=torch.int64, device=self.inputs.device)
+        n_clicks = [self.n_clicks[row] for row in rows]
+        unused = self.clicks.shape[1] - max(n_clicks, default=0)  # a row's clicks are its last ones
         return InteractiveBatch(
-            self.inputs[at], self.references[at], [self.n_clicks[row] for row in rows]
+            self.inputs[at], self.references[at], n_clicks, self.clicks[at, unused:]
         )
 
     def add_clicks(self, predictions: Tensor) -> None:
@@ -64,6 +68,10 @@ class InteractiveBatch:
             self.inputs[at, channel] = torch.maximum(self.inputs[at, channel], drawn.float())
         for row in rows:
             self.n_clicks[row] += 1
+        signs = (2 * clicks.positive.long() - 1) * clicks.exists
+        column = self.clicks.new_zeros((len(self), 1, 4))
+        column[at, 0] = torch.cat((clicks.voxels, signs[:, None]), dim=1)
+        self.clicks = torch.cat((self.clicks, column), dim=1)
 
 
 def start_batch(
@@ -73,7 +81,7 @@ def start_batch(
     n, *shape = references.shape
     inputs = torch.zeros((n, CHANNELS, *shape), device=images.device)
     inputs[:, IMAGE] = images
-    batch = InteractiveBatch(inputs, references, [0] * n)
+    batch = InteractiveBatch(inputs, references, [0] * n, no_clicks(n, images.device))
     boxed = [row for row, box in enumerate(boxes) if box is not None]
     if boxed:
         drawn = [box for box in boxes if box is not None]
@@ -84,12 +92,20 @@ def start_batch(
     return batch
 
 
+def no_clicks(n: int, device: torch.device) -> Tensor:
+    """Return the clicks of samples that have none."""
+    return torch.zeros((n, 0, 4), dtype=torch.int64, device=device)
+
+
 def joined(batches: Sequence[InteractiveBatch]) -> InteractiveBatch:
     """Return the samples of several batches as one."""
+    most = max(batch.clicks.shape[1] for batch in batches)
     return InteractiveBatch(
         torch.cat([batch.inputs for batch in batches]),
         torch.cat([batch.references for batch in batches]),
         [count for batch in batches for count in batch.n_clicks],
+        # in front of the others, because a later click wins
+        torch.cat([F.pad(b.clicks, (0, 0, most - b.clicks.shape[1], 0)) for b in batches]),
     )
 
 

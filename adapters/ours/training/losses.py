@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SURE = 1e-4  # limit of a refined probability: seeds in the wrong place would cost infinitely much
+
 
 def dice_ce_loss(logits: Tensor, reference: Tensor, weight: float) -> tuple[Tensor, Tensor]:
     """Return each sample's loss (Eq. 14-16), and the Dice of its thresholded prediction.
@@ -42,6 +44,25 @@ def deep_supervision_loss(
         coarse = F.avg_pool3d(reference[:, None], edge)[:, 0]
         total = total + weight * dice_ce_loss(logits, coarse, dice_weight)[0]
     return total / sum(weights[: len(heads)]), dice
+
+
+def walk_loss(probability: Tensor, reference: Tensor, dice_weight: float) -> Tensor:
+    """Return each sample's loss of refined probabilities, on the blocks of the walk's grid.
+
+    Parameters
+    ----------
+    probability : (batch, z / f, y / f, x / f)
+        As `walk.walked` returns them.
+    reference : (batch, z, y, x)
+        The reference in [0, 1].
+    dice_weight : float
+        Of the Dice loss beside the cross-entropy.
+    """
+    factor = reference.shape[-1] // probability.shape[-1]
+    target = F.avg_pool3d(reference[:, None], factor)[:, 0].flatten(1)
+    probability = probability.flatten(1).clamp(SURE, 1 - SURE)
+    entropy = F.binary_cross_entropy(probability, target, reduction="none").mean(1)
+    return dice_weight * (1 - soft_dice(probability, target)) + entropy
 
 
 def click_loss(logits: Tensor, reference: Tensor, clicked: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from .interactive_batch import InteractiveBatch
 from .throughput import Throughput
 from .trainer import Trainer
 
-FORMAT = "segbench-ours-training-4"
+FORMAT = "segbench-ours-training-5"
 MASKS = [PREVIOUS, BOX, POSITIVE, NEGATIVE]  # channels that are not empty and not the image
 
 
@@ -158,6 +158,7 @@ def _pack(batch: InteractiveBatch) -> dict[str, Any]:
         "masks": batch.inputs[:, MASKS] > 0,
         "references": batch.references,
         "n_clicks": batch.n_clicks,
+        "clicks": batch.clicks,
     }
 
 
@@ -168,4 +169,5 @@ def _unpack(packed: dict[str, Any], device: torch.device) -> InteractiveBatch:
     n, *shape = references.shape
     inputs = torch.zeros((n, CHANNELS, *shape), device=device)
     inputs[:, IMAGE], inputs[:, MASKS] = images, masks.float()
-    return InteractiveBatch(inputs, references, list(packed["n_clicks"]))
+    clicks = packed["clicks"].to(device)
+    return InteractiveBatch(inputs, references, list(packed["n_clicks"]), clicks)

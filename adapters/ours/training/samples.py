@@ -69,6 +69,8 @@ class SampleGenerator:
         with_box = bool(kinds.random() >= schedule.share_without_box)
         is_generated = bool(kinds.random() < schedule.share_generated) or not self.groups
         kind = scene_kind(schedule, kinds.random())
+        if kind == "faint" and not with_box:
+            kind = "usual"  # nothing but the box shows where a faint object ends
         box = BoxParameters.draw(rng) if with_box else None
         scene: SceneParameters | CropParameters
         if is_generated:
@@ -86,6 +88,7 @@ def scene_kind(schedule: Schedule, number: float) -> str:
         "nested": schedule.share_nested,
         "large": schedule.share_large,
         "tiny": schedule.share_tiny,
+        "faint": schedule.share_faint,
     }
     for kind, share in shares.items():
         if number < share:

@@ -27,10 +27,11 @@ from .separable import NOISE_GRID
 MIN_VOXELS, MAX_SHARE = 60, 0.6  # of an object: voxels, and share of the patch
 TINY_VOXELS = (30, 100)  # of a tiny object
 LARGE_SIDE = (150, 250)  # voxels of the scan
+FAINT_CONTRAST = (0.01, 0.12)  # the others have 0.12 to 0.7
 
 
 def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParameters:
-    """Draw a scene of a kind: ``nested``, ``large``, ``tiny`` or ``usual``, otherwise random."""
+    """Draw a scene of a kind: ``nested``, ``large``, ``tiny``, ``faint`` or ``usual``."""
     draw = Draws(rng, patch)
     draw.background = float(rng.uniform(0, 0.7))
     voxels = (MIN_VOXELS, int(MAX_SHARE * patch**3))
@@ -41,6 +42,8 @@ def draw_scene(rng: np.random.Generator, patch: int, kind: str) -> SceneParamete
     elif kind == "tiny":
         objects, target = _single(draw, _tiny_radii(draw))
         voxels = TINY_VOXELS
+    elif kind == "faint":
+        objects, target = _faint(draw)
     else:
         usual = int(rng.integers(4))  # half one object among others, a quarter a crowd, or a tube
         makers = (_crowd, _tubes, _single, _single)
@@ -73,6 +76,27 @@ def _single(draw: Draws, radii: Vector | None = None, *, fine: bool = False) -> 
     objects = _others(draw)
     radii = _radii(draw) if radii is None else radii
     target = _blob(draw, draw.near_middle(), radii, fine=fine, **_target_appearance(draw))
+    return [*objects, target], len(objects)
+
+
+def _faint(draw: Draws) -> Objects:
+    """Draw a blob that hardly differs from its surroundings, as a prostate in ultrasound.
+
+    Most have a core that differs more than the border does: the box shows the object, the edges
+    in it do not.
+    """
+    rng = draw.rng
+    objects = _others(draw)
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    core = (float(rng.uniform(0.1, 0.6)), float(rng.normal(0, 0.3)))
+    target = _blob(
+        draw,
+        draw.near_middle(),
+        _radii(draw),
+        contrast=sign * draw.log_uniform(*FAINT_CONTRAST),
+        core=core if rng.random() < 0.6 else None,
+        texture=float(rng.uniform(0.02, 0.2)) if rng.random() < 0.7 else 0.0,
+    )
     return [*objects, target], len(objects)
 
 

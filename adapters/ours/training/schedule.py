@@ -42,6 +42,8 @@ class Schedule:
     mixed_precision: bool = True  # bfloat16 where it is fast; else float32
     dice_weight: float = 10.0  # alpha of Eq. 14
     click_weight: float = 1.0  # of the cross-entropy near clicks
+    walk_weight: float = 1.0  # of the loss of the answer that a random walk refined
+    share_walked: float = 0.8  # of the steps whose refined answer is the previous segmentation
     deep_supervision_weights: tuple[float, ...] = (1.0, 0.5, 0.25)  # of the heads, finest first
     clip_norm: float = 5.0
     ema_decay: float = 0.999  # of the exponential moving average of the weights
@@ -49,6 +51,7 @@ class Schedule:
     share_nested: float = 0.2  # of the generated scenes, as the next two
     share_large: float = 0.12
     share_tiny: float = 0.12
+    share_faint: float = 0.12
     share_without_box: float = 0.25
     antialias: bool = True  # of images that are made smaller
     first_pass_probability: float = 0.0  # of a pass without gradient whose error gets a click
@@ -81,6 +84,8 @@ RECIPES = {
         warm_up_steps=0,
         mixed_precision=False,
         click_weight=0.0,
+        walk_weight=0.0,
+        share_walked=0.0,
         deep_supervision_weights=(1.0,),
         clip_norm=math.inf,
         ema_decay=0.0,
@@ -135,12 +140,17 @@ def _check_phases(schedule: Schedule) -> None:
 
 
 def _check_shares(schedule: Schedule) -> None:
-    kinds = (schedule.share_nested, schedule.share_large, schedule.share_tiny)
+    kinds = (
+        schedule.share_nested,
+        schedule.share_large,
+        schedule.share_tiny,
+        schedule.share_faint,
+    )
     if min(kinds) < 0 or sum(kinds) > 1:
         raise AdapterError(
-            f"shares of nested, large and tiny scenes {kinds}: expected a sum of at most 1"
+            f"shares of nested, large, tiny and faint scenes {kinds}: expected a sum of at most 1"
         )
-    for share in (schedule.share_generated, schedule.share_without_box):
+    for share in (schedule.share_generated, schedule.share_without_box, schedule.share_walked):
         if not 0 <= share <= 1:
             raise AdapterError(f"a share of {share}: expected a number from 0 to 1")
 

@@ -16,12 +16,13 @@ from segbench.errors import AdapterError
 from ..network import CONFIGS, ResidualEncoderUNet
 from ..prompts import NEGATIVE, POSITIVE
 from .interactive_batch import InteractiveBatch, joined
-from .losses import click_loss, deep_supervision_loss
+from .losses import click_loss, deep_supervision_loss, walk_loss
 from .precision import mixed_precision
 from .pretrained import InitialWeights
 from .sample_loader import SampleLoader
 from .samples import SamplePainter
 from .schedule import Phase, Schedule, learning_rate, phase_at
+from .walk import walked, walked_masks
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Trainer:
         self.steps += 1
         self.samples_seen += len(batch)
         result = StepResult(list(batch.n_clicks), dice, losses.detach())
-        self._continue_samples(batch, logits > 0)
+        self._continue_samples(batch, self._predictions(batch, logits))
         self.last_loss = float(losses.detach().mean())  # the device is waited for once, at the end
         self._check_finite(float(gradient_norm))
         return result
@@ -151,6 +152,10 @@ class Trainer:
         )
         clicked = inputs[:, POSITIVE] + inputs[:, NEGATIVE]
         losses = losses + schedule.click_weight * click_loss(logits[0], reference, clicked)
+        if schedule.walk_weight > 0:
+            refined = walked(logits[0], batch)
+            loss = walk_loss(refined, reference, schedule.dice_weight)
+            losses = losses + schedule.walk_weight * loss
         return logits[0].detach(), losses, dice
 
     def _logits(self, inputs: Tensor, *, heads: int) -> list[Tensor]:
@@ -185,6 +190,13 @@ class Trainer:
             means: list[Tensor] = list(self.ema_network.parameters())
             torch._foreach_lerp_(means, list[Tensor](self.network.parameters()), 1 - decay)
         return gradient_norm
+
+    def _predictions(self, batch: InteractiveBatch, logits: Tensor) -> Tensor:
+        """Return the segmentations that are corrected next: mostly the refined ones."""
+        share = self.schedule.share_walked
+        if share > 0 and self.rng.random() < share:
+            return walked_masks(logits, batch)
+        return logits > 0
 
     def _continue_samples(self, batch: InteractiveBatch, predictions: Tensor) -> None:
         """Keep some samples, with a click on the largest error of the prediction."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from .precision import mixed_precision
 from .samples import SamplePainter, SampleParameters, scene_kind, unusable_rows
 from .scene_drawing import draw_scene
 from .schedule import Schedule
+from .walk import walked_masks
 
 CHUNK = 4  # samples that are evaluated at the same time
 
@@ -32,6 +33,7 @@ class TuneSet:
     painter: SamplePainter
     patch: int
     clicks: int
+    walked: bool = False  # the refined answers are measured and corrected
 
     def batches(self) -> Iterator[InteractiveBatch]:
         """Yield the samples whose object is visible, a few at a time."""
@@ -44,7 +46,7 @@ class TuneSet:
 
 def mean_dice_curve(network: ResidualEncoderUNet, tune_set: TuneSet) -> list[float]:
     """Return the mean DSC at the first prompt and after each of the set's clicks."""
-    curves = [_dice_curves(network, batch, tune_set.clicks) for batch in tune_set.batches()]
+    curves = [_dice_curves(network, batch, tune_set) for batch in tune_set.batches()]
     return [float(mean) for mean in torch.cat(curves).mean(dim=0)]
 
 
@@ -76,14 +78,17 @@ def _dice(predictions: Tensor, references: Tensor) -> Tensor:
     return soft_dice(predictions.flatten(1).float(), references.flatten(1).float())
 
 
-def _dice_curves(network: ResidualEncoderUNet, batch: InteractiveBatch, clicks: int) -> Tensor:
+def _dice_curves(
+    network: ResidualEncoderUNet, batch: InteractiveBatch, tune_set: TuneSet
+) -> Tensor:
     scores = []
-    for step in range(clicks + 1):
-        with torch.inference_mode(), mixed_precision(batch.inputs.device):
-            logits = network(batch.inputs).float()
-            predictions = (logits[:, 1] > logits[:, 0]).clone()
+    for step in range(tune_set.clicks + 1):
+        with torch.no_grad(), mixed_precision(batch.inputs.device):
+            outputs = network(batch.inputs)
+        logits = outputs[:, 1].float() - outputs[:, 0].float()
+        predictions = walked_masks(logits, batch) if tune_set.walked else logits > 0
         scores.append(_dice(predictions, batch.references))
-        if step < clicks:
+        if step < tune_set.clicks:
             batch.add_clicks(predictions)
     return torch.stack(scores, dim=1)
 
@@ -112,11 +117,14 @@ def build_tune_sets(
         "scans_without_box": _scan_samples(objects[::2], patch, with_box=False, seed=seed),
         "scenes": _scene_samples(schedule, painter, patch, seed=seed),
     }
-    return {
+    sets = {
         name: TuneSet(drawn, painter, patch, schedule.tune_clicks)
         for name, drawn in samples.items()
         if drawn
     }
+    if schedule.walk_weight > 0:
+        sets |= {f"{name}_refined": replace(each, walked=True) for name, each in sets.items()}
+    return sets
 
 
 def _scan_samples(

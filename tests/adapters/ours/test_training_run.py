@@ -108,7 +108,8 @@ def test_a_short_run_writes_a_log_curves_and_a_checkpoint(data, tmp_path):
     assert [row["step"] for row in log] == ["3", "6", "9", "12"]
     assert np.isfinite([float(row["loss"]) for row in log]).all()
     sets = {row["set"] for row in rows(out.with_suffix(".tune.csv"))}
-    assert sets == {"scans", "scans_without_box", "scenes"}
+    measured = {"scans", "scans_without_box", "scenes"}
+    assert sets == measured | {f"{name}_refined" for name in measured}
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert any("inscribed ellipsoid" in line for line in recorder.lines)
 

@@ -19,8 +19,14 @@ from adapters.ours.training.separable import (
 from segbench.errors import AdapterError
 
 CPU, PATCH = torch.device("cpu"), 32
-KINDS = ("usual", "nested", "large", "tiny")
-ONLY_TINY = {"share_generated": 1, "share_tiny": 1, "share_nested": 0, "share_large": 0}
+KINDS = ("usual", "nested", "large", "tiny", "faint")
+ONLY_TINY = {
+    "share_generated": 1,
+    "share_tiny": 1,
+    "share_nested": 0,
+    "share_large": 0,
+    "share_faint": 0,
+}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 
 
@@ -93,10 +99,10 @@ def test_tiny_and_large_objects_have_their_sizes():
 
 
 def test_shares_of_special_scenes_are_those_of_the_schedule():
-    schedule = Schedule(share_nested=0.3, share_large=0.1, share_tiny=0.2)
+    schedule = Schedule(share_nested=0.3, share_large=0.1, share_tiny=0.2, share_faint=0.05)
     kinds = [scene_kind(schedule, number) for number in (np.arange(1000) + 0.5) / 1000]
-    shares = [kinds.count(kind) for kind in ("nested", "large", "tiny", "usual")]
-    assert shares == [300, 100, 200, 400]
+    shares = [kinds.count(kind) for kind in ("nested", "large", "tiny", "faint", "usual")]
+    assert shares == [300, 100, 200, 50, 350]
 
 
 def test_a_sample_that_is_drawn_again_keeps_its_kind_and_its_box():
