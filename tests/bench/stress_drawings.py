@@ -104,6 +104,15 @@ def faint_bent(rng: Rng, seed: int) -> Drawing:
     return _faint(mask, np.hypot(y, x) < 0.2, rng, seed)
 
 
+def faint_small(rng: Rng, seed: int) -> Drawing:
+    """Return an uneven ball of 600 to 3,000 voxels that touches one of nearly its level."""
+    z, y, x = _warped(SHAPE, rng, 0.02, cycles=4)
+    centre, radii = rng.uniform(-0.4, 0.4, 3), rng.uniform((0.2, 0.1, 0.1), (0.35, 0.18, 0.18))
+    mask = _largest_part(radius((z, y, x), centre, radii) < 1)
+    aside = centre + (0, rng.choice((-1, 1)) * 2 * radii[1], 0)
+    return _faint(mask, radius((z, y, x), aside, radii) < 1, rng, seed)
+
+
 def _warped(shape: Voxel, rng: Rng, by: float, *, cycles: float) -> list[Field]:
     return [axis + by * waves(shape, rng, cycles=cycles) for axis in coordinates(shape)]
 
@@ -165,4 +174,5 @@ TINY: dict[str, Callable[[Rng, int], Drawing]] = {
 FAINT: dict[str, Callable[[Rng, int], Drawing]] = {
     "faintorgan": faint_organ,
     "faintbent": faint_bent,
+    "faintsmall": faint_small,
 }

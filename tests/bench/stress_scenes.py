@@ -2,9 +2,10 @@
 
 SCENES: nested labels (`nested_scenes`); large objects, 150 to 250 voxels across; tiny objects of
 30 to 100 voxels; and faint ones, hardly brighter or darker than what they touch, in boxes that
-contain much else, so that the user clicks on background. Of real scans, one of each modality is
-enlarged and one is shrunk (`resized_objects`). Nothing here is shared with the scenes that `ours`
-is trained on. ``python -m tests.bench.stress_scenes OUT [--scans FOLDER] [--seed N]`` writes all.
+contain much else, so that the user clicks on background. Of real scans, one object of each
+modality is enlarged, one shrunk and one faded (`changed_objects`). Nothing here is shared with the
+scenes that `ours` is trained on. ``python -m tests.bench.stress_scenes OUT [--scans FOLDER]
+[--seed N]`` writes all.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from segbench.core import Case
 from segbench.data.dataset import CaseFile, read_case
 from segbench.protocol.boxes import MAX_SLACK, box_with_slack
 from tests.bench import nested_scenes
-from tests.bench.resized_objects import enlarged, shrunk, single_object
+from tests.bench.changed_objects import enlarged, faded, shrunk, single_object
 from tests.bench.scene_parts import imaged, write_scenes
 from tests.bench.stress_drawings import FAINT, LARGE, TINY, TINY_SIZE, Rng
 
@@ -34,18 +35,16 @@ def generated(form: str, seed: int) -> Case:
     blurred = ndimage.gaussian_filter(drawing.levels, 0.5)
     image = imaged(blurred, drawing.modality, drawing.spacing, rng)
     case = single_object(f"{drawing.modality}_{form}_{seed}", image, drawing.mask, rng)
-    if form in FAINT:  # the widest box
-        case = replace(case, boxes=(box_with_slack(drawing.mask, 1, MAX_SLACK),))
-    return case
+    return _in_widest_box(case) if form in FAINT else case
 
 
 def real_objects(
-    scans: Sequence[CaseFile], seed: int, resized: Callable[[Case, int, Rng], Case | None]
+    scans: Sequence[CaseFile], seed: int, change: Callable[[Case, int, Rng], Case | None]
 ) -> Iterator[Case]:
-    """Yield one resized object of each modality, where there is one that can be."""
+    """Yield one changed object of each modality, where there is one that can be."""
     for number, modality in enumerate(sorted({scan.metadata.modality for scan in scans})):
         rng = np.random.default_rng([seed, number])
-        cases = (_resized(read_case(scan), rng, resized) for scan in _turn(scans, modality, seed))
+        cases = (_changed(read_case(scan), rng, change) for scan in _turn(scans, modality, seed))
         yield from islice(filter(None, cases), 1)
 
 
@@ -61,10 +60,10 @@ def _turn(scans: Sequence[CaseFile], modality: str, seed: int) -> list[CaseFile]
     return chosen[first:] + chosen[:first]
 
 
-def _resized(case: Case, rng: Rng, resized: Callable[[Case, int, Rng], Case | None]) -> Case | None:
-    """Return the first object, in random order, that can be resized."""
+def _changed(case: Case, rng: Rng, change: Callable[[Case, int, Rng], Case | None]) -> Case | None:
+    """Return the first object, in random order, that can be changed."""
     labels = rng.permutation(case.labels)
-    return next(filter(None, (resized(case, int(label), rng) for label in labels)), None)
+    return next(filter(None, (change(case, int(label), rng) for label in labels)), None)
 
 
 def large(scans: Sequence[CaseFile], seed: int) -> Iterator[Case]:
@@ -90,13 +89,18 @@ def tiny(scans: Sequence[CaseFile], seed: int) -> Iterator[Case]:
 
 
 def faint(scans: Sequence[CaseFile], seed: int) -> Iterator[Case]:
-    """Yield faint objects; none is real."""
+    """Yield faint objects."""
     yield from _all_generated(FAINT, seed)
+    yield from map(_in_widest_box, real_objects(scans, seed, faded))
 
 
 def nested(scans: Sequence[CaseFile], seed: int) -> Iterator[Case]:
     """Yield nested and touching objects, generated ones and some in one scan of each modality."""
     yield from nested_scenes.scenes(one_of_each(scans, seed), seed)
+
+
+def _in_widest_box(case: Case) -> Case:
+    return replace(case, boxes=(box_with_slack(case.reference > 0, 1, MAX_SLACK),))
 
 
 def _all_generated(forms: Iterable[str], seed: int) -> Iterator[Case]:

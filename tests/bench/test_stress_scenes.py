@@ -5,8 +5,8 @@ import pytest
 
 from segbench.core import Box, Case, Click, Image, StepScore
 from segbench.results import CaseResult, StepResult
+from tests.bench.changed_objects import enlarged, faded, shrunk
 from tests.bench.harmful_clicks import click_effects, harmful_share
-from tests.bench.resized_objects import enlarged, shrunk
 from tests.bench.stress_drawings import FAINT, TINY
 from tests.bench.stress_scenes import LARGE_SIDE, TINY_SIZE, generated
 
@@ -91,6 +91,13 @@ def test_a_shrunk_object_has_the_size_asked_for_and_most_of_its_contrast():
 
 def test_an_object_without_room_elsewhere_is_not_shrunk():
     assert shrunk(real_case((13, 26, 57)), 1, 100, np.random.default_rng(0)) is None
+
+
+def test_a_faded_object_keeps_less_than_half_of_its_contrast():
+    case = real_case()
+    mask = case.reference > 0
+    voxels = faded(case, 1, np.random.default_rng(0)).image.voxels.astype(float)
+    assert 20 < voxels[mask].mean() - voxels[~mask].mean() < 40
 
 
 def test_a_click_hurts_if_the_dice_of_its_label_falls_by_more_than_a_hundredth():

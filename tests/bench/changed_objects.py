@@ -1,8 +1,9 @@
-"""Real objects as large or as tiny ones: image and label are interpolated.
+"""Real objects made large, tiny or faint.
 
-An enlarged object is its part of the scan, magnified. A shrunk one replaces a piece of its own
-scan where the surroundings are like its own, so that the image around it stays a scan with its
-noise, and the object itself stays where it was without being a label.
+To enlarge or shrink an object, image and label are interpolated. An enlarged object is its part of
+the scan, magnified. A shrunk one replaces a piece of its own scan where the surroundings are like
+its own, so that the image around it stays a scan with its noise; the object itself stays where it
+was without being a label. A faded one loses contrast.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from segbench.protocol.boxes import draw_box
 
 MAX_FACTOR = 4.0  # more would make borders of the interpolation, not of the scan
 MARGIN = 0.12  # of each side, around an enlarged object
+FADED = 0.6  # the share of the contrast that a faded object loses
 RIM = 4  # voxels around a shrunk object that come with it
 PLACES = 200  # tried for a shrunk object
 CONNECTIVITY = np.ones((3, 3, 3))
@@ -64,6 +66,17 @@ def shrunk(case: Case, label: int, size: int, rng: np.random.Generator) -> Case 
     voxels = np.clip(scan, 0, 255).astype(np.uint8)
     image = Image(voxels, case.image.spacing)
     return single_object(_name(case, "tinyreal", label), image, reference, rng)
+
+
+def faded(case: Case, label: int, rng: np.random.Generator) -> Case:
+    """Return one object of a case, nearer to the mean intensity of what is around it."""
+    mask = case.reference == label
+    near = ndimage.binary_dilation(mask, iterations=RIM) & ~ndimage.binary_dilation(mask)
+    voxels = case.image.voxels.astype(np.float32)
+    contrast = voxels[mask].mean() - voxels[near].mean()
+    voxels -= FADED * contrast * ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
+    image = Image(np.clip(voxels, 0, 255).astype(np.uint8), case.image.spacing)
+    return single_object(_name(case, "faintreal", label), image, mask, rng)
 
 
 def _shrunk_patch(scan: Field, mask: Mask, size: int) -> tuple[Field, Mask]:
