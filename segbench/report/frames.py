@@ -50,6 +50,10 @@ PROMPTS = {
     **dict.fromkeys(("z_low", "y_low", "x_low", "z_high", "y_high", "x_high"), "Int64"),
     "mid_slice": "Int64",
 }
+DERIVED = {
+    **{"method": "str", "case": "str", "label": "int64", "step": "int64"},
+    **{"metric": "str", "value": "float64", "modality": "str", "has_boxes": "bool"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,8 @@ class Results:
         One row per box and click.
     methods : DataFrame
         One row per method: how its run was made, and counts of its cases.
+    derived : DataFrame
+        One row per method, case, label, step and metric that `segbench rescore` has computed.
     policy : Policy
         How failed steps and slow cases are scored.
     settings : Settings
@@ -78,6 +84,7 @@ class Results:
     steps: pd.DataFrame
     prompts: pd.DataFrame
     methods: pd.DataFrame
+    derived: pd.DataFrame = field(default_factory=lambda: _frame(DERIVED, ()))
     policy: Policy = Policy()
     settings: Settings = Settings()
     runs: Mapping[str, Run] = field(default_factory=dict, repr=False)
