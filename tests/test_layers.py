@@ -92,7 +92,7 @@ ORDER = {
         *("comparison", "derived_values", "clusters", "case_scores", "resampling"),
         *("paired_tests", "pairs", "statistics", "leaders", "ranking"),
         *("case_groups", "insight", "method_order", "choices", "sensitivity"),
-        *("tables", "page", "check_page"),
+        *("tables", "parts", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
         "volumes",
     ],

@@ -2,7 +2,8 @@
 
 ``frames`` reads runs as pandas frames (`segbench.load`), ``comparison`` selects the cases that
 methods have in common. ``statistics``, ``pairs``, ``leaders`` and ``ranking`` compute intervals,
-tests and ranks. Each module of ``tables`` makes the frame of one section and prints it.
+tests and ranks, ``insight`` how models use clicks, ``sensitivity`` whether the order of the methods
+holds under other choices. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
 tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
 the frames as files, ``write_volumes`` images, predictions and prompts for viewers.
@@ -19,36 +20,37 @@ from segbench.report.compare_text import comparison_text
 from segbench.report.comparison import case_scores_by_step, common_cases
 from segbench.report.export import write_export
 from segbench.report.frames import MEASURES, Results, load, load_results
+from segbench.report.insight import (
+    click_effects,
+    clicks_to_reach,
+    gain_per_click,
+    step_seconds,
+    tolerance_saturation,
+)
 from segbench.report.leaders import leaders, measure_groups
-from segbench.report.modalities import TABLE_5_STYLE
 from segbench.report.page import FORMATS, html_page, index_html, index_markdown
 from segbench.report.pairs import compare_pairs
-from segbench.report.published import read_published
+from segbench.report.parts import OPTIONAL_TABLES, report_parts, report_tables
 from segbench.report.ranking import rank_methods
 from segbench.report.ranking_text import ranking_text
 from segbench.report.resampling import Resampling
+from segbench.report.sensitivity import sensitivity
 from segbench.report.statistics import mean_intervals, sample_notes
-from segbench.report.tables.by_box import scores_by_box, table_by_box
-from segbench.report.tables.by_dataset import scores_by_dataset, table_by_dataset
-from segbench.report.tables.by_label import label_scores, scores_by_label, table_by_label
-from segbench.report.tables.by_modality import (
-    MEAN_OVER_CASES,
-    scores_by_modality,
-    table_by_modality,
-)
-from segbench.report.tables.by_step import scores_by_step, table_by_step
-from segbench.report.tables.facts import facts_table
-from segbench.report.tables.failures import failures, failures_table
+from segbench.report.tables.by_box import scores_by_box
+from segbench.report.tables.by_dataset import scores_by_dataset
+from segbench.report.tables.by_label import label_scores, scores_by_label
+from segbench.report.tables.by_modality import MEAN_OVER_CASES, scores_by_modality
+from segbench.report.tables.by_step import scores_by_step
+from segbench.report.tables.failures import failures
 from segbench.report.tables.latex import to_latex
 from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
-from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
-from segbench.report.tables.pairs import pairs_table
-from segbench.report.tables.ranking import rank_runs, ranking_table, ranks_with_groups
+from segbench.report.tables.own_cases import scores_over_own_cases
+from segbench.report.tables.ranking import rank_runs, ranks_with_groups
 from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
 from segbench.report.tables.table import Cell, Column, Table
-from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
+from segbench.report.tables.time_limit import scores_with_time_limit
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
 from segbench.report.volumes import write_volumes
 from segbench.report.written_files import refuse_others, report_files
@@ -60,11 +62,14 @@ __all__ = [
     "TableOptions",
     "case_scores_by_step",
     "check_losses",
+    "click_effects",
+    "clicks_to_reach",
     "common_cases",
     "compare_pairs",
     "compare_runs",
     "comparison_text",
     "failures",
+    "gain_per_click",
     "label_scores",
     "leaders",
     "load",
@@ -83,15 +88,16 @@ __all__ = [
     "scores_by_step",
     "scores_over_own_cases",
     "scores_with_time_limit",
+    "sensitivity",
+    "step_seconds",
     "terminal_table",
     "terminal_table_of",
+    "tolerance_saturation",
     "write_export",
     "write_report",
     "write_report_of",
     "write_volumes",
 ]
-
-_OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")
 
 
 def write_report(
@@ -134,46 +140,16 @@ def write_report_of(
 ) -> list[Path]:
     """Write all tables of results as `write_report` does."""
     refuse_others(out, ("index.html", "index.md"), report_files(out))  # before anything is computed
-    tables = report_tables(results, published, options)
+    parts = report_parts(results, published, options)
     notes = page_notes(results, options)
     texts = {
-        "index.html": index_html(results, tables, command, notes),
-        "index.md": index_markdown(results, tables, command, notes),
+        "index.html": index_html(results, parts, command, notes),
+        "index.md": index_markdown(results, parts, command, notes),
     }
-    for table in tables:
-        texts.update(_render_files(table))
+    for part in parts:
+        for table in part.tables:
+            texts.update(_render_files(table))
     return _write_all(out, texts)
-
-
-def report_tables(
-    results: Results, published: Sequence[str] = (), options: TableOptions = TableOptions()
-) -> list[Table]:
-    """Return the tables of a report in the order of its page."""
-    published_tables = {name: read_published(name) for name in published}
-    resampling = options.resampling
-    tables = [
-        table_by_modality(results, published=published_tables.get("table3"), options=options),
-        table_by_box(results, published=published_tables.get("table4"), options=options),
-        table_by_step(results, options=options),
-        table_by_dataset(results, options=options),
-        table_by_label(results, options=options),
-        ranking_table(results, rank_runs(results, resampling=resampling), resampling=resampling),
-        pairs_table(results, resampling=resampling),
-        own_cases_table(results, options=options),
-        time_limit_table(results, options=options),
-        facts_table(results),
-        failures_table(results),
-    ]
-    if "table5" in published_tables:
-        test_set_table = table_by_modality(
-            results,
-            published=published_tables["table5"],
-            name="table5",
-            style=TABLE_5_STYLE,
-            options=options,
-        )
-        tables.insert(2, test_set_table)
-    return [table for table in tables if table is not None]
 
 
 def terminal_table(
@@ -214,7 +190,7 @@ def _write_all(out: Path, texts: dict[str, str]) -> list[Path]:
     own = report_files(out)
     refuse_others(out, texts, own)
     out.mkdir(parents=True, exist_ok=True)
-    optional = {f"{name}.{kind}" for name in _OPTIONAL_TABLES for kind in FORMATS}
+    optional = {f"{name}.{kind}" for name in OPTIONAL_TABLES for kind in FORMATS}
     for name in (optional & own) - texts.keys():
         (out / name).unlink(missing_ok=True)
     for name, text in texts.items():

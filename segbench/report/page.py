@@ -1,4 +1,4 @@
-"""The two documents with all tables: index.html, index.md."""
+"""The two documents with all tables, below the headings of their parts: index.html, index.md."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from segbench.data.dataset import PHANTOM_DATASET
 from segbench.messages import counted
 from segbench.report.comparison import display_names
 from segbench.report.frames import Results
+from segbench.report.parts import Part
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
 from segbench.report.tables.table import Table
 from segbench.report.written_files import generator
@@ -30,9 +31,10 @@ CSS = """
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink);
   background: var(--paper); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem; border-bottom: 1px solid var(--rule); }
+h3 { font-size: 1.1rem; margin: 1.8rem 0 .6rem; }
 a { color: var(--link); }
-nav { margin: .8rem 0; } nav a { margin-right: 1rem; }
+nav { margin: .8rem 0; } nav p { margin: .2rem 0; } nav b, nav a { margin-right: 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem;
   border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
@@ -67,15 +69,26 @@ def html_page(title: str, body: str) -> str:
 
 
 def index_html(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results, parts: Sequence[Part], command: str = "", notes: Sequence[str] = ()
 ) -> str:
     """Return the page with all tables, links to the files of each, and notes on all of them."""
-    links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
-    sections = "".join(to_html(table) + _file_links(table) for table in tables)
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
     head += made_by + to_html_notes((*phantom_notes(results), *notes))
-    return html_page(TITLE, f"<header>\n{head}<nav>{links}</nav>\n</header>\n{sections}")
+    links, sections = "".join(map(_links, parts)), "".join(map(_section, parts))
+    return html_page(TITLE, f"<header>\n{head}<nav>\n{links}</nav>\n</header>\n{sections}")
+
+
+def _links(part: Part) -> str:
+    links = " ".join(
+        f'<a href="#{table.name}">{html.escape(table.title)}</a>' for table in part.tables
+    )
+    return f"<p><b>{html.escape(part.title)}</b> {links}</p>\n"
+
+
+def _section(part: Part) -> str:
+    tables = "".join(to_html(table, level=3) + _file_links(table) for table in part.tables)
+    return f"<h2>{html.escape(part.title)}</h2>\n{tables}"
 
 
 def _file_links(table: Table) -> str:
@@ -85,14 +98,17 @@ def _file_links(table: Table) -> str:
 
 
 def index_markdown(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results, parts: Sequence[Part], command: str = "", notes: Sequence[str] = ()
 ) -> str:
     """Return one Markdown document with all tables, and notes on all of them."""
     made_by = [f"Made by `{command}`"] if command else []
     head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
     notes = (*phantom_notes(results), *notes)
     head += ["\n".join(f"- {escape_markdown(note)}" for note in notes)] if notes else []
-    return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
+    for part in parts:
+        head += [f"## {escape_markdown(part.title)}"]
+        head += [to_markdown(table).rstrip() for table in part.tables]
+    return "\n\n".join(head) + "\n"
 
 
 def opening_sentence(results: Results) -> str:
