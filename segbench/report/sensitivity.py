@@ -43,7 +43,8 @@ def sensitivity(results: Results, resampling: Resampling = Resampling()) -> pd.D
         sentence : what the row says
         No rows without two ranked methods that have a case in common.
     """
-    default, *others = choices(results)
+    others = choices(results)
+    default = next(others)
     standard = order_methods(_cases(default), resampling=resampling)
     if standard is None:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
@@ -52,7 +53,7 @@ def sensitivity(results: Results, resampling: Resampling = Resampling()) -> pd.D
 
 
 def _rows(
-    others: list[Choice], standard: MethodOrder, resampling: Resampling
+    others: Iterator[Choice], standard: MethodOrder, resampling: Resampling
 ) -> Iterator[dict[str, Any]]:
     for choice in others:
         order = None
@@ -91,9 +92,10 @@ def _sentence(choice: Choice, order: MethodOrder, standard: MethodOrder) -> str:
     if choice.no_change:
         return f"{choice.no_change}: nothing changes."
     absent = [name for name in standard.ranks if name not in order.ranks]
-    without = f", {' and '.join(absent)} not among the methods" if absent else ""
+    lacking = f", which {' and '.join(absent)} {'lack' if len(absent) > 1 else 'lacks'}"
+    over = _over(order, standard) + (lacking if absent else "")
     what = _finding(order, standard) if choice.name != DEFAULT else _leading(order)
-    return f"{choice.phrase}{_over(order, standard)}{without}, {what}; {_certainty(order)}."
+    return f"{choice.phrase}{over}, {what}; {_certainty(order)}."
 
 
 def _over(order: MethodOrder, standard: MethodOrder) -> str:
@@ -108,7 +110,8 @@ def _leading(order: MethodOrder) -> str:
 
 def _finding(order: MethodOrder, standard: MethodOrder) -> str:
     if same_order(order, standard):
-        return "the order is the same"
+        others = " of the others" if len(order.ranks) < len(standard.ranks) else ""
+        return f"the order{others} is the same"
     if order.leaders == standard.leaders:
         verb = "still lead" if len(order.leaders) > 1 else "still leads"
         return f"{' and '.join(order.leaders)} {verb}, and the order below changes"
