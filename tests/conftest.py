@@ -1,5 +1,6 @@
 """What many tests need: small valid cases, and adapters that misbehave on request."""
 
+import queue
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,3 +94,31 @@ def slow_adapter(tmp_path):
         "make_adapter = Slow\n"
     )
     return file
+
+
+@pytest.fixture
+def hangs_once(monkeypatch):
+    """Return a function: this process waits for a queue no longer once a file has appeared.
+
+    So a program that is about to hang, and says so by the file, exceeds any time limit at once. No
+    test waits for the limit, and on a busy machine nothing else exceeds it.
+    """
+
+    def expect(file):
+        seen = []
+
+        class Queue(queue.Queue):
+            def get(self, block=True, timeout=None):
+                while timeout is not None and not seen:
+                    try:
+                        return super().get(timeout=min(timeout, 0.02))
+                    except queue.Empty:
+                        seen.extend([file] if file.exists() else [])
+                        timeout -= 0.02
+                        if seen or timeout <= 0:
+                            raise
+                return super().get(block, timeout)
+
+        monkeypatch.setattr(queue, "Queue", Queue)
+
+    return expect

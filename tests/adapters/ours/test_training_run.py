@@ -196,8 +196,17 @@ def test_the_schedule_follows_the_measured_speed(data, tmp_path):
     assert any(line.startswith("samples ") and "/s at 24^3" in line for line in recorder.lines)
 
 
-def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
-    """The same code in ten steps of the real network, as `docs/training.md` says."""
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig((4, 6, 8, 8, 8), (1, 1, 1, 1, 1)),
+        pytest.param(CONFIGS["small"], marks=pytest.mark.slow),
+    ],
+    ids=["narrow", "real"],
+)
+def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path, monkeypatch, network):
+    """The same code in ten steps, as `docs/training.md` says."""
+    monkeypatch.setitem(CONFIGS, "small", network)
     arguments = ["train", "ours", "--plan", "gpu", "--check", "--workers", "1", "--data", str(data)]
     real, out = tmp_path / "a.safetensors", tmp_path / "a.check.safetensors"
     real.write_text("not touched")
