@@ -83,13 +83,13 @@ def contiguous(tmp_path, make_case):
 
 @pytest.fixture
 def slow_adapter(tmp_path):
-    """Return the file of an adapter that takes a third of a second for each step."""
+    """Return the file of an adapter that takes an eighth of a second for each step."""
     file = tmp_path / "slow.py"
     file.write_text(
         "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
         "class Slow:\n    info = AdapterInfo('slow')\n"
         "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
-        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
+        "    def predict(self, interactions):\n        time.sleep(0.12)\n"
         "        return np.zeros(self.shape, np.uint8)\n"
         "make_adapter = Slow\n"
     )
