@@ -1,16 +1,29 @@
 """What many tests need: small valid cases, and adapters that misbehave on request."""
 
+import gc
 import queue
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from segbench.core import Box, Case, Image
 from segbench.data.challenge_npz import write_case
 
 HERE = Path(__file__).parent
+
+# the same examples in every run, in no file of the checkout; a busy machine misses any deadline
+settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+settings.load_profile("tests")
+
+
+def pytest_collection_finish():
+    """Leave what was imported to no collection of garbage: it stays, and there is much of it."""
+    gc.freeze()
+
+
 SHAPE = (10, 20, 31)  # never a cube, so that swapped axes show
 SPACING = (3.0, 1.0, 1.0)
 

@@ -269,9 +269,7 @@ def test_a_persistent_container_gets_its_steps_as_lines(contiguous, docker, tmp_
         ("hang", "no output within 50 s, killed"),
     ],
 )
-def test_a_failure_costs_one_step_and_a_fresh_start(
-    contiguous, tmp_path, mode, reason, hangs_once
-):
+def test_a_failure_costs_one_step_and_a_fresh_start(contiguous, tmp_path, mode, reason, hangs_once):
     hangs_once(tmp_path / "notes.child")
     options = {"persistent": "yes", "seconds": "50"}
     outcome = segbench.evaluate(
