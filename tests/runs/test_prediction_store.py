@@ -167,7 +167,7 @@ def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path):
         dtype, shape = np.dtype(np.uint8), (2, 3, 4)
 
         def __array__(self, dtype=None, copy=None):
-            assert disk.wait(10)
+            assert disk.wait(60)
             return np.zeros(self.shape, self.dtype)
 
     with PredictionWriter(tmp_path / "CT_a.npz", QUEUE_SIZE + 1) as writer:
@@ -178,5 +178,5 @@ def test_no_more_than_two_label_maps_wait_for_the_disk(tmp_path):
         third.join(0.3)
         assert third.is_alive()
         disk.set()
-        third.join(10)
+        third.join(60)
         assert not third.is_alive()
