@@ -2,12 +2,14 @@
 
 import gc
 import queue
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from segbench.core import Box, Case, Image
 from segbench.data.challenge_npz import write_case
@@ -17,6 +19,7 @@ HERE = Path(__file__).parent
 # the same examples in every run, in no file of the checkout; a busy machine misses any deadline
 settings.register_profile("tests", deadline=None, derandomize=True, database=None)
 settings.load_profile("tests")
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "segbench-hypothesis")
 
 
 def pytest_collection_finish():
