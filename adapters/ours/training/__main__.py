@@ -1,4 +1,4 @@
-"""``python -m adapters.ours.training``: the training from a checkout, where click is missing or old.
+"""``python -m adapters.ours.training``: from a checkout, where click is missing or old.
 
 The same options as ``segbench train ours``.
 """

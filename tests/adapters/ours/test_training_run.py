@@ -1,6 +1,7 @@
 """Whole trainings of a tiny network: their files, and resuming after a kill."""
 
 import csv
+import importlib
 import itertools
 import json
 import multiprocessing
@@ -33,6 +34,7 @@ from adapters.ours.training.throughput import Throughput, expected_steps, fitted
 from adapters.ours.weights import load_checkpoint, save_checkpoint
 from segbench.cli import cli
 from segbench.errors import AdapterError
+from segbench.models.loading import import_adapter_file
 
 TINY = Schedule(
     steps=12,
@@ -199,8 +201,23 @@ def test_the_schedule_follows_the_measured_speed(data, tmp_path):
     assert any(line.startswith("samples ") and "/s at 24^3" in line for line in recorder.lines)
 
 
-def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
-    """The same code in ten steps of the real network, as `docs/training.md` says."""
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig((4, 6, 8, 8, 8), (1, 1, 1, 1, 1)),
+        pytest.param(CONFIGS["small"], marks=pytest.mark.slow),
+    ],
+    ids=["narrow", "real"],
+)
+def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path, monkeypatch, network):
+    """The same code in ten steps, as `docs/training.md` says."""
+
+    def with_network(file):  # the command has its own copy of the adapter's modules
+        package = import_adapter_file(file)
+        importlib.import_module(f"{package.__name__}.network").CONFIGS["small"] = network
+        return package
+
+    monkeypatch.setattr("segbench.models.training.import_adapter_file", with_network)
     arguments = ["train", "ours", "--plan", "gpu", "--check", "--workers", "1", "--data", str(data)]
     real, out = tmp_path / "a.safetensors", tmp_path / "a.check.safetensors"
     real.write_text("not touched")
@@ -209,6 +226,7 @@ def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
     assert real.read_text() == "not touched"
     assert shown.exit_code == 0, shown.output
     assert "10 steps" in load_checkpoint(out)[1].training
+    assert load_checkpoint(out)[1].config == network
     assert {row["set"] for row in rows(out.with_suffix(".tune.csv"))} == MEASURED
 
 
