@@ -115,7 +115,7 @@ def _labels(
 def _chosen(scan: Scan, rules: Rules, image: Volume) -> tuple[ChosenLabels, CaseGrid]:
     """Return the labels in the order of cases, still on their own grid."""
     rule = replace(rules.labels, names={**scan.label_names, **rules.labels.names})
-    source = read_labels(scan.labels, image, scan.image, rules.reading, only=rule.sources)
+    source = read_labels(scan.labels, image, rules.reading, only=rule.sources, merged=rule.merged)
     chosen = choose_labels(source, rule, scan.labels.name)
     grid = grid_of(source.volume)
     label_map = to_case_order(replace(source.volume, voxels=chosen.label_map))

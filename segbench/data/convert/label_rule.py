@@ -36,14 +36,19 @@ class LabelRule:
     @property
     def sources(self) -> set[str] | None:
         """The names and values that are asked for; None: all that there are."""
-        sources = {source for entry in self.entries for source in entry.sources}
-        if not sources or ALL in sources:
-            return None
-        return {
-            text
-            for source in sources
-            for text in (map(str, self.names[source]) if source in self.names else [source])
-        }
+        asked = set[str]().union(*self.merged)
+        return None if not asked or ALL in asked else asked
+
+    @property
+    def merged(self) -> tuple[set[str], ...]:
+        """The names and values of each label that is asked for."""
+        return tuple(
+            {text for source in entry.sources for text in self._texts(source)}
+            for entry in self.entries
+        )
+
+    def _texts(self, source: str) -> list[str]:
+        return [str(value) for value in self.names.get(source, ())] or [source]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_foreign_files_are_named(tmp_path):
     file.write_bytes(b"no volume")
     for read in (
         lambda: read_image(file, ReadingOptions()),
-        lambda: read_labels(file, None, file, ReadingOptions()),
+        lambda: read_labels(file, None, ReadingOptions()),
     ):
         with pytest.raises(CaseError, match=r"a\.png: expected \.nii.*found another kind of file"):
             read()

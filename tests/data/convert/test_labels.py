@@ -126,6 +126,15 @@ def test_names_of_the_user_come_before_those_of_the_file():
     assert chosen.labels[0].facts() == {"label": 1, "values": [2], "name": "liver"}
 
 
+def test_a_segment_of_the_file_without_a_voxel_is_a_warning():
+    file_names = {2: "Segment_1", 4: "Segment_2", 6: "Segment_3"}
+    nothing = ("no voxel of 'Segment_2' (4)", "no voxel of 'Segment_3' (6)")
+    assert choose(names={}, file_names=file_names).warnings == nothing
+    assert choose("lesion=2+4", names={}, file_names=file_names).warnings == nothing[:1]
+    assert choose("Segment_1,Segment_3", names={}, file_names=file_names).warnings == nothing[1:]
+    assert choose().warnings == ()  # names of a data set: a case may lack some of its labels
+
+
 def test_ignored_voxels_become_background_with_a_warning():
     chosen = choose(names={"liver": (2,), "ignore": (9,)})
     assert [label.name for label in chosen.labels] == ["liver", "5", "7"]
