@@ -187,13 +187,14 @@ def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> li
     for line in summary(conversions, found.unpaired):
         click.echo(line)
     for name in _unknown(no_box, conversions):
-        click.echo(f"warning: --no-box {name}: no case has a label of that name")
+        click.echo(f"warning: --no-box {name}: no case has a label of that name or value")
     click.echo(f"{index} and {report[-1]} say what was decided")
     return conversions
 
 
 def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:
-    """Return names of ``--no-box`` that no converted case has."""
+    """Return what ``--no-box`` names and no converted case has."""
     labels = [each for done in conversions for each in done.decided.get("labels", ())]
-    known = {str(label[key]) for label in labels for key in ("name", "label")}
+    known = {label.get(key) for label in labels for key in ("name", "component_of")}
+    known |= {str(value) for label in labels for value in label["values"]}
     return [name for name in no_box if labels and name not in known]

@@ -28,6 +28,7 @@ class CaseLabel:
     values: tuple[int, ...]  # of the source
     n_voxels: int
     by_user: bool  # whether the name may be in the file of the case
+    parent: str = ""  # name of the label that it is a component of
 
     def facts(self) -> dict[str, Any]:
         """Return what the file of the case says of it: no text from the header of a scan."""
