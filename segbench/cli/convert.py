@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from segbench.cli.convert_conflicts import refuse_contradictions, refuse_unused
 from segbench.cli.convert_options import rule_options, source_options
 from segbench.cli.misuse import Fault, Refusal
 from segbench.cli.option_types import EXISTING_PATH, FOLDER, WholeNumber
@@ -87,8 +88,10 @@ def convert(
     _require_extra()
     from segbench.data.convert.batch import Batch
 
+    refuse_contradictions(given)
     rules = _rules(given)
     found = _find(sources, given)
+    refuse_unused(given, found)
     if dry_run:
         click.echo(_plan(found, out))
         return
@@ -115,11 +118,6 @@ def _rules(given: Mapping[str, Any]) -> Rules:
     from segbench.data.convert.readers import ReadingOptions
     from segbench.data.convert.rules import Rules
 
-    if given["raw"] and (given["window"] or given["intensity"] != "auto"):
-        cure = "leave out one of them"
-        raise Refusal(
-            str(Fault("--raw", "neither --window nor --intensity next to it", "both", cure))
-        )
     names = read_label_names(given["label_names"]) if given["label_names"] else {}
     return Rules(
         ReadingOptions(
@@ -144,6 +142,7 @@ def _find(sources: Sequence[Path], given: Mapping[str, Any]) -> Found:
         name=given["name"] or "",
         channel=given["channel"],
         bids_suffix=given["bids_suffix"] or "",
+        series=given["series"],
     )
     return find_scans(sources, stated)
 
@@ -187,13 +186,14 @@ def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> li
     for line in summary(conversions, found.unpaired):
         click.echo(line)
     for name in _unknown(no_box, conversions):
-        click.echo(f"warning: --no-box {name}: no case has a label of that name")
+        click.echo(f"warning: --no-box {name}: no case has a label of that name or value")
     click.echo(f"{index} and {report[-1]} say what was decided")
     return conversions
 
 
 def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:
-    """Return names of ``--no-box`` that no converted case has."""
+    """Return what ``--no-box`` names and no converted case has."""
     labels = [each for done in conversions for each in done.decided.get("labels", ())]
-    known = {str(label[key]) for label in labels for key in ("name", "label")}
+    known = {label.get(key) for label in labels for key in ("name", "component_of")}
+    known |= {str(value) for label in labels for value in label["values"]}
     return [name for name in no_box if labels and name not in known]
