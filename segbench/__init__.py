@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
+    from segbench.report.parity import parity
     from segbench.run_result import RunResult
 
 _MODULES = {
@@ -33,6 +34,7 @@ _MODULES = {
     "check": "segbench.data.check.check_data",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
+    "parity": "segbench.report.parity",
     "score": "segbench.protocol.scoring",
 }
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "check",
     "evaluate",
     "load",
+    "parity",
     "score",
 ]
 
