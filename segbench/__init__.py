@@ -6,6 +6,7 @@ From Python (docs/python.md)::
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
     findings = segbench.check("val/", against="train/")
+    found = segbench.parity("seg/team", "val/")
     case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
 
 Nothing is imported here before it is used: the worker runs this file in foreign environments.

@@ -95,9 +95,9 @@ ORDER = {
         *("volumes", "parity"),
     ],
     "report.parity": [
-        *("causes", "metrics_table", "stored_maps", "rescored", "expected", "row_facts"),
-        *("row_tests", "step_tests", "summary_tests", "compare_case", "folder_tests"),
-        *("find_parity", "parity_text"),
+        *("causes", "metrics_table", "official_folder", "stored_maps", "rescored", "expected"),
+        *("row_facts", "row_tests", "step_tests", "summary_tests", "compare_case"),
+        *("folder_tests", "find_parity", "parity_text"),
     ],
     "report.volumes": [
         *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),

@@ -349,6 +349,8 @@ def test_rounded_values_are_named(tmp_path):
         row[name] = round(row[name], 4)
     found = found_in(run, tmp_path)
     assert {cause for _, cause in named(found)} == {"rounding"}
+    (line,) = [line for line in parity_text(found).splitlines() if ": rounding: " in line]
+    assert line.startswith("CT_Toy_A, 16 numbers: rounding: rounded as it is written, by ")
 
 
 def test_one_decimal_is_no_rounding(tmp_path):
@@ -360,7 +362,9 @@ def test_one_decimal_is_no_rounding(tmp_path):
 def test_a_last_bit_is_rounding(tmp_path):
     run = official_run()
     change_row(run, "A", NSD_4=np.nextafter(run.row("CT_Toy_A")["NSD_4"], 1))
-    assert named(found_in(run, tmp_path)) == {("A", "rounding"): {"NSD_4"}}
+    found = found_in(run, tmp_path)
+    assert named(found) == {("A", "rounding"): {"NSD_4"}}
+    assert "CT_Toy_A, 1 number: rounding: the last bits differ" in parity_text(found)
 
 
 def test_an_area_over_six_steps_is_named(tmp_path):
@@ -604,6 +608,61 @@ def test_a_table_that_is_none_of_the_script_is_refused(tmp_path, data, text, mat
     (tmp_path / "x_metrics.csv").write_text(text)
     with pytest.raises(RunError, match=match):
         segbench.parity(tmp_path, data, metrics=tmp_path / "x_metrics.csv")
+
+
+def test_an_unknown_cause_is_refused(tmp_path, data):
+    done = CliRunner().invoke(
+        cli, ["parity", str(data), "--data", str(data), "--allow", "unexplained"]
+    )
+    assert done.exit_code == 2
+    assert "expected a cause that can be established, found 'unexplained'" in done.stderr
+
+
+def test_two_tables_in_a_folder_are_refused_until_one_is_named(tmp_path):
+    run = official_run()
+    data, official = run.write_data(tmp_path / "val"), run.write(tmp_path / "official")
+    table = (official / "team_metrics.csv").rename(tmp_path / "elsewhere.csv")
+    for name in ("a_metrics.csv", "b_metrics.csv"):
+        (official / name).write_text("CaseName,DSC_1\n")
+    with pytest.raises(RunError, match="found a_metrics.csv, b_metrics.csv; name it with"):
+        segbench.parity(official, data)
+    assert segbench.parity(official, data, metrics=table).differences == ()
+
+
+def test_a_name_in_a_table_cannot_command_a_terminal(tmp_path):
+    run = official_run()
+    change_row(run, "A", CaseName="CT\x1b[2J.npz")
+    found = found_in(run, tmp_path)
+    assert ("CT?[2J", "case-not-in-data") in {(each.case, each.cause) for each in found.differences}
+    assert "\x1b" not in parity_text(found) + parity_csv(found)
+
+
+def test_a_name_with_a_path_opens_no_file_outside_the_folder(tmp_path):
+    run = official_run()
+    change_row(run, "A", CaseName="../val/CT_Toy_A.npz")
+    found = found_in(run, tmp_path)
+    assert ("../val/CT_Toy_A", "case-not-in-data") in {
+        (each.case, each.cause) for each in found.differences
+    }
+
+
+def test_references_may_be_in_a_folder_of_their_own(tmp_path):
+    run = official_run()
+    whole, images = run.write_data(tmp_path / "whole"), tmp_path / "val"
+    images.mkdir()
+    for file in whole.glob("*.npz"):
+        with np.load(file, allow_pickle=True) as case:
+            np.savez(images / file.name, **{key: case[key] for key in case if key != "gts"})
+    assert found_in(run, tmp_path, references=whole).differences == ()
+    alone = segbench.parity(tmp_path / "official", images)
+    assert {cause for _, cause in named(alone)} == {"unreadable-file"}
+
+
+def test_more_label_maps_than_steps_are_not_read(tmp_path):
+    run = official_run()
+    stored = run.files["CT_Toy_A"]
+    stored["all_segs"] = np.repeat(stored["all_segs"], 20, axis=0)
+    assert named(found_in(run, tmp_path)) == {("A", "unreadable-file"): {"file"}}
 
 
 # ---- the numbers of the real script ------------------------------------------------------------

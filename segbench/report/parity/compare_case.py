@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from segbench.report.parity import row_tests, step_tests, summary_tests
-from segbench.report.parity.causes import BOX, SWAPPED, UNREADABLE, Difference, Explanation
+from segbench.report.parity.causes import (
+    BOX,
+    SWAPPED,
+    UNEXPLAINED,
+    UNREADABLE,
+    Difference,
+    Explanation,
+)
 from segbench.report.parity.expected import SCORES, Curve, Numbers, curve_of, expected_numbers
 from segbench.report.parity.metrics_table import OfficialRow
 from segbench.report.parity.rescored import Rescored, Variant
@@ -32,10 +39,15 @@ class ComparedRow:
     n_unchecked: int  # scores of steps whose label maps are not stored
 
     @property
-    def unexplained_scores(self) -> bool:
-        """Whether a score of the row is not explained yet."""
-        names = {each.column for each in self.differences if each.cause == "unexplained"}
-        return bool(names & {*SCORES, "num_class"})
+    def unexplained_scores(self) -> set[str]:
+        """The scores, and the number of labels, that are not explained yet."""
+        names = {each.column for each in self.differences if each.cause == UNEXPLAINED}
+        return names & {*SCORES, "num_class"}
+
+    @property
+    def nsd_alone(self) -> bool:
+        """Whether NSD is not explained and DSC is equal."""
+        return all(name.startswith("NSD") for name in self.unexplained_scores)
 
 
 def row_facts(

@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.case_folder import find_cases
-from segbench.data.dataset import CaseFile
 from segbench.data.pool import each
-from segbench.errors import RunError
 from segbench.keywords import suggest_keywords
 from segbench.report.parity.causes import CAUSES, UNEXPLAINED, Difference
 from segbench.report.parity.compare_case import (
@@ -21,17 +18,16 @@ from segbench.report.parity.compare_case import (
     problem_row,
     row_facts,
 )
-from segbench.report.parity.folder_tests import (
+from segbench.report.parity.folder_tests import folder_differences, repeated_maps
+from segbench.report.parity.metrics_table import N_CLICKS, OfficialRow, printable
+from segbench.report.parity.official_folder import (
     OfficialFolder,
-    folder_differences,
-    repeated_maps,
-)
-from segbench.report.parity.metrics_table import (
-    N_CLICKS,
-    OfficialRow,
-    find_metrics,
-    printable,
-    read_metrics,
+    Places,
+    cases_by_name,
+    existing_folder,
+    paths_of,
+    read_earlier,
+    read_folder,
 )
 from segbench.report.parity.rescored import (
     Rescored,
@@ -44,7 +40,6 @@ from segbench.report.parity.rescored import (
 from segbench.runs.metrics_csv import columns
 
 OnCase = Callable[[str, int, int], None]  # a case that is done, how many are, of how many
-Places = str | Path | Sequence[str | Path]
 ORDER = {name: place for place, name in enumerate(columns(N_CLICKS))}
 DIED = "expected an answer of the process that scores it, found that it was ended"
 
@@ -123,9 +118,9 @@ def parity(  # noqa: PLR0913
     CaseError
         If there are no cases.
     """
-    folder, sources = _read_folder(Path(official), metrics), _sources(Path(data), references)
-    runs = [_earlier(Path(place)) for place in _paths(earlier)]
-    others = tuple(_existing_folder(Path(place)) for place in _paths(other_references))
+    folder, sources = read_folder(Path(official), metrics), cases_by_name(Path(data), references)
+    runs = [read_earlier(Path(place)) for place in paths_of(earlier)]
+    others = tuple(existing_folder(Path(place)) for place in paths_of(other_references))
     stored = [
         StoredCase(sources[name], folder.files[name])
         for name in folder.rows
@@ -152,39 +147,6 @@ def parity(  # noqa: PLR0913
 
 def _nothing(*_: object) -> None:
     """Show nothing."""
-
-
-def _paths(places: Places) -> list[str | Path]:
-    return [places] if isinstance(places, str | Path) else list(places)
-
-
-def _read_folder(official: Path, metrics: str | Path | None) -> OfficialFolder:
-    _existing_folder(official)
-    rows = read_metrics(find_metrics(official) if metrics is None else Path(metrics))
-    names = sorted(official.glob("[!.]*.npz"))
-    return OfficialFolder(rows, {printable(file.stem): file for file in names})
-
-
-def _existing_folder(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise RunError(f"{folder}: expected a folder, found none")
-    return folder
-
-
-def _earlier(place: Path) -> tuple[str, Mapping[str, OfficialRow]]:
-    """Return the name and the rows of an earlier run."""
-    file = find_metrics(place) if place.is_dir() else place
-    return printable(place.resolve().name), read_metrics(file)
-
-
-def _sources(data: Path, references: str | Path | None) -> dict[str, CaseFile]:
-    """Return the cases by the names that the script knows: those of their files, if unique."""
-    found = find_cases(data, references=None if references is None else Path(references))
-    stems = Counter(case.file.stem for case in found)
-    return {
-        printable(case.file.stem if stems[case.file.stem] == 1 else case.name): case
-        for case in found
-    }
 
 
 def _rescore_all(stored: Sequence[StoredCase], jobs: int, on_case: OnCase) -> dict[str, Rescored]:
@@ -225,13 +187,7 @@ def _examine(
     """Try other ways of scoring where scores are not explained, or a file could not be scored."""
     doubtful = [case for case in stored if _is_doubtful(printable(case.file.stem), compared)]
     work = [
-        VariantJob(
-            case,
-            tuple(other for other in doubtful if other is not case),
-            references,
-            scores.raw_values if (scores := rescored[printable(case.file.stem)].scores) else (),
-        )
-        for case in doubtful
+        _variant_job(folder, case, doubtful, rescored, compared, references) for case in doubtful
     ]
     variants = {
         printable(job.stored.file.stem): found or []
@@ -245,6 +201,26 @@ def _examine(
         else:
             problems.append(problem_row(folder.rows[name], rescored[name], found))
     return final, problems
+
+
+def _variant_job(  # noqa: PLR0913
+    folder: OfficialFolder,
+    case: StoredCase,
+    doubtful: Sequence[StoredCase],
+    rescored: Mapping[str, Rescored],
+    compared: Mapping[str, ComparedRow],
+    references: tuple[Path, ...],
+) -> VariantJob:
+    name = printable(case.file.stem)
+    scores = rescored[name].scores
+    return VariantJob(
+        case,
+        folder.rows[name],
+        tuple(other for other in doubtful if other is not case),
+        references,
+        scores.raw_values if scores else (),
+        name in compared and compared[name].nsd_alone,
+    )
 
 
 def _is_doubtful(name: str, compared: Mapping[str, ComparedRow]) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segbench.data.challenge_npz import ChallengeFile
@@ -18,21 +17,14 @@ from segbench.report.parity.causes import (
 from segbench.report.parity.compare_case import compare_row
 from segbench.report.parity.expected import Curve, own_summaries
 from segbench.report.parity.metrics_table import STEPS, OfficialRow
+from segbench.report.parity.official_folder import OfficialFolder
 from segbench.report.parity.rescored import Rescored
 from segbench.report.parity.row_facts import RowFacts
 
 
-@dataclass(frozen=True)
-class OfficialFolder:
-    """The rows and the files of an official folder, by the name of the case."""
-
-    rows: Mapping[str, OfficialRow]
-    files: Mapping[str, Path]
-
-
 def folder_differences(folder: OfficialFolder, cases: Sequence[str]) -> Iterator[Difference]:
     """Yield what has no counterpart: rows, files and cases."""
-    last = max(folder.rows, default="")
+    last = max((f"{name}.npz" for name in folder.rows), default="")
     for name in sorted({*cases, *folder.rows, *folder.files}):
         in_rows, in_files = name in folder.rows, name in folder.files
         if name not in cases:
@@ -53,7 +45,7 @@ def folder_differences(folder: OfficialFolder, cases: Sequence[str]) -> Iterator
 
 def _dropped(name: str, last: str) -> str:
     what = "no row and no file: no prediction was ever written, and the script drops such a case"
-    if name > last:
+    if f"{name}.npz" > last:  # the script's order
         return f"{what}; or the script ended before it, as no later case has a row"
     return what
 

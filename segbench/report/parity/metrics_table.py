@@ -44,11 +44,15 @@ class Number:
         fixed = FIXED.fullmatch(self.text)
         return len(fixed[1]) if fixed else None
 
+    def is_close(self, found: float) -> bool:
+        """Whether a number differs in the last bits at most: sums have another order."""
+        return abs(self.value - found) <= CLOSE
+
     def is_rounded(self, found: float) -> bool:
         """Whether the text is a rounded form of a number, or differs in its last bits only."""
         if not math.isfinite(found) or not math.isfinite(self.value):
             return False
-        if abs(self.value - found) <= CLOSE:
+        if self.is_close(found):
             return True
         # the row's, because zeros at the end are not written: 0.53 may be 0.5300
         digits = {self.decimals or 0, self.row_decimals}

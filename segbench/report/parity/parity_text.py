@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from segbench.messages import counted
-from segbench.report.parity.causes import UNEXPLAINED, Difference
+from segbench.report.parity.causes import ROUNDING, UNEXPLAINED, Difference
 from segbench.report.parity.find_parity import Parity
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 COLUMNS = ("case", "column", "official", "found", "cause", "detail")
-SHOWN = 3  # columns of one line, by name
+SHOWN = 3  # columns, or cases, of one line by name
 SHOWN_REPEATED = 10
 
 
@@ -35,9 +35,12 @@ def parity_frame(found: Parity) -> pd.DataFrame:
 def parity_text(found: Parity) -> str:
     """Return one line per difference, the repeated label maps, and a summary.
 
-    The columns of one case that have one cause and one test are one difference.
+    The columns of one case that have one cause and one test are one difference; what was rounded
+    is one line for all cases.
     """
-    lines = list(_lines(found.differences))
+    rounded = [each for each in found.differences if each.cause == ROUNDING]
+    others = [each for each in found.differences if each.cause != ROUNDING]
+    lines = [*_lines(others), *_rounded_lines(rounded)]
     if found.repeated:
         lines += ["", *_repeated(found.repeated)]
     return "\n".join([*lines, *([""] if lines else []), *summary(found)]) + "\n"
@@ -50,6 +53,19 @@ def _lines(differences: Sequence[Difference]) -> Iterator[str]:
     for (case, cause, detail), several in groupby(sorted(differences, key=same), key=same):
         group = list(several)
         yield f"{case} {_columns(group)}: {cause}: {detail}{_numbers(group)}"
+
+
+def _rounded_lines(rounded: Sequence[Difference]) -> Iterator[str]:
+    """Yield one line for each kind of rounding, with the largest difference."""
+    for detail in sorted({each.detail for each in rounded}):
+        group = [each for each in rounded if each.detail == detail]
+        cases = list(dict.fromkeys(each.case for each in group))
+        more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
+        largest = max(abs((each.official or 0) - (each.found or 0)) for each in group)
+        yield (
+            f"{', '.join(cases[:SHOWN])}{more}, {counted(len(group), 'number')}: {ROUNDING}: "
+            f"{detail}, by {largest:.2g} at most"
+        )
 
 
 def _columns(group: Sequence[Difference]) -> str:

@@ -14,15 +14,15 @@ from segbench.data.dataset import CaseFile, read_reference
 from segbench.errors import CaseError
 from segbench.protocol.validation import checked_label_map, checked_spacing
 from segbench.report.parity.causes import CAST, REFERENCE, SPACING, SWAPPED, Explanation
+from segbench.report.parity.metrics_table import OfficialRow, printable
 from segbench.report.parity.stored_maps import (
     FileScores,
     Mapped,
     MapScorer,
+    final_dsc,
     score_file,
-    stored_shape,
 )
 
-MOST_SWAPS = 20  # files of other cases that are tried with one reference
 HIGHEST = 255  # of uint8
 
 
@@ -58,9 +58,11 @@ class VariantJob:
     """What is tried on a case whose official numbers differ."""
 
     stored: StoredCase
+    row: OfficialRow
     others: tuple[StoredCase, ...]  # whose files may be swapped with this one
     references: tuple[Path, ...]  # folders of other references
-    raw_values: tuple[tuple[int, float], ...] = ()  # of segs, see `FileScores`
+    raw_values: tuple[tuple[int, float], ...]  # of segs, see `FileScores`
+    nsd_alone: bool  # differs: the spacing may be another
 
 
 def rescore(stored: StoredCase) -> Rescored:
@@ -95,7 +97,7 @@ def score_variants(job: VariantJob) -> list[Variant]:
     return [
         *_cast_variants(job, reference, spacing),
         *_reference_variants(job, reference, spacing),
-        *_spacing_variants(job, reference, spacing),
+        *(_spacing_variants(job, reference, spacing) if job.nsd_alone else ()),
         *_swapped_variants(job, reference, spacing),
     ]
 
@@ -164,17 +166,11 @@ def _spacing_variants(job: VariantJob, reference: LabelMap, spacing: Spacing) ->
 def _swapped_variants(job: VariantJob, reference: LabelMap, spacing: Spacing) -> Iterator[Variant]:
     """Score the files of other cases against this reference."""
     scorer = MapScorer(reference, spacing)
-    alike = [other for other in job.others if _has_shape(other.file, scorer.shape)]
-    for other in alike[:MOST_SWAPS]:
-        what = f"the file of {other.case.name} has the predictions of this case"
-        yield from _tried(SWAPPED, what, other.file, scorer)
-
-
-def _has_shape(file: Path, shape: tuple[int, ...]) -> bool:
-    try:
-        return stored_shape(file) == shape
-    except CaseError:
-        return False
+    for other in job.others if scorer.labels else ():
+        dsc = final_dsc(other.file, scorer)
+        if dsc is not None and job.row.matches("DSC_Final", dsc):
+            what = f"the file of {printable(other.case.name)} has the predictions of this case"
+            yield from _tried(SWAPPED, what, other.file, scorer)
 
 
 def _tried(

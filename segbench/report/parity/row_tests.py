@@ -19,11 +19,13 @@ MOST_SUBSETS = 500  # of labels that the official reference may have had
 
 def rounding(facts: RowFacts, left: Numbers) -> Explained:
     """Return the columns whose official number is the one found now, rounded."""
-    return {
-        name: Explanation(ROUNDING, "the number found now, rounded as the official one is written")
-        for name, found in left.items()
-        if facts.row.numbers[name].is_rounded(found)
-    }
+    explained: Explained = {}
+    for name, found in left.items():
+        number = facts.row.numbers[name]
+        if number.is_rounded(found):
+            what = "the last bits differ" if number.is_close(found) else "rounded as it is written"
+            explained[name] = Explanation(ROUNDING, what)
+    return explained
 
 
 def whole_row(facts: RowFacts, left: Numbers) -> Explained:
