@@ -29,8 +29,8 @@ def parse_causes(_: Any, __: Any, given: tuple[str, ...]) -> tuple[str, ...]:
 @command(
     examples=[
         "segbench parity seg/team --data val/",
-        "segbench parity seg/team --data val/ --references gts/ --format csv --jobs 4",
-        "segbench parity seg/team --data val/ --earlier seg/team-old --allow dropped-case",
+        "segbench parity seg/team --data imgs/ --references gts/ --jobs 4",
+        "segbench parity seg/team --data val/ --format csv --allow dropped-case",
     ]
 )
 @argument(
@@ -38,15 +38,15 @@ def parse_causes(_: Any, __: Any, given: tuple[str, ...]) -> tuple[str, ...]:
     heading=WHAT,
     metavar="OFFICIAL_DIR",
     type=EXISTING_FOLDER,
-    help="The folder that the official script wrote for a team: CASE.npz with segs and all_segs, "
-    "and TEAM_metrics.csv.",
+    help="The folder that the official script wrote for a team: TEAM_metrics.csv, and CASE.npz "
+    "with segs and all_segs, next to it or in a folder of their own.",
 )
 @option(
     "--data",
     heading=WHAT,
     type=EXISTING_FOLDER,
     required=True,
-    help="The folder with the cases.",
+    help="The folder with the cases that the script was given.",
 )
 @option(
     "--references",

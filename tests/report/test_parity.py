@@ -629,6 +629,24 @@ def test_two_tables_in_a_folder_are_refused_until_one_is_named(tmp_path):
     assert segbench.parity(official, data, metrics=table).differences == ()
 
 
+def test_predictions_may_be_in_a_folder_of_their_own(tmp_path):
+    run = official_run()
+    data, official = run.write_data(tmp_path / "val"), run.write(tmp_path / "official")
+    (official / "outputs").mkdir()
+    for file in official.glob("*.npz"):
+        file.rename(official / "outputs" / file.name)
+    assert segbench.parity(official, data).n_compared == 4
+    (official / "older").mkdir()
+    (official / "older" / "CT_Toy_A.npz").write_bytes(b"")
+    with pytest.raises(RunError, match=r"found \.npz files in older, outputs; give one"):
+        segbench.parity(official, data)
+
+
+def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):
+    with pytest.raises(TypeError, match="did you mean `jobs`"):
+        segbench.parity(tmp_path, tmp_path, workers=2)
+
+
 def test_a_name_in_a_table_cannot_command_a_terminal(tmp_path):
     run = official_run()
     change_row(run, "A", CaseName="CT\x1b[2J.npz")

@@ -187,7 +187,15 @@ def _examine(
     """Try other ways of scoring where scores are not explained, or a file could not be scored."""
     doubtful = [case for case in stored if _is_doubtful(printable(case.file.stem), compared)]
     work = [
-        _variant_job(folder, case, doubtful, rescored, compared, references) for case in doubtful
+        VariantJob(
+            case,
+            folder.rows[name := printable(case.file.stem)],
+            tuple(other for other in doubtful if other is not case),
+            references,
+            scores.raw_values if (scores := rescored[name].scores) else (),
+            name in compared and compared[name].nsd_alone,
+        )
+        for case in doubtful
     ]
     variants = {
         printable(job.stored.file.stem): found or []
@@ -203,28 +211,8 @@ def _examine(
     return final, problems
 
 
-def _variant_job(  # noqa: PLR0913
-    folder: OfficialFolder,
-    case: StoredCase,
-    doubtful: Sequence[StoredCase],
-    rescored: Mapping[str, Rescored],
-    compared: Mapping[str, ComparedRow],
-    references: tuple[Path, ...],
-) -> VariantJob:
-    name = printable(case.file.stem)
-    scores = rescored[name].scores
-    return VariantJob(
-        case,
-        folder.rows[name],
-        tuple(other for other in doubtful if other is not case),
-        references,
-        scores.raw_values if scores else (),
-        name in compared and compared[name].nsd_alone,
-    )
-
-
 def _is_doubtful(name: str, compared: Mapping[str, ComparedRow]) -> bool:
-    return name not in compared or compared[name].unexplained_scores
+    return name not in compared or bool(compared[name].unexplained_scores)
 
 
 def _with_variants(row: ComparedRow, variants: Sequence[Variant]) -> ComparedRow:

@@ -37,8 +37,25 @@ def read_folder(official: Path, metrics: str | Path | None) -> OfficialFolder:
     """Return the rows and files of an official folder; ``metrics`` is a CSV in another place."""
     existing_folder(official)
     rows = read_metrics(find_metrics(official) if metrics is None else Path(metrics))
-    names = sorted(official.glob("[!.]*.npz"))
-    return OfficialFolder(rows, {printable(file.stem): file for file in names})
+    return OfficialFolder(rows, {printable(file.stem): file for file in _outputs(official)})
+
+
+def _outputs(official: Path) -> list[Path]:
+    """Return the stored predictions: those of the folder, else of the only folder in it with any.
+
+    Raises
+    ------
+    RunError
+        If there are several such folders.
+    """
+    found = sorted(official.glob("[!.]*.npz")) or sorted(official.glob("[!.]*/[!.]*.npz"))
+    folders = sorted({file.parent.name for file in found})
+    if len(folders) > 1:
+        raise RunError(
+            f"{official}: expected the predictions of one run, found .npz files in "
+            f"{', '.join(map(printable, folders))}; give one of these folders, with --metrics"
+        )
+    return found
 
 
 def existing_folder(folder: Path) -> Path:
