@@ -6,6 +6,7 @@ From Python (docs/python.md)::
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
     findings = segbench.check("val/", against="train/")
+    found = segbench.parity("seg/team", "val/")
     case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
 
 Nothing is imported here before it is used: the worker runs this file in foreign environments.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
+    from segbench.report.parity import parity
     from segbench.run_result import RunResult
 
 _MODULES = {
@@ -33,6 +35,7 @@ _MODULES = {
     "check": "segbench.data.check.check_data",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
+    "parity": "segbench.report.parity",
     "score": "segbench.protocol.scoring",
 }
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "check",
     "evaluate",
     "load",
+    "parity",
     "score",
 ]
 

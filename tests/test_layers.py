@@ -94,7 +94,12 @@ ORDER = {
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
-        "volumes",
+        *("volumes", "parity"),
+    ],
+    "report.parity": [
+        *("causes", "metrics_table", "official_folder", "stored_maps", "rescored", "expected"),
+        *("row_facts", "row_tests", "step_tests", "summary_tests", "compare_case"),
+        *("folder_tests", "find_parity", "parity_text"),
     ],
     "report.volumes": [
         *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
@@ -123,6 +128,7 @@ ORDER = {
             "rank",
             "compare",
             "export",
+            "parity",
             "train",
             "predict",
             "models",
