@@ -63,8 +63,8 @@ ORDER = {
         *("dicom_labels", "dicom"),
         *("readers", "percentiles", "intensity", "label_names", "label_rule", "labels"),
         *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
-        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
-        "conversion_report",
+        *("layouts", "rules", "case_maker", "conversion_record", "conversion", "batch"),
+        *("index_csv", "conversion_report", "convert_data"),
     ],
     "data.check": [
         *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
@@ -113,6 +113,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "interruption",
             "check",
             "run_end",
             "run",

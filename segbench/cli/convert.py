@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segbench.cli.convert_options import rule_options, source_options
+from segbench.cli.interruption import one_line_if_interrupted
 from segbench.cli.misuse import Fault, Refusal
 from segbench.cli.option_types import EXISTING_PATH, FOLDER, WholeNumber
 from segbench.cli.params import HOW, WHAT, WHERE, argument, command, option
 from segbench.messages import counted
 
 if TYPE_CHECKING:
-    from segbench.data.convert.batch import Batch
-    from segbench.data.convert.conversion import Conversion
+    from segbench.data.convert.conversion_record import Conversion
+    from segbench.data.convert.convert_data import ConvertedData
     from segbench.data.convert.rules import Rules
     from segbench.data.convert.scan import Found
 
@@ -84,17 +85,18 @@ def convert(
     Axes are permuted and flipped to one orientation, and the case keeps the grid of its source.
     Exit status 1: a scan was refused.
     """
-    _require_extra()
-    from segbench.data.convert.batch import Batch
-
-    rules = _rules(given)
-    found = _find(sources, given)
-    if dry_run:
-        click.echo(_plan(found, out))
-        return
-    batch = Batch(rules, out, replace)
-    conversions = _convert(found, batch, jobs, given["no_box"])
-    if any(each.status == "refused" for each in conversions):
+    begun: list[Found] = []
+    with one_line_if_interrupted(lambda: _how_to_go_on(begun, out)):
+        _require_extra()
+        rules = _rules(given)
+        found = _find(sources, given)
+        if dry_run:
+            click.echo(_plan(found, out))
+            return
+        begun.append(found)
+        done = _convert(found, rules, out, jobs=jobs, replace=replace)
+    _show(done, given["no_box"])
+    if not done.all_ok:
         sys.exit(1)
 
 
@@ -166,30 +168,32 @@ def _guesses(found: Found) -> list[str]:
     return list(dict.fromkeys(text for scan in found.scans for text in scan.guessed))
 
 
-def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> list[Conversion]:
-    """Convert, and write index and report of what is done, also when interrupted."""
-    from segbench.data.convert.batch import convert_scans
-    from segbench.data.convert.conversion_report import summary, write_report
-    from segbench.data.convert.index_csv import write_index
+def _convert(found: Found, rules: Rules, out: Path, *, jobs: int, replace: bool) -> ConvertedData:
+    from segbench.data.convert.batch import Batch
+    from segbench.data.convert.convert_data import convert_found
     from segbench.runs.progress_count import shown_count
 
-    conversions: list[Conversion] = []
-    try:
-        with shown_count("convert", line_seconds=0) as show:
-            for done in convert_scans(found.scans, batch, jobs=jobs):
-                conversions.append(done)
-                show(f"{done.name} {done.status}", len(conversions), len(found.scans))
-    finally:
-        conversions.sort(key=lambda done: done.name)
-        if conversions:
-            index = write_index(batch.out, conversions)
-            report = write_report(batch.out, found.layout, found.unpaired, conversions)
-    for line in summary(conversions, found.unpaired):
+    with shown_count("convert", line_seconds=0) as show:
+        return convert_found(found, Batch(rules, out, replace), jobs=jobs, on_case=show)
+
+
+def _show(done: ConvertedData, no_box: Sequence[str]) -> None:
+    for line in done.lines():
         click.echo(line)
-    for name in _unknown(no_box, conversions):
+    for name in _unknown(no_box, done.conversions):
         click.echo(f"warning: --no-box {name}: no case has a label of that name")
-    click.echo(f"{index} and {report[-1]} say what was decided")
-    return conversions
+    click.echo(f"{done.index} and {done.report} say what was decided")
+
+
+def _how_to_go_on(begun: Sequence[Found], out: Path) -> str:
+    scans = [scan for found in begun for scan in found.scans]
+    if not scans:
+        return "convert: interrupted, nothing is converted; the same command begins again"
+    there = sum((out / f"{scan.name}.npz").exists() for scan in scans)
+    return (
+        f"convert: interrupted, {out} has {there} of {counted(len(scans), 'case')}; the same "
+        "command converts the rest"
+    )
 
 
 def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:

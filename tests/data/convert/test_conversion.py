@@ -14,12 +14,13 @@ from segbench.data.convert.batch import Batch, convert_scans
 from segbench.data.convert.box_rule import BoxRule
 from segbench.data.convert.conversion import convert_scan
 from segbench.data.convert.conversion_report import summary, write_report
+from segbench.data.convert.convert_data import convert_found
 from segbench.data.convert.index_csv import write_index
 from segbench.data.convert.intensity import IntensityRule
 from segbench.data.convert.label_rule import LabelRule, parse_labels
 from segbench.data.convert.nifti import write_nifti
 from segbench.data.convert.rules import Rules
-from segbench.data.convert.scan import Scan
+from segbench.data.convert.scan import Found, Scan
 from segbench.data.convert.volume import Volume, case_affine, to_case_order
 from segbench.errors import CaseError
 from tests.data.convert.sources import affine_of, scan, write_pair
@@ -214,7 +215,10 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, jobs):
     by_name = {each.name: each for each in done}
     assert [by_name[scan.name].status for scan in scans] == ["converted", "refused", "converted"]
     assert "s1_seg.nii.gz" in by_name["CT_1"].reason
-    assert sorted(file.name for file in (tmp_path / "val").iterdir()) == ["CT_0.npz", "CT_2.npz"]
+    assert sorted(file.name for file in (tmp_path / "val").glob("[!.]*")) == [
+        "CT_0.npz",
+        "CT_2.npz",
+    ]
 
 
 class Deadly(Rules):
@@ -229,7 +233,8 @@ class Deadly(Rules):
 
 
 def test_a_process_that_dies_is_named_and_the_others_go_on(tmp_path):
-    done = list(convert_scans(many(tmp_path, 4), Batch(Deadly(), tmp_path / "val"), jobs=2))
+    found = Found("a list", tuple(many(tmp_path, 4)))
+    done = convert_found(found, Batch(Deadly(), tmp_path / "val"), jobs=2).conversions
     statuses = {each.name: each.status for each in done}
     assert statuses == dict.fromkeys(("CT_0", "CT_2", "CT_3"), "converted") | {"CT_1": "refused"}
     (refused,) = (each for each in done if each.status == "refused")
