@@ -181,7 +181,7 @@ def _show(done: ConvertedData, no_box: Sequence[str]) -> None:
     for line in done.lines():
         click.echo(line)
     for name in _unknown(no_box, done.conversions):
-        click.echo(f"warning: --no-box {name}: no case has a label of that name")
+        click.echo(f"warning: --no-box {name}: no case has a label of that name or value")
     click.echo(f"{done.index} and {done.report} say what was decided")
 
 
@@ -197,7 +197,8 @@ def _how_to_go_on(begun: Sequence[Found], out: Path) -> str:
 
 
 def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:
-    """Return names of ``--no-box`` that no converted case has."""
+    """Return what ``--no-box`` names and no converted case has."""
     labels = [each for done in conversions for each in done.decided.get("labels", ())]
-    known = {str(label[key]) for label in labels for key in ("name", "label")}
+    known = {label.get(key) for label in labels for key in ("name", "component_of")}
+    known |= {str(value) for label in labels for value in label["values"]}
     return [name for name in no_box if labels and name not in known]

@@ -191,8 +191,8 @@ def rule_options(command: Any) -> Any:
                 heading=HOW,
                 multiple=True,
                 metavar="LABEL",
-                help="A label that no box can stand for, such as vessels: cases with it have no "
-                "boxes; repeatable.",
+                help="A label that no box can stand for, such as vessels, by name or by a value of "
+                "the source: cases with it have no boxes; repeatable.",
             ),
             option(
                 "--seed",

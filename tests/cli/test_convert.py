@@ -79,7 +79,41 @@ def test_options_decide(tmp_path):
     assert read.boxes == ()
     assert read.image.voxels.dtype == np.int16
     assert [label["values"] for label in read.grid.facts["labels"]] == [[3], [1]]
-    assert "warning: --no-box lung: no case has a label of that name" in result.stdout
+    assert "warning: --no-box lung: no case has a label of that name or value" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "n_boxes", "is_known"),
+    [("2", 0, True), ("3", 0, True), ("1", 2, False)],  # 1 is the label that value 2 became
+)
+def test_a_label_without_a_box_is_named_by_its_value_not_by_its_number(
+    tmp_path, word, n_boxes, is_known
+):
+    labels = scan()[1]
+    labels[labels == 1] = 2
+    files = write_pair(tmp_path / "in", labels=labels)
+    result = invoke(*files, "--modality", "CT", "--no-box", word, "--out", tmp_path / "val")
+    (case,) = find_cases(tmp_path / "val")
+    assert len(case.read().boxes) == n_boxes
+    assert (f"warning: --no-box {word}:" not in result.stdout) == is_known
+
+
+def test_components_of_a_label_are_named_by_it(tmp_path):
+    files = write_pair(tmp_path / "in")
+    words = ["--labels", "vessel=1,organ=3", "--split", "--no-box", "vessel"]
+    result = invoke(*files, "--modality", "CT", *words, "--out", tmp_path / "val")
+    (case,) = find_cases(tmp_path / "val")
+    assert case.read().boxes == ()
+    assert "--no-box" not in result.stdout
+
+
+def test_the_terminal_says_that_a_case_lost_its_boxes_by_a_guess(tmp_path):
+    labels = scan()[1]
+    labels[::2, ::3, ::4] = 1
+    files = write_pair(tmp_path / "in", labels=labels)
+    result = invoke(*files, "--modality", "CT", "--out", tmp_path / "val")
+    expected = "guessed: CT_scan_img: 1 is scattered, so no label of the case has a box; --labels"
+    assert expected in result.stdout
 
 
 def test_a_refused_scan_is_exit_status_1(tmp_path):

@@ -61,10 +61,13 @@ def read_itk(file: Path, *, channel: int | None = None, axes: str = "") -> Volum
 
 
 def read_itk_labels(file: Path, *, channel: int | None = None, axes: str = "") -> LabelVolume:
-    """Read a label map; a segmentation of 3D Slicer has names, too."""
+    """Read a label map; a segmentation of 3D Slicer has names, too.
+
+    3D Slicer stores segments that overlap in layers, which are channels. Values count in a layer.
+    """
     with broken_files_named(file):
         reader = _information(file)
-        names = _segment_names(reader)
+        names = _segment_names(reader, layer=channel or 0)
     return LabelVolume(read_itk(file, channel=channel, axes=axes), names)
 
 
@@ -146,13 +149,13 @@ def _voxels(reader: Any, channel: int | None, file: Path) -> NDArray[Any]:
     return voxels
 
 
-def _segment_names(reader: Any) -> dict[int, str]:
-    """Return the names in a ``.seg.nrrd`` of 3D Slicer."""
-    keys, names = set(reader.GetMetaDataKeys()), {}
-    number = 0
-    while f"Segment{number}_LabelValue" in keys:
-        value = reader.GetMetaData(f"Segment{number}_LabelValue")
-        if value.strip().isdigit() and f"Segment{number}_Name" in keys:
-            names[int(value)] = reader.GetMetaData(f"Segment{number}_Name")
+def _segment_names(reader: Any, *, layer: int) -> dict[int, str]:
+    """Return the names in a layer of a ``.seg.nrrd`` of 3D Slicer."""
+    facts = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
+    names, number = {}, 0
+    while f"Segment{number}_LabelValue" in facts:
+        value, name = (facts.get(f"Segment{number}_{key}", "") for key in ("LabelValue", "Name"))
+        if value.isdecimal() and name and facts.get(f"Segment{number}_Layer", "0") == str(layer):
+            names[int(value)] = name
         number += 1
     return names

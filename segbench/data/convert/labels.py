@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ class CaseLabel:
     values: tuple[int, ...]  # of the source
     n_voxels: int
     by_user: bool  # whether the name may be in the file of the case
+    parent: str = ""  # name of the label that it is a component of
 
     def facts(self) -> dict[str, Any]:
         """Return what the file of the case says of it: no text from the header of a scan."""
@@ -66,7 +67,7 @@ def choose_labels(source: LabelVolume, rule: LabelRule, name: str) -> ChosenLabe
         wanted = ", ".join(group.name for group in groups) or "any"
         found = ", ".join(map(str, present[:20])) or "only background"
         raise CaseError(f"{name}: expected a voxel of the labels {wanted}, found {found}")
-    warnings = _absent(groups, here) + _ignored(rule, counts)
+    warnings = _absent(source, rule, groups, counts) + _ignored(rule, counts)
     numbered = _numbered(here, keep_values=rule.keep_values, name=name)
     label_map = _renumbered(voxels, counts, numbered)
     labels = (
@@ -126,9 +127,20 @@ def without_lost(chosen: ChosenLabels, *, renumber: bool, name: str) -> ChosenLa
     )
 
 
-def _absent(groups: Sequence[LabelGroup], here: Sequence[LabelGroup]) -> list[str]:
-    absent = [group.name for group in groups if group not in here]
-    return [f"no voxel of {', '.join(absent)}"] if absent else []
+def _absent(
+    source: LabelVolume, rule: LabelRule, groups: Sequence[LabelGroup], counts: Mapping[int, int]
+) -> list[str]:
+    """Return what has no voxel: segments that the file names, and labels that are asked for."""
+    unseen = sorted(source.names.keys() - counts.keys() - {0}) if source.empty is None else []
+    asked = {value for group in groups for value in group.values}
+    warnings = [
+        f"no voxel of {source.names[value]!r} ({value})"
+        for value in unseen
+        if value in asked or not rule.entries
+    ]
+    known = counts.keys() | source.names.keys()
+    absent = [group.name for group in groups if not known & set(group.values)]
+    return [*warnings, *([f"no voxel of {', '.join(absent)}"] if absent else [])]
 
 
 def _ignored(rule: LabelRule, counts: dict[int, int]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,15 +85,16 @@ def read_image(path: Path, options: ReadingOptions) -> Volume:
 def read_labels(
     path: Path,
     image: Volume,
-    image_path: Path,
     options: ReadingOptions,
     *,
     only: Collection[str] | None = None,
+    merged: Iterable[Collection[str]] = (),
 ) -> LabelVolume:
     """Read a label map, or a DICOM SEG or RTSTRUCT on the grid of its image.
 
     Segments and structures may overlap, so of these only those are read that are asked for, by
-    name or number. Of a label map all values are read.
+    name or number, and those that are merged lose nothing to each other. Of a label map all values
+    are read.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def read_labels(
     """
     channel = options.label_channel
     if path.is_dir() or is_dicom(path):
-        return read_dicom_labels(path, image, image_path, only=only)
+        return read_dicom_labels(path, image, only=only, merged=merged)
     if suffix_of(path) in NIFTI:
         return LabelVolume(read_nifti(path, channel=channel, axes=options.axes))
     if suffix_of(path) in ITK:

@@ -7,7 +7,7 @@ SimpleITK and the challenge's files index ``[z, y, x]``. Axes are only permuted 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,14 @@ STRAIGHT = 1e-4  # cosine, and radians: below, two axes count as orthogonal, one
 Affine = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class SeriesIds:
+    """By which labels of other images are found: hashes of UIDs, which may contain dates."""
+
+    series: str
+    frames_of_reference: frozenset[str]
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """Voxels in the order of their file, and where they are.
@@ -44,12 +52,15 @@ class Volume:
         What the reader decided or found unusual, for the report; no paths, nothing of a patient.
     modality : str
         CT, MR, PET, US or another, if the file says so; else empty.
+    ids : SeriesIds, optional
+        Of a DICOM series; others have none.
     """
 
     voxels: NDArray[Any]
     affine: Affine
     notes: tuple[str, ...] = ()
     modality: str = ""
+    ids: SeriesIds | None = None
 
     @property
     def axes(self) -> str:
@@ -69,11 +80,14 @@ class LabelVolume:
         Names of values, as far as the file has them.
     rule : str
         How voxels were made of what the file holds, if it holds no label map.
+    empty : collection of int, optional
+        Named values that have no voxel, as the notes of the volume say; None: not looked for.
     """
 
     volume: Volume
     names: Mapping[int, str] = field(default_factory=dict)
     rule: str = ""
+    empty: Collection[int] | None = None
 
 
 def checked_affine(affine: Affine, name: str) -> Affine:

@@ -90,12 +90,26 @@ def test_a_label_without_a_box_takes_the_others_away(pair, tmp_path, rule, reaso
     assert read(tmp_path / "val").boxes == ()
 
 
+def test_the_number_of_a_label_does_not_name_it(pair, tmp_path):
+    done = convert(pair, tmp_path / "val", Rules(boxes=BoxRule(without=("2",))))
+    assert done.decided["labels"][1]["label"] == 2  # of value 3
+    assert len(read(tmp_path / "val").boxes) == 2
+
+
+def test_a_number_that_is_a_name_stands_for_this_label(pair, tmp_path):
+    rule = LabelRule(parse_labels("3=1,organ=3"))
+    done = convert(pair, tmp_path / "val", Rules(labels=rule, boxes=BoxRule(without=("3",))))
+    assert done.decided["labels"][0]["name"] == "3"
+    assert done.decided["boxes"] == "3 has no box (--no-box), and so has no label"
+
+
 def test_a_scattered_label_takes_the_boxes_away(tmp_path):
     labels = scan()[1]
     labels[::2, ::3, ::4] = 1
     files = write_pair(tmp_path, labels=labels)
     done = convert(files, tmp_path / "val")
     assert done.decided["boxes"].startswith("1 is scattered: ")
+    assert done.guessed[0].startswith("1 is scattered, so no label of the case has a box")
     assert read(tmp_path / "val").boxes == ()
 
 

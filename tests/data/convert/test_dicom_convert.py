@@ -88,3 +88,18 @@ def test_segments_of_one_name_are_one_label_by_this_name(tmp_path):
     (file,) = (tmp_path / "val").glob("*.npz")
     with np.load(file, allow_pickle=True) as case:
         assert np.argwhere(case["gts"] == 1).tolist() == [[1, 2, 2], [1, 4, 4]]
+
+
+def test_structures_that_become_one_label_may_overlap_and_those_without_a_voxel_are_named(tmp_path):
+    write_series(tmp_path / "ct", VOXELS)
+    tiny = np.array(square(6, 6)) * 0.4 + (6.4 * 0.6, 6.4 * 0.6)
+    rois = [(name, [in_mm(square(*ends), 1, {})]) for name, ends in ROIS]
+    write_structures(tmp_path / "rt.dcm", [*rois, ("tiny", [in_mm(tiny, 1, {})])])
+    done = convert(tmp_path, "--labels", "organ=liver+body+tiny")
+    assert done.exit_code == 0, done.output
+    assert "no voxel of 'tiny' (4)" in done.output
+    assert "covers" not in done.output
+    (file,) = (tmp_path / "val").glob("*.npz")
+    with np.load(file, allow_pickle=True) as case:
+        assert np.count_nonzero(case["gts"]) == 64
+    assert convert(tmp_path, "--labels", "kidney,tiny", "--replace").output.count("no voxel") == 1

@@ -94,6 +94,26 @@ def test_a_segmentation_of_slicer_has_names(tmp_path):
     assert read_itk_labels(tmp_path / "a.seg.nrrd").names == {1: "liver", 3: "tumor"}
 
 
+@pytest.mark.parametrize(("layer", "names"), [(0, {1: "liver", 2: "spleen"}), (1, {1: "tumor"})])
+def test_a_layer_of_slicer_has_the_names_of_its_own_segments(tmp_path, layer, names):
+    layers = np.zeros((2, *scan()[1].shape), np.uint8)
+    layers[0, :4], layers[0, 4:], layers[1, 2:5] = 1, 2, 1
+    head = "NRRD0004\ntype: uint8\ndimension: 4\nspace: left-posterior-superior\n"
+    head += f"sizes: {' '.join(map(str, layers.shape))}\nencoding: raw\n"
+    head += "space directions: none (1,0,0) (0,1,0) (0,0,1)\nkinds: list domain domain domain\n"
+    head += "space origin: (0,0,0)\n"
+    for number, (name, value, at) in enumerate(
+        [("liver", 1, 0), ("tumor", 1, 1), ("spleen", 2, 0)]
+    ):
+        head += f"Segment{number}_Name:={name}\nSegment{number}_LabelValue:={value}\n"
+        head += f"Segment{number}_Layer:={at}\n"
+    file = tmp_path / "a.seg.nrrd"
+    file.write_bytes(head.encode() + b"\n" + layers.tobytes(order="F"))
+    found = read_itk_labels(file, channel=layer)
+    assert found.names == names
+    assert np.array_equal(found.volume.voxels, layers[layer])
+
+
 def test_detached_voxels_count_for_the_sha256(tmp_path):
     digests = set()
     for seed in (0, 1):
@@ -107,7 +127,7 @@ def test_foreign_files_are_named(tmp_path):
     file.write_bytes(b"no volume")
     for read in (
         lambda: read_image(file, ReadingOptions()),
-        lambda: read_labels(file, None, file, ReadingOptions()),
+        lambda: read_labels(file, None, ReadingOptions()),
     ):
         with pytest.raises(CaseError, match=r"a\.png: expected \.nii.*found another kind of file"):
             read()
