@@ -57,7 +57,16 @@ ORDER = {
         *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
-        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
+        *(
+            "volume",
+            "nifti",
+            "slabs",
+            "stored_bytes",
+            "label_voxels",
+            "nifti_reader",
+            "itk_header",
+            "itk",
+        ),
         *("dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
         *("dicom_painting", "dicom_placing", "dicom_seg", "dicom_polygons", "dicom_rtstruct"),
         *("dicom_labels", "dicom"),

@@ -105,7 +105,7 @@ def read_labels(
     if path.is_dir() or is_dicom(path):
         return read_dicom_labels(path, image, only=only, merged=merged)
     if suffix_of(path) in NIFTI:
-        return LabelVolume(read_nifti(path, channel=channel, axes=options.axes))
+        return LabelVolume(read_nifti(path, channel=channel, axes=options.axes, as_labels=True))
     if suffix_of(path) in ITK:
         return read_itk_labels(path, channel=channel, axes=options.axes)
     raise _foreign(path, "DICOM SEG or RTSTRUCT")

@@ -12,7 +12,7 @@ from segbench.data.case_grid import KEYS
 from segbench.data.challenge_npz import write_case
 from segbench.data.convert.batch import Batch, convert_scans
 from segbench.data.convert.box_rule import BoxRule
-from segbench.data.convert.conversion import convert_scan
+from segbench.data.convert.conversion import convert_scan, reason_of
 from segbench.data.convert.conversion_report import summary, write_report
 from segbench.data.convert.convert_data import convert_found
 from segbench.data.convert.index_csv import write_index
@@ -81,7 +81,7 @@ def test_boxes_are_exact_in_z_and_the_same_each_time(pair, tmp_path):
     ("rule", "reason"),
     [
         (BoxRule("none"), "no boxes were asked for"),
-        (BoxRule(without=("3",)), "3 has no box (--no-box), and so has no label"),
+        (BoxRule(without=("3",)), "--no-box names 3, so no label has a box"),
     ],
 )
 def test_a_label_without_a_box_takes_the_others_away(pair, tmp_path, rule, reason):
@@ -100,7 +100,7 @@ def test_a_number_that_is_a_name_stands_for_this_label(pair, tmp_path):
     rule = LabelRule(parse_labels("3=1,organ=3"))
     done = convert(pair, tmp_path / "val", Rules(labels=rule, boxes=BoxRule(without=("3",))))
     assert done.decided["labels"][0]["name"] == "3"
-    assert done.decided["boxes"] == "3 has no box (--no-box), and so has no label"
+    assert done.decided["boxes"] == "--no-box names 3, so no label has a box"
 
 
 def test_a_scattered_label_takes_the_boxes_away(tmp_path):
@@ -330,3 +330,26 @@ def test_labels_are_chosen_by_name(pair, tmp_path):
     assert case.labels == (1,)
     assert case.grid.facts["labels"] == [{"label": 1, "name": "tumor", "values": [3]}]
     assert case_affine(case.grid).shape == (4, 4)
+
+
+def test_a_reason_has_neither_folders_nor_the_name_twice(tmp_path):
+    scan = Scan("CT_a", tmp_path / "secret" / "i.nii", tmp_path / "secret" / "l.nii", "CT")
+    for error, reason in (
+        (CaseError("CT_a: reference: expected x, found y"), "reference: expected x, found y"),
+        (CaseError(f"{tmp_path}/secret/i.nii: expected x"), "i.nii: expected x"),
+        (OSError("cannot read /home/me/my scans/i.raw"), "cannot read i.raw"),
+        (OSError(28, "No space left on device", "/home/me/CT_a.npz"), "CT_a.npz: No space left"),
+        (MemoryError(), "MemoryError"),
+    ):
+        assert reason_of(error, scan).startswith(reason), error
+
+
+def test_lists_of_the_report_are_no_sizes(tmp_path):
+    files = write_pair(tmp_path / "in")
+    rule = LabelRule(parse_labels("both=1+3"))
+    done = convert(files, tmp_path / "val", Rules(labels=rule))
+    mr = convert(files, tmp_path / "val", name="MR_a", modality="MR")
+    text = write_report(tmp_path, "a list", [], [done, mr])[1].read_text()
+    assert "shape: 13 x 11 x 9" in text
+    assert "values 1 and 3" in text
+    assert "percentiles 0.5 and 99.5" in text
