@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from segbench.cli.convert_conflicts import refuse_contradictions, refuse_unused
 from segbench.cli.convert_options import rule_options, source_options
 from segbench.cli.interruption import one_line_if_interrupted
 from segbench.cli.misuse import Fault, Refusal
@@ -88,8 +89,10 @@ def convert(
     begun: list[Found] = []
     with one_line_if_interrupted(lambda: _how_to_go_on(begun, out)):
         _require_extra()
+        refuse_contradictions(given)
         rules = _rules(given)
         found = _find(sources, given)
+        refuse_unused(given, found)
         if dry_run:
             click.echo(_plan(found, out))
             return
@@ -117,11 +120,6 @@ def _rules(given: Mapping[str, Any]) -> Rules:
     from segbench.data.convert.readers import ReadingOptions
     from segbench.data.convert.rules import Rules
 
-    if given["raw"] and (given["window"] or given["intensity"] != "auto"):
-        cure = "leave out one of them"
-        raise Refusal(
-            str(Fault("--raw", "neither --window nor --intensity next to it", "both", cure))
-        )
     names = read_label_names(given["label_names"]) if given["label_names"] else {}
     return Rules(
         ReadingOptions(
@@ -146,6 +144,7 @@ def _find(sources: Sequence[Path], given: Mapping[str, Any]) -> Found:
         name=given["name"] or "",
         channel=given["channel"],
         bids_suffix=given["bids_suffix"] or "",
+        series=given["series"],
     )
     return find_scans(sources, stated)
 

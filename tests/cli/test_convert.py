@@ -205,6 +205,19 @@ def test_files_that_cannot_be_continued_are_named_before_anything_is_converted(
         (["--axes", "LPP"], "--axes: expected one of L R, one of P A and one of I S"),
         (["--modality", "A_B"], "--modality: expected a modality without _"),
         (["--raw", "--intensity", "keep"], "--raw: expected neither --window nor --intensity"),
+        (["--window", "lung", "--intensity", "keep"], "--window: expected no --intensity keep"),
+        (["--split", "--keep-values"], "--split: expected no --keep-values"),
+        (["--no-box", "1", "--box-rule", "none"], "--no-box: expected no --box-rule none"),
+        (["--seed", "1", "--box-rule", "exact"], "--seed: expected no --box-rule exact"),
+        (
+            ["--modality", "MR", "--window", "lung"],
+            "--window: expected a scan of CT, found only MR; leave it out",
+        ),
+        (
+            ["--modality", "CT", "--series", "1.2"],
+            "--series: expected a DICOM series, found only other files; leave it out",
+        ),
+        (["--modality", "MR", "--bids-suffix", "T1w"], "--bids-suffix T1w: expected a data set in"),
         (["--labels", "a=1,a=2"], "expected each name once"),
         ([], "expected a modality, found none, because only DICOM files say it"),
     ],
@@ -216,6 +229,34 @@ def test_wrong_requests_are_one_line(tmp_path, words, message):
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "val").exists()
+
+
+@pytest.mark.parametrize("option", ["--channel", "--label-channel"])
+def test_a_channel_that_a_file_does_not_have_is_refused(tmp_path, option):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    result = invoke(*words, option, 3)
+    assert result.exit_code == 1
+    assert "expected a channel 0, as the file is one volume, found 3" in result.stdout
+    assert invoke(*words, option, 0).exit_code == 0
+
+
+def test_a_window_is_for_the_ct_of_a_list(tmp_path):
+    rows = ["image,labels,modality"]
+    for modality in ("CT", "MR"):
+        files = write_pair(tmp_path, modality)
+        rows.append(f"{files[0].name},{files[1].name},{modality}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    result = invoke(tmp_path / "list.csv", "--window", "lung", "--out", tmp_path / "val")
+    assert result.exit_code == 0
+    facts = [case.read().grid.facts["intensity"] for case in find_cases(tmp_path / "val")]
+    assert [each["rule"] for each in facts] == ["window", "percentile"]
+
+
+def test_axes_that_a_file_states_itself_are_noted(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    stated = "warning: CT_scan_img: the file states its axes, LPS; --axes RAS was not used"
+    assert invoke(*words, "--axes", "RAS").stdout.count(stated) == 1
+    assert "states its axes" not in invoke(*words, "--axes", "LPS", "--replace").stdout
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):

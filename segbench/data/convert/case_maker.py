@@ -78,11 +78,12 @@ def make_case(scan: Scan, rules: Rules, identity: Mapping[str, Any]) -> Made:
             facts=_facts(identity, modality, mapped, placed, chosen),
         ),
     )
+    warnings += (*image.notes, *warnings_of(image.affine), *mapped.warnings, *chosen.warnings)
     return Made(
         CaseArrays.of(case).case,
         _decisions(case, mapped, placed, chosen, drawn),
         (*scan.guessed, *mapped.guessed, *drawn.guessed),
-        (*warnings, *image.notes, *warnings_of(image.affine), *mapped.warnings, *chosen.warnings),
+        tuple(dict.fromkeys(warnings)),  # image and labels may have the same note
     )
 
 

@@ -77,6 +77,24 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     return Volume(voxels, checked_affine(affine, str(folder)), notes, modality, ids)
 
 
+def modality_of_series(folder: Path, *, series: str | None = None) -> str:
+    """Return the modality of the image series of a folder, empty if it is no known one.
+
+    All images of a series have one modality, so without ``series`` only the first is read: that
+    there is but one series is found when its voxels are.
+    """
+    if series is not None:
+        found = image_series(folder)
+        with reading(folder):
+            return _modality(found[_chosen(found, series, folder)])
+    for file in dicom_files(folder):
+        header = read_header(file, FRAME_TAGS)
+        with reading(file):
+            if _is_image(header, file):
+                return _modality([(file, header)])
+    return ""
+
+
 def image_series(folder: Path) -> dict[str, Headers]:
     """Return the headers of the image files of a folder by their SeriesInstanceUID.
 

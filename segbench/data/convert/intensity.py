@@ -10,7 +10,8 @@ raw         type and values stay as they are stored
 ==========  ======================================================================================
 
 By itself segbench keeps only an image of whole numbers within 0..255 whose largest is above 100:
-anything else in that range is more likely PET in SUV, or MR scaled to 0..1. Values are rounded to
+anything else in that range is more likely PET in SUV, or MR scaled to 0..1. A window that is asked
+for counts more than this guess. Values are rounded to
 the nearest whole number. NaN and -inf become 0, +inf becomes 255.
 """
 
@@ -79,6 +80,11 @@ class _Values:
         """Whether all values are within 0..255."""
         return self.low >= 0 and self.high <= WHITE and not self.n_not_finite
 
+    @property
+    def looks_mapped(self) -> bool:
+        """Whether all are whole numbers within 0..255, with a bright one."""
+        return self.fits and self.whole and self.high > BRIGHT
+
 
 def map_intensities(
     voxels: NDArray[Any], *, modality: str, rule: IntensityRule, name: str
@@ -109,12 +115,13 @@ def map_intensities(
                 "scale maps them, --raw stores them as they are"
             )
         return _kept(voxels, values)
-    if rule.policy == "auto" and values.fits and values.whole and values.high > BRIGHT:
+    window = rule.window if modality == "CT" else None
+    if rule.policy == "auto" and not window and values.looks_mapped:
         return _kept(
             voxels, values, "values are whole numbers within 0..255 and were taken as mapped"
         )
-    if modality == "CT" and (rule.window or rule.policy == "scale" or not values.fits):
-        return _by_window(voxels, rule.window or WINDOWS["soft-tissue"], values)
+    if modality == "CT" and (window or rule.policy == "scale" or not values.fits):
+        return _by_window(voxels, window or WINDOWS["soft-tissue"], values)
     return _by_percentiles(voxels, values, modality)
 
 

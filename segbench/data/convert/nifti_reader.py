@@ -209,9 +209,18 @@ def chosen_channel(channel: int | None, n_channels: int, name: str) -> int:
             f"{name}: expected one volume, found {n_channels}; choose one, 0 to {n_channels - 1}, "
             "with --channel (of labels: --label-channel)"
         )
-    if channel is not None and channel >= n_channels > 1:
-        raise CaseError(f"{name}: expected a channel from 0 to {n_channels - 1}, found {channel}")
-    return channel if channel is not None and n_channels > 1 else 0
+    require_channel(channel, n_channels, name)
+    return channel or 0
+
+
+def require_channel(channel: int | None, n_channels: int, name: str) -> None:
+    """Refuse a channel that a file does not have; one volume is channel 0."""
+    if channel is not None and channel >= n_channels:
+        there = f"from 0 to {n_channels - 1}" if n_channels > 1 else "0, as the file is one volume"
+        raise CaseError(
+            f"{name}: expected a channel {there}, found {channel}, from --channel (of labels: "
+            "--label-channel)"
+        )
 
 
 def _slope_and_intercept(header: Any, name: str) -> tuple[float, float]:

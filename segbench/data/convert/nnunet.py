@@ -44,16 +44,17 @@ def scans_of_nnunet(folder: Path, stated: Stated) -> Found:
     names = _label_names(facts)
     scans = (
         Scan(
-            case_name(name, modality=modality, dataset=dataset),
-            *pair,
+            case_name(pair.name, modality=modality, dataset=dataset),
+            pair.image,
+            pair.labels,
             modality,
             stated.patient,
             dataset,
-            stated.channel,
+            pair.channel,
             names,
             guessed,
         )
-        for name, pair in pairs.by_name.items()
+        for pair in pairs.pairs
     )
     kind = "nnU-Net" if "channel_names" in facts else "Medical Segmentation Decathlon"
     return Found(f"a data set in the layout of {kind}", tuple(scans), pairs.unpaired)

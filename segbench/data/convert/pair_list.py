@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.data.convert.readers import stem_of
+from segbench.data.convert.readers import modality_in, stem_of
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, stated_modality
 from segbench.data.convert.text_files import TABLES, read_structure, read_table
 from segbench.errors import CaseError
@@ -64,6 +64,7 @@ def _scan(row: Mapping[str, str], number: int, file: Path, stated: Stated) -> Sc
             raise CaseError(f"{here}: expected a path as {column!r}, found none")
     image, labels = (file.parent / row[column] for column in REQUIRED)
     modality = stated_modality(row["modality"]) if row.get("modality") else stated.modality
+    modality = modality or modality_in(image, series=stated.series)
     dataset = row.get("dataset") or stated.dataset
     return Scan(
         row.get("name") or case_name(stem_of(image), modality=modality, dataset=dataset),

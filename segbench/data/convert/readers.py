@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segbench.data.convert.dicom import read_labels as read_dicom_labels
 from segbench.data.convert.dicom import read_series
+from segbench.data.convert.dicom_series import modality_of_series
 from segbench.data.convert.itk import read_itk, read_itk_labels
 from segbench.data.convert.itk_header import read_itk_header
-from segbench.data.convert.nifti_reader import read_nifti
+from segbench.data.convert.nifti_reader import read_nifti, require_channel
 from segbench.data.convert.volume import LabelVolume, Volume
 from segbench.errors import CaseError
 from segbench.files import sha256_of
@@ -40,8 +41,9 @@ def suffix_of(file: Path) -> str:
 
 
 def stem_of(file: Path) -> str:
-    """Return the name of a file or series folder without the suffix of volumes."""
-    return file.name[: len(file.name) - len(suffix_of(file))]
+    """Return the name of a file or series folder without the suffix of volumes or of DICOM."""
+    suffix = suffix_of(file) or (file.suffix if file.suffix.lower() in DICOM else "")
+    return file.name.removesuffix(suffix) if suffix else file.name
 
 
 def is_dicom(file: Path) -> bool:
@@ -60,6 +62,19 @@ def is_series_folder(folder: Path) -> bool:
     return folder.is_dir() and any(is_dicom(file) for file in visible(folder))
 
 
+def modality_in(image: Path, *, series: str | None = None) -> str:
+    """Return the modality that a DICOM image states; empty if it states none, or is another file.
+
+    An image that cannot be read has none here: its conversion says why.
+    """
+    if not image.is_dir() and not (image.exists() and is_dicom(image)):
+        return ""
+    try:
+        return modality_of_series(image, series=series)
+    except CaseError:
+        return ""
+
+
 def visible(folder: Path) -> list[Path]:
     """Return what is in a folder, by name; hidden files are copies that macOS leaves."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -74,12 +89,15 @@ def read_image(path: Path, options: ReadingOptions) -> Volume:
         If it is of no such kind, or cannot be read; it names the file.
     """
     if path.is_dir() or is_dicom(path):
-        return read_series(path, series=options.series)
+        require_channel(options.channel, 1, path.name)
+        return _axes_noted(read_series(path, series=options.series), options)
     if suffix_of(path) in NIFTI:
-        return read_nifti(path, channel=options.channel, axes=options.axes)
-    if suffix_of(path) in ITK:
-        return read_itk(path, channel=options.channel, axes=options.axes)
-    raise _foreign(path, "a folder with a DICOM series")
+        found = read_nifti(path, channel=options.channel, axes=options.axes)
+    elif suffix_of(path) in ITK:
+        found = read_itk(path, channel=options.channel, axes=options.axes)
+    else:
+        raise _foreign(path, "a folder with a DICOM series")
+    return _axes_noted(found, options)
 
 
 def read_labels(
@@ -103,12 +121,23 @@ def read_labels(
     """
     channel = options.label_channel
     if path.is_dir() or is_dicom(path):
+        require_channel(channel, 1, path.name)
         return read_dicom_labels(path, image, only=only, merged=merged)
     if suffix_of(path) in NIFTI:
-        return LabelVolume(read_nifti(path, channel=channel, axes=options.axes, as_labels=True))
-    if suffix_of(path) in ITK:
-        return read_itk_labels(path, channel=channel, axes=options.axes)
-    raise _foreign(path, "DICOM SEG or RTSTRUCT")
+        found = LabelVolume(read_nifti(path, channel=channel, axes=options.axes, as_labels=True))
+    elif suffix_of(path) in ITK:
+        found = read_itk_labels(path, channel=channel, axes=options.axes)
+    else:
+        raise _foreign(path, "DICOM SEG or RTSTRUCT")
+    return replace(found, volume=_axes_noted(found.volume, options))
+
+
+def _axes_noted(volume: Volume, options: ReadingOptions) -> Volume:
+    """Note where axes are stated by hand that the file states itself."""
+    if not options.axes or volume.axes == options.axes:
+        return volume
+    note = f"the file states its axes, {volume.axes}; --axes {options.axes} was not used"
+    return replace(volume, notes=(*volume.notes, note))
 
 
 def _foreign(path: Path, further: str) -> CaseError:

@@ -80,6 +80,15 @@ def test_what_is_asked_for_decides():
         mapped(HU, policy="keep")
 
 
+def test_a_window_that_is_asked_for_counts_more_than_a_guess():
+    grey = RNG.integers(0, 200, SHAPE).astype(np.uint8)
+    assert mapped(grey).facts["rule"] == "kept"
+    found = mapped(grey, window=WINDOWS["soft-tissue"])
+    assert np.array_equal(found.voxels, clipped(grey, -160, 240))
+    assert found.guessed == ()
+    assert mapped(grey, "MR", window=WINDOWS["lung"]).facts["rule"] == "kept"  # of CT only
+
+
 def test_raw_keeps_type_and_values():
     found = mapped(HU.astype(np.float32) * 1.5, policy="raw")
     assert found.voxels.dtype == np.float32

@@ -36,17 +36,17 @@ def test_one_image_and_its_labels(tmp_path):
     [
         ("a1.nii.gz", "a1.nii.gz", "a1"),
         ("a1.mha", "a1.seg.nrrd", "a1"),
-        ("a1_image.nii", "a1_label.nii", "a1"),
-        ("volume-3.nii", "segmentation-3.nii", "segmentation-3"),
-        ("img0007.nii.gz", "label0007.nii.gz", "label0007"),
+        ("a1_image.nii", "a1_label.nii", "a1_image"),
+        ("volume-3.nii", "segmentation-3.nii", "volume-3"),
+        ("img0007.nii.gz", "label0007.nii.gz", "img0007"),
         ("liver_3_0000.nii.gz", "liver_3.nii.gz", "liver_3"),
-        ("ct_1.nrrd", "ct_1-mask.nrrd", "ct_1-mask"),
+        ("ct_1.nrrd", "ct_1-mask.nrrd", "ct_1"),
     ],
 )
 def test_two_folders_are_paired_by_name(tmp_path, image, labels, name):
     touch(tmp_path, f"i/{image}", f"l/{labels}", "i/alone_9.nii", "l/other.nii", "i/._a1.nii")
     found = find_scans((tmp_path / "i", tmp_path / "l"), CT)
-    assert [each[1:] for each in table(found)] == [(image, labels)]
+    assert table(found) == [(case_name(name, modality="CT", dataset=""), image, labels)]
     assert found.unpaired == (
         "alone_9.nii: no labels of that name",
         "other.nii: no image of that name",
@@ -59,12 +59,25 @@ def test_a_channel_is_chosen_by_the_number_in_the_name(tmp_path):
         find_scans((tmp_path / "i", tmp_path / "l"), CT)
     found = find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", channel=1))
     assert table(found) == [("CT_a", "a_0001.nii", "a.nii")]
+    assert found.scans[0].channel is None  # the file has no other
 
 
 def test_names_that_fit_twice_are_refused(tmp_path):
     touch(tmp_path, "i/a.nii", "i/a.mha", "l/a.nii")
     with pytest.raises(CaseError, match=r"a: expected one file of that name, found a\.mha, a\.nii"):
         find_scans((tmp_path / "i", tmp_path / "l"), CT)
+
+
+def test_a_channel_in_no_name_is_one_in_the_file(tmp_path):
+    touch(tmp_path, "i/a.nii", "l/a.nii", "i/b_image.nii", "l/b_label.nii")
+    found = find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", channel=1))
+    assert [scan.channel for scan in found.scans] == [1, 1]
+
+
+def test_a_suffix_of_bids_is_for_bids_only(tmp_path):
+    touch(tmp_path, "i/a.nii", "l/a.nii")
+    with pytest.raises(CaseError, match=r"layout of BIDS, found two folders.*; leave it out"):
+        find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", bids_suffix="T1w"))
 
 
 def test_no_pair_is_an_error(tmp_path):
