@@ -34,7 +34,7 @@ LAYERS = [
     ["runs"],
     ["report", "phantoms"],
     ["run_result"],
-    ["cli", "evaluation"],
+    ["cli", "evaluation", "case_conversion"],
     ["__init__", "__main__"],
 ]
 # inside a package imports point one way, too: a module imports only from those before it
@@ -57,8 +57,8 @@ ORDER = {
         *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
-        *("volume", "nifti", "slabs", "stored_bytes", "label_voxels", "nifti_reader"),
-        *("itk_header", "itk"),
+        *("volume", "nifti", "slabs", "stored_bytes", "label_voxels"),
+        *("nifti_scaling", "nifti_reader", "itk_header", "itk"),
         *("text_files", "label_names", "label_rule"),
         *("dicom_files", "dicom_references"),
         *("dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
@@ -67,7 +67,7 @@ ORDER = {
         *("readers", "percentiles", "intensity", "labels"),
         *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
         *("layouts", "rules", "case_maker", "conversion_record", "conversion", "batch"),
-        *("index_csv", "conversion_report", "convert_data"),
+        *("index_csv", "conversion_report", "convert_data", "option_values", "request"),
     ],
     "data.check": [
         *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
@@ -131,7 +131,6 @@ ORDER = {
             "phantoms",
             "fetch",
             "convert_options",
-            "convert_conflicts",
             "convert",
         ),
     ],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from segbench.cli.convert_conflicts import refuse_contradictions, refuse_unused
 from segbench.cli.convert_options import rule_options, source_options
 from segbench.cli.interruption import one_line_if_interrupted
 from segbench.cli.misuse import Fault, Refusal
@@ -18,7 +17,6 @@ from segbench.cli.params import HOW, WHAT, WHERE, argument, command, option
 from segbench.messages import counted
 
 if TYPE_CHECKING:
-    from segbench.data.convert.conversion_record import Conversion
     from segbench.data.convert.convert_data import ConvertedData
     from segbench.data.convert.rules import Rules
     from segbench.data.convert.scan import Found
@@ -89,64 +87,17 @@ def convert(
     begun: list[Found] = []
     with one_line_if_interrupted(lambda: _how_to_go_on(begun, out)):
         _require_extra()
-        refuse_contradictions(given)
-        rules = _rules(given)
-        found = _find(sources, given)
-        refuse_unused(given, found)
+        from segbench.data.convert.request import request_of
+
+        rules, found = request_of(sources, given)
         if dry_run:
             click.echo(_plan(found, out))
             return
         begun.append(found)
         done = _convert(found, rules, out, jobs=jobs, replace=replace)
-    _show(done, given["no_box"])
+    _show(done)
     if not done.all_ok:
         sys.exit(1)
-
-
-def _require_extra() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("nibabel", "SimpleITK", "pydicom") if find_spec(name) is None]
-    if missing:
-        cure = "install it by pip install 'segbench[convert]'"
-        raise Refusal(str(Fault("convert", f"the library {missing[0]}", "none", cure)))
-
-
-def _rules(given: Mapping[str, Any]) -> Rules:
-    from segbench.data.convert.box_rule import BoxRule
-    from segbench.data.convert.intensity import IntensityRule
-    from segbench.data.convert.label_names import read_label_names
-    from segbench.data.convert.label_rule import LabelRule, parse_labels
-    from segbench.data.convert.readers import ReadingOptions
-    from segbench.data.convert.rules import Rules
-
-    names = read_label_names(given["label_names"]) if given["label_names"] else {}
-    return Rules(
-        ReadingOptions(
-            label_channel=given["label_channel"], axes=given["axes"], series=given["series"]
-        ),
-        IntensityRule("raw" if given["raw"] else given["intensity"], given["window"]),
-        LabelRule(parse_labels(given["labels"]), names, given["keep_values"]),
-        BoxRule(given["box_rule"], given["no_box"], given["seed"]),
-        given["split"],
-        given["resample_labels"] is not None,
-    )
-
-
-def _find(sources: Sequence[Path], given: Mapping[str, Any]) -> Found:
-    from segbench.data.convert.layouts import find_scans
-    from segbench.data.convert.scan import Stated
-
-    stated = Stated(
-        modality=given["modality"],
-        patient=given["patient"] or "",
-        dataset=given["dataset"] or "",
-        name=given["name"] or "",
-        channel=given["channel"],
-        bids_suffix=given["bids_suffix"] or "",
-        series=given["series"],
-    )
-    return find_scans(sources, stated)
 
 
 def _plan(found: Found, out: Path) -> str:
@@ -167,6 +118,15 @@ def _guesses(found: Found) -> list[str]:
     return list(dict.fromkeys(text for scan in found.scans for text in scan.guessed))
 
 
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("nibabel", "SimpleITK", "pydicom") if find_spec(name) is None]
+    if missing:
+        cure = "install it by pip install 'segbench[convert]'"
+        raise Refusal(str(Fault("convert", f"the library {missing[0]}", "none", cure)))
+
+
 def _convert(found: Found, rules: Rules, out: Path, *, jobs: int, replace: bool) -> ConvertedData:
     from segbench.data.convert.batch import Batch
     from segbench.data.convert.convert_data import convert_found
@@ -176,11 +136,9 @@ def _convert(found: Found, rules: Rules, out: Path, *, jobs: int, replace: bool)
         return convert_found(found, Batch(rules, out, replace), jobs=jobs, on_case=show)
 
 
-def _show(done: ConvertedData, no_box: Sequence[str]) -> None:
+def _show(done: ConvertedData) -> None:
     for line in done.lines():
         click.echo(line)
-    for name in _unknown(no_box, done.conversions):
-        click.echo(f"warning: --no-box {name}: no case has a label of that name or value")
     click.echo(f"{done.index} and {done.report} say what was decided")
 
 
@@ -193,11 +151,3 @@ def _how_to_go_on(begun: Sequence[Found], out: Path) -> str:
         f"convert: interrupted, {out} has {there} of {counted(len(scans), 'case')}; the same "
         "command converts the rest"
     )
-
-
-def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:
-    """Return what ``--no-box`` names and no converted case has."""
-    labels = [each for done in conversions for each in done.decided.get("labels", ())]
-    known = {label.get(key) for label in labels for key in ("name", "component_of")}
-    known |= {str(value) for label in labels for value in label["values"]}
-    return [name for name in no_box if labels and name not in known]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,12 +44,15 @@ class ConvertedData:
         What became of each scan, in the order of names.
     left_out : tuple of str
         Files that have no partner, and why.
+    unknown : tuple of str
+        Labels that were to have no box and that no case has.
     """
 
     folder: Path
     layout: str
     conversions: tuple[Conversion, ...]
     left_out: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def all_ok(self) -> bool:
@@ -68,7 +71,11 @@ class ConvertedData:
 
     def lines(self) -> list[str]:
         """Return numbers, refusals, guesses and warnings."""
-        return summary(self.conversions, self.left_out)
+        unknown = (
+            f"warning: --no-box {name}: no case has a label of that name or value"
+            for name in self.unknown
+        )
+        return [*summary(self.conversions, self.left_out), *unknown]
 
     def __repr__(self) -> str:
         """Return a few lines, and where all of it is."""
@@ -104,7 +111,16 @@ def convert_found(
                 on_case(f"{done.name} {status}", number, len(found.scans))
     finally:
         books.close()
-    return ConvertedData(batch.out, found.layout, books.conversions, found.unpaired)
+    unknown = _unknown(batch.rules.boxes.without, books.conversions)
+    return ConvertedData(batch.out, found.layout, books.conversions, found.unpaired, unknown)
+
+
+def _unknown(without: Collection[str], conversions: Sequence[Conversion]) -> tuple[str, ...]:
+    """Return the labels without a box that no converted case has."""
+    labels = [each for done in conversions for each in done.decided.get("labels", ())]
+    known = {label.get(key) for label in labels for key in ("name", "component_of")}
+    known |= {str(value) for label in labels for value in label["values"]}
+    return tuple(name for name in without if labels and name not in known)
 
 
 def planned(found: Found, out: Path) -> ConvertedData:

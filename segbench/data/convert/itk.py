@@ -36,7 +36,9 @@ BYTES = {
     **dict.fromkeys((sitk.sitkVectorUInt64, sitk.sitkVectorInt64, sitk.sitkVectorFloat64), 8),
 }
 
-WIDE = {  # pixels of one number that are wider than those of most label maps
+WIDE: dict[
+    int, np.dtype[Any]
+] = {  # pixels of one number that are wider than those of most label maps
     **{sitk.sitkUInt32: np.dtype(np.uint32), sitk.sitkInt32: np.dtype(np.int32)},
     **{sitk.sitkUInt64: np.dtype(np.uint64), sitk.sitkInt64: np.dtype(np.int64)},
     **{sitk.sitkFloat32: np.dtype(np.float32), sitk.sitkFloat64: np.dtype(np.float64)},

@@ -15,10 +15,9 @@ import nibabel
 import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.spatialimages import HeaderDataError
-from numpy.typing import NDArray
 
 from segbench.data.convert.label_voxels import compact_labels
-from segbench.data.convert.slabs import slabs, smallest_integer_type, value_range
+from segbench.data.convert.nifti_scaling import scaled, slope_and_intercept
 from segbench.data.convert.stored_bytes import (
     broken_files_named,
     drain,
@@ -65,15 +64,14 @@ def read_nifti(
         header, notes = _read_header(stream, file.name)
         shape = _shape(header, file.name)
         affine = _affine(header, axes, notes, file.name)
-        scale = _slope_and_intercept(header, file.name)
+        scale = slope_and_intercept(header, file.name)
         n_left = _seek(stream, header, channel, file)
         dtype = header.get_data_dtype()
         if as_labels:
             parts = read_parts(stream, math.prod(shape), dtype, file.name)
-            scaled = (_scaled(part, *scale) for part in parts)
-            voxels = compact_labels(scaled, shape, file.name)
+            voxels = compact_labels((scaled(part, *scale) for part in parts), shape, file.name)
         else:
-            voxels = _scaled(read_array(stream, shape, dtype, file.name), *scale)
+            voxels = scaled(read_array(stream, shape, dtype, file.name), *scale)
         if is_gzip(file):
             n_left += drain(stream)
     return Volume(voxels, affine, (*notes, *left_over(n_left)))
@@ -191,7 +189,7 @@ def _shape(header: Any, name: str) -> tuple[int, ...]:
 
 def _seek(stream: IO[bytes], header: Any, channel: int | None, file: Path) -> int:
     """Go to the voxels; return how many bytes are left over, less the unread of a gzip file."""
-    shape, itemsize = header.get_data_shape(), header.get_data_dtype().itemsize
+    shape, itemsize = header.get_data_shape(), int(header.get_data_dtype().itemsize)
     n_volumes = math.prod(int(n) for n in shape[3:])
     index = chosen_channel(channel, n_volumes, file.name)
     size, offset = math.prod(int(n) for n in shape[:3]) * itemsize, int(header.get_data_offset())
@@ -221,36 +219,3 @@ def require_channel(channel: int | None, n_channels: int, name: str) -> None:
             f"{name}: expected a channel {there}, found {channel}, from --channel (of labels: "
             "--label-channel)"
         )
-
-
-def _slope_and_intercept(header: Any, name: str) -> tuple[float, float]:
-    """Return how stored numbers become values; 1 and 0 where the header sets nothing."""
-    try:
-        slope, intercept = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise CaseError(f"{name}: expected a sound NIfTI header, found {named(error)}") from None
-    return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
-
-
-def _scaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    """Return the values; whole numbers stay integers where slope and intercept are whole."""
-    if (slope, intercept) == (1.0, 0.0):
-        return stored
-    kind = _type_of_scaled(stored, slope, intercept)
-    whole = np.dtype(kind).kind in "iu"
-    values = np.empty(stored.shape, kind, order="F")
-    for at in slabs(stored.shape):
-        slab = stored[at].astype(np.int64 if whole else np.float64)
-        values[at] = slab * (int(slope) if whole else slope) + (
-            int(intercept) if whole else intercept
-        )
-    return values
-
-
-def _type_of_scaled(stored: NDArray[Any], slope: float, intercept: float) -> type[Any]:
-    if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
-        ends = [int(value) * int(slope) + int(intercept) for value in value_range(stored)]
-        kind = smallest_integer_type(min(ends), max(ends))
-        if kind is not None:
-            return kind
-    return np.float32 if stored.dtype.itemsize <= 2 else np.float64
