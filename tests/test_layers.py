@@ -98,7 +98,7 @@ ORDER = {
         "volumes",
     ],
     "report.volumes": [
-        *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
+        *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
     "report.tables": [
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
