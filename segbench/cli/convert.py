@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     heading=WHERE,
     type=FOLDER,
     required=True,
-    help="The folder for the cases; those that are there and unchanged stay, files of others, too.",
+    help="The folder for the cases. Unchanged cases in it are not converted again, and no other "
+    "file is replaced.",
 )
 @rule_options
 @option(
