@@ -137,9 +137,21 @@ def toy(tmp_path):
 # ---- the source's grid ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sizes", SPACINGS, ids=str)
-def test_all_48_orientations_come_back_voxel_for_voxel(tmp_path, sizes):
-    affines = [*orthogonal_affines(sizes), oblique_affine(sizes), oblique_affine(sizes, 0.1)]
+def all_affines(sizes):
+    """Return all 48 orientations, then a turned and a sheared grid."""
+    return [*orthogonal_affines(sizes), oblique_affine(sizes), oblique_affine(sizes, 0.1)]
+
+
+@pytest.mark.parametrize(
+    "affines",
+    [
+        # the spacings take turns
+        [all_affines(SPACINGS[number % 3])[number] for number in range(50)],
+        *(pytest.param(all_affines(sizes), marks=pytest.mark.slow) for sizes in SPACINGS),
+    ],
+    ids=["in turn", *map(str, SPACINGS)],
+)
+def test_all_48_orientations_come_back_voxel_for_voxel(tmp_path, affines):
     sources = {f"CT_{number:02d}": source(affine) for number, affine in enumerate(affines)}
     run = run_cases(tmp_path, sources, model="oracle")
     done = segbench("export", run, "--format", "slicer", "--out", tmp_path / "out")

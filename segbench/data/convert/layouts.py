@@ -12,7 +12,14 @@ from segbench.data.convert.bids import is_bids, scans_of_bids
 from segbench.data.convert.nnunet import is_nnunet, scans_of_nnunet
 from segbench.data.convert.pair_list import scans_of_list
 from segbench.data.convert.pairing import Pair, pair_by_name, volumes_in
-from segbench.data.convert.readers import is_dicom, is_series_folder, modality_in, stem_of
+from segbench.data.convert.readers import (
+    cure,
+    is_dicom,
+    is_series_folder,
+    modality_in,
+    stem_of,
+    visible,
+)
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, require_own_names
 from segbench.errors import CaseError
 
@@ -81,7 +88,9 @@ def _of_two(image: Path, labels: Path, stated: Stated) -> Found:
         return scans_of_bids(image, labels, stated)
     pairs = pair_by_name(volumes_in(image), volumes_in(labels), stated.channel)
     scans = tuple(_scan(pair, stated) for pair in pairs.pairs)
-    return Found("two folders, paired by name", scans, pairs.unpaired)
+    unread = [path for folder in (image, labels) for path in visible(folder) if cure(path)]
+    left_out = tuple(f"{path.name}: no file that is read here{cure(path)}" for path in unread)
+    return Found("two folders, paired by name", scans, (*left_out, *pairs.unpaired))
 
 
 def _of_one(source: Path, stated: Stated) -> Found:

@@ -20,6 +20,7 @@ from segbench.files import sha256_of
 NIFTI = (".nii", ".nii.gz")
 ITK = (".mha", ".mhd", ".nrrd", ".nhdr")
 DICOM = (".dcm", ".dicom", ".ima")
+OF_NIBABEL = (".mgz", ".mgh", ".hdr", ".img")  # which nibabel turns into NIfTI
 SUFFIXES = tuple(sorted((*NIFTI, *ITK), key=len, reverse=True))
 PREAMBLE, MAGIC = 128, b"DICM"
 
@@ -143,8 +144,16 @@ def _axes_noted(volume: Volume, options: ReadingOptions) -> Volume:
 def _foreign(path: Path, further: str) -> CaseError:
     found = "no such file" if not path.exists() else "another kind of file"
     return CaseError(
-        f"{path.name}: expected {', '.join((*NIFTI, *ITK))}, or {further}, found {found}"
+        f"{path.name}: expected {', '.join((*NIFTI, *ITK))}, or {further}, found "
+        f"{found}{cure(path)}"
     )
+
+
+def cure(file: Path) -> str:
+    """Return how a file becomes one that can be read, as the end of a message."""
+    if file.suffix.lower() not in OF_NIBABEL:
+        return ""
+    return f"; make NIfTI of it: nibabel.save(nibabel.load({file.name!r}), '{file.stem}.nii.gz')"
 
 
 def content_sha256(path: Path) -> str:

@@ -115,6 +115,24 @@ def test_a_layer_of_slicer_has_the_names_of_its_own_segments(tmp_path, layer, na
     assert np.array_equal(found.volume.voxels, layers[layer])
 
 
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".mgz", nibabel.MGHImage), (".img", nibabel.Nifti1Pair)]
+)
+def test_what_a_message_says_of_other_files_works(tmp_path, suffix, kind):
+    affine = affine_of("LPS")
+    image = kind(scan()[0], affine)
+    file = tmp_path / f"a{suffix}"
+    nibabel.save(image, file)
+    with pytest.raises(
+        CaseError, match=r"nibabel\.save\(nibabel\.load\('a\.m?\w+'\), 'a\.nii\.gz'\)"
+    ):
+        read_image(file, ReadingOptions())
+    nibabel.save(nibabel.load(file), tmp_path / "a.nii.gz")
+    found = read_image(tmp_path / "a.nii.gz", ReadingOptions())
+    assert np.array_equal(found.voxels, scan()[0])
+    assert np.allclose(found.affine, affine, atol=1e-5)
+
+
 def test_detached_voxels_count_for_the_sha256(tmp_path):
     digests = set()
     for seed in (0, 1):

@@ -80,6 +80,13 @@ def test_a_suffix_of_bids_is_for_bids_only(tmp_path):
         find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", bids_suffix="T1w"))
 
 
+def test_files_that_nibabel_can_turn_into_nifti_are_named_with_how(tmp_path):
+    touch(tmp_path, "i/a.nii", "i/b.mgz", "l/a.nii", "l/b.hdr", "l/b.img", "l/notes.txt")
+    found = find_scans((tmp_path / "i", tmp_path / "l"), CT)
+    assert [text.partition(":")[0] for text in found.unpaired] == ["b.mgz", "b.hdr", "b.img"]
+    assert found.unpaired[0].endswith("nibabel.save(nibabel.load('b.mgz'), 'b.nii.gz')")
+
+
 def test_no_pair_is_an_error(tmp_path):
     touch(tmp_path, "i/a.nii", "l/b.nii")
     with pytest.raises(CaseError, match="found no pair; a.nii: no labels of that name"):
