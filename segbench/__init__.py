@@ -5,6 +5,7 @@ From Python (docs/python.md)::
     result = segbench.evaluate("boxfill", "val/", jobs=2)
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
+    done = segbench.convert("ct.nii.gz", "labels.nii.gz", modality="CT", out="val/")
     findings = segbench.check("val/", against="train/")
     found = segbench.parity("seg/team", "val/")
     case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
@@ -18,9 +19,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segbench.case_conversion import convert
     from segbench.core import AdapterInfo, Box, Case, Image, Settings
     from segbench.data.case_arrays import case_from_arrays
     from segbench.data.check.check_data import check
+    from segbench.data.convert.convert_data import ConvertedData
     from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
@@ -29,10 +32,12 @@ if TYPE_CHECKING:
 
 _MODULES = {
     **dict.fromkeys(("AdapterInfo", "Box", "Case", "Image", "Settings"), "segbench.core"),
+    "ConvertedData": "segbench.data.convert.convert_data",
     "Results": "segbench.report.frames",
     "RunResult": "segbench.run_result",
     "case_from_arrays": "segbench.data.case_arrays",
     "check": "segbench.data.check.check_data",
+    "convert": "segbench.case_conversion",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
     "parity": "segbench.report.parity",
@@ -42,12 +47,14 @@ __all__ = [
     "AdapterInfo",
     "Box",
     "Case",
+    "ConvertedData",
     "Image",
     "Results",
     "RunResult",
     "Settings",
     "case_from_arrays",
     "check",
+    "convert",
     "evaluate",
     "load",
     "parity",

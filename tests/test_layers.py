@@ -34,7 +34,7 @@ LAYERS = [
     ["runs"],
     ["report", "phantoms"],
     ["run_result"],
-    ["cli", "evaluation"],
+    ["cli", "evaluation", "case_conversion"],
     ["__init__", "__main__"],
 ]
 # inside a package imports point one way, too: a module imports only from those before it
@@ -57,7 +57,8 @@ ORDER = {
         *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
-        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
+        *("volume", "nifti", "slabs", "stored_bytes", "label_voxels"),
+        *("nifti_scaling", "nifti_reader", "itk_header", "itk"),
         *("text_files", "label_names", "label_rule"),
         *("dicom_files", "dicom_references"),
         *("dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
@@ -65,8 +66,8 @@ ORDER = {
         *("dicom_labels", "dicom"),
         *("readers", "percentiles", "intensity", "labels"),
         *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
-        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
-        "conversion_report",
+        *("layouts", "rules", "case_maker", "conversion_record", "conversion", "batch"),
+        *("index_csv", "conversion_report", "convert_data", "option_values", "request"),
     ],
     "data.check": [
         *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
@@ -102,7 +103,7 @@ ORDER = {
         *("folder_tests", "find_parity", "parity_text"),
     ],
     "report.volumes": [
-        *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
+        *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
     "report.tables": [
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
@@ -120,6 +121,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "interruption",
             "check",
             "run_end",
             "run",
@@ -135,7 +137,6 @@ ORDER = {
             "phantoms",
             "fetch",
             "convert_options",
-            "convert_conflicts",
             "convert",
         ),
     ],

@@ -135,6 +135,65 @@ def test_another_option_on_the_same_folder_needs_replace(tmp_path):
     assert case.read().grid.facts["intensity"]["level"] == -160
 
 
+def entry(out):
+    (case,) = json.loads((out / "conversion.json").read_text())["cases"]
+    return case
+
+
+def test_a_refusal_leaves_what_was_said_of_a_case_that_is_there(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    before = entry(tmp_path / "val")
+    assert invoke(*words, "--window", "lung").exit_code == 1
+    since = entry(tmp_path / "val").pop("refused_since")
+    assert "found one of another rule" in since
+    assert f"refused since, and left as it is: {since}" in (
+        (tmp_path / "val" / "conversion.txt").read_text()
+    )
+    assert invoke(*words).exit_code == 0
+    assert entry(tmp_path / "val") == before
+    assert before["decided"]["intensity"]["level"] == 40
+
+
+def test_a_refusal_without_a_case_is_all_that_is_said(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    (tmp_path / "val" / "CT_scan_img.npz").unlink()
+    words[1].write_bytes(b"nothing")
+    assert invoke(*words).exit_code == 1
+    assert entry(tmp_path / "val")["status"] == "refused"
+    assert entry(tmp_path / "val")["decided"] == {}
+
+
+def test_a_case_whose_report_is_missing_says_so(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    (tmp_path / "val" / "conversion.json").unlink()
+    invoke(*words)
+    assert "the report of its conversion is missing" in entry(tmp_path / "val")["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("index.csv", "no,table\n1,2\n", "expected a table with a column 'name'"),
+        ("conversion.json", '{"cases": "mine"}', "expected no file or the report of a conversion"),
+        ("conversion.json", "no JSON", "expected no file or the report of a conversion"),
+    ],
+)
+def test_files_that_cannot_be_continued_are_named_before_anything_is_converted(
+    tmp_path, name, text, message
+):
+    out = tmp_path / "val"
+    out.mkdir()
+    (out / name).write_text(text)
+    result = invoke(*write_pair(tmp_path / "in"), "--modality", "CT", "--out", out)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert [file.name for file in out.iterdir()] == [name]
+    assert (out / name).read_text() == text
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

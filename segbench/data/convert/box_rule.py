@@ -58,7 +58,7 @@ def draw_boxes(
         return DrawnBoxes((), "no boxes were asked for")
     for label in labels:
         if any(is_called(label, word, labels) for word in rule.without):
-            return DrawnBoxes((), f"{label.name} has no box (--no-box), and so has no label")
+            return DrawnBoxes((), f"--no-box names {label.name}, so no label has a box")
     boxes = []
     for label in labels:
         mask = label_map == label.label

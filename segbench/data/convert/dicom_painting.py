@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from segbench.core import MAX_LABEL
 from segbench.errors import CaseError
+from segbench.messages import counted
 
 Voxels = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]  # (column, row, slice)
 Overlaps = Counter[tuple[int, int]]  # (earlier, later): voxels
@@ -79,8 +80,8 @@ def painted(
     empty = sorted(names.keys() - seen)
     notes = [f"no voxel of {said(label, names)}" for label in empty]
     notes += [
-        f"{said(later, names)} covers {count} voxels of {said(earlier, names)}: the later one "
-        "is kept"
+        f"{said(later, names)} covers {counted(count, 'voxel')} of {said(earlier, names)}: "
+        "the later one is kept"
         for (earlier, later), count in sorted(covered.items())
     ]
     return Painted(labels, empty, tuple(notes))

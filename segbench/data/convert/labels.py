@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, LabelMap
 from segbench.data.convert.label_rule import IGNORED, LabelGroup, LabelRule, label_groups
+from segbench.data.convert.label_voxels import require_labels
 from segbench.data.convert.slabs import slabs
 from segbench.data.convert.volume import LabelVolume
 from segbench.errors import CaseError
+from segbench.messages import are, counted
 
 LARGEST_TABLE = 1 << 16  # values below are looked up, others searched
 
@@ -88,12 +90,7 @@ def count_values(voxels: NDArray[Any], name: str) -> dict[int, int]:
     counts: dict[int, int] = {}
     for at in slabs(voxels.shape):
         values, sizes = np.unique(voxels[at], return_counts=True)
-        if not np.isfinite(values).all() or (values < 0).any() or (values % 1 != 0).any():
-            wrong = next(v for v in values.tolist() if not (v >= 0 and float(v).is_integer()))
-            raise CaseError(
-                f"{name}: expected labels as whole numbers from 0 on, found {wrong:g}; is this a "
-                "probability map, or an image?"
-            )
+        require_labels(values, name)
         for value, size in zip(values.tolist(), sizes.tolist(), strict=True):
             counts[int(value)] = counts.get(int(value), 0) + size
     return counts
@@ -148,7 +145,8 @@ def _ignored(rule: LabelRule, counts: dict[int, int]) -> list[str]:
     found = sum(counts.get(value, 0) for value in values)
     if rule.entries or not found:
         return []
-    return [f"{found} voxels are marked as {IGNORED!r} (not annotated); they became background"]
+    what = f"{counted(found, 'voxel')} {are(found)} marked as {IGNORED!r} (not annotated)"
+    return [f"{what}: background in the case"]
 
 
 def _size(group: LabelGroup, counts: dict[int, int]) -> int:

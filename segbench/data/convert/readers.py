@@ -125,7 +125,7 @@ def read_labels(
         require_channel(channel, 1, path.name)
         return read_dicom_labels(path, image, only=only, merged=merged)
     if suffix_of(path) in NIFTI:
-        found = LabelVolume(read_nifti(path, channel=channel, axes=options.axes))
+        found = LabelVolume(read_nifti(path, channel=channel, axes=options.axes, as_labels=True))
     elif suffix_of(path) in ITK:
         found = read_itk_labels(path, channel=channel, axes=options.axes)
     else:

@@ -27,6 +27,7 @@ from segbench.errors import CaseError
 
 CASE_AXES = "LPS"  # of the axes (x, y, z) of a case
 STRAIGHT = 1e-4  # cosine, and radians: below, two axes count as orthogonal, one as straight
+SINGULAR = 1e-9  # volume of the cell of three axes of length 1: below, they are in one plane
 Affine = NDArray[np.float64]
 
 
@@ -100,8 +101,10 @@ def checked_affine(affine: Affine, name: str) -> Affine:
     """
     matrix = np.asarray(affine, np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        raise CaseError(f"{name}: expected a finite 4 x 4 matrix from voxels to mm, found {matrix}")
-    if abs(np.linalg.det(matrix[:3, :3])) < 1e-12 or np.isnan(io_orientation(matrix)).any():
+        found = matrix.tolist()
+        raise CaseError(f"{name}: expected a finite 4 x 4 matrix from voxels to mm, found {found}")
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0)  # directions only: voxels may be of any size
+    if not sizes.all() or abs(np.linalg.det(matrix[:3, :3] / sizes)) < SINGULAR:
         raise CaseError(
             f"{name}: expected a matrix that can be inverted, found {matrix[:3].tolist()}"
         )

@@ -138,7 +138,7 @@ def test_segments_that_become_one_label_lose_nothing_to_each_other(tmp_path, ser
     found = read(tmp_path, seg, series, merged=[["tumour", "body"], ["vessel"]])
     np.testing.assert_array_equal(found.volume.voxels > 0, masks.any(axis=-1))
     assert found.volume.notes == (
-        "'vessel' (3) covers 1 voxels of 'body' (2): the later one is kept",
+        "'vessel' (3) covers 1 voxel of 'body' (2): the later one is kept",
     )
     by_number = read(tmp_path, seg, series, merged=[["1", "2"]])
     assert by_number.volume.notes == found.volume.notes

@@ -138,3 +138,13 @@ def test_percentiles_of_several_slabs():
     voxels[0, 0] = np.nan, np.inf, -np.inf
     finite = voxels[np.isfinite(voxels)].astype(float)
     assert np.allclose(percentiles(voxels, (0.5, 99.5)), np.percentile(finite, (0.5, 99.5)))
+
+
+@pytest.mark.parametrize(
+    ("last", "found"), [(255.001, "0 to 255.001;"), (np.nan, "0 to 90 and 1 NaN or infinite;")]
+)
+def test_values_that_cannot_be_kept_are_named_with_all_their_digits(last, found):
+    voxels = np.array([[[0, 90, last]]])
+    rule = IntensityRule("keep")
+    with pytest.raises(CaseError, match=f"to keep, found {found}"):
+        map_intensities(voxels, modality="MR", rule=rule, name="i.nii")

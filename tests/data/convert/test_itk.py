@@ -6,6 +6,7 @@ import pytest
 import SimpleITK as sitk
 
 from segbench.data.convert.itk import read_itk, read_itk_labels
+from segbench.data.convert.itk_header import read_itk_header
 from segbench.data.convert.nifti import write_nifti
 from segbench.data.convert.nifti_reader import read_nifti
 from segbench.data.convert.readers import ReadingOptions, content_sha256, read_image, read_labels
@@ -151,3 +152,68 @@ def test_foreign_files_are_named(tmp_path):
             read()
     with pytest.raises(CaseError, match=r"b\.nii: expected a file, found none"):
         read_image(tmp_path / "b.nii", ReadingOptions())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_bytes_that_no_header_accounts_for_are_a_note(tmp_path, kind, compressed):
+    file = tmp_path / f"a{kind}"
+    sitk.WriteImage(itk_image(scan()[0], affine_of()), file, useCompression=compressed)
+    assert read_itk(file).notes == ()
+    data = file if kind in (".mha", ".nrrd") else read_itk_header(file).file
+    data.write_bytes(data.read_bytes() + bytes(3))
+    assert read_itk(file).notes[0].startswith("3 bytes more than the header says")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "dtype", [np.float64, np.float32, np.int64, np.uint64, np.int32, np.uint32, np.int16]
+)
+def test_labels_of_wide_types_are_those_that_itk_reads(tmp_path, kind, compressed, dtype):
+    file, labels = tmp_path / f"a{kind}", scan()[1].astype(dtype)
+    labels[labels == 3] = 300
+    sitk.WriteImage(itk_image(labels, affine_of("RAS")), file, useCompression=compressed)
+    found = read_itk_labels(file).volume.voxels
+    assert np.array_equal(found, labels)
+    assert found.dtype.itemsize == 2
+
+
+def test_labels_of_the_other_byte_order_are_read(tmp_path):
+    file, labels = tmp_path / "a.mha", scan()[1].astype(np.float64)
+    sitk.WriteImage(itk_image(labels, affine_of()), file)
+    head, _, data = file.read_bytes().partition(b"ElementDataFile = LOCAL\n")
+    head = head.replace(b"ByteOrderMSB = False", b"ByteOrderMSB = True")
+    data = np.frombuffer(data, "<f8").astype(">f8").tobytes()
+    file.write_bytes(head + b"ElementDataFile = LOCAL\n" + data)
+    assert np.array_equal(read_itk(file).voxels, labels)
+    assert np.array_equal(read_itk_labels(file).volume.voxels, labels)
+
+
+def test_a_header_that_skips_bytes_is_left_to_itk(tmp_path):
+    file, labels = tmp_path / "a.mhd", scan()[1].astype(np.float64)
+    sitk.WriteImage(itk_image(labels, affine_of()), file)
+    raw = tmp_path / "a.raw"
+    raw.write_bytes(bytes(16) + raw.read_bytes())
+    file.write_bytes(
+        file.read_bytes().replace(b"ElementSpacing", b"HeaderSize = 16\nElementSpacing")
+    )
+    volume = read_itk_labels(file).volume
+    assert np.array_equal(volume.voxels, labels)
+    assert volume.notes == ()
+
+
+def test_voxels_of_a_microscope_are_as_good_as_others(tmp_path):
+    affine = np.diag([-6.5e-5, -6.5e-5, 2e-4, 1])
+    sitk.WriteImage(itk_image(scan()[0], affine), tmp_path / "a.mha")
+    assert np.allclose(read_itk(tmp_path / "a.mha").affine, affine, rtol=1e-6)
+
+
+def test_four_axes_without_a_space_are_in_that_of_itk(tmp_path):
+    affine = affine_of("RAS")
+    parts = [itk_image(scan(number)[0], affine) for number in range(2)]
+    sitk.WriteImage(sitk.JoinSeries(parts), tmp_path / "a.nrrd")
+    volume = read_itk(tmp_path / "a.nrrd", channel=1)
+    assert np.array_equal(volume.voxels, scan(1)[0])
+    assert np.abs(volume.affine - affine).max() < 1e-5
+    assert "LPS was taken, in which ITK writes these" in volume.notes[0]
