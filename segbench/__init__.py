@@ -4,6 +4,7 @@ From Python (docs/python.md)::
 
     result = segbench.evaluate("boxfill", "val/", jobs=2)
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
+    segbench.rescore("runs/boxfill", "runs/ellipsoid", metric=["nsd@1mm", "hd95"])
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
     findings = segbench.check("val/", against="train/")
     case = segbench.case_from_arrays("CT_1", voxels, reference, spacing=(3.0, 1.0, 1.0))
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from segbench.evaluation import evaluate
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
+    from segbench.rescoring import rescore
     from segbench.run_result import RunResult
 
 _MODULES = {
@@ -33,6 +35,7 @@ _MODULES = {
     "check": "segbench.data.check.check_data",
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
+    "rescore": "segbench.rescoring",
     "score": "segbench.protocol.scoring",
 }
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "check",
     "evaluate",
     "load",
+    "rescore",
     "score",
 ]
 
