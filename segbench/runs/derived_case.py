@@ -61,6 +61,11 @@ class DerivedCase:
     metrics : sequence of Metric
         Those that are asked for; the others in the file stay there.
 
+    Attributes
+    ----------
+    has_changed : bool
+        Whether the file lacks something that is here.
+
     Raises
     ------
     RunError
@@ -72,13 +77,13 @@ class DerivedCase:
         stored = read_derived(case.folder, case.result, case.gate)
         self._table = dict(stored.metrics) if stored else {}
         self._steps = self._kept_steps(stored)
-        self._is_listed = stored is not None and stored.steps == self._steps
+        self.has_changed = stored is None or stored.steps != self._steps
         for metric in metrics:
             definition = metric.definition(case.gate)
             known = self._table.get(metric.name)
             if known is None or known.definition != definition:
                 self._table[metric.name] = StoredMetric(definition, {})
-                self._is_listed = False
+                self.has_changed = True
 
     @property
     def name(self) -> str:
@@ -93,7 +98,7 @@ class DerivedCase:
     @property
     def is_complete(self) -> bool:
         """Whether the file has all metrics, and all their values."""
-        return self._is_listed and not any(self._all_missing())
+        return not self.has_changed and not any(self._all_missing())
 
     def missing_of_reference(self) -> list[MissingValue]:
         """Return what is to be computed of the reference alone."""
@@ -123,6 +128,7 @@ class DerivedCase:
         # JSON has no NaN
         stored = tuple(None if math.isnan(value) else value for value in values)
         self._table[missing.metric.name].values[missing.key] = stored
+        self.has_changed = True
 
     def write(self) -> None:
         """Write the file; it appears whole or not at all."""
@@ -131,7 +137,7 @@ class DerivedCase:
         stored = StoredDerived(SCHEMA, result.case, *data, self._steps, self._table)
         remove_partial_files(derived_file(self._case.folder, result.case))
         write_derived(self._case.folder, stored)
-        self._is_listed = True
+        self.has_changed = False
 
     def _kept_steps(self, stored: StoredDerived | None) -> tuple[int, ...]:
         """Return the steps of which label maps are kept: all, the last, or none."""

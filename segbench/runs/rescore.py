@@ -1,11 +1,12 @@
 """Further metrics of finished runs, from their predictions and the data, without any model.
 
-A case is read once for all runs that have it. What is computed of a step is written before the next
-step begins, so that an interrupt loses nothing and the same call goes on where it was.
+A case is read once for all runs that have it. What was computed is written when a case is done or
+interrupted, and every few seconds, so that the same call goes on where it was.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from segbench.runs.prediction_store import segmentation_sha256
 from segbench.runs.run_data import find_run_cases, same_file, stored_label_maps
 from segbench.runs.run_folder import Run
 
+WRITE_SECONDS = 2.0  # of work, the most that is lost when the process is killed
 OnCase = Callable[[str, int, int], None]  # name, how many are done, of how many
 Values = tuple[float, ...]  # one per label
 Identity = tuple[str, str, str]  # of a case: its name, and the sha256 of its files
@@ -199,13 +201,16 @@ def _rescore_case_of_run(
                 "that does; call segbench rescore again later"
             )
         derived = DerivedCase(case, metrics)  # another process may have written it meanwhile
-        calculator.add_to(derived, derived.missing_of_reference(), None)
-        _write(derived, case, still_mine)
-        for missing, compared in _compared_steps(case, derived, calculator):
-            try:
+        written = time.monotonic()
+        try:
+            calculator.add_to(derived, derived.missing_of_reference(), None)
+            for missing, compared in _compared_steps(case, derived, calculator):
                 calculator.add_to(derived, missing, compared)
-            finally:  # an interrupt, too, must lose nothing
-                _write(derived, case, still_mine)
+                if time.monotonic() - written > WRITE_SECONDS:
+                    _write(derived, case, still_mine)
+                    written = time.monotonic()
+        finally:  # also when interrupted
+            _write(derived, case, still_mine)
 
 
 def _compared_steps(
@@ -235,12 +240,13 @@ def _compared_steps(
 
 
 def _write(derived: DerivedCase, case: CaseOfRun, still_mine: StillMine) -> None:
-    if not still_mine():
+    if derived.has_changed and not still_mine():
         raise RunError(
             f"{case.folder}: expected nobody else to rescore case {case.result.case}, found that "
             "another process has taken over; call segbench rescore again later"
         )
-    derived.write()
+    if derived.has_changed:
+        derived.write()
 
 
 @dataclass(frozen=True, eq=False)
