@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,13 @@ class DerivedCase:
     @property
     def is_complete(self) -> bool:
         """Whether the file has all metrics, and all their values."""
-        return not self.has_changed and not any(self._all_missing())
+        missing = self.missing_of_reference() or self.lacks_predictions
+        return not (self.has_changed or missing)
+
+    @property
+    def lacks_predictions(self) -> bool:
+        """Whether a value of a prediction is missing."""
+        return any(self.missing_of(*shown) for shown in shown_predictions(self._case.result))
 
     def missing_of_reference(self) -> list[MissingValue]:
         """Return what is to be computed of the reference alone."""
@@ -145,17 +151,12 @@ class DerivedCase:
         steps = tuple(step.step for step in result.steps)
         if self._case.prediction_file.exists():
             return steps[-count_label_maps(self._case.prediction_file, result) :]
-        if stored is not None:
-            return stored.steps
+        if stored is not None and stored.steps:
+            return stored.steps  # of a time when they were there
         has_predictions = any(step.failure is None for step in result.steps)
         if has_predictions and not all(map(_of_reference, self._metrics)):
             raise self._no_predictions()
         return () if has_predictions else steps
-
-    def _all_missing(self) -> Iterator[MissingValue]:
-        yield from self.missing_of_reference()
-        for step, prediction_sha256 in shown_predictions(self._case.result):
-            yield from self.missing_of(step, prediction_sha256)
 
     def _missing(
         self, metric: Metric, key: str, clicks: tuple[Click, ...] = ()

@@ -223,7 +223,7 @@ def _compared_steps(
     RunError
         If a stored prediction is not that of the run.
     """
-    if derived.is_complete:
+    if not derived.lacks_predictions:
         return
     expected = {step.step: sha256 for step, sha256 in shown_predictions(case.result)}
     for step, label_map in stored_label_maps(case.prediction_file, case.result):
