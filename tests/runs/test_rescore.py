@@ -278,7 +278,8 @@ def test_a_file_that_is_not_ours_is_refused_by_name_and_never_replaced(run, text
     file = derived_file(run, "MR_Toy_002")
     file.write_text(text)
     (refused,) = rescore(run, metric="assd").refused
-    assert refused.startswith(f"{file}: ") and "expected" in refused
+    assert refused.startswith(f"{file}: ")
+    assert "expected" in refused
     assert refused.endswith("; remove it and call segbench rescore again")
     assert file.read_text() == text
     with pytest.raises(RunError, match="MR_Toy_002.json: .*expected"):
