@@ -96,7 +96,7 @@ ORDER = {
         ),
         *("pace", "progress", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
-        *("runner", "verify", "derived_case", "rescore", "dry_run", "submission"),
+        *("runner", "verify", "derived_case", "rescore_case", "rescore", "dry_run", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [

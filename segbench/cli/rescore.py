@@ -18,7 +18,7 @@ SHOWN = 20  # reasons
 @command(
     examples=[
         "segbench rescore runs --metric nsd@1mm --metric nsd@3mm",
-        "segbench rescore runs/ours --metric hd95 --metric lesion-f1 --data /new/place/val",
+        "segbench rescore runs/ours --metric hd95 --data /new/place/val",
         "segbench rescore runs --metric metrics.py:boundary_iou --jobs 4",
     ]
 )

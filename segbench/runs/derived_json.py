@@ -20,6 +20,7 @@ from segbench.core import Click, Prompt, prompt_to_json
 from segbench.errors import RunError
 from segbench.files import write_text
 from segbench.further_metrics.metric import is_current, kind_of
+from segbench.messages import counted
 from segbench.results import CaseResult, StepResult
 from segbench.runs.case_json import Label, Sha256, Step
 from segbench.runs.json_files import CONFIG, SCHEMA, read_json, to_json
@@ -113,9 +114,10 @@ def _check(stored: StoredDerived, case: str) -> None:
     for name, metric in stored.metrics.items():
         for values in metric.values.values():
             if len(values) != len(stored.labels):
+                expected = counted(len(stored.labels), "value")
                 raise RunError(
-                    f"derived/{case}.json: {name}: expected a value for each of "
-                    f"{len(stored.labels)} labels, found {len(values)}"
+                    f"derived/{case}.json: {name}: expected {expected}, one for each label, found "
+                    f"{len(values)}"
                 )
 
 

@@ -17,10 +17,11 @@ from segbench.data.challenge_npz import ChallengeFile, write_arrays, write_case,
 from segbench.errors import RunError
 from segbench.further_metrics.metric import parse_metric
 from segbench.further_metrics.prepared_case import PreparedCase
-from segbench.runs import rescore as rescoring
+from segbench.runs import rescore_case
 from segbench.runs.case_locks import case_lock
 from segbench.runs.derived_json import derived_file
 from segbench.runs.job import close_models
+from segbench.runs.rescore import rescore_runs
 from segbench.runs.run_folder import read_run
 
 ROOT = Path(__file__).parents[2]
@@ -137,9 +138,9 @@ def test_a_reference_is_read_once_for_all_runs(run, data, tmp_path, monkeypatch)
     segbench.evaluate(*("boxfill", data), out=tmp_path / "other", in_process=True, progress=False)
     close_models()
     read = []
-    real = rescoring.read_reference_and_spacing
+    real = rescore_case.read_reference_and_spacing
     monkeypatch.setattr(
-        rescoring,
+        rescore_case,
         "read_reference_and_spacing",
         lambda file: (read.append(file.name), real(file))[1],
     )
@@ -294,7 +295,7 @@ def test_a_file_of_another_case_or_with_too_few_values_is_refused(run):
     change(run, "PET_Toy_003", "metrics", metrics)
     refused = rescore(run, metric="assd").refused
     assert "derived/MR_Toy_002.json: expected case MR_Toy_002, found CT_Toy_001" in refused[0]
-    assert "PET_Toy_003.json: hd95: expected a value for each of 2 labels, found 1" in refused[1]
+    assert "PET_Toy_003.json: hd95: expected 2 values, one for each label, found 1" in refused[1]
 
 
 def test_any_other_file_in_the_folder_is_refused(run):
@@ -363,7 +364,5 @@ def test_wrong_requests_are_refused_before_anything_is_computed(run):
 
 def test_each_case_that_is_done_is_told(run):
     told = []
-    rescoring.rescore_runs(
-        [read_run(run)], [parse_metric("hd95")], on_case=lambda *facts: told.append(facts)
-    )
+    rescore_runs([read_run(run)], [parse_metric("hd95")], on_case=lambda *facts: told.append(facts))
     assert told == [(case, number, 3) for number, case in enumerate(CASES, 1)]
