@@ -4,6 +4,7 @@ From Python (docs/python.md)::
 
     result = segbench.evaluate("boxfill", "val/", jobs=2)
     results = segbench.load("runs/boxfill", "runs/ellipsoid")
+    segbench.rescore("runs/boxfill", "runs/ellipsoid", metric=["nsd@1mm", "hd95"])
     scores = segbench.score(prediction, reference, spacing=(3.0, 1.0, 1.0))
     done = segbench.convert("ct.nii.gz", "labels.nii.gz", modality="CT", out="val/")
     findings = segbench.check("val/", against="train/")
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from segbench.protocol.scoring import score
     from segbench.report.frames import Results, load
     from segbench.report.parity import parity
+    from segbench.rescoring import rescore
     from segbench.run_result import RunResult
 
 _MODULES = {
@@ -41,6 +43,7 @@ _MODULES = {
     "evaluate": "segbench.evaluation",
     "load": "segbench.report.frames",
     "parity": "segbench.report.parity",
+    "rescore": "segbench.rescoring",
     "score": "segbench.protocol.scoring",
 }
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "evaluate",
     "load",
     "parity",
+    "rescore",
     "score",
 ]
 

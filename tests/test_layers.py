@@ -29,12 +29,13 @@ BASE = [
 LAYERS = [
     [*BASE],
     ["protocol"],
+    ["further_metrics"],
     ["data"],
     ["models"],
     ["runs"],
     ["report", "phantoms"],
     ["run_result"],
-    ["cli", "evaluation", "case_conversion"],
+    ["cli", "evaluation", "case_conversion", "rescoring"],
     ["__init__", "__main__"],
 ]
 # inside a package imports point one way, too: a module imports only from those before it
@@ -43,6 +44,10 @@ ORDER = {
     "protocol": [
         *("validation", "boxes", "packed_mask", "depth", "surface_distances"),
         *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
+    ],
+    "further_metrics": [
+        *("metric", "voxel_surfaces", "distances", "lesions", "poor_predictions", "mask_pair"),
+        *("own_function", "prepared_case"),
     ],
     "data": [
         *(
@@ -82,16 +87,24 @@ ORDER = {
         *("check_cases", "check_questions", "check_findings", "check_order", "contract_check"),
     ],
     "runs": [
-        *("json_files", "config", "case_json", "manifest_json", "json_schema"),
-        *("run_folder", "run_data", "prediction_store", "metrics_csv", "case_locks"),
+        *("json_files", "config", "case_json", "manifest_json"),
+        *(
+            "run_folder",
+            "derived_json",
+            "json_schema",
+            "run_data",
+            "prediction_store",
+            "metrics_csv",
+            "case_locks",
+        ),
         *("pace", "progress", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
-        *("runner", "verify", "dry_run", "submission"),
+        *("runner", "verify", "derived_case", "rescore_case", "rescore", "dry_run", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [
         *("modalities", "published", "private_text", "written_files"),
-        *("run_folders", "compared_runs", "method_facts", "frames"),
+        *("run_folders", "compared_runs", "method_facts", "derived_rows", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
@@ -131,6 +144,7 @@ ORDER = {
             "compare",
             "export",
             "parity",
+            "rescore",
             "train",
             "predict",
             "models",

@@ -15,6 +15,7 @@ from segbench.cli.phantoms import phantoms
 from segbench.cli.predict import predict
 from segbench.cli.rank import rank
 from segbench.cli.report import report
+from segbench.cli.rescore import rescore
 from segbench.cli.run import run
 from segbench.cli.train import train
 from segbench.cli.verify import verify
@@ -22,7 +23,7 @@ from segbench.cli.verify import verify
 __all__ = ["cli"]
 
 COMMANDS = (
-    *(convert, check, run, report, rank, compare, export, verify, parity),
+    *(convert, check, run, report, rank, compare, export, verify, rescore, parity),
     *(models, phantoms, fetch, predict, train),
 )
 for command in COMMANDS:
