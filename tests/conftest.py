@@ -1,15 +1,32 @@
 """What many tests need: small valid cases, and adapters that misbehave on request."""
 
+import gc
+import queue
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from segbench.core import Box, Case, Image
 from segbench.data.challenge_npz import write_case
 
 HERE = Path(__file__).parent
+
+# the same examples in every run, in no file of the checkout; a busy machine misses any deadline
+settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+settings.load_profile("tests")
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "segbench-hypothesis")
+
+
+def pytest_collection_finish():
+    """Leave what was imported to no collection of garbage: it stays, and there is much of it."""
+    gc.freeze()
+
+
 SHAPE = (10, 20, 31)  # never a cube, so that swapped axes show
 SPACING = (3.0, 1.0, 1.0)
 
@@ -82,14 +99,42 @@ def contiguous(tmp_path, make_case):
 
 @pytest.fixture
 def slow_adapter(tmp_path):
-    """Return the file of an adapter that takes a third of a second for each step."""
+    """Return the file of an adapter that takes an eighth of a second for each step."""
     file = tmp_path / "slow.py"
     file.write_text(
         "import time\nimport numpy as np\nfrom segbench.core import AdapterInfo\n"
         "class Slow:\n    info = AdapterInfo('slow')\n"
         "    def set_image(self, image, labels):\n        self.shape = image.voxels.shape\n"
-        "    def predict(self, interactions):\n        time.sleep(0.3)\n"
+        "    def predict(self, interactions):\n        time.sleep(0.12)\n"
         "        return np.zeros(self.shape, np.uint8)\n"
         "make_adapter = Slow\n"
     )
     return file
+
+
+@pytest.fixture
+def hangs_once(monkeypatch):
+    """Return a function: this process waits for a queue no longer once a file has appeared.
+
+    So a program that is about to hang, and says so by the file, exceeds any time limit at once. No
+    test waits for the limit, and on a busy machine nothing else exceeds it.
+    """
+
+    def expect(file):
+        seen = []
+
+        class Queue(queue.Queue):
+            def get(self, block=True, timeout=None):
+                while timeout is not None and not seen:
+                    try:
+                        return super().get(timeout=min(timeout, 0.02))
+                    except queue.Empty:
+                        seen.extend([file] if file.exists() else [])
+                        timeout -= 0.02
+                        if seen or timeout <= 0:
+                            raise
+                return super().get(block, timeout)
+
+        monkeypatch.setattr(queue, "Queue", Queue)
+
+    return expect

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import cloudpickle
 import numpy as np
@@ -285,17 +286,54 @@ def test_other_public_functions_answer_wrong_keywords_too(tmp_path):
         segbench.score(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), (1, 1, 1), exact=True)
 
 
-def test_an_interrupted_cell_does_not_spoil_the_next_result(data, slow_adapter, tmp_path):
-    """The worker of the first call still owes a reply; the second call must not take it."""
-    # a shell starts what runs in its background with this signal ignored
+LATE = """
+import time
+from pathlib import Path
+import numpy as np
+from segbench.core import AdapterInfo
+
+
+class Late:
+    info = AdapterInfo("late")
+    asked = Path(__file__).with_name("asked")
+
+    def set_image(self, image, labels):
+        self.shape = image.voxels.shape
+
+    def predict(self, interactions):
+        if interactions.step == 2 and not self.asked.exists():
+            self.asked.touch()
+            time.sleep(60)
+        return np.zeros(self.shape, np.uint8)
+
+
+make_adapter = Late
+"""
+
+
+@pytest.fixture
+def interrupts_can_be_caught():
+    """A shell starts what runs in its background with this signal ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        segbench.evaluate(slow_adapter, data, out=tmp_path / "run")
-    timer.join()
+    yield
     signal.signal(signal.SIGINT, before)
-    assert segbench.evaluate(slow_adapter, data, out=tmp_path / "run").all_ok
+
+
+@pytest.mark.usefixtures("interrupts_can_be_caught")
+def test_an_interrupted_cell_does_not_spoil_the_next_result(data, tmp_path):
+    """The worker of the first call still owes a reply; the second call must not take it."""
+    file = tmp_path / "late.py"
+    file.write_text(LATE)
+
+    def interrupt():
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        segbench.evaluate(file, data, out=tmp_path / "run")
+    assert segbench.evaluate(file, data, out=tmp_path / "run").all_ok
 
 
 @pytest.mark.parametrize(

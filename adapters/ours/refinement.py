@@ -16,7 +16,8 @@ from segbench_adapters import kit
 
 from .._coarse_grid import CoarseGrid, FloatArray, coarse_grid
 from .._nesting import box_extent
-from .._random_walk import SMOOTHNESS, Hint, box_odds, current_hint, label_roi, random_walk
+from .._random_walk import Hint, box_odds, current_hint, label_roi, random_walk
+from .._walk_settings import SMOOTHNESS
 from .crop import Region, as_voxel
 from .merging import LabelLogits
 from .refinement_settings import (

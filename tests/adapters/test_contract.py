@@ -72,6 +72,15 @@ def test_it_breaks_no_rule_of_the_contract(model):
     assert findings[-1].rule == "cost"
 
 
+@pytest.mark.slow
+def test_ours_with_its_bundled_weights_breaks_no_rule_of_the_contract():
+    """It takes about 40 s; the test above has the same code with a tiny network."""
+    model = WorkerModel(find_adapter("ours"), {}, WorkerConfig(step_timeout=300))
+    findings = list(check_contract(lambda: model, CASES))
+    assert {finding.status for finding in findings} == {"ok"}
+    assert findings[-1].rule == "cost"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300], ids=str)
 def test_all_adapters_treat_non_finite_voxels_alike(model, value):
     if model.info.sees_reference or not model.info.deterministic:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from adapters._coarse_grid import CoarseGrid, coarse_grid, upsample
-from adapters._random_walk import DEFAULT_DISTANCE, label_roi, make_hint
+from adapters._random_walk import label_roi, make_hint
+from adapters._walk_settings import DEFAULT_DISTANCE
 from adapters.random_walker import RandomWalker
 from segbench.core import Box, Click, Image, Interactions
 from segbench.models.in_process import InProcessModel

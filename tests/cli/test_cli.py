@@ -185,7 +185,7 @@ class Slow:
     def set_image(self, image, labels): ...
 
     def predict(self, interactions):
-        time.sleep(0.15)
+        time.sleep(0.1)
         return paint_prompts(interactions, lambda size: np.ones(size, bool))
 
     def close(self): ...
@@ -204,18 +204,46 @@ def without_cost(out: Path) -> dict[str, str]:
     return texts
 
 
+PAUSING_ADAPTER = """
+import time
+from pathlib import Path
+
+import numpy as np
+from segbench.core import AdapterInfo
+from segbench.models.prompt_painting import paint_prompts
+
+
+class Pausing:
+    info = AdapterInfo("pausing", version="1")
+    here, images = Path(__file__).parent, 0
+
+    def set_image(self, image, labels):
+        self.images += 1
+
+    def predict(self, interactions):
+        is_inside = self.images == 2 and interactions.step == 3
+        if is_inside and not (self.here / "goes on").exists():
+            (self.here / "pauses").touch()
+            time.sleep(60)
+        return paint_prompts(interactions, lambda size: np.ones(size, bool))
+
+
+make_adapter = Pausing
+"""
+
+
 def test_a_run_that_was_killed_and_continued_equals_an_unbroken_one(data, tmp_path):
-    model = tmp_path / "slow.py"
-    model.write_text(SLOW_ADAPTER)
+    model = tmp_path / "pausing.py"
+    model.write_text(PAUSING_ADAPTER)
     words = ["run", "--model", model, "--data", data]
     killed = spawn(*words, "--out", tmp_path / "killed", start_new_session=True)
     first = tmp_path / "killed" / "cases" / "CT_Toy_001.json"
     deadline = time.monotonic() + 60
-    while not first.exists() and time.monotonic() < deadline:
+    while not (tmp_path / "pauses").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.3)  # into the second case
-    os.kill(killed.pid, signal.SIGKILL)
+    os.kill(killed.pid, signal.SIGKILL)  # inside the second case
     killed.communicate()
+    (tmp_path / "goes on").touch()
     assert first.exists()
     assert not (tmp_path / "killed" / "cases" / "PET_Toy_003.json").exists()
     done = first.read_bytes()

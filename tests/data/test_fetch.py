@@ -212,7 +212,9 @@ def test_a_call_that_broke_off_keeps_whole_files(served, files, tmp_path):
     assert tree(tmp_path / "data") == expected_val(files)
 
 
-def test_a_download_that_fails_names_the_page(served, tmp_path):
+def test_a_download_that_fails_names_the_page(served, tmp_path, monkeypatch):
+    # huggingface_hub tries again after a second, five times
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     served.truncates_responses = True
     done = fetch(served, tmp_path / "data", "--accept-licence")
     assert done.exit_code == 2

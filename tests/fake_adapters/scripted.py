@@ -95,7 +95,7 @@ def close_the_requests(segmentation: np.ndarray) -> np.ndarray:
 
 def leave_a_child(segmentation: np.ndarray) -> np.ndarray:
     """Crash, and leave a child in a session of its own that keeps stderr open."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"], start_new_session=True)
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(40)"], start_new_session=True)
     os._exit(5)
 
 

@@ -186,19 +186,26 @@ class Info(AdapterInfo):
         model.close()
 
 
+TIMED_OUT = "timed out: took more than 50 s"
+
+
 @pytest.mark.parametrize(
     ("words", "ending"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: ended with signal SIGKILL"),
         ("os._exit(3)", "crashed: ended with exit status 3"),
-        ("time.sleep(60)", "timed out: took more than 2 s"),
+        ("time.sleep(0.5)  # until all is read\nopen(HANGS, 'w')\ntime.sleep(60)", TIMED_OUT),
     ],
 )
-def test_a_load_that_ends_the_worker_or_hangs_is_one_line(write, words, ending):
+def test_a_load_that_ends_the_worker_or_hangs_is_one_line(
+    write, words, ending, tmp_path, hangs_once
+):
+    hangs_once(tmp_path / "hangs")
     printed = "print('one\\ntwo\\nno memory\\n^^^^\\n\\n', file=sys.stderr, flush=True)"
-    file = write(f"import os, signal, sys, time\n{printed}\n{words}\n")
+    facts = f"import os, signal, sys, time\nHANGS = {str(tmp_path / 'hangs')!r}"
+    file = write(f"{facts}\n{printed}\n{words}\n")
     with pytest.raises(AdapterError) as refusal:
-        WorkerModel(file, {}, WorkerConfig(step_timeout=2))
+        WorkerModel(file, {}, WorkerConfig(step_timeout=50))
     assert str(refusal.value) == (
         f"mine: cannot be loaded: {ending}; last line of stderr: no memory"
     )

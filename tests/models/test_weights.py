@@ -309,7 +309,9 @@ def test_a_checksum_of_an_unknown_file_or_of_a_wrong_length_is_refused(fetch, hu
     assert hub.requests == []
 
 
-def test_an_incomplete_download_is_an_error_of_one_line(fetch, hub):
+def test_an_incomplete_download_is_an_error_of_one_line(fetch, hub, monkeypatch):
+    # huggingface_hub tries again after a second, five times
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     hub.truncates_responses = True
     result = fetch()
     assert result.exit_code == 2

@@ -10,9 +10,9 @@ import pytest
 from segbench.models.environments import readiness
 from segbench.models.registry import find_adapter, has_own_environment
 from segbench.models.weights import find_model_entry
+from tests import ours_checkpoint, segvol_checkpoint
 from tests.peers import random_nninteractive
 from tests.peers.running import python_of, run
-from tests.segvol_checkpoint import write_checkpoint
 
 
 def smallest(name: str, references: Path, folder: Path) -> tuple[Path, dict[str, str], Path | None]:
@@ -29,14 +29,17 @@ def smallest(name: str, references: Path, folder: Path) -> tuple[Path, dict[str,
 
 
 def options_for(name: str, references: Path, folder: Path) -> dict[str, str]:
-    """Return the required options of an adapter with segbench's interpreter."""
+    """Return the required options of an adapter with segbench's interpreter, and small weights."""
     program = Path(__file__).parents[1] / "submissions" / "boxes.py"
     needed = {
         "oracle": {"references": str(references)},
         "container": {"command": f"{sys.executable} {program} {{inputs}} {{outputs}}"},
     }
     if name == "segvol":
-        needed[name] = {"weights": str(write_checkpoint(folder / "random.pth"))}
+        needed[name] = {"weights": str(segvol_checkpoint.write_checkpoint(folder / "random.pth"))}
+    if name == "ours":
+        file = ours_checkpoint.write_checkpoint(folder / "random.safetensors")
+        needed[name] = {"weights": str(file)}
     return needed.get(name, {})
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from segbench.report.frames import DERIVED
+from segbench.report.derived_rows import DERIVED
 
 
 def with_derived(results, values):

@@ -36,8 +36,10 @@ def segment(case):
 
 def hang():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    Path(sys.argv[4]).with_suffix(".child").write_text(str(child.pid))
     print("thinking", flush=True)  # noqa: T201
+    pid = Path(sys.argv[4]).with_suffix(".pid")
+    pid.write_text(str(child.pid))
+    pid.rename(pid.with_suffix(".child"))  # it appears when all of it is there
     time.sleep(60)
 
 

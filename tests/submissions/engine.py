@@ -15,7 +15,7 @@ with (folder / "log").open("a") as log:
 if words[:2] == ["image", "inspect"]:
     sys.exit(print((folder / "id").read_text()) if words[-1] == "team/model:v1" else 1)  # noqa: T201
 if words[0] == "kill":
-    os.kill(int((folder / words[1]).read_text()), signal.SIGKILL)
+    os.killpg(int((folder / words[1]).read_text()), signal.SIGKILL)  # all of the container
 if words[0] == "run":
     places = [word.split(":")[0] for word in words if ":/workspace/" in word]
     setting = [word for word in words if word.startswith("SEGBENCH_PERSISTENT=")]

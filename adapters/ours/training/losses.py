@@ -61,7 +61,8 @@ def walk_loss(probability: Tensor, reference: Tensor, dice_weight: float) -> Ten
     factor = reference.shape[-1] // probability.shape[-1]
     target = F.avg_pool3d(reference[:, None], factor)[:, 0].flatten(1)
     probability = probability.flatten(1).clamp(SURE, 1 - SURE)
-    entropy = F.binary_cross_entropy(probability, target, reduction="none").mean(1)
+    # torch's own cross-entropy stops the process where a probability is not a number
+    entropy = -(target * probability.log() + (1 - target) * (1 - probability).log()).mean(1)
     return dice_weight * (1 - soft_dice(probability, target)) + entropy
 
 

@@ -216,7 +216,9 @@ def _random_walk(values: Tensor, odds: Tensor, seeds: Tensor, smoothness: Tensor
         with torch.set_grad_enabled(last and torch.is_grad_enabled()):
             prior = torch.sigmoid(odds + _intensity_odds(bins, probability))
             prior = torch.where(seeds == 0, prior, (seeds > 0).float())
-            probability = _Solution.apply(prior, confidence, probability, *edges)
+            probability = _Solution.apply(  # type: ignore[no-untyped-call]
+                prior, confidence, probability, *edges
+            )
     return probability
 
 
@@ -244,7 +246,7 @@ class _Solution(torch.autograd.Function):
         return _solve(confidence * prior, confidence, edges, start)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         confidence, *edges = ctx.saved_tensors
         solution = _solve(gradient, confidence, edges, torch.zeros_like(gradient))
         return confidence * solution, None, None, None, None, None

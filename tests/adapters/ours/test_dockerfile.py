@@ -15,6 +15,7 @@ from segbench.core import Box, Click, Image, Interactions
 from segbench.models.loading import load_adapter
 from segbench.models.registry import find_adapter
 from segbench.models.submission_npz import read_output, write_input
+from tests import ours_checkpoint
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "adapters" / "ours"
@@ -60,7 +61,11 @@ def test_its_predict_sh_keeps_the_challenges_contract(tmp_path, small, script):
     assert read_output(tmp_path / "outputs" / "case.npz")[2:6, 3:9, 4:14].any()
 
 
-def test_its_predict_sh_gives_the_same_in_one_call_for_all_steps_as_in_one_per_step(small, script):
+def test_its_predict_sh_gives_the_same_in_one_call_for_all_steps_as_in_one_per_step(
+    small, script, tmp_path, environment
+):
+    weights = ours_checkpoint.write_checkpoint(tmp_path / "tiny.safetensors")
+    environment(SEGBENCH_PREDICT_OPTION=f"weights={weights}")
     image, boxes = small
     line = f'cd "$0/.." && exec sh {script}'
     command = shlex.join(["sh", "-c", line, "{inputs}", "{outputs}"])

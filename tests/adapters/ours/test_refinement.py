@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from adapters._coarse_grid import coarse_grid, upsample
-from adapters._random_walk import SMOOTHNESS, Hint, make_hint
+from adapters._random_walk import Hint, make_hint
+from adapters._walk_settings import SMOOTHNESS
 from adapters.ours.crop import Window
 from adapters.ours.merging import LabelLogits
 from adapters.ours.refinement import (

@@ -1,6 +1,7 @@
 """Whole trainings of a tiny network: their files, and resuming after a kill."""
 
 import csv
+import importlib
 import itertools
 import json
 import multiprocessing
@@ -33,6 +34,7 @@ from adapters.ours.training.throughput import Throughput, expected_steps, fitted
 from adapters.ours.weights import load_checkpoint, save_checkpoint
 from segbench.cli import cli
 from segbench.errors import AdapterError
+from segbench.models.loading import import_adapter_file
 
 TINY = Schedule(
     steps=12,
@@ -44,6 +46,9 @@ TINY = Schedule(
     tune_clicks=2,
     log_every_steps=3,
 )
+MEASURED = {
+    f"{name}{how}" for name in ("scans", "scans_without_box", "scenes") for how in ("", "_refined")
+}
 
 
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -108,8 +113,7 @@ def test_a_short_run_writes_a_log_curves_and_a_checkpoint(data, tmp_path):
     assert [row["step"] for row in log] == ["3", "6", "9", "12"]
     assert np.isfinite([float(row["loss"]) for row in log]).all()
     sets = {row["set"] for row in rows(out.with_suffix(".tune.csv"))}
-    measured = {"scans", "scans_without_box", "scenes"}
-    assert sets == measured | {f"{name}_refined" for name in measured}
+    assert sets == MEASURED
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert any("inscribed ellipsoid" in line for line in recorder.lines)
 
@@ -197,8 +201,23 @@ def test_the_schedule_follows_the_measured_speed(data, tmp_path):
     assert any(line.startswith("samples ") and "/s at 24^3" in line for line in recorder.lines)
 
 
-def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
-    """The same code in ten steps of the real network, as `docs/training.md` says."""
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig((4, 6, 8, 8, 8), (1, 1, 1, 1, 1)),
+        pytest.param(CONFIGS["small"], marks=pytest.mark.slow),
+    ],
+    ids=["narrow", "real"],
+)
+def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path, monkeypatch, network):
+    """The same code in ten steps, as `docs/training.md` says."""
+
+    def with_network(file):  # the command has its own copy of the adapter's modules
+        package = import_adapter_file(file)
+        importlib.import_module(f"{package.__name__}.network").CONFIGS["small"] = network
+        return package
+
+    monkeypatch.setattr("segbench.models.training.import_adapter_file", with_network)
     arguments = ["train", "ours", "--plan", "gpu", "--check", "--workers", "1", "--data", str(data)]
     real, out = tmp_path / "a.safetensors", tmp_path / "a.check.safetensors"
     real.write_text("not touched")
@@ -207,9 +226,8 @@ def test_the_plan_for_a_gpu_can_be_tried_on_a_processor(data, tmp_path):
     assert real.read_text() == "not touched"
     assert shown.exit_code == 0, shown.output
     assert "10 steps" in load_checkpoint(out)[1].training
-    assert {row["set"] for row in rows(out.with_suffix(".tune.csv"))} == {
-        "scans", "scans_without_box", "scenes"
-    }  # fmt: skip
+    assert load_checkpoint(out)[1].config == network
+    assert {row["set"] for row in rows(out.with_suffix(".tune.csv"))} == MEASURED
 
 
 def test_a_plan_sets_defaults_that_options_change():
@@ -295,7 +313,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_its_files(data, t
         train(wild, setup, Recorder().reporter, minutes_pass())
     before, after = weights(good), weights(spoilt)
     assert all(torch.equal(before[key], after[key]) for key in before)
-    assert len(rows(spoilt.with_suffix(".tune.csv"))) == 3
+    assert len(rows(spoilt.with_suffix(".tune.csv"))) == 6
 
 
 def test_a_damaged_state_is_named_and_does_not_hide_the_weights(data, tmp_path):
@@ -340,6 +358,18 @@ def test_the_training_needs_few_packages():
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     assert "--plan" in shown.stdout
+
+
+def test_the_training_from_a_checkout_needs_no_click():
+    blocked = ["click", "cc3d", "edt", "scipy", "pandas", "matplotlib", "rich", "pydantic"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+        "import runpy; sys.argv = ['', '--data', 'none/', '--out', 'some.safetensors']\n"
+        "runpy.run_module('adapters.ours.training', run_name='__main__')"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("Error: none: "), shown.stderr
 
 
 @pytest.mark.parametrize(
