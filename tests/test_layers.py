@@ -90,7 +90,7 @@ ORDER = {
         *("modalities", "published", "private_text", "written_files"),
         *("run_folders", "compared_runs", "method_facts", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
-        *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
+        *("statistics", "leaders", "ranks", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
         "volumes",
     ],
