@@ -1,20 +1,24 @@
-"""The two documents with all tables: index.html, index.md."""
+"""The two documents with all tables and figures: index.html, index.md."""
 
 from __future__ import annotations
 
+import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from segbench.data.dataset import PHANTOM_DATASET
 from segbench.messages import counted
 from segbench.report.comparison import display_names
+from segbench.report.figures.figure import NO_FIGURE_SET, FigureFiles, FigureSet
 from segbench.report.frames import Results
+from segbench.report.private_text import without_machine
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
 from segbench.report.tables.table import Table
 from segbench.report.written_files import generator
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
+IMAGE_TYPES = {"svg": "image/svg+xml", "png": "image/png"}  # that a page can show
 PHANTOM_NOTE = (
     "generated images, not scans. Scores on them show that the software works and say "
     "nothing about patients. Most of their objects with a box are nearly ellipsoids. A method that "
@@ -46,6 +50,11 @@ tbody tr:hover { background: var(--band); }
 .notes { padding-left: 1.1rem; margin: .5rem 0; max-width: 60rem; }
 .files { margin: .3rem 0; }
 td small { color: var(--soft); }
+#figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr));
+  gap: 1.5rem; align-items: start; }
+#figures h2, #figures > ul { grid-column: 1 / -1; }
+figure { margin: 0; } figure img { width: 100%; background: #fff; }
+figcaption { color: var(--soft); font-size: .85rem; }
 td u { text-underline-offset: .2em; }
 code { overflow-wrap: anywhere; }
 @media print { body { max-width: none; padding: 0; font-size: 9pt; }
@@ -67,32 +76,89 @@ def html_page(title: str, body: str) -> str:
 
 
 def index_html(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results,
+    tables: Sequence[Table],
+    command: str = "",
+    notes: Sequence[str] = (),
+    figures: FigureSet = NO_FIGURE_SET,
 ) -> str:
-    """Return the page with all tables, links to the files of each, and notes on all of them."""
+    """Return the page with all tables and figures, links to their files, and notes on all."""
     links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
+    links += '<a href="#figures">Figures</a>\n' if figures.figures else ""
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
-    sections = "".join(to_html(table) + _file_links(table) for table in tables)
+    sections = "".join(to_html(table) + _file_links(_names(table)) for table in tables)
+    sections += figures_html(figures)
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
     head += made_by + to_html_notes((*phantom_notes(results), *notes))
     return html_page(TITLE, f"<header>\n{head}<nav>{links}</nav>\n</header>\n{sections}")
 
 
-def _file_links(table: Table) -> str:
-    names = [f"{table.name}.{suffix}" for suffix in FORMATS]
+def figures_html(drawn: FigureSet) -> str:
+    """Return the section of the figures, each in the page itself; pdf has a link only."""
+    if not drawn.figures and not drawn.left_out:
+        return ""
+    parts = []
+    for figure in drawn.figures:
+        title, shown = html.escape(figure.title), _shown_file(figure)
+        image = ""
+        if shown:
+            data = base64.b64encode(figure.files[shown]).decode()
+            kind = IMAGE_TYPES[shown.rpartition(".")[2]]
+            image = f'<img alt="{title}" src="data:{kind};base64,{data}">\n'
+        text = html.escape(" ".join(figure.notes))
+        parts.append(
+            f'<figure id="{figure.name}">\n{image}<figcaption><b>{title}.</b> {text}</figcaption>\n'
+            f"{_file_links(figure.files)}</figure>\n"
+        )
+    notes = to_html_notes(_left_out_notes(drawn))
+    return f'<section id="figures">\n<h2>Figures</h2>\n{notes}{"".join(parts)}</section>\n'
+
+
+def figures_markdown(drawn: FigureSet) -> str:
+    """Return the section of the figures in Markdown, empty without any."""
+    if not drawn.figures and not drawn.left_out:
+        return ""
+    parts = ["### Figures", *(f"- {escape_markdown(note)}" for note in _left_out_notes(drawn))]
+    for figure in drawn.figures:
+        title, shown = escape_markdown(figure.title), _shown_file(figure)
+        files = ", ".join(f"[{name}]({name})" for name in figure.files)
+        text = escape_markdown(" ".join(figure.notes))
+        parts += [f"![{title}]({shown})"] if shown else []
+        parts.append(f"**{title}.** {text} ({files})")
+    return "\n\n".join(parts)
+
+
+def _shown_file(figure: FigureFiles) -> str:
+    return next((name for name in figure.files if name.rpartition(".")[2] in IMAGE_TYPES), "")
+
+
+def _left_out_notes(drawn: FigureSet) -> tuple[str, ...]:
+    return tuple(f"Left out: {without_machine(line)}" for line in drawn.left_out)
+
+
+def _names(table: Table) -> list[str]:
+    return [f"{table.name}.{suffix}" for suffix in FORMATS]
+
+
+def _file_links(names: Iterable[str]) -> str:
     links = " · ".join(f'<a href="{name}">{name}</a>' for name in names)
     return f'<p class="files">{links}</p>\n'
 
 
 def index_markdown(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results,
+    tables: Sequence[Table],
+    command: str = "",
+    notes: Sequence[str] = (),
+    figures: FigureSet = NO_FIGURE_SET,
 ) -> str:
-    """Return one Markdown document with all tables, and notes on all of them."""
+    """Return one Markdown document with all tables and figures, and notes on all of them."""
     made_by = [f"Made by `{command}`"] if command else []
     head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
     notes = (*phantom_notes(results), *notes)
     head += ["\n".join(f"- {escape_markdown(note)}" for note in notes)] if notes else []
-    return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
+    parts = [*head, *(to_markdown(table).rstrip() for table in tables), figures_markdown(figures)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def opening_sentence(results: Results) -> str:

@@ -40,6 +40,7 @@ _SWAPPED = {"mean_a": "mean_b", "wins": "losses", "margin_low": "margin_high"}
 _MARK: dict[str, Any] = {
     **{"color": BLACK, "marker": "D", "markersize": 2.6, "markeredgewidth": 0.7},
 }
+MINUS = "\N{MINUS SIGN}"
 _ROW_CM, _EDGE_CM, _NAME_CM = 0.42, 0.85, 2.3
 
 
@@ -147,6 +148,8 @@ def draw_differences(frame: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(axes: Axes, rows: Sequence[dict[Any, Any]]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     axes.axvline(0, color=BLACK, linewidth=0.6, linestyle=(0, (3, 2)))
     for y, row in enumerate(rows):
         axes.hlines(y, row["q05"], row["q95"], color=SKY_BLUE, linewidth=0.8)
@@ -154,7 +157,8 @@ def _draw_panel(axes: Axes, rows: Sequence[dict[Any, Any]]) -> None:
         axes.hlines(y, row["low"], row["high"], color=BLACK, linewidth=1.4, zorder=3)
         fill = BLACK if row["significant"] else "white"
         axes.plot(row["difference"], y, **_MARK, markerfacecolor=fill, zorder=4)
-    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
 

@@ -77,18 +77,16 @@ def draw_dsc_nsd(frame: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     rows = -(-len(methods) // columns)
     side = min(4.0, (WIDTH_CM - 1.0) / columns - 0.15)
     figure = new_figure(rows * (side + 0.5) + _EDGE_CM + legend_height_cm(labels))
-    grid = panels(figure, rows, columns, sharex=True, sharey=True)
+    grid = panels(figure, rows, columns)
     flat = [axes for row in grid for axes in row]
     titles = fitted_all((names[method] for method in methods), side * POINTS)
     for number, (method, title) in enumerate(zip(methods, titles, strict=True)):
-        axes = flat[number]
+        axes, lowest, first = flat[number], number + columns >= len(methods), number % columns == 0
         _draw_cases(axes, frame[frame["method"] == method], codes, many=len(frame) > MAX_VECTOR)
         axes.set_title(title)
-        if number + columns >= len(methods):
-            axes.set_xlabel("DSC")
-            axes.tick_params(labelbottom=True)
-        if number % columns == 0:
-            axes.set_ylabel("NSD")
+        axes.set_xlabel("DSC" if lowest else "")
+        axes.set_ylabel("NSD" if first else "")
+        axes.tick_params(labelbottom=lowest, labelleft=first)
     for axes in flat[len(methods) :]:
         axes.set_visible(False)
     add_legend(figure, _handles(len(codes)), labels)

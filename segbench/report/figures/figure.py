@@ -32,3 +32,19 @@ class FigureFiles:
     title: str
     notes: tuple[str, ...]
     files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class FigureSet:
+    """The figures of a report as files, and one line for each picture that could not be made."""
+
+    figures: tuple[FigureFiles, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All files of all figures."""
+        return {name: data for figure in self.figures for name, data in figure.files.items()}
+
+
+NO_FIGURE_SET = FigureSet()

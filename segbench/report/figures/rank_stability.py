@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RULE_TITLES = {RULES[0]: "rank, then aggregate", RULES[1]: "aggregate, then rank"}
-_ROW_CM, _NAME_CM = 0.48, 2.3
+MANY = 9  # from so many ranks on, every second one has a number
+_ROW_CM, _NAME_CM, _PANEL_CM = 0.48, 2.3, 2.5
 
 
 def rank_shares(results: Results, resampling: Resampling = Resampling()) -> pd.DataFrame:
@@ -90,14 +91,15 @@ def rank_figures(results: Results, resampling: Resampling = Resampling()) -> lis
 def draw_ranks(frame: pd.DataFrame, methods: list[str], confidence: float = 0.95) -> Figure:
     """Draw `rank_shares`, the methods from top to bottom."""
     figure = new_figure(len(methods) * _ROW_CM + 1.3)
+    diameter = min(9.0, _PANEL_CM * POINTS / len(methods))
     (row,) = panels(figure, 1, 2, sharey=True)
     for (rule, title), axes in zip(RULE_TITLES.items(), row, strict=True):
         for y, method in enumerate(methods):
             here = (frame["rule"] == rule) & (frame["method"] == method)
-            _draw_method(axes, y, frame[here].sort_values("rank"), confidence)
+            _draw_method(axes, y, frame[here].sort_values("rank"), confidence, diameter)
         axes.set_title(title)
         axes.set_xlim(0.4, len(methods) + 0.6)
-        axes.set_xticks(range(1, len(methods) + 1))
+        axes.set_xticks(range(1, len(methods) + 1, 1 if len(methods) < MANY else 2))
         axes.set_xlabel("rank")
         axes.set_yticks(range(len(methods)), fitted_all(methods, _NAME_CM * POINTS))
         axes.set_ylim(len(methods) - 0.4, -0.6)
@@ -105,13 +107,16 @@ def draw_ranks(frame: pd.DataFrame, methods: list[str], confidence: float = 0.95
     return figure
 
 
-def _draw_method(axes: Axes, y: int, rows: pd.DataFrame, confidence: float) -> None:
+def _draw_method(
+    axes: Axes, y: int, rows: pd.DataFrame, confidence: float, diameter: float
+) -> None:
     ranks, shares = rows["rank"].to_numpy(), rows["share"].to_numpy()
     tail = (1 - confidence) / 2
     within = np.cumsum(shares)
     low = ranks[np.searchsorted(within, tail, side="right")]
     high = ranks[np.searchsorted(within, 1 - tail - 1e-12)]
     axes.hlines(y, low, high, color=BLACK, linewidth=0.8, zorder=2)
-    axes.scatter(ranks, [y] * len(ranks), shares * 80, color=SKY_BLUE, linewidth=0, zorder=3)
+    dots: dict[str, Any] = {"color": SKY_BLUE, "linewidth": 0, "zorder": 3, "clip_on": False}
+    axes.scatter(ranks, [y] * len(ranks), shares * diameter**2, **dots)
     mark = ranks[rows["observed"].to_numpy(dtype=bool)]
-    axes.plot(mark, [y] * len(mark), "x", color=BLACK, markersize=3, zorder=4)
+    axes.plot(mark, [y] * len(mark), "x", color=BLACK, markersize=diameter / 3, zorder=4)

@@ -9,6 +9,7 @@ import pandas as pd
 from segbench.report.figures.differences import all_pairs, methods_by_rank
 from segbench.report.figures.figure import ReportFigure
 from segbench.report.figures.notes import sample_notes_of
+from segbench.report.figures.rank_stability import MANY
 from segbench.report.figures.style import (
     BLUE,
     LIGHT_GREY,
@@ -38,7 +39,7 @@ MAP_COLUMNS = (
     *("difference", "low", "high", "p", "p_holm", "verdict"),
 )
 _LEGEND = {BETTER: "row is better", LARGER: "larger mean, not significant"}
-_NAME_CM, _CELL_CM = 2.7, 0.42
+_NAME_CM, _SIDE_CM, _ROW_CM = 2.8, 2.3, 0.3
 
 
 def significance_map(results: Results, resampling: Resampling = Resampling()) -> pd.DataFrame:
@@ -97,16 +98,17 @@ def draw_significance(frame: pd.DataFrame, methods: list[str]) -> Figure:
     from matplotlib.patches import Patch
 
     labels = list(_LEGEND.values())
-    side = min(2.6, max(1.6, len(methods) * _CELL_CM))
-    figure = new_figure(2 * side + 2.0 + legend_height_cm(labels))
+    side = max(_SIDE_CM, _ROW_CM * len(methods))
+    figure = new_figure(2 * side + 1.5 + legend_height_cm(labels))
     grid = panels(figure, 2, 2, sharex=True, sharey=True)
-    names = fitted_all(methods, (_NAME_CM - 0.5) * POINTS)
+    names = fitted_all(methods, (_NAME_CM - 0.6) * POINTS)
     ticks = range(len(methods))
     for (measure, title), axes in zip(MEASURES.items(), [*grid[0], *grid[1]], strict=True):
         _draw_map(axes, frame[frame["measure"] == measure], methods)
         axes.set_title(title)
-        axes.set_xticks(ticks, [str(i + 1) for i in ticks])
-        axes.set_yticks(ticks, [f"{name} {i + 1}" for i, name in enumerate(names)])
+        numbers = ticks[:: 1 if len(methods) < MANY else 2]
+        axes.set_xticks(numbers, [str(i + 1) for i in numbers])
+        axes.set_yticks(ticks, [f"{name} ({i + 1})" for i, name in enumerate(names)])
     handles = [Patch(**VERDICTS[verdict]) for verdict in _LEGEND]
     add_legend(figure, handles, labels)
     return figure
@@ -121,11 +123,11 @@ def _draw_map(axes: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
         if verdict in VERDICTS:
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, linewidth=0.5, **VERDICTS[verdict]))
         if verdict == BETTER:
-            axes.plot(x, y, ">", color="white", markersize=2.2)
+            axes.plot(x, y, ">", color="white", markersize=min(2.2, 13 / len(methods)))
     n_methods = len(methods)
     for i in range(n_methods):  # nobody is compared with itself
         axes.plot([i - 0.5, i + 0.5], [i - 0.5, i + 0.5], color=LIGHT_GREY, linewidth=0.5)
-    axes.set(xlim=(-0.5, n_methods - 0.5), ylim=(n_methods - 0.5, -0.5), aspect="equal")
+    axes.set(xlim=(-0.5, n_methods - 0.5), ylim=(n_methods - 0.5, -0.5))
     axes.grid(visible=False)
     axes.spines[["top", "right"]].set_visible(True)
     axes.tick_params(length=0, labelsize=SMALL)

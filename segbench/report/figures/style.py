@@ -29,7 +29,7 @@ WIDTH_CM = 8.0  # one column of a paper
 CM = 1 / 2.54  # in inches
 POINTS = 72 / 2.54  # in one cm
 SMALL, NORMAL = 6.5, 7.0  # pt, of the text at this width
-LEGEND_ROW_CM = 0.34
+LEGEND_ROW_CM = 0.33
 _HANDLE_POINTS = 31  # of a legend's entry, apart from its text
 
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -77,7 +77,7 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.hspace": 0.02,
     "figure.constrained_layout.wspace": 0.02,
     "savefig.dpi": 300,
-    "figure.dpi": 100,
+    "figure.dpi": 300,  # laid out as it is saved: text of few pixels is larger
     "svg.hashsalt": "segbench",
     "svg.fonttype": "path",  # a reader without the font sees the same
     "pdf.fonttype": 42,  # journals refuse Type 3 fonts
@@ -227,8 +227,9 @@ def _font() -> Any:
 @styled()
 def file_contents(figure: Figure, formats: Sequence[str]) -> dict[str, bytes]:
     """Return a figure as files by format: equal figures give equal bytes, no date, no version."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out again, it would differ in the last digits
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out again, it would differ in the last digits
     return {format: _file_content(figure, format) for format in formats}
 
 
