@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.core import Mask
+from segbench.messages import counted
 from segbench.report.figures.case_views import Plane, ShownClick
 from segbench.report.figures.click_numbers import MARK_POINTS, place_numbers
 from segbench.report.figures.style import (
@@ -49,7 +50,7 @@ class ShownCase:
         facts = self.facts
         scores = f"DSC {facts['dsc_final']:.3f}, NSD {facts['nsd_final']:.3f}"
         if facts["n_labels"] > 1:
-            scores += f"; label {facts['label']} (of {facts['n_labels']} labels): "
+            scores += f"; label {facts['label']} (of {counted(facts['n_labels'], 'label')}): "
             scores += f"DSC {facts['label_dsc']:.3f}"
         return f"{facts['role']}: {facts['case']}", scores
 

@@ -5,6 +5,7 @@ The published paper shows them in its Figures 4 to 8, one for each modality.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from segbench.report.figures.case_views import AXES, three_planes
 from segbench.report.figures.figure import ReportFigure
 from segbench.report.frames import Results
 from segbench.report.modalities import TABLE_3_STYLE
-from segbench.report.private_text import file_stems
+from segbench.report.private_text import file_stems, without_machine
 from segbench.report.tables.notes import policy_note
 from segbench.results import CaseResult
 from segbench.runs.run_data import find_run_cases, same_file, stored_label_maps
@@ -148,5 +149,7 @@ def _figure(
 
 def _with_names(figures: list[ReportFigure]) -> Iterator[ReportFigure]:
     """Yield figures under names that files can have, all different."""
-    for figure, stem in zip(figures, file_stems([each.name for each in figures]), strict=True):
-        yield replace(figure, name=stem.lower().replace("_", "-"))
+    names = (without_machine(figure.name).lower() for figure in figures)
+    stems = file_stems([re.sub("[^a-z0-9]+", "-", name).strip("-") for name in names])
+    for figure, stem in zip(figures, stems, strict=True):
+        yield replace(figure, name=stem)

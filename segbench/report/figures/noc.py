@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from segbench.messages import counted
 from segbench.report.clusters import patient_ids
 from segbench.report.comparison import KEY, common_cases, display_names
 from segbench.report.figures.curves import Styles, bands_or_bars, draw_curves
@@ -92,16 +93,15 @@ def noc_figures(results: Results, resampling: Resampling = Resampling()) -> list
     frame = noc_curves(results, resampling)
     if frame.empty:
         return []
-    names = display_names(results)
+    names, n_labels = display_names(results), int(frame["n_labels"].max())
     present = {name: names[name] for name in names if (frame["method"] == name).any()}
     return [
         ReportFigure(
             "figure-noc",
             "Share of labels that reach a DSC against clicks",
             (
-                f"Share of {int(frame['n_labels'].max())} labels whose DSC has been at least q "
-                "after so many clicks, or fewer; 0 is the box. A label that gets worse again still "
-                "counts.",
+                f"Share of {counted(n_labels, 'label')} whose DSC has been at least q after so many "
+                "clicks, or fewer; 0 is the box. A label that gets worse again still counts.",
                 f"{bands_or_bars(len(present))}: {percent(resampling)} interval by bootstrap over "
                 "patients, with all their labels.",
                 *sample_notes_of(results, resampling),

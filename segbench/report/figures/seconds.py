@@ -115,9 +115,9 @@ def _scale_seconds(axes: Axes, seconds: pd.DataFrame) -> None:
     values = values[~np.isnan(values)]
     if values.min() <= 0:
         return
-    axes.set_xscale("log")
     low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
     axes.set_xlim(10 ** (low - 0.1), 10 ** (max(high, low + 1) + 0.1))
+    axes.set_xscale("log")  # after the limits: it would look for its own
     axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-"))
