@@ -220,7 +220,7 @@ def test_methods_differ_in_grey_print(results):
 
 
 def test_equal_results_give_equal_files_without_a_date(results):
-    made = results(several(2))
+    made = results(several(2, ["CT_1", "CT_2"]))
     kinds = ("svg", "pdf", "png")
     first, second = (
         {f.name: file_contents(f.figure, kinds) for f in report_figures(made, FEW)}
@@ -235,7 +235,7 @@ def test_equal_results_give_equal_files_without_a_date(results):
 def test_drawing_changes_nothing_outside_and_ignores_the_users_style(results):
     import matplotlib
 
-    made = results(several(2))
+    made = results(several(2, ["CT_1", "CT_2"]))
     plain = [file_contents(figure.figure, ("svg",)) for figure in report_figures(made, FEW)]
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "lines.linewidth": 5}):
         before = dict(matplotlib.rcParams)

@@ -100,8 +100,8 @@ def noc_figures(results: Results, resampling: Resampling = Resampling()) -> list
             "figure-noc",
             "Share of labels that reach a DSC against clicks",
             (
-                f"Share of {counted(n_labels, 'label')} whose DSC has been at least q after so many "
-                "clicks, or fewer; 0 is the box. A label that gets worse again still counts.",
+                f"Share of {counted(n_labels, 'label')} whose DSC has been at least q after so "
+                "many clicks, or fewer; 0 is the box. A label that gets worse again still counts.",
                 f"{bands_or_bars(len(present))}: {percent(resampling)} interval by bootstrap over "
                 "patients, with all their labels.",
                 *sample_notes_of(results, resampling),
