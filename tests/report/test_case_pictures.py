@@ -46,7 +46,7 @@ def test_of_equal_cases_the_first_by_name(run):
 
 
 def scene():
-    """A block of 3 x 4 x 5 voxels with a larger slice at z 5, in (10, 20, 31); spacing (3, 1, 2)."""
+    """A block of 3 x 4 x 5 voxels with a larger slice at z 5; spacing (3, 1, 2)."""
     reference = np.zeros((10, 20, 31), np.uint8)
     reference[4:7, 8:12, 20:25] = 2
     reference[5, 7:13, 19:26] = 2

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from math import cos, radians, sin
 
-from segbench.report.figures.case_views import ShownClick
-
 MARK_POINTS = 2.6  # radius of a click's mark
 _ANGLES = (45, -45, 135, -135, 0, 180, 90, -90)
 _DISTANCES = (7.5, 11.0, 15.0, 20.0, 26.0)
@@ -62,11 +60,6 @@ def place_numbers(
         taken.append(_text_area(text, *best))
         placed.append(Number(text, *best, x, y))
     return placed
-
-
-def shown_clicks(clicks: Sequence[ShownClick]) -> list[ShownClick]:
-    """Return clicks so that those in the plane are drawn above the others."""
-    return sorted(clicks, key=lambda click: click.in_plane)
 
 
 def _joined(
