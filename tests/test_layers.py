@@ -106,9 +106,9 @@ ORDER = {
         *("modalities", "published", "private_text", "written_files"),
         *("run_folders", "compared_runs", "method_facts", "derived_rows", "frames"),
         *("comparison", "derived_values", "clusters", "case_scores", "resampling"),
-        *("paired_tests", "pairs", "statistics", "leaders", "ranking"),
+        *("paired_tests", "pairs", "statistics", "leaders", "ranks", "ranking"),
         *("case_groups", "insight", "method_order", "choices", "sensitivity"),
-        *("tables", "parts", "page", "check_page"),
+        *("tables", "parts", "figures", "page", "check_page", "report_folder"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
         *("volumes", "parity"),
     ],
@@ -116,6 +116,11 @@ ORDER = {
         *("causes", "metrics_table", "official_folder", "stored_maps", "rescored", "expected"),
         *("row_facts", "row_tests", "step_tests", "summary_tests", "compare_case"),
         *("folder_tests", "find_parity", "parity_text"),
+    ],
+    "report.figures": [
+        *("options", "figure", "style", "notes", "curves", "steps", "noc", "differences"),
+        *("rank_stability", "significance", "dsc_nsd", "seconds"),
+        *("case_choice", "case_views", "click_numbers", "case_drawing", "case_pictures"),
     ],
     "report.volumes": [
         *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),

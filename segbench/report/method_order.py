@@ -14,7 +14,7 @@ import pandas as pd
 
 from segbench.report.case_scores import CaseScores, case_scores, ranked_only
 from segbench.report.leaders import fewest_patients
-from segbench.report.ranking import case_ranks
+from segbench.report.ranks import case_ranks
 from segbench.report.resampling import (
     Floats,
     Resampling,

@@ -25,6 +25,7 @@ from segbench.report.tables.sensitivity import sensitivity_table
 from segbench.report.tables.table import Table
 from segbench.report.tables.time_limit import time_limit_table
 
+LEADERS = "Who leads, and how sure that is"
 # which of them a report has depends on its runs
 OPTIONAL_TABLES = (
     *("ranking", "pairs", "table5", "datasets", "own-cases", "time-limit"),
@@ -46,7 +47,7 @@ def report_parts(
     """Return the parts of a report that have tables, in the order of its page."""
     rows = {name: read_published(name) for name in published}
     parts = {
-        "Who leads, and how sure that is": _ranking(results, options),
+        LEADERS: _ranking(results, options),
         "Scores": _scores(results, rows, options),
         "How models use clicks": _insight(results, options),
         "Other choices": [sensitivity_table(results, resampling=options.resampling)],
