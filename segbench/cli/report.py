@@ -17,7 +17,7 @@ from segbench.results import FailurePolicy
         "segbench report runs",
         "segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine",
         "segbench report runs --intervals --decimals 3",
-        "segbench report runs --figures pdf,png --no-images",
+        "segbench report runs --figures pdf,png",
     ]
 )
 @runs_argument
@@ -111,7 +111,7 @@ def report(
     with shown_progress() as progress:
         drawn = reports.figure_files(results, options, resampling, progress.activity)
     for line in drawn.left_out:
-        click.echo(f"left out: {line}", err=True)
+        click.echo(f"not drawn: {line}", err=True)
     look = reports.TableOptions(intervals, significance, decimals, resampling)
     reports.write_report_of(
         results, out, published=published, options=look, figures=drawn, command=command_line()
