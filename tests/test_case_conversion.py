@@ -59,8 +59,11 @@ def test_options_decide_as_they_do_in_the_command(tmp_path):
 def test_a_dry_run_writes_nothing(tmp_path):
     done = convert(tmp_path, modality="CT", dry_run=True)
     assert [(each.name, each.status) for each in done.conversions] == [("CT_scan_img", "planned")]
-    assert "1 planned" in repr(done)
+    plan = repr(done)
+    assert "1 planned" in plan
     assert not (tmp_path / "val").exists()
+    convert(tmp_path, modality="CT")
+    assert repr(convert(tmp_path, modality="CT", dry_run=True)) == plan  # the report is not of it
 
 
 def test_a_refused_scan_is_a_result(tmp_path):
