@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 from segbench.errors import CaseError
 from segbench.keywords import suggest_keywords
-from segbench.messages import and_hint
+from segbench.messages import and_hint, one_line
 
 if TYPE_CHECKING:
     from segbench.data.convert.convert_data import ConvertedData
@@ -19,6 +21,18 @@ CHOICES = {
     "box_rule": ("challenge", "exact", "none"),
     "resample_labels": ("nearest", None),
 }
+PATH = (str, PathLike)
+TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "sources": (PATH, "one or two paths, each an argument of its own"),
+    "out": (PATH, "a path"),
+    "labels": ((str,), "a text such as 'liver,tumor=2+3'"),
+    "label_names": ((*PATH, Mapping, NoneType), "a file, or a mapping such as {'liver': 1}"),
+    **dict.fromkeys(
+        ("modality", "name", "patient", "dataset", "bids_suffix", "series", "axes"),
+        ((str, NoneType), "a text"),
+    ),
+}
+SHOWN = 60  # characters of a wrong value
 
 
 @suggest_keywords
@@ -42,7 +56,7 @@ def convert(  # noqa: PLR0913
     window: str | tuple[float, float] | None = None,
     raw: bool = False,
     box_rule: Literal["challenge", "exact", "none"] = "challenge",
-    no_box: str | Sequence[str] = (),
+    no_box: str | int | Sequence[str | int] = (),
     seed: int = 0,
     resample_labels: Literal["nearest"] | None = None,
     jobs: int = 1,
@@ -76,8 +90,8 @@ def convert(  # noqa: PLR0913
     raw : bool
         Keep type and values of the image.
     box_rule : {"challenge", "exact", "none"}
-    no_box : str or sequence of str
-        Labels that no box can stand for.
+    no_box : str, int, or a sequence of them
+        Labels that no box can stand for, by name or by value of the source.
     seed : int
         Of the widening of boxes.
     resample_labels : {"nearest"}, optional
@@ -102,10 +116,16 @@ def convert(  # noqa: PLR0913
     """
     given = dict(locals())
     _require_libraries()
+    _require_types(given)
     _require_choices(given)
     from segbench.data.convert.batch import Batch
     from segbench.data.convert.convert_data import convert_found, planned, silent
-    from segbench.data.convert.option_values import axes_of, modality_to_state, window_of
+    from segbench.data.convert.option_values import (
+        axes_of,
+        modality_to_state,
+        window_of,
+        words_of,
+    )
     from segbench.data.convert.request import request_of
     from segbench.runs.progress_count import shown_count
 
@@ -113,7 +133,7 @@ def convert(  # noqa: PLR0913
         "modality": modality_to_state(modality),
         "window": window_of(window),
         "axes": axes_of(axes),
-        "no_box": (no_box,) if isinstance(no_box, str) else tuple(no_box),
+        "no_box": words_of(no_box, "no_box"),
     }
     rules, found = request_of([Path(source) for source in sources], given)
     if dry_run:
@@ -132,6 +152,15 @@ def _require_libraries() -> None:
                 f"convert: expected the library {library}, found none; install it by pip install "
                 "'segbench[convert]'"
             )
+
+
+def _require_types(given: Mapping[str, Any]) -> None:
+    for keyword, (kinds, expected) in TYPES.items():
+        values = given[keyword] if keyword == "sources" else (given[keyword],)
+        for value in values:
+            if not isinstance(value, kinds):
+                found = one_line(repr(value))[:SHOWN]
+                raise CaseError(f"{keyword}: expected {expected}, found {found}")
 
 
 def _require_choices(given: Mapping[str, Any]) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{32}\.partial", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -43,6 +46,18 @@ def encoded(text: str) -> bytes:
 def partial_file(file: Path) -> Path:
     """Return a new hidden name next to a file, for its content while it is written."""
     return file.with_name(f".{file.name}.{uuid.uuid4().hex}.partial")
+
+
+def remove_partial_files(*files: Path) -> None:
+    """Remove what a writer that was killed has left of files; nobody else may be writing them."""
+    names: dict[Path, set[str]] = {}
+    for file in files:
+        names.setdefault(file.parent, set()).add(file.name)
+    for folder, wanted in names.items():  # each folder is listed once
+        for partial in list(folder.glob(".*.partial")):
+            found = PARTIAL.fullmatch(partial.name)
+            if found and found[1] in wanted:
+                partial.unlink(missing_ok=True)
 
 
 def publish(partial: Path, file: Path, *, sync: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 import segbench
@@ -58,8 +59,11 @@ def test_options_decide_as_they_do_in_the_command(tmp_path):
 def test_a_dry_run_writes_nothing(tmp_path):
     done = convert(tmp_path, modality="CT", dry_run=True)
     assert [(each.name, each.status) for each in done.conversions] == [("CT_scan_img", "planned")]
-    assert "1 planned" in repr(done)
+    plan = repr(done)
+    assert "1 planned" in plan
     assert not (tmp_path / "val").exists()
+    convert(tmp_path, modality="CT")
+    assert repr(convert(tmp_path, modality="CT", dry_run=True)) == plan  # the report is not of it
 
 
 def test_a_refused_scan_is_a_result(tmp_path):
@@ -84,12 +88,41 @@ def test_a_refused_scan_is_a_result(tmp_path):
         ({"channel": -1}, "channel: expected a number of at least 0"),
         ({"raw": True, "window": "lung"}, "--raw: expected neither --window"),
         ({"modality": None}, "expected a modality, found none"),
+        ({"no_box": 2.5}, "no_box: expected names or whole numbers, found 2.5"),
+        ({"no_box": ["liver", None]}, "no_box: expected names or whole numbers, found None"),
+        ({"no_box": True}, "no_box: expected names or whole numbers, found True"),
+        ({"window": 400}, "window: expected one of soft-tissue.*found 400"),
+        ({"labels": ["1"]}, r"labels: expected a text such as .*, found \['1'\]"),
+        ({"labels": {"a": 1}}, "labels: expected a text such as"),
+        ({"labels": None}, "labels: expected a text such as .*, found None"),
+        ({"dataset": 7}, "dataset: expected a text, found 7"),
+        ({"name": 3}, "name: expected a text, found 3"),
+        ({"modality": 3}, "modality: expected a text, found 3"),
+        ({"axes": ("L", "P", "S")}, "axes: expected a text, found"),
+        ({"label_names": 5}, "label_names: expected a file, or a mapping such as .*, found 5"),
+        ({"label_names": [("a", 1)]}, "label_names: expected a file, or a mapping"),
     ],
 )
 def test_wrong_values_are_refused_by_name(tmp_path, keywords, message):
     with pytest.raises(CaseError, match=message):
         convert(tmp_path, **{"modality": "CT", **keywords})
     assert not (tmp_path / "val").exists()
+
+
+def test_paths_that_are_none_are_refused_by_name(tmp_path):
+    files = write_pair(tmp_path)
+    with pytest.raises(CaseError, match=r"sources: expected one or two paths.*, found \["):
+        segbench.convert(list(files), out=tmp_path / "val", modality="CT")
+    with pytest.raises(CaseError, match="out: expected a path, found None"):
+        segbench.convert(*files, out=None, modality="CT")
+
+
+@pytest.mark.parametrize("no_box", [3, [3], (np.int64(3),), "3"])
+def test_a_number_stands_for_the_label_of_this_value(tmp_path, no_box):
+    done = convert(tmp_path, modality="CT", no_box=no_box)
+    (case,) = (file.read() for file in find_cases(tmp_path / "val"))
+    assert case.boxes == ()
+    assert done.unknown == ()
 
 
 def test_a_wrong_keyword_is_answered_with_the_right_one(tmp_path):

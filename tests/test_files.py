@@ -5,7 +5,13 @@ import os
 
 import pytest
 
-from segbench.files import atomic_write, sha256_of, write_text
+from segbench.files import (
+    atomic_write,
+    partial_file,
+    remove_partial_files,
+    sha256_of,
+    write_text,
+)
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -51,3 +57,13 @@ def test_the_sha256_is_that_of_the_bytes(tmp_path):
     content = b"abc" * 1_000_000  # more than one chunk
     (tmp_path / "a.bin").write_bytes(content)
     assert sha256_of(tmp_path / "a.bin") == hashlib.sha256(content).hexdigest()
+
+
+def test_what_killed_writers_left_is_removed_by_name(tmp_path):
+    wanted = [tmp_path / "a[1].npz", tmp_path / "no folder" / "b"]
+    kept = [tmp_path / "a[1].npz", tmp_path / ".a[1].npz.123.partial"]
+    kept += [partial_file(tmp_path / "a1.npz"), partial_file(tmp_path / "a[1].npz.npz")]
+    for file in (*kept, partial_file(wanted[0]), partial_file(wanted[0])):
+        file.write_text("half")
+    remove_partial_files(*wanted)
+    assert set(tmp_path.iterdir()) == set(kept)

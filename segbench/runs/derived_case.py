@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segbench.core import Click
 from segbench.errors import RunError
+from segbench.files import remove_partial_files
 from segbench.further_metrics.metric import Metric, kind_of
 from segbench.results import CaseResult, StepResult
 from segbench.runs.derived_json import (
@@ -24,7 +25,7 @@ from segbench.runs.derived_json import (
 )
 from segbench.runs.json_files import SCHEMA
 from segbench.runs.run_data import count_label_maps
-from segbench.runs.run_folder import prediction_file, remove_partial_files
+from segbench.runs.run_folder import prediction_file
 
 
 @dataclass(frozen=True)

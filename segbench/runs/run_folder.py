@@ -8,7 +8,6 @@ every field, docs/schema/ holds them as JSON Schema.
 
 from __future__ import annotations
 
-import glob
 import itertools
 import json
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from segbench.core import AdapterInfo, Settings
 from segbench.errors import RunError
-from segbench.files import write_text
+from segbench.files import remove_partial_files, write_text
 from segbench.results import CaseResult
 from segbench.runs.case_json import StoredCase, case_facts, case_result
 from segbench.runs.json_files import read_json, to_json
@@ -149,11 +148,4 @@ def remove_leftovers(folder: Path, case: str) -> None:
     Only for the runner that holds the lock of the case.
     """
     prediction_file(folder, case).unlink(missing_ok=True)
-    for file in (case_file(folder, case), prediction_file(folder, case)):
-        remove_partial_files(file)
-
-
-def remove_partial_files(file: Path) -> None:
-    """Remove what a writer that was killed has left of a file; nobody else may be writing it."""
-    for partial in file.parent.glob(f".{glob.escape(file.name)}.{32 * '[0-9a-f]'}.partial"):
-        partial.unlink(missing_ok=True)
+    remove_partial_files(case_file(folder, case), prediction_file(folder, case))

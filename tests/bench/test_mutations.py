@@ -29,15 +29,15 @@ MUTATIONS = {
         "tests/runs/test_interruptions.py::test_a_result_that_the_disk_cannot_hold_appears_nowhere",
     ),
     "partial files stay": (
-        "runs/run_folder.py",
-        "            partial.unlink(missing_ok=True)\n",
-        "            pass\n",
+        "files.py",
+        "                partial.unlink(missing_ok=True)\n",
+        "                pass\n",
         "tests/runs/test_interruptions.py::test_what_a_killed_runner_left_half_written_is_removed",
     ),
-    "names are patterns when partial files are removed": (
-        "runs/run_folder.py",
-        "glob.escape(file.name)",
-        "file.name",
+    "partial files of other cases are removed": (
+        "files.py",
+        " and found[1] in wanted",
+        "",
         "tests/runs/test_interruptions.py::test_what_a_killed_runner_left_half_written_is_removed",
     ),
     "a live lock of another boot, or of another host with this name, is taken over": (

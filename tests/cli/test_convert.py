@@ -169,8 +169,12 @@ def test_a_case_whose_report_is_missing_says_so(tmp_path):
     words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
     invoke(*words)
     (tmp_path / "val" / "conversion.json").unlink()
-    invoke(*words)
-    assert "the report of its conversion is missing" in entry(tmp_path / "val")["warnings"][0]
+    result = invoke(*words)
+    (warning,) = entry(tmp_path / "val")["warnings"]
+    assert "the report of its conversion is missing" in warning
+    assert result.stdout.splitlines()[:2] == ["1 unchanged", f"warning: CT_scan_img: {warning}"]
+    assert "warning" not in invoke(*words).stdout  # the report has it now
+    assert entry(tmp_path / "val")["warnings"] == [warning]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +183,9 @@ def test_a_case_whose_report_is_missing_says_so(tmp_path):
         ("index.csv", "no,table\n1,2\n", "expected a table with a column 'name'"),
         ("conversion.json", '{"cases": "mine"}', "expected no file or the report of a conversion"),
         ("conversion.json", "no JSON", "expected no file or the report of a conversion"),
+        ("conversion.txt", "my notes\n", "conversion.txt: expected no file or the report of a"),
+        ("conversion.txt", "a: converted\nby me\n", "expected no file or the report of a"),
+        ("conversion.txt", "", "expected no file or the report of a conversion"),
     ],
 )
 def test_files_that_cannot_be_continued_are_named_before_anything_is_converted(

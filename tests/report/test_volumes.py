@@ -21,8 +21,10 @@ from segbench.data.challenge_npz import write_case
 from segbench.errors import RunError
 from segbench.report.volumes import write_volumes
 from segbench.report.volumes.colours import label_colour, label_names
+from segbench.report.volumes.markups import boxes_markup, clicks_markup
 from segbench.report.volumes.masks import box_map, error_map
 from segbench.report.volumes.numbers import written_numbers
+from segbench.report.volumes.placement import Placement
 from segbench.report.written_files import EXPORT_LIST
 from segbench.runs.job import close_models
 from segbench.runs.run_folder import prediction_file, read_run
@@ -438,6 +440,17 @@ def test_converted_labels_come_back_with_their_values(tmp_path):
     points = clicks["controlPoints"]
     assert [point["label"] for point in points] == ["label 5 +", "label 300 +"]
     assert points[1]["description"] == "step 1, label 300, positive"
+
+
+def test_labels_of_one_name_are_told_apart_by_their_values():
+    names, placement = {1: "liver", 4: "liver", 5: "tumor"}, Placement.of(recorded())
+    clicks = [Click(label, (0, 0, 0), positive=True) for label in names]
+    (markup,) = json.loads(clicks_markup(clicks, placement, names, step=1))["markups"]
+    points = [point["label"] for point in markup["controlPoints"]]
+    assert points == ["liver 1 +", "liver 4 +", "tumor +"]
+    boxes = [Box(label, (0, 0, 0), (1, 1, 1), 0) for label in names]
+    regions = json.loads(boxes_markup(boxes, placement, names))["markups"]
+    assert [each["name"] for each in regions] == ["box liver 1", "box liver 4", "box tumor"]
 
 
 def test_labels_have_different_colours():

@@ -61,7 +61,7 @@ def write_record(folder: Path, done: Conversion, identity: Mapping[str, Any]) ->
     """Keep what became of a scan; ``identity`` is what its case is made of, empty without one."""
     (folder / FOLDER).mkdir(exist_ok=True)
     text = json.dumps({"identity": identity, "done": asdict(done)}, ensure_ascii=False)
-    write_text(folder / FOLDER / f"{done.name}.json", text)
+    write_text(record_file(folder, done.name), text)
 
 
 def read_records(folder: Path) -> list[Conversion]:
@@ -71,10 +71,15 @@ def read_records(folder: Path) -> list[Conversion]:
     return [record for record in records if record is not None]
 
 
+def record_file(folder: Path, name: str) -> Path:
+    """Return the file of the record of a case."""
+    return folder / FOLDER / f"{name}.json"
+
+
 def remove_records(folder: Path, names: Collection[str]) -> None:
     """Remove the records of these cases, because a report has taken them in."""
     for name in names:
-        (folder / FOLDER / f"{name}.json").unlink(missing_ok=True)
+        record_file(folder, name).unlink(missing_ok=True)
 
 
 def remove_record_folder(folder: Path) -> None:
@@ -86,7 +91,7 @@ def remove_record_folder(folder: Path) -> None:
 def read_record(folder: Path, name: str) -> Conversion | None:
     """Return one record; None if there is none, or not the case that it describes."""
     try:
-        facts = json.loads((folder / FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        facts = json.loads(record_file(folder, name).read_text(encoding="utf-8"))
         done = Conversion(**facts["done"])
         if done.status != "refused":
             case = folder / f"{done.name}.npz"

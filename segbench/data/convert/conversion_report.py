@@ -6,9 +6,10 @@ Both name the source files, so they are for you; the cases do not.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LOST = (
     "what was decided for it is not known, because the report of its conversion is missing; remove "
     "the file and convert it again"
 )
+FIRST_LINES = re.compile(r".+: (converted|unchanged|refused)\n  source: ")  # of our text
 SIZES = ("shape", "spacing")  # lists that are written with a cross between their numbers
 
 
@@ -32,14 +34,33 @@ def require_report(folder: Path) -> None:
     Raises
     ------
     CaseError
-        If its ``conversion.json`` is none that was written here.
+        If its ``conversion.json``, or without one its ``conversion.txt``, is none that was written
+        here.
     """
-    file = folder / JSON
-    if file.exists() and _cases(file) is None:
+    file, text = folder / JSON, folder / TEXT
+    if file.exists():
+        is_ours = _cases(file) is not None
+    else:
+        file, is_ours = text, not text.exists() or _is_our_text(text)
+    if not is_ours:
         raise CaseError(
             f"{file}: expected no file or the report of a conversion, found another file; choose "
             "another folder, or move the file away"
         )
+
+
+def _is_our_text(file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            return bool(FIRST_LINES.match(stream.readline() + stream.readline()))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def described_cases(folder: Path) -> frozenset[str]:
+    """Return the cases of which the report of a folder says what was decided."""
+    cases = _cases(folder / JSON) or []
+    return frozenset(case["name"] for case in cases if case["status"] != "refused")
 
 
 def write_report(
@@ -68,8 +89,7 @@ def _entry(done: Conversion, old: Mapping[str, Any] | None, file: Path) -> dict[
         return {key: value for key, value in old.items() if key != SINCE}
     if old is not None and described and done.status == "refused" and is_converted(file):
         return {**old, SINCE: done.reason}
-    lost = (LOST,) if done.status == "unchanged" else ()
-    return asdict(replace(done, warnings=(*done.warnings, *lost)))
+    return asdict(done)
 
 
 def _cases(file: Path) -> list[dict[str, Any]] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segbench.data.convert.batch import Batch, convert_scans
@@ -13,17 +13,22 @@ from segbench.data.convert.conversion_record import (
     Conversion,
     read_record,
     read_records,
+    record_file,
     remove_record_folder,
     remove_records,
 )
 from segbench.data.convert.conversion_report import (
+    JSON,
+    LOST,
     TEXT,
+    described_cases,
     require_report,
     summary,
     write_report,
 )
 from segbench.data.convert.index_csv import NAME, require_index, write_index
 from segbench.data.convert.scan import Found
+from segbench.files import remove_partial_files
 
 OnCase = Callable[[str, int, int], None]  # name and status, how many are done, of how many
 SHARE = 0.05  # of the time, at most, for writing index and report while cases are converted
@@ -81,7 +86,8 @@ class ConvertedData:
         """Return a few lines, and where all of it is."""
         first, *rest = self.lines()
         more = [f"and {len(rest) - SHOWN} more lines"] if len(rest) > SHOWN else []
-        where = [f"all of it: {self.report}"] if self.report.exists() else []
+        is_plan = all(done.status == "planned" for done in self.conversions)
+        where = [] if is_plan or not self.report.exists() else [f"all of it: {self.report}"]
         title = f"{self.layout} to {self.folder}: {first}"
         return "\n".join([title, *rest[:SHOWN], *more, *where])
 
@@ -148,18 +154,28 @@ class _Books:
     out: Path
     done: dict[str, Conversion] = field(default_factory=dict)
     next_at: float = 0.0
+    described: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.described = described_cases(self.out)
 
     @property
     def conversions(self) -> tuple[Conversion, ...]:
         return tuple(self.done[name] for name in sorted(self.done))
 
     def enter(self, done: Conversion) -> Conversion:
-        # a process that dies takes others with it, which may have finished their cases just before
-        found = read_record(self.out, done.name) if done.status == "unchanged" else None
-        self.done[done.name] = found or done
+        self.done[done.name] = self._there(done) if done.status == "unchanged" else done
         if time.monotonic() >= self.next_at:
             self.write()
         return self.done[done.name]
+
+    def _there(self, done: Conversion) -> Conversion:
+        """Return what is known of a case that is there already."""
+        # a process that dies takes others with it, which may have finished their cases just before
+        found = read_record(self.out, done.name)
+        if found or done.name in self.described or done.name in self.done:
+            return found or done
+        return replace(done, warnings=(*done.warnings, LOST))
 
     def write(self) -> None:
         """Write all that is done, with what other processes have finished and not handed over."""
@@ -176,4 +192,10 @@ class _Books:
     def close(self) -> None:
         """Write it all, when nothing is converted any more."""
         self.write()
+        names = [scan.name for scan in self.found.scans]
+        remove_partial_files(
+            *(self.out / name for name in (NAME, JSON, TEXT)),
+            *(self.out / f"{name}.npz" for name in names),
+            *(record_file(self.out, name) for name in names),
+        )
         remove_record_folder(self.out)

@@ -75,7 +75,7 @@ def read_itk(
         voxels = (
             _labels(reader, data, channel, file) if as_labels else _voxels(reader, channel, file)
         )
-        return Volume(voxels, affine, (*data.notes, *stated, *left_over(n_left)))
+        return Volume(voxels, affine, (*data.notes, *stated, *left_over(n_left, data.file.name)))
 
 
 def read_itk_labels(file: Path, *, channel: int | None = None, axes: str = "") -> LabelVolume:

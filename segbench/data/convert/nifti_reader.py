@@ -74,7 +74,7 @@ def read_nifti(
             voxels = scaled(read_array(stream, shape, dtype, file.name), *scale)
         if is_gzip(file):
             n_left += drain(stream)
-    return Volume(voxels, affine, (*notes, *left_over(n_left)))
+    return Volume(voxels, affine, (*notes, *left_over(n_left, file.name)))
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[Any, list[str]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
 
 from segbench.data.convert.intensity import WINDOWS
 from segbench.data.convert.scan import stated_modality
@@ -30,7 +33,8 @@ def window_of(given: str | Window | None) -> Window | None:
     """Return width and level; refuse what is no window."""
     if given is None:
         return None
-    text = given if isinstance(given, str) else ",".join(map(str, given))
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    text = ",".join(map(str, given)) if several else str(given)
     window = parse_window(text)
     if window is None:
         hint = and_hint(text, WINDOWS)
@@ -57,3 +61,13 @@ def modality_to_state(given: str | None) -> str:
     if "_" in modality:
         raise CaseError(f"modality: expected {EXPECTED_MODALITY}, found {given!r}")
     return modality
+
+
+def words_of(given: Any, keyword: str) -> tuple[str, ...]:
+    """Return one text or whole number, or several, as texts; refuse others."""
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    words = tuple(several)
+    for word in words:
+        if isinstance(word, bool) or not isinstance(word, str | Integral):
+            raise CaseError(f"{keyword}: expected names or whole numbers, found {word!r}")
+    return tuple(map(str, words))

@@ -97,11 +97,12 @@ def drain(stream: IO[bytes]) -> int:
     return size
 
 
-def left_over(size: int) -> list[str]:
+def left_over(size: int, name: str) -> list[str]:
     """Return a note on bytes that no header accounts for; a wrong header shifts or cuts a scan."""
     if size <= 0:
         return []
-    return [f"{counted(size, 'byte')} more than the header says: are its sizes and offset right?"]
+    more = counted(size, "byte")
+    return [f"{name}: {more} more than the header says: are its sizes and offset right?"]
 
 
 class Unpacked:

@@ -31,9 +31,14 @@ def read_structure(file: Path) -> Any:
         return _yaml(text, file) if file.suffix.lower() in YAML else _json(text)
     except (OSError, ValueError, RecursionError) as error:
         kind = "YAML" if file.suffix.lower() in YAML else "JSON"
-        raise CaseError(
-            f"{file.name}: expected {kind} as UTF-8 text, found {named(error)}"
-        ) from None
+        raise _unreadable(file, kind, error) from None
+
+
+def _unreadable(file: Path, kind: str, error: Exception) -> CaseError:
+    if isinstance(error, FileNotFoundError):
+        return CaseError(f"{file.name}: expected a file, found none")
+    reason = getattr(error, "strerror", None) or named(error)  # the text of an OSError has paths
+    return CaseError(f"{file.name}: expected {kind} as UTF-8 text, found {reason}")
 
 
 def _json(text: str) -> Any:
@@ -101,9 +106,7 @@ def read_table(file: Path) -> list[dict[str, str]]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             lines = [line for line in csv.reader(stream, delimiter=_delimiter(file)) if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(
-            f"{file.name}: expected a table as UTF-8 text, found {named(error)}"
-        ) from None
+        raise _unreadable(file, "a table", error) from None
     columns = [column.strip().lower() for column in lines[0]] if lines else []
     try:
         _refuse_doubles(filter(None, columns))

@@ -7,6 +7,7 @@ and writes the orientation of a region row by row: its columns are the axes of t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ def clicks_markup(
     The name of a point is its label and ``+`` or ``-``; positive ones are selected, because only
     this gives them another colour.
     """
+    names = _told_apart(names)
     points = [
         {
             "id": str(number),
@@ -51,7 +53,14 @@ def clicks_markup(
 
 def boxes_markup(boxes: Sequence[Box], placement: Placement, names: Mapping[int, str]) -> str:
     """Return boxes as regions of interest: each has the voxels of its box, whole."""
+    names = _told_apart(names)
     return _file([_region(box, placement, names[box.label]) for box in boxes])
+
+
+def _told_apart(names: Mapping[int, str]) -> dict[int, str]:
+    """Return names with the value of the label behind those that several labels have."""
+    counts = Counter(names.values())
+    return {label: f"{name} {label}" if counts[name] > 1 else name for label, name in names.items()}
 
 
 def _region(box: Box, placement: Placement, name: str) -> dict[str, Any]:

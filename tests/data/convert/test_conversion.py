@@ -1,6 +1,7 @@
 """From scans to cases: what the file says, what is done again, what is refused."""
 
 import csv
+import gzip
 import json
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from segbench.data.convert.rules import Rules
 from segbench.data.convert.scan import Found, Scan
 from segbench.data.convert.volume import Volume, case_affine, to_case_order
 from segbench.errors import CaseError
+from segbench.files import partial_file
 from tests.data.convert.sources import affine_of, scan, write_pair
 
 
@@ -255,6 +257,34 @@ def test_a_process_that_dies_is_named_and_the_others_go_on(tmp_path):
     assert "the process that converted it died" in refused.reason
 
 
+class HalfWritten(Deadly):
+    """Ends the process that converts CT_1 while it writes case and record."""
+
+    def of(self, scan):
+        if scan.name == "CT_1":
+            out = scan.image.parents[1] / "val"
+            (out / ".conversion").mkdir(exist_ok=True)
+            for file in (out / "CT_1.npz", out / ".conversion" / "CT_1.json"):
+                partial_file(file).write_bytes(b"half")
+        return super().of(scan)
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    out = tmp_path / "val"
+    convert_found(Found("a list", tuple(many(tmp_path))), Batch(HalfWritten(), out), jobs=2)
+    assert list(out.rglob(".*")) == []
+
+
+def test_what_a_killed_call_left_half_written_is_removed(tmp_path):
+    out, scans = tmp_path / "val", many(tmp_path)
+    out.mkdir()
+    for name in ("CT_0.npz", "conversion.json", "conversion.txt", "index.csv", "CT_9.npz"):
+        partial_file(out / name).write_bytes(b"half")
+    convert_found(Found("a list", tuple(scans)), Batch(Rules(), out))
+    (other,) = out.glob(".*")
+    assert other.name.startswith(".CT_9.npz.")
+
+
 def test_the_index_keeps_what_others_wrote(tmp_path):
     (tmp_path / "index.csv").write_text("name,patient,site\nCT_0,edited,A\nold,p,B\n")
     scans = many(tmp_path)
@@ -342,6 +372,15 @@ def test_a_reason_has_neither_folders_nor_the_name_twice(tmp_path):
         (MemoryError(), "MemoryError"),
     ):
         assert reason_of(error, scan).startswith(reason), error
+
+
+def test_image_and_labels_that_are_too_long_are_two_warnings(tmp_path):
+    files = write_pair(tmp_path)
+    for file in files:
+        file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()) + bytes(3)))
+    more = "3 bytes more than the header says: are its sizes and offset right?"
+    expected = tuple(f"{file.name}: {more}" for file in files)
+    assert convert(files, tmp_path / "val").warnings == expected
 
 
 def test_lists_of_the_report_are_no_sizes(tmp_path):

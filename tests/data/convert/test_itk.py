@@ -162,7 +162,7 @@ def test_bytes_that_no_header_accounts_for_are_a_note(tmp_path, kind, compressed
     assert read_itk(file).notes == ()
     data = file if kind in (".mha", ".nrrd") else read_itk_header(file).file
     data.write_bytes(data.read_bytes() + bytes(3))
-    assert read_itk(file).notes[0].startswith("3 bytes more than the header says")
+    assert read_itk(file).notes[0].startswith(f"{data.name}: 3 bytes more than the header says")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -173,6 +173,15 @@ def test_names_are_read_from_the_files_of_data_sets(tmp_path, name, text):
     assert names.get("all", (1, 2)) == (1, 2)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.yaml"])
+def test_a_file_of_names_that_is_missing_or_a_folder_is_named_without_its_path(tmp_path, name):
+    with pytest.raises(CaseError, match=rf"^{name}: expected a file, found none$"):
+        read_label_names(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(CaseError, match=rf"^{name}: expected .* as UTF-8 text, found Is a dir"):
+        read_label_names(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "match"),
     [

@@ -205,7 +205,7 @@ def test_bytes_that_no_header_accounts_for_are_a_note(tmp_path, compressed, n_by
     longer = file.read_bytes() + bytes(n_bytes)
     file.write_bytes(gzip.compress(longer) if compressed else longer)
     (note,) = read_nifti(file).notes
-    assert note.startswith(f"{n_bytes} byte")
+    assert note.startswith(f"{file.name}: {n_bytes} byte")
     assert "more than the header says" in note
     four = np.stack([scan(0)[0], scan(1)[0]], -1)
     raw = save(tmp_path, sform=affine_of(), voxels=four).read_bytes()
