@@ -1,0 +1,77 @@
+"""The page's cases: a gallery, and a view of each case click by click, without server or network.
+
+`write_viewer` is the entry. ``plan`` decides which case has which data, ``case_data`` makes it,
+``documents`` has the pages, and ``assets`` their scripts and style.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.activity import Activity, silent
+from segbench.errors import RunError
+from segbench.report.frames import Results
+from segbench.report.viewer.plan import VIEWER_CHOICES, ViewerChoice, ViewerPlan, plan_viewer
+from segbench.report.viewer.write import write_planned
+
+__all__ = ["ViewerOptions", "ViewerPlan", "plan_of", "write_viewer"]
+
+
+@dataclass(frozen=True)
+class ViewerOptions:
+    """What of the cases the page contains."""
+
+    choice: ViewerChoice = "selected"
+    limit: int = 500_000_000  # bytes
+    images: bool = True
+    data: Path | None = None
+    references: Path | None = None
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.choice not in VIEWER_CHOICES:
+            expected = ", ".join(VIEWER_CHOICES)
+            raise RunError(f"viewer: expected one of {expected}, found {self.choice!r}")
+
+
+def plan_of(results: Results, options: ViewerOptions) -> ViewerPlan:
+    """Return what `write_viewer` would write, and its estimated size."""
+    return plan_viewer(
+        results, options.choice, options.limit, data=options.data, references=options.references
+    )
+
+
+def write_viewer(
+    results: Results,
+    out: Path,
+    options: ViewerOptions = ViewerOptions(),
+    *,
+    plan: ViewerPlan | None = None,
+    activity: Activity = silent,
+) -> tuple[list[str], tuple[str, ...]]:
+    """Write gallery, case view and the data of the cases into a report's folder.
+
+    Parameters
+    ----------
+    results : Results
+        With their runs.
+    out : Path
+        The folder of the report, which exists.
+    options : ViewerOptions
+        Which data, and where the cases are.
+    plan : ViewerPlan, optional
+        That of `plan_of`, if it has been made.
+    activity : Activity
+        Says which case is written.
+
+    Returns
+    -------
+    names, notes
+        The files, relative to the folder; and which cases have less than was asked for, and why.
+    """
+    made = plan_of(results, options) if plan is None else plan
+    names, failed = write_planned(
+        results, made, out, with_images=options.images, jobs=options.jobs, activity=activity
+    )
+    return names, (*made.notes, *failed)
