@@ -63,7 +63,7 @@ def eight_bits(voxels: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[float, fl
         return voxels, (0.0, 255.0)
     finite = voxels[np.isfinite(voxels)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if 0 <= low and high <= 255 and np.array_equal(finite, np.round(finite)):
+    if low >= 0 and high <= 255 and np.array_equal(finite, np.round(finite)):
         low, high = 0.0, 255.0
     span = high - low or 1.0
     unit = (np.nan_to_num(voxels.astype(np.float64), nan=low, posinf=high, neginf=low) - low) / span
