@@ -188,7 +188,7 @@ def _method_data(method: MethodOfCase, store: _Store, policy: Policy) -> dict[st
                 "step": step.step,
                 "seconds": round(result.seconds.get(step.step, 0.0), 3),
                 "failure": step.failure or "",
-                "scores": {str(s.label): [round(s.dsc, 4), round(s.nsd, 4)] for s in scores},
+                "scores": {str(s.label): [round(s.dsc, 6), round(s.nsd, 6)] for s in scores},
                 "clicks": [_click(p) for p in prompts if isinstance(p, Click)],
                 "boxes": [_box(p) for p in prompts if isinstance(p, Box)],
                 "mask": masks.get(step.step),

@@ -15,7 +15,7 @@ from segbench.report.viewer.plan import ViewedCase
 def case_list(results: Results, cases: Sequence[ViewedCase]) -> dict[str, Any]:
     """Return the methods, and for each case its facts, its scores by method, and what is stored.
 
-    Scores are rounded to four decimals; a case that a method has not scored has none.
+    Scores are rounded to six decimals, so that rounding them again is right; a case that a method has not scored has none.
     """
     methods = list(dict.fromkeys(results.cases["method"]))
     by_case = dict(list(results.cases.groupby("case", sort=False)))
@@ -55,4 +55,4 @@ def _scores(row: pd.Series) -> list[float] | None:
     if not row["scored"]:
         return None
     values = [float(row[measure]) for measure in MEASURES]
-    return None if any(map(math.isnan, values)) else [round(value, 4) for value in values]
+    return None if any(map(math.isnan, values)) else [round(value, 6) for value in values]
