@@ -173,7 +173,7 @@ def test_clicks_are_painted_where_the_user_clicked(page, tab, painted, clicks_of
         shown = painted(tab(page, view))
         found = shown.evaluate(DECODE, [number_of("CT_Toy_001"), "image", 0, 0])
         window = [found["window"]["low"], found["window"]["shape"], SPACING]
-        asked = [0, axis, [[at[rows], at[columns]]], [0, 6], *window]
+        asked = [0, axis, [[at[rows], at[columns]]], [6, 0], *window]
         expected = RIGHT if click.positive else TOO_MUCH  # the same two colours
         assert shown.evaluate(PIXELS, asked)[0] == pytest.approx(expected, abs=2)
 
