@@ -71,7 +71,6 @@ def write_viewer(
         The files, relative to the folder; and which cases have less than was asked for, and why.
     """
     made = plan_of(results, options) if plan is None else plan
-    names, failed = write_planned(
+    return write_planned(
         results, made, out, with_images=options.images, jobs=options.jobs, activity=activity
     )
-    return names, (*made.notes, *failed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segbench.core import Box, Case, Click, LabelMap, Prompt
 from segbench.data.dataset import read_case
+from segbench.report.private_text import without_machine
 from segbench.report.viewer.encoding import as_small, changes, eight_bits, encoded
 from segbench.report.viewer.thumbnail import thumbnail
 from segbench.report.viewer.window import (
@@ -187,7 +188,7 @@ def _method_data(method: MethodOfCase, store: _Store, policy: Policy) -> dict[st
             {
                 "step": step.step,
                 "seconds": round(result.seconds.get(step.step, 0.0), 3),
-                "failure": step.failure or "",
+                "failure": without_machine(step.failure or ""),
                 "scores": {str(s.label): [round(s.dsc, 6), round(s.nsd, 6)] for s in scores},
                 "clicks": [_click(p) for p in prompts if isinstance(p, Click)],
                 "boxes": [_box(p) for p in prompts if isinstance(p, Box)],

@@ -9,13 +9,15 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.frames import MEASURES, Results
+from segbench.report.private_text import without_machine
 from segbench.report.viewer.plan import ViewedCase
 
 
 def case_list(results: Results, cases: Sequence[ViewedCase]) -> dict[str, Any]:
     """Return the methods, and for each case its facts, its scores by method, and what is stored.
 
-    Scores are rounded to six decimals, so that rounding them again is right; a case that a method has not scored has none.
+    Scores are rounded to six decimals, so that rounding them again is right. A case that a method
+    has not scored has none.
     """
     methods = list(dict.fromkeys(results.cases["method"]))
     by_case = dict(list(results.cases.groupby("case", sort=False)))
@@ -34,7 +36,9 @@ def _row(
     scores = {row["method"]: _scores(row) for _, row in rows.iterrows()}
     finals = [score[2] for score in scores.values() if score is not None]
     failed = [str(row["method"]) for _, row in rows.iterrows() if row["status"] != "ok"]
-    reasons = sorted({str(row["reason"]) for _, row in rows.iterrows() if row["reason"]})
+    reasons = sorted(
+        {without_machine(str(row["reason"])) for _, row in rows.iterrows() if row["reason"]}
+    )
     return {
         "id": case.number,
         "name": case.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from segbench.data.challenge_npz import ChallengeFile
 from segbench.data.dataset import CaseFile
 from segbench.errors import CaseError, RunError
 from segbench.report.frames import Results
+from segbench.report.private_text import without_machine
 from segbench.report.viewer.case_data import Amount
 from segbench.report.volumes.plan import PlannedCase, RunOfCase
 from segbench.results import CaseResult
@@ -95,27 +96,42 @@ def plan_viewer(
     found, notes = _find_cases(results.runs, data, references)
     first = interesting(results.cases)
     order = [*first, *(name for name in names if name not in first)]
-    amounts: dict[str, Amount | None] = {}
-    sizes: dict[str, int] = {}
-    used = 0
-    for name in order:
-        if name not in found or isinstance(found[name], str):
-            continue
-        volume = _volume_bytes(found[name])
-        wanted: list[Amount] = ["slices"]
-        if choice == "all" or name in first:
-            wanted = ["volume", "slices"]
-        for amount in wanted:
-            size = volume if amount == "volume" else round(volume * SHARE_OF_SLICES)
-            if used + size <= limit:
-                amounts[name], sizes[name] = amount, size
-                used += size
-                break
+    volumes = {
+        name: _volume_bytes(each) for name, each in found.items() if not isinstance(each, str)
+    }
+    wanted = {name: choice == "all" or name in first for name in volumes}
+    chosen = _within_limit([name for name in order if name in volumes], volumes, wanted, limit)
     cases = [
-        _viewed(number, name, found.get(name), amounts.get(name), sizes.get(name, 0))
+        _viewed(number, name, found.get(name), *chosen.get(name, (None, 0)))
         for number, name in enumerate(names)
     ]
-    return ViewerPlan(tuple(cases), (*notes, *_limit_notes(cases, order, first, choice, limit)))
+    size = f"{limit / 1e6:.0f} MB"
+    for what, names_of in (
+        (
+            "slices only",
+            [n for n, (amount, _) in chosen.items() if wanted[n] and amount == "slices"],
+        ),
+        ("scores only", [n for n, (amount, _) in chosen.items() if amount is None]),
+    ):
+        if names_of:
+            notes.append(f"{what}, to stay below {size}: {', '.join(names_of)}")
+    return ViewerPlan(tuple(cases), tuple(notes))
+
+
+def _within_limit(
+    order: Sequence[str], volumes: Mapping[str, int], wanted: Mapping[str, bool], limit: int
+) -> dict[str, tuple[Amount | None, int]]:
+    """Return amount and bytes of each case, the most interesting first, as long as they fit."""
+    chosen: dict[str, tuple[Amount | None, int]] = {}
+    used = 0
+    for name in order:
+        sizes: dict[Amount, int] = {"slices": round(volumes[name] * SHARE_OF_SLICES)}
+        if wanted[name]:
+            sizes = {"volume": volumes[name], **sizes}
+        fits = ((amount, size) for amount, size in sizes.items() if used + size <= limit)
+        chosen[name] = next(fits, (None, 0))
+        used += chosen[name][1]
+    return chosen
 
 
 Found = tuple[tuple[str, ...], PlannedCase]
@@ -161,13 +177,13 @@ def _find_cases(
         try:
             files = find_run_cases(run, data, references)
         except RunError as error:
-            notes.append(f"{method}: no pictures: {error}")
+            notes.append(f"{method}: no pictures: {without_machine(str(error))}")
             continue
         for result in run.case_results:
             try:
                 one = _run_of_case(run, result, files.get(result.case), checked)
             except (RunError, CaseError) as error:
-                reasons[result.case] = str(error)
+                reasons[result.case] = without_machine(str(error))
                 continue
             if one is not None:
                 found.setdefault(result.case, []).append((method, *one))
@@ -201,29 +217,8 @@ def _run_of_case(
     return RunOfCase("", result, file, tuple(step.step for step in kept)), checked[key]
 
 
-def _volume_bytes(found: Found | str) -> int:
-    assert not isinstance(found, str)
+def _volume_bytes(found: Found) -> int:
     methods, planned = found
     with ChallengeFile(planned.source.file) as file:
         voxels = math.prod(file.header("imgs").shape)
     return round(BYTES_PER_VOXEL * voxels * (1 + 0.1 * len(methods)) / 1.1)
-
-
-def _limit_notes(
-    cases: Sequence[ViewedCase],
-    order: Sequence[str],
-    first: Sequence[str],
-    choice: ViewerChoice,
-    limit: int,
-) -> Iterable[str]:
-    """Yield what the limit has taken away, by the names of the cases."""
-    amounts = {case.name: case.amount for case in cases}
-    available = {case.name for case in cases if not case.why or case.why.startswith("the limit")}
-    wanted = [name for name in order if choice == "all" or name in first]
-    only_slices = [name for name in wanted if amounts[name] == "slices"]
-    nothing = [name for name in order if name in available and amounts[name] is None]
-    size = f"{limit / 1e6:.0f} MB"
-    if only_slices:
-        yield f"slices only, to stay below {size}: {', '.join(only_slices)}"
-    if nothing:
-        yield f"scores only, to stay below {size}: {', '.join(nothing)}"

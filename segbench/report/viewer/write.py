@@ -15,6 +15,7 @@ from segbench.data.pool import each
 from segbench.errors import SegbenchError
 from segbench.files import atomic_write, write_text
 from segbench.report.frames import Results
+from segbench.report.private_text import without_machine
 from segbench.report.viewer.case_data import case_view
 from segbench.report.viewer.case_list import case_list
 from segbench.report.viewer.documents import gallery_pages, view_page
@@ -90,7 +91,7 @@ def _write_case(job: _Job, case: ViewedCase) -> str:
             case.planned, case.methods, case.amount, job.policy, with_image=job.with_images
         )
     except SegbenchError as error:
-        return str(error)
+        return without_machine(str(error))
     text = f"segbenchCase({case.number}, {_script(view)});\n"
     for name, content in ((case.script, text.encode("ascii")), (case.thumbnail, picture)):
         with atomic_write(job.out / name, sync=False) as stream:  # a page can be made again
