@@ -29,7 +29,7 @@ from segbench.runs.json_schema import write_schemas
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "reports" / "README.md", *sorted(DOCS.rglob("*.md"))]
-SCHEMAS = {name: DOCS / "schema" / f"{name}.json" for name in ("run", "case")}
+SCHEMAS = {name: DOCS / "schema" / f"{name}.json" for name in ("run", "case", "derived")}
 OWN_PAGES = [page for page in PAGES if not page.name.startswith("01")]
 
 
@@ -334,7 +334,10 @@ def test_the_results_page_names_every_field(schema):
 
 
 def test_a_real_run_is_what_the_schemas_say(run):
-    files = {"run": [run / "run.json"], "case": sorted((run / "cases").glob("[!.]*"))}
+    segbench.rescore(run, metric=["nsd@1mm", "obeyed", "nsd-box@2mm"], progress=False)
+    files = {"run": [run / "run.json"]}
+    files |= {"case": sorted((run / "cases").glob("[!.]*"))}
+    files |= {"derived": sorted((run / "derived").glob("[!.]*"))}
     for name, schema in SCHEMAS.items():
         validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
         for file in files[name]:

@@ -29,12 +29,13 @@ BASE = [
 LAYERS = [
     [*BASE],
     ["protocol"],
+    ["further_metrics"],
     ["data"],
     ["models"],
     ["runs"],
     ["report", "phantoms"],
     ["run_result"],
-    ["cli", "evaluation"],
+    ["cli", "evaluation", "case_conversion", "rescoring"],
     ["__init__", "__main__"],
 ]
 # inside a package imports point one way, too: a module imports only from those before it
@@ -43,6 +44,10 @@ ORDER = {
     "protocol": [
         *("validation", "boxes", "packed_mask", "depth", "surface_distances"),
         *("surface_normals", "metrics", "mask_pairs", "scoring", "simulator", "interaction"),
+    ],
+    "further_metrics": [
+        *("metric", "voxel_surfaces", "distances", "lesions", "poor_predictions", "mask_pair"),
+        *("own_function", "prepared_case"),
     ],
     "data": [
         *(
@@ -57,14 +62,17 @@ ORDER = {
         *("archives", "hub", "fetch_record", "fetch"),
     ],
     "data.convert": [
-        *("volume", "nifti", "slabs", "stored_bytes", "nifti_reader", "itk_header", "itk"),
-        *("dicom_files", "dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
+        *("volume", "nifti", "slabs", "stored_bytes", "label_voxels"),
+        *("nifti_scaling", "nifti_reader", "itk_header", "itk"),
+        *("text_files", "label_names", "label_rule"),
+        *("dicom_files", "dicom_references"),
+        *("dicom_frames", "dicom_grid", "dicom_pixels", "dicom_series"),
         *("dicom_painting", "dicom_placing", "dicom_seg", "dicom_polygons", "dicom_rtstruct"),
         *("dicom_labels", "dicom"),
-        *("readers", "percentiles", "intensity", "label_names", "label_rule", "labels"),
+        *("readers", "percentiles", "intensity", "labels"),
         *("components", "box_rule", "grids", "scan", "pairing", "pair_list", "nnunet", "bids"),
-        *("layouts", "rules", "case_maker", "conversion", "batch", "index_csv"),
-        "conversion_report",
+        *("layouts", "rules", "case_maker", "conversion_record", "conversion", "batch"),
+        *("index_csv", "conversion_report", "convert_data", "option_values", "request"),
     ],
     "data.check": [
         *("codes", "finding", "file", "geometry", "intensity", "metric", "labels", "boxes"),
@@ -79,23 +87,36 @@ ORDER = {
         *("check_cases", "check_questions", "check_findings", "check_order", "contract_check"),
     ],
     "runs": [
-        *("json_files", "config", "case_json", "manifest_json", "json_schema"),
-        *("run_folder", "run_data", "prediction_store", "metrics_csv", "case_locks"),
+        *("json_files", "config", "case_json", "manifest_json"),
+        *(
+            "run_folder",
+            "derived_json",
+            "json_schema",
+            "run_data",
+            "prediction_store",
+            "metrics_csv",
+            "case_locks",
+        ),
         *("pace", "progress", "progress_count"),
         *("step_channel", "job", "manifest", "pending_cases", "run_case", "backends"),
-        *("runner", "verify", "dry_run", "submission"),
+        *("runner", "verify", "derived_case", "rescore_case", "rescore", "dry_run", "submission"),
     ],
     "runs.backends": ["base", "serial", "loky"],
     "report": [
         *("modalities", "published", "private_text", "written_files"),
-        *("run_folders", "compared_runs", "method_facts", "frames"),
+        *("run_folders", "compared_runs", "method_facts", "derived_rows", "frames"),
         *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
         *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
-        "volumes",
+        *("volumes", "parity"),
+    ],
+    "report.parity": [
+        *("causes", "metrics_table", "official_folder", "stored_maps", "rescored", "expected"),
+        *("row_facts", "row_tests", "step_tests", "summary_tests", "compare_case"),
+        *("folder_tests", "find_parity", "parity_text"),
     ],
     "report.volumes": [
-        *("masks", "colours", "placement", "markups", "slicer_script", "plan", "write"),
+        *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
     "report.tables": [
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
@@ -113,6 +134,7 @@ ORDER = {
             "confirm",
             "options",
             "group",
+            "interruption",
             "check",
             "run_end",
             "run",
@@ -121,6 +143,8 @@ ORDER = {
             "rank",
             "compare",
             "export",
+            "parity",
+            "rescore",
             "train",
             "predict",
             "models",

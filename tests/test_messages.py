@@ -33,6 +33,7 @@ EXCEPTIONS = {
     "segbench/models/given.py": {"…": "says that it cannot be loaded, and where it failed"},
     "segbench/models/supervisor.py": {"…": "passes on what load_adapter says in the worker"},
     "segbench/report/ranking_text.py": {"ranking: …": WORDS},
+    "segbench/runs/derived_json.py": {"…; remove it and call segbench rescore again": WORDS},
     "segbench/runs/json_files.py": {"…: …": INNER, "…": WORDS},
     "segbench/runs/submission.py": {"…: …": STEP},
     "adapters/_nninteractive.py": {

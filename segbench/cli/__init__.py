@@ -10,10 +10,12 @@ from segbench.cli.export import export
 from segbench.cli.fetch import fetch
 from segbench.cli.group import cli
 from segbench.cli.models import models
+from segbench.cli.parity import parity
 from segbench.cli.phantoms import phantoms
 from segbench.cli.predict import predict
 from segbench.cli.rank import rank
 from segbench.cli.report import report
+from segbench.cli.rescore import rescore
 from segbench.cli.run import run
 from segbench.cli.train import train
 from segbench.cli.verify import verify
@@ -21,7 +23,7 @@ from segbench.cli.verify import verify
 __all__ = ["cli"]
 
 COMMANDS = (
-    *(convert, check, run, report, rank, compare, export, verify),
+    *(convert, check, run, report, rank, compare, export, verify, rescore, parity),
     *(models, phantoms, fetch, predict, train),
 )
 for command in COMMANDS:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import click
 
+from segbench.cli.interruption import one_line_if_interrupted
 from segbench.cli.misuse import Misuse
 from segbench.cli.option_types import (
     EXISTING_FOLDER,
@@ -18,7 +19,7 @@ from segbench.cli.option_types import (
     WholeNumber,
 )
 from segbench.cli.params import ADVANCED, HOW, WHAT, WHERE, argument, command, option
-from segbench.messages import did_you_mean
+from segbench.messages import counted, did_you_mean
 
 # what the three formats have and no other file
 OURS = re.compile(
@@ -147,20 +148,26 @@ def check(
 
     No model is needed. Exit status 1 if a run would refuse a case (an error).
     """
-    from segbench.data.check.check_data import check_data
-    from segbench.data.check.text import summary
-    from segbench.runs.progress_count import shown_count
+    progress = [0, 0]  # cases that are checked, of how many
+    with one_line_if_interrupted(lambda: _how_to_go_on(*progress)):
+        from segbench.data.check.check_data import check_data
+        from segbench.data.check.text import summary
+        from segbench.runs.progress_count import shown_count
 
-    with shown_count("checking") as on_case:
-        checked = check_data(
-            data,
-            references=references,
-            against=against,
-            patient_pattern=patient_pattern,
-            ignore=ignore,
-            jobs=jobs,
-            on_case=on_case,
-        )
+        def on_case(name: str, done: int, total: int) -> None:
+            progress[:] = done, total
+            show(name, done, total)
+
+        with shown_count("checking") as show:
+            checked = check_data(
+                data,
+                references=references,
+                against=against,
+                patient_pattern=patient_pattern,
+                ignore=ignore,
+                jobs=jobs,
+                on_case=on_case,
+            )
     text = _formatted(checked, form, data, is_file=out is not None)
     if out is None:
         click.echo(text, nl=False)
@@ -171,6 +178,11 @@ def check(
         click.echo("\n".join(summary(checked)))
         click.echo(f"findings: {out}", err=True)
     sys.exit(1 if checked.count("error") or (strict and checked.count("warning")) else 0)
+
+
+def _how_to_go_on(done: int, total: int) -> str:
+    of = f" after {done} of {counted(total, 'case')}" if total else ""
+    return f"check: interrupted{of}, nothing is written; the same command checks all of them"
 
 
 def _formatted(checked: Any, form: str, data: Path, *, is_file: bool) -> str:

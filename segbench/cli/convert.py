@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from segbench.cli.convert_options import rule_options, source_options
+from segbench.cli.interruption import one_line_if_interrupted
 from segbench.cli.misuse import Fault, Refusal
 from segbench.cli.option_types import EXISTING_PATH, FOLDER, WholeNumber
 from segbench.cli.params import HOW, WHAT, WHERE, argument, command, option
 from segbench.messages import counted
 
 if TYPE_CHECKING:
-    from segbench.data.convert.batch import Batch
-    from segbench.data.convert.conversion import Conversion
+    from segbench.data.convert.convert_data import ConvertedData
     from segbench.data.convert.rules import Rules
     from segbench.data.convert.scan import Found
 
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     heading=WHERE,
     type=FOLDER,
     required=True,
-    help="The folder for the cases; those that are there and unchanged stay, files of others, too.",
+    help="The folder for the cases. Unchanged cases in it are not converted again, and no other "
+    "file is replaced.",
 )
 @rule_options
 @option(
@@ -84,68 +85,20 @@ def convert(
     Axes are permuted and flipped to one orientation, and the case keeps the grid of its source.
     Exit status 1: a scan was refused.
     """
-    _require_extra()
-    from segbench.data.convert.batch import Batch
+    begun: list[Found] = []
+    with one_line_if_interrupted(lambda: _how_to_go_on(begun, out)):
+        _require_extra()
+        from segbench.data.convert.request import request_of
 
-    rules = _rules(given)
-    found = _find(sources, given)
-    if dry_run:
-        click.echo(_plan(found, out))
-        return
-    batch = Batch(rules, out, replace)
-    conversions = _convert(found, batch, jobs, given["no_box"])
-    if any(each.status == "refused" for each in conversions):
+        rules, found = request_of(sources, given)
+        if dry_run:
+            click.echo(_plan(found, out))
+            return
+        begun.append(found)
+        done = _convert(found, rules, out, jobs=jobs, replace=replace)
+    _show(done)
+    if not done.all_ok:
         sys.exit(1)
-
-
-def _require_extra() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("nibabel", "SimpleITK", "pydicom") if find_spec(name) is None]
-    if missing:
-        cure = "install it by pip install 'segbench[convert]'"
-        raise Refusal(str(Fault("convert", f"the library {missing[0]}", "none", cure)))
-
-
-def _rules(given: Mapping[str, Any]) -> Rules:
-    from segbench.data.convert.box_rule import BoxRule
-    from segbench.data.convert.intensity import IntensityRule
-    from segbench.data.convert.label_names import read_label_names
-    from segbench.data.convert.label_rule import LabelRule, parse_labels
-    from segbench.data.convert.readers import ReadingOptions
-    from segbench.data.convert.rules import Rules
-
-    if given["raw"] and (given["window"] or given["intensity"] != "auto"):
-        cure = "leave out one of them"
-        raise Refusal(
-            str(Fault("--raw", "neither --window nor --intensity next to it", "both", cure))
-        )
-    names = read_label_names(given["label_names"]) if given["label_names"] else {}
-    return Rules(
-        ReadingOptions(
-            label_channel=given["label_channel"], axes=given["axes"], series=given["series"]
-        ),
-        IntensityRule("raw" if given["raw"] else given["intensity"], given["window"]),
-        LabelRule(parse_labels(given["labels"]), names, given["keep_values"]),
-        BoxRule(given["box_rule"], given["no_box"], given["seed"]),
-        given["split"],
-        given["resample_labels"] is not None,
-    )
-
-
-def _find(sources: Sequence[Path], given: Mapping[str, Any]) -> Found:
-    from segbench.data.convert.layouts import find_scans
-    from segbench.data.convert.scan import Stated
-
-    stated = Stated(
-        modality=given["modality"],
-        patient=given["patient"] or "",
-        dataset=given["dataset"] or "",
-        name=given["name"] or "",
-        channel=given["channel"],
-        bids_suffix=given["bids_suffix"] or "",
-    )
-    return find_scans(sources, stated)
 
 
 def _plan(found: Found, out: Path) -> str:
@@ -166,34 +119,36 @@ def _guesses(found: Found) -> list[str]:
     return list(dict.fromkeys(text for scan in found.scans for text in scan.guessed))
 
 
-def _convert(found: Found, batch: Batch, jobs: int, no_box: Sequence[str]) -> list[Conversion]:
-    """Convert, and write index and report of what is done, also when interrupted."""
-    from segbench.data.convert.batch import convert_scans
-    from segbench.data.convert.conversion_report import summary, write_report
-    from segbench.data.convert.index_csv import write_index
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("nibabel", "SimpleITK", "pydicom") if find_spec(name) is None]
+    if missing:
+        cure = "install it by pip install 'segbench[convert]'"
+        raise Refusal(str(Fault("convert", f"the library {missing[0]}", "none", cure)))
+
+
+def _convert(found: Found, rules: Rules, out: Path, *, jobs: int, replace: bool) -> ConvertedData:
+    from segbench.data.convert.batch import Batch
+    from segbench.data.convert.convert_data import convert_found
     from segbench.runs.progress_count import shown_count
 
-    conversions: list[Conversion] = []
-    try:
-        with shown_count("convert", line_seconds=0) as show:
-            for done in convert_scans(found.scans, batch, jobs=jobs):
-                conversions.append(done)
-                show(f"{done.name} {done.status}", len(conversions), len(found.scans))
-    finally:
-        conversions.sort(key=lambda done: done.name)
-        if conversions:
-            index = write_index(batch.out, conversions)
-            report = write_report(batch.out, found.layout, found.unpaired, conversions)
-    for line in summary(conversions, found.unpaired):
+    with shown_count("convert", line_seconds=0) as show:
+        return convert_found(found, Batch(rules, out, replace), jobs=jobs, on_case=show)
+
+
+def _show(done: ConvertedData) -> None:
+    for line in done.lines():
         click.echo(line)
-    for name in _unknown(no_box, conversions):
-        click.echo(f"warning: --no-box {name}: no case has a label of that name")
-    click.echo(f"{index} and {report[-1]} say what was decided")
-    return conversions
+    click.echo(f"{done.index} and {done.report} say what was decided")
 
 
-def _unknown(no_box: Sequence[str], conversions: Sequence[Conversion]) -> list[str]:
-    """Return names of ``--no-box`` that no converted case has."""
-    labels = [each for done in conversions for each in done.decided.get("labels", ())]
-    known = {str(label[key]) for label in labels for key in ("name", "label")}
-    return [name for name in no_box if labels and name not in known]
+def _how_to_go_on(begun: Sequence[Found], out: Path) -> str:
+    scans = [scan for found in begun for scan in found.scans]
+    if not scans:
+        return "convert: interrupted, nothing is converted; the same command begins again"
+    there = sum((out / f"{scan.name}.npz").exists() for scan in scans)
+    return (
+        f"convert: interrupted, {out} has {there} of {counted(len(scans), 'case')}; the same "
+        "command converts the rest"
+    )

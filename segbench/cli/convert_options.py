@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import click
@@ -15,11 +14,12 @@ from segbench.messages import did_you_mean
 
 def parse_modality(_: click.Context, __: click.Parameter, given: str | None) -> str:
     """Return a modality in the words of the challenge; others are taken as they are."""
+    from segbench.data.convert.option_values import EXPECTED_MODALITY
     from segbench.data.convert.scan import stated_modality
 
     modality = stated_modality(given) if given else ""
     if "_" in modality:
-        raise Misuse("a modality without _, because it begins the names of cases", repr(given))
+        raise Misuse(EXPECTED_MODALITY, repr(given))
     return modality
 
 
@@ -27,25 +27,22 @@ def parse_window(
     _: click.Context, __: click.Parameter, given: str | None
 ) -> tuple[float, float] | None:
     """Return width and level of a window's name, or of two numbers."""
+    from segbench.data.convert import option_values
     from segbench.data.convert.intensity import WINDOWS
 
-    if given is None or given in WINDOWS:
-        return WINDOWS[given] if given else None
-    try:
-        width, level = (float(number) for number in given.split(","))
-    except ValueError:
-        width, level = math.nan, math.nan
-    if not (0 < width < math.inf and math.isfinite(level)):
-        expected = f"one of {', '.join(WINDOWS)}, or WIDTH,LEVEL such as 400,40"
-        raise Misuse(expected, repr(given), did_you_mean(given, WINDOWS))
-    return width, level
+    window = option_values.parse_window(given) if given is not None else None
+    if given is not None and window is None:
+        raise Misuse(option_values.EXPECTED_WINDOW, repr(given), did_you_mean(given, WINDOWS))
+    return window
 
 
 def parse_axes(_: click.Context, __: click.Parameter, given: str | None) -> str:
     """Return three letters, one of each axis of the body."""
+    from segbench.data.convert.option_values import EXPECTED_AXES, is_axes
+
     axes = (given or "").upper()
-    if axes and sorted(axes.translate(str.maketrans("RAS", "LPI"))) != ["I", "L", "P"]:
-        raise Misuse("one of L R, one of P A and one of I S, such as LPS", repr(given))
+    if axes and not is_axes(axes):
+        raise Misuse(EXPECTED_AXES, repr(given))
     return axes
 
 
@@ -191,8 +188,8 @@ def rule_options(command: Any) -> Any:
                 heading=HOW,
                 multiple=True,
                 metavar="LABEL",
-                help="A label that no box can stand for, such as vessels: cases with it have no "
-                "boxes; repeatable.",
+                help="A label that no box can stand for, such as vessels, by name or by a value of "
+                "the source: cases with it have no boxes; repeatable.",
             ),
             option(
                 "--seed",

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     heading=WHAT,
     type=OneOf(["csv", "parquet", "challenger", "card", "nifti", "slicer"]),
     default="csv",
-    help="csv, parquet: the cases, steps, prompts and methods, one file each (parquet needs "
-    "segbench[parquet]). challenger: scores for the R package challengeR. card: a page on each "
-    "run, Markdown and JSON. nifti, slicer: images, references, predictions, errors and boxes as "
-    "volumes in the grid of the source (needs segbench[convert]); slicer adds clicks and boxes as "
-    "markups, and a script that opens a case in 3D Slicer.",
+    help="csv, parquet: the cases, steps, prompts, methods and further metrics, one file each "
+    "(parquet needs segbench[parquet]). challenger: scores for the R package challengeR. card: a "
+    "page on each run, Markdown and JSON. nifti, slicer: images, references, predictions, errors "
+    "and boxes as volumes in the grid of the source (needs segbench[convert]); slicer adds clicks "
+    "and boxes as markups, and a script that opens a case in 3D Slicer.",
 )
 @option(
     "--case",

@@ -136,6 +136,13 @@ def read_case(source: CaseFile) -> Case:
     return Case(source.name, Image(voxels, spacing), reference, boxes, labels, **facts)
 
 
+def read_reference_and_spacing(source: CaseFile) -> tuple[LabelMap, tuple[int, ...], Spacing]:
+    """Return reference, labels and spacing of a case, checked as in `read_case`; no image."""
+    with ChallengeFile(source.file) as file:
+        reference, labels, spacing, _ = _read_all_but_image(source, file)
+    return reference, labels, spacing
+
+
 def _read_all_but_image(
     source: CaseFile, file: ChallengeFile
 ) -> tuple[LabelMap, tuple[int, ...], Spacing, tuple[Box, ...]]:

@@ -79,6 +79,17 @@ class PackedMask:
         z, y, x = (at - low for at, low in zip(voxel, self.low, strict=True))
         return bool(self.words[z, y, x // WORD] >> np.uint64(x % WORD) & np.uint64(1))
 
+    def eroded(self) -> PackedMask:
+        """Return the voxels whose six neighbours are in the mask, too.
+
+        The faces of the region must be empty, as they are of every mask that was packed.
+        """
+        inner = self.words & _shifted(self.words, 1) & _shifted(self.words, -1)
+        for axis in (0, 1):
+            for by in (1, -1):
+                inner &= np.roll(self.words, by, axis)
+        return PackedMask(inner, self.low)
+
     def trimmed(self) -> PackedMask:
         """Cut away empty sides, along x in whole words; the mask must not be empty.
 

@@ -29,6 +29,7 @@ def common_cases(results: Results) -> Results:
         cases=cases,
         steps=_rows_of(cases, results.steps),
         prompts=_rows_of(cases, results.prompts),
+        derived=_rows_of(cases, results.derived),
     )
 
 

@@ -40,8 +40,9 @@ def write_export(
     out : path
         The folder, created if it is missing.
     format : {"csv", "parquet", "challenger", "card"}
-        csv and parquet: one file for each of the frames cases, steps, prompts and methods; parquet
-        needs pyarrow. challenger: the scores of ranked methods for the R package challengeR.
+        csv and parquet: one file for each of the frames cases, steps, prompts, methods and, if it
+        has rows, derived; parquet needs pyarrow. challenger: the scores of ranked methods for the
+        R package challengeR.
         card: a page on each run, as Markdown and JSON.
     resampling : Resampling
         How the intervals of a card are computed.
@@ -90,7 +91,8 @@ def _parquet_files(results: Results, _: Resampling) -> dict[str, bytes]:
 
 
 def _frames(results: Results) -> dict[str, pd.DataFrame]:
-    return {name: getattr(results, name) for name in ("cases", "steps", "prompts", "methods")}
+    frames = {name: getattr(results, name) for name in ("cases", "steps", "prompts", "methods")}
+    return {**frames, "derived": results.derived} if len(results.derived) else frames
 
 
 FORMATS: dict[str, Callable[[Results, Resampling], dict[str, bytes]]] = {

@@ -18,10 +18,12 @@ import pandas as pd
 from segbench.core import Box, Prompt, Settings, StepScore
 from segbench.keywords import suggest_keywords
 from segbench.report.compared_runs import read_runs
+from segbench.report.derived_rows import DERIVED, DerivedOfCase
 from segbench.report.method_facts import METHODS, method_row, time_limit_of
 from segbench.report.modalities import modality_code
 from segbench.report.private_text import without_machine
 from segbench.results import CaseResult, CaseSummary, FailurePolicy, Policy
+from segbench.runs.derived_json import StoredDerived, read_run_derived
 from segbench.runs.run_folder import Run
 
 Row = tuple[Any, ...]
@@ -50,6 +52,7 @@ PROMPTS = {
     **dict.fromkeys(("z_low", "y_low", "x_low", "z_high", "y_high", "x_high"), "Int64"),
     "mid_slice": "Int64",
 }
+DerivedByCase = Mapping[str, Mapping[str, StoredDerived]]  # by method and case
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,9 @@ class Results:
         The protocol of all runs.
     runs : mapping of str to Run
         The runs that the frames are made from, by method; empty if they come from elsewhere.
+    derived : DataFrame
+        One row per method, case, label, step and further metric, of what `segbench.rescore` has
+        computed; without rows if it was never called.
     """
 
     cases: pd.DataFrame
@@ -81,10 +87,12 @@ class Results:
     policy: Policy = Policy()
     settings: Settings = Settings()
     runs: Mapping[str, Run] = field(default_factory=dict, repr=False)
+    derived: pd.DataFrame = field(default_factory=lambda: _frame(DERIVED, []))
+    _stored: DerivedByCase = field(default_factory=dict, repr=False)
 
     def with_policy(self, policy: Policy) -> Results:
         """Return the results of the same runs under another policy."""
-        return results_of(self.runs, policy)
+        return results_of(self.runs, policy, self._stored)
 
 
 @suggest_keywords
@@ -117,10 +125,12 @@ def load(
 
 def load_results(folders: Sequence[Path], policy: Policy = Policy()) -> Results:
     """Read run folders as `load` does, under a policy."""
-    return results_of(read_runs(folders), policy)
+    runs = read_runs(folders)
+    derived = {method: read_run_derived(run) for method, run in runs.items()}
+    return results_of(runs, policy, derived)
 
 
-def results_of(runs: Mapping[str, Run], policy: Policy) -> Results:
+def results_of(runs: Mapping[str, Run], policy: Policy, derived: DerivedByCase) -> Results:
     """Return the frames of runs that share a protocol, under a policy."""
     entries = [
         _Entry(method, run, case, case.summary(policy, run.settings.n_clicks), policy)
@@ -137,6 +147,8 @@ def results_of(runs: Mapping[str, Run], policy: Policy) -> Results:
         policy=policy,
         settings=next(iter(runs.values())).settings,
         runs=runs,
+        derived=_frame(DERIVED, _derived_rows(entries, derived)),
+        _stored=derived,
     )
 
 
@@ -202,3 +214,10 @@ def _prompt_facts(prompt: Prompt) -> Row:
         corners = (*prompt.low, *prompt.high, prompt.mid_slice)
         return ("box", prompt.label, None, None, None, None, *corners)
     return ("click", prompt.label, prompt.positive, *prompt.voxel, *[None] * 7)
+
+
+def _derived_rows(entries: Iterable[_Entry], derived: DerivedByCase) -> Iterator[Row]:
+    for method, _, case, scores, policy in entries:
+        stored = derived.get(method, {}).get(case.case)
+        if stored is not None and case.status != "invalid":
+            yield from DerivedOfCase(case, scores, policy, stored).rows(method)

@@ -11,9 +11,14 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from segbench.runs.case_json import StoredCase
+from segbench.runs.derived_json import StoredDerived
 from segbench.runs.manifest_json import Manifest
 
-FILES: dict[str, type] = {"case.json": StoredCase, "run.json": Manifest}
+FILES: dict[str, type] = {
+    "case.json": StoredCase,
+    "derived.json": StoredDerived,
+    "run.json": Manifest,
+}
 
 
 def write_schemas(folder: Path) -> None:

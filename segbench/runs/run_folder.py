@@ -150,5 +150,10 @@ def remove_leftovers(folder: Path, case: str) -> None:
     """
     prediction_file(folder, case).unlink(missing_ok=True)
     for file in (case_file(folder, case), prediction_file(folder, case)):
-        for partial in file.parent.glob(f".{glob.escape(file.name)}.{32 * '[0-9a-f]'}.partial"):
-            partial.unlink(missing_ok=True)
+        remove_partial_files(file)
+
+
+def remove_partial_files(file: Path) -> None:
+    """Remove what a writer that was killed has left of a file; nobody else may be writing it."""
+    for partial in file.parent.glob(f".{glob.escape(file.name)}.{32 * '[0-9a-f]'}.partial"):
+        partial.unlink(missing_ok=True)

@@ -79,7 +79,41 @@ def test_options_decide(tmp_path):
     assert read.boxes == ()
     assert read.image.voxels.dtype == np.int16
     assert [label["values"] for label in read.grid.facts["labels"]] == [[3], [1]]
-    assert "warning: --no-box lung: no case has a label of that name" in result.stdout
+    assert "warning: --no-box lung: no case has a label of that name or value" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "n_boxes", "is_known"),
+    [("2", 0, True), ("3", 0, True), ("1", 2, False)],  # 1 is the label that value 2 became
+)
+def test_a_label_without_a_box_is_named_by_its_value_not_by_its_number(
+    tmp_path, word, n_boxes, is_known
+):
+    labels = scan()[1]
+    labels[labels == 1] = 2
+    files = write_pair(tmp_path / "in", labels=labels)
+    result = invoke(*files, "--modality", "CT", "--no-box", word, "--out", tmp_path / "val")
+    (case,) = find_cases(tmp_path / "val")
+    assert len(case.read().boxes) == n_boxes
+    assert (f"warning: --no-box {word}:" not in result.stdout) == is_known
+
+
+def test_components_of_a_label_are_named_by_it(tmp_path):
+    files = write_pair(tmp_path / "in")
+    words = ["--labels", "vessel=1,organ=3", "--split", "--no-box", "vessel"]
+    result = invoke(*files, "--modality", "CT", *words, "--out", tmp_path / "val")
+    (case,) = find_cases(tmp_path / "val")
+    assert case.read().boxes == ()
+    assert "--no-box" not in result.stdout
+
+
+def test_the_terminal_says_that_a_case_lost_its_boxes_by_a_guess(tmp_path):
+    labels = scan()[1]
+    labels[::2, ::3, ::4] = 1
+    files = write_pair(tmp_path / "in", labels=labels)
+    result = invoke(*files, "--modality", "CT", "--out", tmp_path / "val")
+    expected = "guessed: CT_scan_img: 1 is scattered, so no label of the case has a box; --labels"
+    assert expected in result.stdout
 
 
 def test_a_refused_scan_is_exit_status_1(tmp_path):
@@ -101,6 +135,65 @@ def test_another_option_on_the_same_folder_needs_replace(tmp_path):
     assert case.read().grid.facts["intensity"]["level"] == -160
 
 
+def entry(out):
+    (case,) = json.loads((out / "conversion.json").read_text())["cases"]
+    return case
+
+
+def test_a_refusal_leaves_what_was_said_of_a_case_that_is_there(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    before = entry(tmp_path / "val")
+    assert invoke(*words, "--window", "lung").exit_code == 1
+    since = entry(tmp_path / "val").pop("refused_since")
+    assert "found one of another rule" in since
+    assert f"refused since, and left as it is: {since}" in (
+        (tmp_path / "val" / "conversion.txt").read_text()
+    )
+    assert invoke(*words).exit_code == 0
+    assert entry(tmp_path / "val") == before
+    assert before["decided"]["intensity"]["level"] == 40
+
+
+def test_a_refusal_without_a_case_is_all_that_is_said(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    (tmp_path / "val" / "CT_scan_img.npz").unlink()
+    words[1].write_bytes(b"nothing")
+    assert invoke(*words).exit_code == 1
+    assert entry(tmp_path / "val")["status"] == "refused"
+    assert entry(tmp_path / "val")["decided"] == {}
+
+
+def test_a_case_whose_report_is_missing_says_so(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    invoke(*words)
+    (tmp_path / "val" / "conversion.json").unlink()
+    invoke(*words)
+    assert "the report of its conversion is missing" in entry(tmp_path / "val")["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("index.csv", "no,table\n1,2\n", "expected a table with a column 'name'"),
+        ("conversion.json", '{"cases": "mine"}', "expected no file or the report of a conversion"),
+        ("conversion.json", "no JSON", "expected no file or the report of a conversion"),
+    ],
+)
+def test_files_that_cannot_be_continued_are_named_before_anything_is_converted(
+    tmp_path, name, text, message
+):
+    out = tmp_path / "val"
+    out.mkdir()
+    (out / name).write_text(text)
+    result = invoke(*write_pair(tmp_path / "in"), "--modality", "CT", "--out", out)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert [file.name for file in out.iterdir()] == [name]
+    assert (out / name).read_text() == text
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -112,6 +205,19 @@ def test_another_option_on_the_same_folder_needs_replace(tmp_path):
         (["--axes", "LPP"], "--axes: expected one of L R, one of P A and one of I S"),
         (["--modality", "A_B"], "--modality: expected a modality without _"),
         (["--raw", "--intensity", "keep"], "--raw: expected neither --window nor --intensity"),
+        (["--window", "lung", "--intensity", "keep"], "--window: expected no --intensity keep"),
+        (["--split", "--keep-values"], "--split: expected no --keep-values"),
+        (["--no-box", "1", "--box-rule", "none"], "--no-box: expected no --box-rule none"),
+        (["--seed", "1", "--box-rule", "exact"], "--seed: expected no --box-rule exact"),
+        (
+            ["--modality", "MR", "--window", "lung"],
+            "--window: expected a scan of CT, found only MR; leave it out",
+        ),
+        (
+            ["--modality", "CT", "--series", "1.2"],
+            "--series: expected a DICOM series, found only other files; leave it out",
+        ),
+        (["--modality", "MR", "--bids-suffix", "T1w"], "--bids-suffix T1w: expected a data set in"),
         (["--labels", "a=1,a=2"], "expected each name once"),
         ([], "expected a modality, found none, because only DICOM files say it"),
     ],
@@ -123,6 +229,34 @@ def test_wrong_requests_are_one_line(tmp_path, words, message):
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "val").exists()
+
+
+@pytest.mark.parametrize("option", ["--channel", "--label-channel"])
+def test_a_channel_that_a_file_does_not_have_is_refused(tmp_path, option):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    result = invoke(*words, option, 3)
+    assert result.exit_code == 1
+    assert "expected a channel 0, as the file is one volume, found 3" in result.stdout
+    assert invoke(*words, option, 0).exit_code == 0
+
+
+def test_a_window_is_for_the_ct_of_a_list(tmp_path):
+    rows = ["image,labels,modality"]
+    for modality in ("CT", "MR"):
+        files = write_pair(tmp_path, modality)
+        rows.append(f"{files[0].name},{files[1].name},{modality}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    result = invoke(tmp_path / "list.csv", "--window", "lung", "--out", tmp_path / "val")
+    assert result.exit_code == 0
+    facts = [case.read().grid.facts["intensity"] for case in find_cases(tmp_path / "val")]
+    assert [each["rule"] for each in facts] == ["window", "percentile"]
+
+
+def test_axes_that_a_file_states_itself_are_noted(tmp_path):
+    words = [*write_pair(tmp_path / "in"), "--modality", "CT", "--out", tmp_path / "val"]
+    stated = "warning: CT_scan_img: the file states its axes, LPS; --axes RAS was not used"
+    assert invoke(*words, "--axes", "RAS").stdout.count(stated) == 1
+    assert "states its axes" not in invoke(*words, "--axes", "LPS", "--replace").stdout
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):

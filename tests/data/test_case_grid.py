@@ -7,6 +7,7 @@ import pytest
 
 from segbench.core import Grid
 from segbench.data.case_grid import KEYS, grid_arrays
+from segbench.data.challenge_boxes import BOX_KEYS
 from segbench.data.challenge_npz import ChallengeFile, write_arrays, write_case
 from segbench.data.dataset import CaseFile, read_case
 from segbench.errors import CaseError
@@ -34,6 +35,23 @@ def test_its_arrays_are_plain(make_case, tmp_path):
         arrays = dict(raw)
     assert set(KEYS) <= set(arrays)
     np.testing.assert_array_equal(arrays["grid_affine"], AFFINE)
+
+
+def test_the_official_script_reads_what_it_reads_without_a_grid(make_case, tmp_path):
+    """It loads files with pickles allowed, takes the keys that it knows, and writes its own."""
+    case, read = make_case("CT_Toy_001"), {}
+    assert case.boxes
+    for name, grid in (("with", GRID), ("without", None)):
+        write_case(tmp_path / f"{name}.npz", replace(case, grid=grid))
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=True) as stored:
+            image, spacing, boxes = stored["imgs"], stored["spacing"], stored["boxes"]
+            reference = stored["gts"]
+            labels = np.unique(reference)[1:]
+        arrays = {"imgs": image, "boxes": boxes, "spacing": spacing, "prev_pred": reference * 0}
+        np.savez_compressed(tmp_path / f"{name}-input.npz", **arrays)
+        assert [sorted(box) for box in boxes] == len(labels) * [sorted(BOX_KEYS)]
+        read[name] = {key: array.tolist() for key, array in {**arrays, "gts": reference}.items()}
+    assert read["with"] == read["without"]
 
 
 def test_a_case_without_a_grid_has_none(make_case, tmp_path):

@@ -21,7 +21,7 @@ from segbench.runs.run_folder import read_run
 from tests.report.small_runs import FLAT, RISING, case
 
 PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
-FRAMES = ("cases", "steps", "prompts", "methods")
+FRAMES = ("cases", "steps", "prompts", "methods", "derived")
 SECTIONS = (
     *("scores_by_modality", "scores_by_box", "scores_by_step", "scores_by_dataset"),
     *("scores_by_label", "scores_over_own_cases", "scores_with_time_limit", "failures"),

@@ -22,9 +22,11 @@ from segbench.errors import RunError
 from segbench.report.volumes import write_volumes
 from segbench.report.volumes.colours import label_colour, label_names
 from segbench.report.volumes.masks import box_map, error_map
+from segbench.report.volumes.numbers import written_numbers
 from segbench.report.written_files import EXPORT_LIST
 from segbench.runs.job import close_models
 from segbench.runs.run_folder import prediction_file, read_run
+from tests.data.convert.sources import scan, write_pair
 from tests.report.converted_cases import (
     SPACINGS,
     case_of,
@@ -375,15 +377,67 @@ def test_colour_tables_are_those_of_the_viewers(toy, tmp_path):
     assert [int(value) for value in rows[1][2].split()] == [*label_colour(1), 1, 1, 1]
 
 
-def test_a_label_has_its_recorded_name_and_else_its_number():
+def recorded(*labels):
+    """Return a case whose conversion recorded these labels."""
     case = case_of("CT_a", source(np.eye(4)))
-    facts = {"labels": [{"label": 1, "name": "liver"}, {"label": 2, "name": "7"}, {"label": 3}, 4]}
-    named = replace(case, grid=replace(case.grid, facts=facts))
-    expected = {1: "liver", 2: "label 2", 3: "label 3", 4: "label 4"}
-    assert label_names(named, [1, 2, 3, 4]) == expected
-    assert label_names(replace(case, grid=None), [1]) == {1: "label 1"}
-    broken = replace(case, grid=replace(case.grid, facts={"labels": "liver"}))
-    assert label_names(broken, [1]) == {1: "label 1"}
+    return replace(case, grid=replace(case.grid, facts={"labels": list(labels)}))
+
+
+def test_a_label_has_its_recorded_name_and_else_its_number():
+    named = recorded({"label": 1, "name": "liver"}, {"label": 2, "name": "7"}, {"label": 3}, 4)
+    numbers = {1: 1, 2: 7, 3: 3, 4: 4}
+    expected = {1: "liver", 7: "label 7", 3: "label 3", 4: "label 4"}
+    assert label_names(named, numbers) == expected
+    assert label_names(replace(named, grid=None), {1: 1}) == {1: "label 1"}
+    broken = replace(named, grid=replace(named.grid, facts={"labels": "liver"}))
+    assert label_names(broken, {1: 1}) == {1: "label 1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "unknown", "numbers"),
+    [
+        ([[2], [5]], [], {1: 2, 2: 5}),
+        ([[5], [2, 3]], [], {1: 5, 2: 2}),  # of a merged label, the first value
+        ([[4], [4]], [], {1: 1, 2: 2}),  # components of one value
+        ([[2], [70_000]], [], {1: 1, 2: 2}),  # more than a label map holds
+        ([[0], [2]], [], {1: 1, 2: 2}),
+        ([[2], []], [], {1: 1, 2: 2}),
+        ([["2"], 5], [], {1: 1, 2: 2}),
+        ([[2]], [], {1: 1, 2: 2}),
+        ([[2], [5]], [3, 5], {1: 2, 2: 5, 3: 3, 5: 1}),  # 5 is taken, and means another label
+    ],
+)
+def test_a_label_is_written_with_the_value_of_its_source(values, unknown, numbers):
+    entries = ({"label": label, "values": value} for label, value in enumerate(values, 1))
+    assert written_numbers(recorded(*entries), unknown) == numbers
+    assert written_numbers(replace(recorded(), grid=None), unknown).keys() == {1, 2, *unknown}
+
+
+def test_converted_labels_come_back_with_their_values(tmp_path):
+    image, labels = scan()
+    labels = np.select([labels == 1, labels == 3], [5, 300]).astype(np.uint16)
+    image_file, label_file = write_pair(tmp_path / "in", labels=labels)
+    words = ("--modality", "CT", "--out", tmp_path / "val")
+    assert segbench("convert", image_file, label_file, *words).exit_code == 0
+    for model, word in (("oracle", f"references={tmp_path / 'val'}"), ("empty", "")):
+        option = ("--option", word) if word else ()
+        words = ("--model", model, "--data", tmp_path / "val", "--out", tmp_path / "runs" / model)
+        assert segbench("run", *words, "--in-process", *option).exit_code == 0
+    segbench("export", tmp_path / "runs", "--format", "slicer", "--out", tmp_path / "out")
+    folder = tmp_path / "out" / "CT_scan_img"
+    expected = np.asarray(nibabel.load(label_file).dataobj)
+    for file in ("reference", "oracle/step5"):
+        np.testing.assert_array_equal(nibabel.load(folder / f"{file}.nii.gz").dataobj, expected)
+    assert set(np.unique(nibabel.load(folder / "oracle/boxes.nii.gz").dataobj)) == {0, 5, 300}
+    assert not np.any(nibabel.load(folder / "oracle/step5-errors.nii.gz").dataobj)
+    rows = [line.split()[:2] for line in (folder / "labels.ctbl").read_text().splitlines()[2:]]
+    assert rows == [["0", "background"], ["5", "label_5"], ["300", "label_300"]]
+    regions = read_json(folder / "oracle" / "boxes.mrk.json")
+    assert [region["name"] for region in regions] == ["box label 5", "box label 300"]
+    (clicks,) = read_json(folder / "empty" / "clicks-step1.mrk.json")
+    points = clicks["controlPoints"]
+    assert [point["label"] for point in points] == ["label 5 +", "label 300 +"]
+    assert points[1]["description"] == "step 1, label 300, positive"
 
 
 def test_labels_have_different_colours():

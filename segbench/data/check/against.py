@@ -16,19 +16,24 @@ def patient_of(case: CaseFacts, pattern: str | None) -> str:
     case : CaseFacts
     pattern : str or None
         A regular expression searched in the case's name: its first group is the patient, or the
-        whole match. Without one, the patient of index.csv counts; patients of two datasets are two
-        patients even if their names are equal.
+        whole match. Without one, the patient of index.csv counts. Patients of two datasets are two
+        patients even if their names are equal, such as 001.
     """
-    if pattern is None:
-        return f"{case.dataset}/{case.patient}" if case.patient else ""
-    match = re.search(pattern, case.name)
-    return (match.group(min(match.re.groups, 1)) or "") if match else ""
+    patient = case.patient
+    if pattern is not None:
+        match = re.search(pattern, case.name)
+        patient = (match.group(min(match.re.groups, 1)) or "") if match else ""
+    return f"{case.dataset}/{patient}" if patient else ""
 
 
 def overlap_findings(
-    cases: Sequence[CaseFacts], others: Sequence[CaseFacts], folder: str, pattern: str | None
+    cases: Sequence[CaseFacts],
+    others: Sequence[CaseFacts],
+    folders: tuple[str, str],
+    pattern: str | None,
 ) -> Iterator[Finding]:
-    """Yield the cases whose image or patient is also in another folder."""
+    """Yield the cases whose image or patient is also in the second of two folders."""
+    folder = folders[1]
     images = {other.image_sha256: other.name for other in others if other.image_sha256}
     patients: dict[str, list[str]] = {}
     for other in others:
@@ -47,15 +52,14 @@ def overlap_findings(
                 f"found {patient}, also of {scans[0]}{n_more}"
             )
             yield Finding("patient-in-both", case.name, what, {"patient": patient, "others": scans})
-    yield from _unknown(cases, others, folder, pattern)
+    for name, there in zip(folders, (cases, others), strict=True):
+        yield from _unknown(there, name, pattern)
 
 
-def _unknown(
-    cases: Sequence[CaseFacts], others: Sequence[CaseFacts], folder: str, pattern: str | None
-) -> Iterator[Finding]:
-    alone = [case.name for case in (*cases, *others) if not patient_of(case, pattern)]
+def _unknown(cases: Sequence[CaseFacts], folder: str, pattern: str | None) -> Iterator[Finding]:
+    alone = [case.name for case in cases if not patient_of(case, pattern)]
     if alone:
-        total = len(cases) + len(others)
         source = f"that {pattern!r} finds" if pattern else "in index.csv"
-        what = f"patient: expected one of each case {source}, found none of {len(alone)} of {total}"
+        found = f"none of {len(alone)} of {len(cases)}"
+        what = f"patient: expected one of each case {source}, found {found}"
         yield Finding("patient-unknown", folder, what, {"cases": alone})

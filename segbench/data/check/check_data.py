@@ -113,7 +113,7 @@ def check_data(  # noqa: PLR0913
         count = partial(_count, on_case, len(cases), total)
         compared, refused = _fingerprints(others, jobs, count)
         found += unused + refused
-        found += overlap_findings(cases, compared, against.name, patient_pattern)
+        found += overlap_findings(cases, compared, (data.name, against.name), patient_pattern)
     kept = sorted((f for f in found if f.code not in ignore), key=lambda f: f.order)
     return CheckedData(tuple(kept), tuple(cases))
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import ndimage
-
 from segbench.core import Mask, Settings, Spacing
-from segbench.protocol.depth import deepest_voxels
+from segbench.further_metrics.poor_predictions import eroded, filled_box
 from segbench.protocol.metrics import dice, surface_dice
 
 TOLERANCE_MM = Settings().nsd_tolerance_mm
@@ -44,20 +41,12 @@ def saturation(mask: Mask, spacing: Spacing) -> Saturation:
         Cropped to its bounding box, so not empty.
     spacing : voxel size in mm, (z, y, x)
     """
-    box, eroded = np.ones_like(mask), _eroded(mask)
-    dsc_box, dsc_eroded = dice(box, mask), dice(eroded, mask)
+    box, shrunk = filled_box(mask), eroded(mask)
+    dsc_box, dsc_eroded = dice(box, mask), dice(shrunk, mask)
     if max(dsc_box, dsc_eroded) > POOR_DSC:
         return Saturation(dsc_eroded=dsc_eroded, dsc_box=dsc_box)
     nsd_box = surface_dice(box, mask, spacing=spacing, tolerance_mm=TOLERANCE_MM)
     if nsd_box < SATURATED_NSD:  # the other one does not matter
         return Saturation(0.0, nsd_box, dsc_eroded, dsc_box)
-    nsd_eroded = surface_dice(eroded, mask, spacing=spacing, tolerance_mm=TOLERANCE_MM)
+    nsd_eroded = surface_dice(shrunk, mask, spacing=spacing, tolerance_mm=TOLERANCE_MM)
     return Saturation(nsd_eroded, nsd_box, dsc_eroded, dsc_box)
-
-
-def _eroded(mask: Mask) -> Mask:
-    """Return a mask without its outermost voxels; its deepest voxel stays."""
-    eroded: Mask = ndimage.binary_erosion(mask)
-    if not eroded.any():
-        eroded[tuple(deepest_voxels(mask)[0])] = True
-    return eroded

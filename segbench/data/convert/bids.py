@@ -16,6 +16,7 @@ from segbench.data.convert.readers import NIFTI, stem_of, suffix_of
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, modality_of
 from segbench.errors import CaseError
 
+LAYOUT = "a data set in the layout of BIDS"
 DERIVATIVES = "derivatives"
 LABEL_SUFFIXES = ("dseg", "mask")
 ADDED = {"space", "res", "den", "desc", "label", "seg", "atlas"}  # entities of derivatives
@@ -83,7 +84,7 @@ def scans_of_bids(folder: Path, derivatives: Path, stated: Stated) -> Found:
         taken[image.file] = each
         scans.append(_scan(image, each, dataset, stated))
     unpaired += [f"{image.file.name}: no label map" for image in images if image.file not in taken]
-    return Found("a data set in the layout of BIDS", tuple(scans), tuple(unpaired))
+    return Found(LAYOUT, tuple(scans), tuple(unpaired))
 
 
 def _names(folder: Path) -> list[_Name]:

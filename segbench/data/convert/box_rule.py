@@ -27,7 +27,7 @@ class BoxRule:
         ``challenge``: exact in z, sides of the middle slice widened at random. ``exact``: the
         smallest box around all voxels. ``none``: no boxes.
     without : collection of str
-        Names of labels that no box can stand for, such as vessels.
+        Labels that no box can stand for, such as vessels: by name, or by a value of the source.
     seed : int
         Of the widening; together with the names of case and label it gives the same boxes again.
     """
@@ -39,10 +39,11 @@ class BoxRule:
 
 @dataclass(frozen=True)
 class DrawnBoxes:
-    """The boxes of a case, and why there are none."""
+    """The boxes of a case, why there are none, and whether that was a guess."""
 
     boxes: tuple[Box, ...]
     reason: str = ""
+    guessed: tuple[str, ...] = ()
 
 
 def draw_boxes(
@@ -56,16 +57,33 @@ def draw_boxes(
     if rule.kind == "none":
         return DrawnBoxes((), "no boxes were asked for")
     for label in labels:
-        if {label.name, str(label.label)} & set(rule.without):
-            return DrawnBoxes((), f"{label.name} has no box (--no-box), and so has no label")
+        if any(is_called(label, word, labels) for word in rule.without):
+            return DrawnBoxes((), f"--no-box names {label.name}, so no label has a box")
     boxes = []
     for label in labels:
         mask = label_map == label.label
         reason = scattered(mask)
         if reason:
-            return DrawnBoxes((), f"{label.name} is scattered: {reason}; so no label has a box")
+            return _scattered(label.name, reason)
         boxes.append(_box(mask, label.label, rule, name))
     return DrawnBoxes(tuple(boxes))
+
+
+def is_called(label: CaseLabel, word: str, labels: Sequence[CaseLabel]) -> bool:
+    """Whether a word names a label, or is one of its values in the source.
+
+    A number that is the name of a label stands for this one. The number that a label has in the
+    case is not meant: it differs from case to case.
+    """
+    if any(word in (each.name, each.parent) for each in labels):
+        return word in (label.name, label.parent)
+    return word in map(str, label.values)
+
+
+def _scattered(name: str, reason: str) -> DrawnBoxes:
+    guess = f"{name} is scattered, so no label of the case has a box; --labels chooses others"
+    # without numbers: cases of one text are shown together
+    return DrawnBoxes((), f"{name} is scattered: {reason}; so no label has a box", (guess,))
 
 
 def _box(mask: Mask, label: int, rule: BoxRule, name: str) -> Box:

@@ -15,7 +15,7 @@ from segbench.data.convert.box_rule import DrawnBoxes, draw_boxes
 from segbench.data.convert.components import split_components
 from segbench.data.convert.grids import CaseGrid, Placed, place, warnings_of
 from segbench.data.convert.intensity import Mapped, map_intensities
-from segbench.data.convert.labels import ChosenLabels, choose_labels, without_lost
+from segbench.data.convert.labels import CaseLabel, ChosenLabels, choose_labels, without_lost
 from segbench.data.convert.readers import read_image, read_labels
 from segbench.data.convert.rules import Rules
 from segbench.data.convert.scan import Scan
@@ -78,11 +78,12 @@ def make_case(scan: Scan, rules: Rules, identity: Mapping[str, Any]) -> Made:
             facts=_facts(identity, modality, mapped, placed, chosen),
         ),
     )
+    warnings += (*image.notes, *warnings_of(image.affine), *mapped.warnings, *chosen.warnings)
     return Made(
         CaseArrays.of(case).case,
         _decisions(case, mapped, placed, chosen, drawn),
-        (*scan.guessed, *mapped.guessed),
-        (*warnings, *image.notes, *warnings_of(image.affine), *mapped.warnings, *chosen.warnings),
+        (*scan.guessed, *mapped.guessed, *drawn.guessed),
+        tuple(dict.fromkeys(warnings)),  # image and labels may have the same note
     )
 
 
@@ -115,7 +116,7 @@ def _labels(
 def _chosen(scan: Scan, rules: Rules, image: Volume) -> tuple[ChosenLabels, CaseGrid]:
     """Return the labels in the order of cases, still on their own grid."""
     rule = replace(rules.labels, names={**scan.label_names, **rules.labels.names})
-    source = read_labels(scan.labels, image, scan.image, rules.reading, only=rule.sources)
+    source = read_labels(scan.labels, image, rules.reading, only=rule.sources, merged=rule.merged)
     chosen = choose_labels(source, rule, scan.labels.name)
     grid = grid_of(source.volume)
     label_map = to_case_order(replace(source.volume, voxels=chosen.label_map))
@@ -139,6 +140,12 @@ def _facts(
     }
 
 
+def _decided(label: CaseLabel) -> dict[str, Any]:
+    whole = {"component_of": label.parent} if label.parent else {}
+    facts = {"label": label.label, "name": label.name, **whole}
+    return {**facts, "values": label.values, "voxels": label.n_voxels}
+
+
 def _decisions(
     case: Case, mapped: Mapped, placed: Placed, chosen: ChosenLabels, drawn: DrawnBoxes
 ) -> dict[str, Any]:
@@ -149,10 +156,7 @@ def _decisions(
         "shape": list(case.image.voxels.shape),
         "spacing": list(case.image.spacing),
         "intensity": mapped.facts,
-        "labels": [
-            {"label": each.label, "name": each.name, "values": each.values, "voxels": each.n_voxels}
-            for each in chosen.labels
-        ],
+        "labels": [_decided(each) for each in chosen.labels],
         "grid_of_labels": placed.how or EQUAL,
         **({"voxels_of_labels": chosen.rule} if chosen.rule else {}),
         "boxes": drawn.reason or f"{len(drawn.boxes)}",

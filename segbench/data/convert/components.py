@@ -63,7 +63,10 @@ def split_components(chosen: ChosenLabels, name: str) -> ChosenLabels:
         parent = by_label[int(owner[component])]
         counted[parent.label] += 1
         own_name = f"{parent.name} {counted[parent.label]}"
-        found.append(replace(parent, label=label, name=own_name, n_voxels=int(sizes[component])))
+        n_voxels = int(sizes[component])
+        found.append(
+            replace(parent, label=label, name=own_name, n_voxels=n_voxels, parent=parent.name)
+        )
     return replace(chosen, label_map=table[components], labels=tuple(found))
 
 

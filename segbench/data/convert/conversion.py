@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass, field
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from segbench.core import Grid
-from segbench.data.case_grid import read_grid
-from segbench.data.challenge_npz import ChallengeFile, write_case
+from segbench.data.challenge_npz import write_case
 from segbench.data.convert.case_maker import make_case
+from segbench.data.convert.conversion_record import (
+    Conversion,
+    converted_grid,
+    read_identity,
+    write_record,
+)
 from segbench.data.convert.readers import content_sha256
 from segbench.data.convert.rules import Rules
 from segbench.data.convert.scan import Scan
 from segbench.errors import CaseError, SegbenchError
 
-Status = Literal["converted", "unchanged", "refused"]
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What became of one scan."""
-
-    name: str
-    image: str  # name of the source, without its folder
-    status: Status
-    reason: str = ""  # of a refusal
-    modality: str = ""
-    patient: str = ""
-    dataset: str = ""
-    decided: dict[str, Any] = field(default_factory=dict)
-    guessed: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+# of an absolute path, all but its last part
+FOLDERS = re.compile(
+    r"(?<![\w.)\]/\\:])(?:[A-Za-z]:)?(?:[\\/][^\\/'\"<>|:;,()\[\]\n]+)*[\\/](?=\w)"
+)
 
 
 def convert_scan(scan: Scan, rules: Rules, out: Path, *, replace_changed: bool) -> Conversion:
@@ -43,7 +35,7 @@ def convert_scan(scan: Scan, rules: Rules, out: Path, *, replace_changed: bool) 
     scan : Scan
     rules : Rules
     out : Path
-        The folder of the cases.
+        The folder of the cases. A record of what became of the scan is left in it for the report.
     replace_changed : bool
         Convert again where the source or the rules have changed since.
 
@@ -53,40 +45,55 @@ def convert_scan(scan: Scan, rules: Rules, out: Path, *, replace_changed: bool) 
         A scan that cannot be converted is refused with a reason, so that others go on.
     """
     try:
-        identity = identity_of(scan, rules)
-        file = out / f"{scan.name}.npz"
-        old = read_identity(file) if file.exists() else None
-        if old == identity:
-            return _unchanged(scan, file)
-        if old is not None and not replace_changed:
-            changed = " and ".join(key for key in identity if identity[key] != old.get(key))
-            raise CaseError(
-                f"{file.name}: expected a case of this scan and these options, found one of another"
-                f" {changed}; --replace converts it again"
-            )
-        made = make_case(scan, rules, identity)
-        write_case(file, made.case)
-        return Conversion(
-            scan.name,
-            scan.image.name,
-            "converted",
-            "",
-            made.case.modality,
-            scan.patient,
-            scan.dataset,
-            made.decided,
-            made.guessed,
-            made.warnings,
-        )
+        return _converted(scan, rules, out, replace_changed=replace_changed)
     except (SegbenchError, OSError, MemoryError) as error:
-        return Conversion(scan.name, scan.image.name, "refused", _reason(error))
+        refused = Conversion(scan.name, scan.image.name, "refused", reason_of(error, scan))
+        with contextlib.suppress(OSError):  # a disk that is full, for example
+            write_record(out, refused, {})
+        return refused
 
 
-def _reason(error: Exception) -> str:
-    """Return why a scan was refused; an error of the system names no folder."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{Path(error.filename or '').name}: {error.strerror}".removeprefix(": ")
-    return str(error) or type(error).__name__
+def _converted(scan: Scan, rules: Rules, out: Path, *, replace_changed: bool) -> Conversion:
+    identity = identity_of(scan, rules)
+    file = out / f"{scan.name}.npz"
+    old = read_identity(file) if file.exists() else None
+    if old == identity:
+        return _unchanged(scan, file)
+    if old is not None and not replace_changed:
+        changed = " and ".join(key for key in identity if identity[key] != old.get(key))
+        raise CaseError(
+            f"{file.name}: expected a case of this scan and these options, found one of another"
+            f" {changed}; --replace converts it again"
+        )
+    made = make_case(scan, rules, identity)
+    done = Conversion(
+        scan.name,
+        scan.image.name,
+        "converted",
+        "",
+        made.case.modality,
+        scan.patient,
+        scan.dataset,
+        made.decided,
+        made.guessed,
+        made.warnings,
+    )
+    write_record(out, done, identity)
+    write_case(file, made.case)
+    return done
+
+
+def reason_of(error: Exception, scan: Scan) -> str:
+    """Return why a scan was refused; neither its folders nor, once more, its name."""
+    if isinstance(error, OSError):
+        where = Path(str(error.filename or "")).name
+        text = f"{where}: {error.strerror}" if error.strerror else FOLDERS.sub("", str(error))
+    else:
+        text = str(error)
+    for folder in {scan.image.parent, scan.labels.parent} - {Path(), Path("/")}:
+        for written in (folder, folder.absolute(), folder.resolve()):
+            text = text.replace(f"{written}/", "")
+    return text.removeprefix(": ").removeprefix(f"{scan.name}: ") or type(error).__name__
 
 
 def identity_of(scan: Scan, rules: Rules) -> dict[str, Any]:
@@ -96,42 +103,15 @@ def identity_of(scan: Scan, rules: Rules) -> dict[str, Any]:
         "labels": content_sha256(scan.labels),
         "rule": rules.of(scan),
     }
-    if facts["image"] == facts["labels"]:
+    # one folder may hold a DICOM series and its labels
+    if facts["image"] == facts["labels"] and not scan.labels.is_dir():
         raise CaseError(f"{scan.labels.name}: expected labels, found the image itself")
     read_back: dict[str, Any] = json.loads(json.dumps(facts))
     return read_back
 
 
-def read_identity(file: Path) -> dict[str, Any]:
-    """Return what a case in a file was made of.
-
-    Raises
-    ------
-    CaseError
-        If it was not written by `convert_scan`: it may be another's, and is never replaced.
-    """
-    grid = _grid_in(file)
-    if grid is None or "rule" not in grid.facts:
-        raise CaseError(
-            f"{file.name}: expected no file or a converted case, found another file; choose another"
-            " folder or name"
-        )
-    return {
-        "image": grid.source_sha256,
-        "labels": grid.facts.get("labels_sha256"),
-        "rule": grid.facts["rule"],
-    }
-
-
-def _grid_in(file: Path) -> Grid | None:
-    with ChallengeFile(file) as archive:
-        return read_grid(archive)
-
-
 def _unchanged(scan: Scan, file: Path) -> Conversion:
-    grid = _grid_in(file)
-    assert grid is not None  # read_identity has found it
-    modality = scan.modality or str(grid.facts.get("modality", ""))
+    modality = scan.modality or str(converted_grid(file).facts.get("modality", ""))
     return Conversion(
         scan.name, scan.image.name, "unchanged", "", modality, scan.patient, scan.dataset
     )

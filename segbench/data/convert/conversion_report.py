@@ -8,15 +8,38 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from segbench.data.convert.conversion import Conversion
+from segbench.data.convert.conversion_record import Conversion, is_converted
+from segbench.errors import CaseError
 from segbench.files import write_text
 
 JSON, TEXT = "conversion.json", "conversion.txt"
 SCHEMA = 1
+SINCE = "refused_since"  # of a case that is there: why a later call did not replace it
+LOST = (
+    "what was decided for it is not known, because the report of its conversion is missing; remove "
+    "the file and convert it again"
+)
+SIZES = ("shape", "spacing")  # lists that are written with a cross between their numbers
+
+
+def require_report(folder: Path) -> None:
+    """Refuse a folder whose report is another's, which must not be replaced.
+
+    Raises
+    ------
+    CaseError
+        If its ``conversion.json`` is none that was written here.
+    """
+    file = folder / JSON
+    if file.exists() and _cases(file) is None:
+        raise CaseError(
+            f"{file}: expected no file or the report of a conversion, found another file; choose "
+            "another folder, or move the file away"
+        )
 
 
 def write_report(
@@ -24,13 +47,12 @@ def write_report(
 ) -> list[Path]:
     """Write the report; what earlier calls said of the cases of this folder stays in it.
 
-    A case that was there already keeps what was said when it was made.
+    What was decided for a case is said for as long as the case is there: when it is found
+    unchanged, and when a later call refuses to replace it, whose reason is then said, too.
     """
-    cases = {case["name"]: case for case in _earlier(folder / JSON)}
+    cases = {case["name"]: case for case in _cases(folder / JSON) or []}
     for each in conversions:
-        old = cases.get(each.name, {})
-        if each.status != "unchanged" or old.get("status", "refused") == "refused":
-            cases[each.name] = asdict(each)
+        cases[each.name] = _entry(each, cases.get(each.name), folder / f"{each.name}.npz")
     listed = [cases[name] for name in sorted(cases)]
     facts = {"schema": SCHEMA, "layout": layout, "unpaired": list(unpaired), "cases": listed}
     files = [folder / JSON, folder / TEXT]
@@ -39,13 +61,26 @@ def write_report(
     return files
 
 
-def _earlier(file: Path) -> list[dict[str, Any]]:
-    """Return the cases of an earlier report; none if it is not ours or is damaged."""
+def _entry(done: Conversion, old: Mapping[str, Any] | None, file: Path) -> dict[str, Any]:
+    """Return what the report says of a case, given what it said before."""
+    described = old is not None and old["status"] != "refused"
+    if old is not None and described and done.status == "unchanged":
+        return {key: value for key, value in old.items() if key != SINCE}
+    if old is not None and described and done.status == "refused" and is_converted(file):
+        return {**old, SINCE: done.reason}
+    lost = (LOST,) if done.status == "unchanged" else ()
+    return asdict(replace(done, warnings=(*done.warnings, *lost)))
+
+
+def _cases(file: Path) -> list[dict[str, Any]] | None:
+    """Return the cases of an earlier report; None if it is not ours, is damaged or missing."""
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        return [case for case in facts["cases"] if case["name"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        cases = json.loads(file.read_text(encoding="utf-8"))["cases"]
+        for case in cases:
+            Conversion(**{key: value for key, value in case.items() if key != SINCE})
+        return [{**asdict(Conversion("", "", "refused")), **case} for case in cases]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def summary(conversions: Sequence[Conversion], unpaired: Sequence[str]) -> list[str]:
@@ -84,9 +119,12 @@ def _block(case: Mapping[str, Any]) -> str:
     if case["reason"]:
         lines.append(f"  reason: {case['reason']}")
     for key, value in case["decided"].items():
-        lines.append(f"  {key.replace('_', ' ')}: {_value(value)}")
+        text = " x ".join(map(_value, value)) if key in SIZES else _value(value)
+        lines.append(f"  {key.replace('_', ' ')}: {text}")
     for kind, word in (("guessed", "guessed"), ("warnings", "warning")):
         lines += [f"  {word}: {text}" for text in case[kind]]
+    if SINCE in case:
+        lines.append(f"  refused since, and left as it is: {case[SINCE]}")
     return "\n".join(lines)
 
 
@@ -94,6 +132,6 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_value(each)}" for key, each in value.items())
     if isinstance(value, list | tuple):
-        separator = "; " if value and isinstance(value[0], Mapping) else " x "
+        separator = "; " if value and isinstance(value[0], Mapping) else " and "
         return separator.join(map(_value, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -105,7 +105,12 @@ def kind_of(sop_class: object) -> str:
 
 def short_code(uid: str) -> str:
     """Return eight characters that stand for a UID, which may contain dates and places."""
-    return hashlib.sha256(uid.encode()).hexdigest()[:8]
+    return hashed(uid)[:8]
+
+
+def hashed(uid: object) -> str:
+    """Return what stands for a UID where two are compared; nothing for one that is not there."""
+    return hashlib.sha256(str(uid).encode()).hexdigest() if uid else ""
 
 
 def numbers(item: Dataset, keyword: str, count: int, file: Path) -> tuple[float, ...]:

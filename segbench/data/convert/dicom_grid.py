@@ -15,6 +15,7 @@ from segbench.data.convert.dicom_files import listed
 from segbench.data.convert.dicom_frames import Frame
 from segbench.data.convert.volume import Affine
 from segbench.errors import CaseError
+from segbench.messages import are, counted
 
 OFF_GRID = 0.05  # of the slice distance; more is refused
 NOTED_OFF_GRID = 0.01  # more is noted
@@ -139,8 +140,8 @@ def _check_distances(frames: Sequence[Frame], steps: NDArray[np.float64]) -> Non
     if np.abs(ratio - ratio.round()).max() < 3 * OFF_GRID:
         missing = int((ratio.round() - 1).sum())
         raise CaseError(
-            f"{file}: expected slices {smallest:.3f} mm apart, found {between}: {missing} slices "
-            "are missing, or the distance changes"
+            f"{file}: expected slices {smallest:.3f} mm apart, found {between}: "
+            f"{counted(missing, 'slice')} {are(missing)} missing, or the distance changes"
         )
     raise CaseError(
         f"{file}: expected one slice distance, found {smallest:.3f} mm at the least and {between}"

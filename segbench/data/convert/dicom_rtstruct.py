@@ -30,25 +30,28 @@ Contours = tuple[NDArray[np.float64], ...]  # each (n, 3), in mm in LPS
 
 @dataclass(frozen=True)
 class Structures:
-    """The closed contours of a structure set.
+    """The closed contours of a structure set, not parsed: a broken one concerns no other structure.
 
     Attributes
     ----------
     names : dict of int to str
         Labels are numbered from 1, in the order of the file.
-    contours : dict of int to arrays
-    notes : tuple of str
-        What was left out.
+    contours : dict of int to items
+    notes : dict of int to tuple of str
+        What was left out of each structure.
+    has_strays : bool
+        Whether there are contours of no structure.
     """
 
     file: Path
     names: dict[int, str]
-    contours: dict[int, Contours]
-    notes: tuple[str, ...]
+    contours: dict[int, list[Dataset]]
+    notes: dict[int, tuple[str, ...]]
+    has_strays: bool
 
 
 def read_structures(file: Path) -> Structures:
-    """Read the contours of a structure set.
+    """Read which structures a structure set has.
 
     Raises
     ------
@@ -57,25 +60,18 @@ def read_structures(file: Path) -> Structures:
     """
     header = read_header(file, STRUCTURE_TAGS)
     names: dict[int, str] = {}
-    contours: dict[int, Contours] = {}
-    notes: list[str] = []
+    contours: dict[int, list[Dataset]] = {}
+    notes: dict[int, tuple[str, ...]] = {}
     with reading(file):
         drawn = _drawn(header, file)
         for label, item in enumerate(header.get("StructureSetROISequence") or [], 1):
             name = clean_name(item.get("ROIName"), f"structure {label}")
             items = drawn.pop(whole(item, "ROINumber", file), [])
-            closed, left_out = _closed(items, file)
-            if left_out:
-                notes.append(
-                    f"{name!r}: {left_out} of its contours are no closed polygons: left out"
-                )
-            if not closed:
-                notes.append(f"{name!r} has no closed contour: left out")
-                continue
-            names[label], contours[label] = name, closed
-        if any(drawn.values()):
-            raise CaseError(f"{file}: expected a structure of each contour, found contours of none")
-    return Structures(file, names, contours, tuple(notes))
+            closed = [each for each in items if _is_closed(each)]
+            notes[label] = _left_out(name, len(items) - len(closed), len(closed))
+            if closed:
+                names[label], contours[label] = name, closed
+        return Structures(file, names, contours, notes, any(drawn.values()))
 
 
 def structure_voxels(
@@ -86,14 +82,15 @@ def structure_voxels(
     Raises
     ------
     CaseError
-        If a contour is between slices, not parallel to them, or outside the image.
+        If a contour is damaged, between slices, not parallel to them, or outside the image.
     """
     columns, rows, _ = image.voxels.shape
     for label in sorted(wanted):
         slices: dict[int, list[NDArray[np.float64]]] = {}
-        for contour in structures.contours[label]:
+        name = structures.names[label]
+        for contour in _polygons(structures.contours[label], name, structures.file):
             index = indices_of(contour, image.affine)
-            slice_ = _slice(index, image, structures.names[label], structures.file)
+            slice_ = _slice(index, image, name, structures.file)
             slices.setdefault(slice_, []).append(index[:, :2])
         for slice_, polygons in sorted(slices.items()):
             row, column = np.nonzero(filled(polygons, (rows, columns)))
@@ -108,17 +105,30 @@ def _drawn(header: Dataset, file: Path) -> dict[int, list[Dataset]]:
     return found
 
 
-def _closed(items: list[Dataset], file: Path) -> tuple[Contours, int]:
-    """Return the closed contours, each once, and how many others there are."""
-    closed = [item for item in items if str(item.get("ContourGeometricType", "")) in CLOSED]
+def _is_closed(item: Dataset) -> bool:
+    return str(item.get("ContourGeometricType", "")) in CLOSED
+
+
+def _left_out(name: str, n_open: int, n_closed: int) -> tuple[str, ...]:
+    notes = []
+    if n_open:
+        notes.append(f"{name!r}: {n_open} of its contours are no closed polygons: left out")
+    if not n_closed:
+        notes.append(f"{name!r} has no closed contour: left out")
+    return tuple(notes)
+
+
+def _polygons(items: list[Dataset], name: str, file: Path) -> Contours:
+    """Return the points of contours, each contour once: drawn twice, it would cancel itself."""
     found: dict[bytes, NDArray[np.float64]] = {}
-    for item in closed:
-        points = _points(item, file)
-        found.setdefault(points.tobytes(), points)  # drawn twice, a polygon would cancel itself
-    return tuple(found.values()), len(items) - len(closed)
+    with reading(file):
+        for item in items:
+            points = _points(item, name, file)
+            found.setdefault(points.tobytes(), points)
+    return tuple(found.values())
 
 
-def _points(item: Dataset, file: Path) -> NDArray[np.float64]:
+def _points(item: Dataset, name: str, file: Path) -> NDArray[np.float64]:
     raw = item.get_item("ContourData")
     text = b"" if raw is None else raw.value
     if isinstance(text, bytes):  # as pydicom leaves it; its own numbers are 50 times slower
@@ -126,8 +136,8 @@ def _points(item: Dataset, file: Path) -> NDArray[np.float64]:
     values = np.array(text if text != [b""] else []).astype(np.float64)
     if len(values) < 9 or len(values) % 3 or not np.isfinite(values).all():
         raise CaseError(
-            f"{file}: expected three finite numbers for each of three or more points of a contour, "
-            f"found {len(values)}"
+            f"{file}: expected three finite numbers for each of three or more points of a contour "
+            f"of {name!r}, found {len(values)}; --labels chooses other structures"
         )
     return values.reshape(-1, 3)
 

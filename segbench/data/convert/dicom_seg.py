@@ -87,12 +87,13 @@ def seg_voxels(seg: Seg, image: Volume, wanted: Collection[int]) -> Iterator[tup
     Raises
     ------
     CaseError
-        If a frame is not on the image's grid, or a segment is not described.
+        If a frame is not on the image's grid, or all segments are read and one is not described.
     """
+    every = seg.names.keys() <= set(wanted)
     planes = zip(seg.planes, seg.segments, stored_frames(seg.file), strict=False)
     for number, (plane, segment, frame) in enumerate(planes):
         for label, mask in _masks(seg, frame, segment):
-            if label not in seg.names:
+            if every and label not in seg.names:
                 raise CaseError(
                     f"{seg.file}: frame {number}: expected a segment that is described, found "
                     f"{label}"

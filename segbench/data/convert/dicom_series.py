@@ -26,7 +26,8 @@ from segbench.data.convert.dicom_files import (
 from segbench.data.convert.dicom_frames import FRAME_TAGS, Frame, Pixels, frames_of, pixels_of
 from segbench.data.convert.dicom_grid import grid_of, ordered
 from segbench.data.convert.dicom_pixels import read_voxels
-from segbench.data.convert.volume import Volume, checked_affine
+from segbench.data.convert.dicom_references import ids_of
+from segbench.data.convert.volume import SeriesIds, Volume, checked_affine
 from segbench.errors import CaseError
 from segbench.messages import counted
 
@@ -61,6 +62,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     with reading(folder):
         chosen = _chosen(found, series, folder)
         modality = _modality(found[chosen])
+        ids = ids_of(chosen, (header for _, header in found[chosen]))
     frames: list[Frame] = []
     formats: dict[Pixels, Path] = {}
     for file, header in found[chosen]:
@@ -70,9 +72,27 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     pixels = _one_format(formats)
     frames = ordered(frames)
     affine, notes = grid_of(frames)
-    notes += _notes(frames, pixels, modality)
+    notes += _notes(frames, pixels, modality, ids)
     voxels = read_voxels(frames, pixels)
-    return Volume(voxels, checked_affine(affine, str(folder)), notes, modality)
+    return Volume(voxels, checked_affine(affine, str(folder)), notes, modality, ids)
+
+
+def modality_of_series(folder: Path, *, series: str | None = None) -> str:
+    """Return the modality of the image series of a folder, empty if it is no known one.
+
+    All images of a series have one modality, so without ``series`` only the first is read: that
+    there is but one series is found when its voxels are.
+    """
+    if series is not None:
+        found = image_series(folder)
+        with reading(folder):
+            return _modality(found[_chosen(found, series, folder)])
+    for file in dicom_files(folder):
+        header = read_header(file, FRAME_TAGS)
+        with reading(file):
+            if _is_image(header, file):
+                return _modality([(file, header)])
+    return ""
 
 
 def image_series(folder: Path) -> dict[str, Headers]:
@@ -147,8 +167,15 @@ def _one_format(formats: dict[Pixels, Path]) -> Pixels:
     return first
 
 
-def _notes(frames: Sequence[Frame], pixels: Pixels, modality: str) -> tuple[str, ...]:
+def _notes(
+    frames: Sequence[Frame], pixels: Pixels, modality: str, ids: SeriesIds
+) -> tuple[str, ...]:
     notes = []
+    if len(ids.frames_of_reference) > 1:
+        notes.append(
+            f"the slices state {len(ids.frames_of_reference)} frames of reference; their positions "
+            "were taken as those of one"
+        )
     if pixels.photometric == "MONOCHROME1":
         notes.append("MONOCHROME1: low values are shown bright; values are kept, not inverted")
     scales = dict.fromkeys((frame.slope, frame.intercept) for frame in frames)

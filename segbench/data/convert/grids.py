@@ -71,7 +71,7 @@ def difference(own: CaseGrid, image: CaseGrid) -> str:
     if own.shape != image.shape:
         parts.append(f"{_by_x(own.shape)} voxels (x, y, z), the image {_by_x(image.shape)}")
     sizes, wanted = voxel_sizes(own.affine), voxel_sizes(image.affine)
-    if np.abs(sizes - wanted).max() > 1e-3:
+    if not np.allclose(sizes, wanted, rtol=1e-3, atol=0):
         parts.append(f"spacing {_mm(sizes)}, the image {_mm(wanted)}")
     distance = _distances(own, image)
     parts.append(f"corners up to {distance:.4g} mm apart")

@@ -7,13 +7,24 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from segbench.data.convert.conversion import Conversion
+from segbench.data.convert.conversion_record import Conversion
 from segbench.errors import CaseError
 from segbench.files import write_text
 from segbench.messages import named
 
 NAME = "index.csv"
 COLUMNS = ("name", "modality", "patient", "dataset")
+
+
+def require_index(folder: Path) -> None:
+    """Refuse a folder whose ``index.csv`` cannot be continued, before anything is converted.
+
+    Raises
+    ------
+    CaseError
+        As `write_index`.
+    """
+    _read(folder / NAME)
 
 
 def write_index(folder: Path, conversions: Iterable[Conversion]) -> Path:

@@ -10,7 +10,8 @@ raw         type and values stay as they are stored
 ==========  ======================================================================================
 
 By itself segbench keeps only an image of whole numbers within 0..255 whose largest is above 100:
-anything else in that range is more likely PET in SUV, or MR scaled to 0..1. Values are rounded to
+anything else in that range is more likely PET in SUV, or MR scaled to 0..1. A window that is asked
+for counts more than this guess. Values are rounded to
 the nearest whole number. NaN and -inf become 0, +inf becomes 255.
 """
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from segbench.data.convert.percentiles import percentiles
 from segbench.data.convert.slabs import slabs, value_range
 from segbench.errors import CaseError
+from segbench.messages import are, counted
 
 Policy = Literal["auto", "keep", "scale", "raw"]
 WINDOWS = {  # width and level, in Hounsfield units
@@ -68,9 +70,20 @@ class _Values:
     warnings: tuple[str, ...] = field(default=())
 
     @property
+    def said(self) -> str:
+        """The range with all its digits: 255.001 is not 255."""
+        others = f" and {self.n_not_finite} NaN or infinite" if self.n_not_finite else ""
+        return f"{self.low!r} to {self.high!r}{others}".replace(".0 ", " ").removesuffix(".0")
+
+    @property
     def fits(self) -> bool:
         """Whether all values are within 0..255."""
         return self.low >= 0 and self.high <= WHITE and not self.n_not_finite
+
+    @property
+    def looks_mapped(self) -> bool:
+        """Whether all are whole numbers within 0..255, with a bright one."""
+        return self.fits and self.whole and self.high > BRIGHT
 
 
 def map_intensities(
@@ -98,16 +111,17 @@ def map_intensities(
     if rule.policy == "keep":
         if not values.fits:
             raise CaseError(
-                f"{name}: expected values within 0..255 to keep, found {values.low:g} to "
-                f"{values.high:g}; --intensity scale maps them, --raw stores them as they are"
+                f"{name}: expected values within 0..255 to keep, found {values.said}; --intensity "
+                "scale maps them, --raw stores them as they are"
             )
         return _kept(voxels, values)
-    if rule.policy == "auto" and values.fits and values.whole and values.high > BRIGHT:
+    window = rule.window if modality == "CT" else None
+    if rule.policy == "auto" and not window and values.looks_mapped:
         return _kept(
             voxels, values, "values are whole numbers within 0..255 and were taken as mapped"
         )
-    if modality == "CT" and (rule.window or rule.policy == "scale" or not values.fits):
-        return _by_window(voxels, rule.window or WINDOWS["soft-tissue"], values)
+    if modality == "CT" and (window or rule.policy == "scale" or not values.fits):
+        return _by_window(voxels, window or WINDOWS["soft-tissue"], values)
     return _by_percentiles(voxels, values, modality)
 
 
@@ -123,7 +137,8 @@ def _look(voxels: NDArray[Any], name: str) -> _Values:
             n_not_finite += int(finite.size - np.count_nonzero(finite))
             whole = whole and bool((voxels[at] == np.floor(voxels[at]))[finite].all())
     if n_not_finite:
-        warnings.append(f"{n_not_finite} voxels are NaN or infinite")
+        n_voxels = f"{counted(n_not_finite, 'voxel')} {are(n_not_finite)}"
+        warnings.append(f"{n_voxels} NaN or infinite")
     if low == high:
         warnings.append(f"the image is constant: {low:g}")
     return _Values(low, high, whole, n_not_finite, tuple(warnings))

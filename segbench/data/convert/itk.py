@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from segbench.data.convert.itk_header import VoxelData, read_itk_header
+from segbench.data.convert.label_voxels import compact_labels
 from segbench.data.convert.nifti_reader import chosen_channel
-from segbench.data.convert.stored_bytes import broken_files_named
+from segbench.data.convert.slabs import slabs
+from segbench.data.convert.stored_bytes import broken_files_named, left_over
 from segbench.data.convert.volume import (
     Affine,
     LabelVolume,
@@ -33,8 +36,18 @@ BYTES = {
     **dict.fromkeys((sitk.sitkVectorUInt64, sitk.sitkVectorInt64, sitk.sitkVectorFloat64), 8),
 }
 
+WIDE: dict[
+    int, np.dtype[Any]
+] = {  # pixels of one number that are wider than those of most label maps
+    **{sitk.sitkUInt32: np.dtype(np.uint32), sitk.sitkInt32: np.dtype(np.int32)},
+    **{sitk.sitkUInt64: np.dtype(np.uint64), sitk.sitkInt64: np.dtype(np.int64)},
+    **{sitk.sitkFloat32: np.dtype(np.float32), sitk.sitkFloat64: np.dtype(np.float64)},
+}
 
-def read_itk(file: Path, *, channel: int | None = None, axes: str = "") -> Volume:
+
+def read_itk(
+    file: Path, *, channel: int | None = None, axes: str = "", as_labels: bool = False
+) -> Volume:
     """Read a volume.
 
     Parameters
@@ -44,6 +57,8 @@ def read_itk(file: Path, *, channel: int | None = None, axes: str = "") -> Volum
         Which component, or which volume along the fourth axis, of a file with several; from 0 on.
     axes : str
         The axes of a file that does not state them, such as ``LPS``.
+    as_labels : bool
+        The values must be whole numbers from 0 on, and get the smallest type that holds them.
 
     Raises
     ------
@@ -54,18 +69,24 @@ def read_itk(file: Path, *, channel: int | None = None, axes: str = "") -> Volum
     with broken_files_named(file):
         data = read_itk_header(file)
         reader = _information(file)
-        notes = _require_orientation(data, axes, file.name)
-        data.require(_n_bytes(reader, file.name), file.name)
-        affine = _affine(reader, axes if notes else "", file.name)
-        return Volume(_voxels(reader, channel, file), affine, notes)
+        stated = _require_orientation(data, axes, file.name)
+        n_left = data.require(_n_bytes(reader, file.name), file.name)
+        affine = _affine(reader, axes if stated else "", file.name)
+        voxels = (
+            _labels(reader, data, channel, file) if as_labels else _voxels(reader, channel, file)
+        )
+        return Volume(voxels, affine, (*data.notes, *stated, *left_over(n_left)))
 
 
 def read_itk_labels(file: Path, *, channel: int | None = None, axes: str = "") -> LabelVolume:
-    """Read a label map; a segmentation of 3D Slicer has names, too."""
+    """Read a label map; a segmentation of 3D Slicer has names, too.
+
+    3D Slicer stores segments that overlap in layers, which are channels. Values count in a layer.
+    """
     with broken_files_named(file):
         reader = _information(file)
-        names = _segment_names(reader)
-    return LabelVolume(read_itk(file, channel=channel, axes=axes), names)
+        names = _segment_names(reader, layer=channel or 0)
+    return LabelVolume(read_itk(file, channel=channel, axes=axes, as_labels=True), names)
 
 
 def _information(file: Path) -> Any:
@@ -146,13 +167,26 @@ def _voxels(reader: Any, channel: int | None, file: Path) -> NDArray[Any]:
     return voxels
 
 
-def _segment_names(reader: Any) -> dict[int, str]:
-    """Return the names in a ``.seg.nrrd`` of 3D Slicer."""
-    keys, names = set(reader.GetMetaDataKeys()), {}
-    number = 0
-    while f"Segment{number}_LabelValue" in keys:
-        value = reader.GetMetaData(f"Segment{number}_LabelValue")
-        if value.strip().isdigit() and f"Segment{number}_Name" in keys:
-            names[int(value)] = reader.GetMetaData(f"Segment{number}_Name")
+def _labels(reader: Any, data: VoxelData, channel: int | None, file: Path) -> NDArray[Any]:
+    """Return a label map in the smallest type; one of large numbers is never read as a whole."""
+    shape, dtype = reader.GetSize(), WIDE.get(reader.GetPixelID())
+    if dtype is not None and len(shape) == 3 and not data.skips:
+        chosen_channel(channel, 1, file.name)
+        parts = data.parts(math.prod(shape), dtype, file.name)
+        return compact_labels(parts, shape, file.name)
+    voxels = _voxels(reader, channel, file)
+    whole = voxels.ravel(order="K")  # the order of the file, without a copy
+    parts = (whole[at] for at in slabs(whole.shape))
+    return compact_labels(parts, voxels.shape, file.name) if whole.itemsize > 2 else voxels
+
+
+def _segment_names(reader: Any, *, layer: int) -> dict[int, str]:
+    """Return the names in a layer of a ``.seg.nrrd`` of 3D Slicer."""
+    facts = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
+    names, number = {}, 0
+    while f"Segment{number}_LabelValue" in facts:
+        value, name = (facts.get(f"Segment{number}_{key}", "") for key in ("LabelValue", "Name"))
+        if value.isdecimal() and name and facts.get(f"Segment{number}_Layer", "0") == str(layer):
+            names[int(value)] = name
         number += 1
     return names

@@ -6,11 +6,15 @@ cut off, and one that does not state its orientation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from segbench.data.convert.stored_bytes import require_bytes, unpacked_size
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.convert.stored_bytes import Unpacked, read_parts, require_bytes, unpacked_size
 from segbench.errors import CaseError
 
 LARGEST_HEADER = 1 << 22
@@ -18,6 +22,10 @@ NRRD_SPACES = {
     *("right-anterior-superior", "ras", "left-anterior-superior", "las"),
     *("left-posterior-superior", "lps"),
 }
+# what ITK writes of four axes, because NRRD has no name for the space of a volume and channels
+SPACE_OF_ITK = "the file has four axes and names no space; LPS was taken, in which ITK writes these"
+BIG_ENDIAN = ("elementbyteordermsb", "binarydatabyteordermsb")
+SKIPS = ("line skip", "lineskip", "byte skip", "byteskip")
 TRUE = "true"
 
 
@@ -29,10 +37,16 @@ class VoxelData:
     start: int  # of the voxels in the file; they end where it ends
     compressed: bool
     has_orientation: bool  # whether the header says where left and right are
+    big_endian: bool = False
+    skips: bool = False  # whether the header says to begin elsewhere in the file
+    notes: tuple[str, ...] = ()
 
-    def require(self, size: int, name: str) -> None:
-        """Refuse a file that holds fewer bytes of voxels than its header says."""
-        stored = self.file.stat().st_size - self.start
+    def require(self, size: int, name: str) -> int:
+        """Refuse a file that holds fewer bytes of voxels than its header says.
+
+        Returns how many bytes it holds beyond these; 0 if the header says to skip some.
+        """
+        found = stored = self.file.stat().st_size - self.start
         require_bytes(name, size, stored, compressed=self.compressed)
         if self.compressed:
             with self.file.open("rb") as stream:
@@ -40,6 +54,15 @@ class VoxelData:
                 found = unpacked_size(stream, size)
             if found < size:
                 raise CaseError(f"{name}: expected {size} bytes of voxels, found {found}")
+        return 0 if self.skips else found - size
+
+    def parts(self, n_voxels: int, dtype: np.dtype[Any], name: str) -> Iterator[NDArray[Any]]:
+        """Yield the voxels in parts; the caller has made sure that they are there."""
+        with self.file.open("rb") as stream:
+            stream.seek(self.start)
+            source: Any = Unpacked(stream) if self.compressed else stream
+            stored = dtype.newbyteorder(">" if self.big_endian else "<")
+            yield from read_parts(source, n_voxels, stored, name)
 
 
 def read_itk_header(file: Path) -> VoxelData:
@@ -73,6 +96,8 @@ def _meta_image(file: Path, start: bytes) -> VoxelData:
         *_place(file, place, {"local"}, begin),
         fields.get("compresseddata", "").lower() == TRUE,
         bool(fields.keys() & {"transformmatrix", "rotation", "orientation"}),
+        TRUE in [fields.get(key, "").lower() for key in BIG_ENDIAN],
+        fields.get("headersize", "0") != "0",
     )
 
 
@@ -86,10 +111,15 @@ def _nrrd(file: Path, start: bytes) -> VoxelData:
     if encoding not in ("raw", "gzip", "gz"):
         raise CaseError(f"{file.name}: expected the encoding raw or gzip, found {encoding!r}")
     place = fields.get("data file", fields.get("datafile", ""))
+    space = fields.get("space", "").lower()
+    of_itk = (SPACE_OF_ITK,) if not space and fields.get("space dimension") == "4" else ()
     return VoxelData(
         *_place(file, place, {""}, begin),
         encoding != "raw",
-        fields.get("space", "").lower() in NRRD_SPACES and "space directions" in fields,
+        "space directions" in fields and (space in NRRD_SPACES or bool(of_itk)),
+        fields.get("endian", "").lower() == "big",
+        any(fields.get(key, "0") != "0" for key in SKIPS),
+        of_itk,
     )
 
 

@@ -7,6 +7,7 @@ or values that are merged into it. ``all`` stands for every value: ``cells=all``
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,14 +37,19 @@ class LabelRule:
     @property
     def sources(self) -> set[str] | None:
         """The names and values that are asked for; None: all that there are."""
-        sources = {source for entry in self.entries for source in entry.sources}
-        if not sources or ALL in sources:
-            return None
-        return {
-            text
-            for source in sources
-            for text in (map(str, self.names[source]) if source in self.names else [source])
-        }
+        asked = set[str]().union(*self.merged)
+        return None if not asked or ALL in asked else asked
+
+    @property
+    def merged(self) -> tuple[set[str], ...]:
+        """The names and values of each label that is asked for."""
+        return tuple(
+            {text for source in entry.sources for text in self._texts(source)}
+            for entry in self.entries
+        )
+
+    def _texts(self, source: str) -> list[str]:
+        return [str(value) for value in self.names.get(source, ())] or [source]
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,12 @@ def parse_labels(text: str) -> tuple[LabelEntry, ...]:
 def _entry(part: str) -> LabelEntry:
     name, equals, right = (word.strip() for word in part.partition("="))
     sources = tuple(source.strip() for source in right.split("+")) if equals else (name,)
-    if not name or not all(sources) or (name == ALL and equals):
+    if name == ALL and equals:
+        raise CaseError(
+            f"labels: expected another name than {ALL!r}, which stands for every value, found "
+            f"{part!r}"
+        )
+    if not name or not all(sources):
         raise CaseError(f"labels: expected NAME, VALUE or NAME=A+B, found {part!r}")
     return LabelEntry(name, sources)
 
@@ -123,14 +134,30 @@ def _values_by_name(file_names: Mapping[int, str]) -> dict[str, tuple[int, ...]]
 def _every_value(
     names: LabelNames, file_names: Mapping[int, str], present: Sequence[int]
 ) -> list[LabelGroup]:
-    stated = {values[0]: text for text, values in names.items() if len(values) == 1}
+    stated = _stated(names)
     groups = []
     for value in present:
         text = stated.get(value, file_names.get(value, str(value)))
-        if stated.get(value) != IGNORED:
+        if value not in names.get(IGNORED, ()):
             by_user = value in stated or value not in file_names
             groups.append(LabelGroup(text, (value,), by_user))
     return groups
+
+
+def _stated(names: LabelNames) -> dict[int, str]:
+    """Return the name of each value.
+
+    Names that share values are regions, such as nnU-Net's whole tumor and tumor core: they name
+    none of these, but where one has a single value.
+    """
+    owners = Counter(value for values in names.values() for value in values)
+    stated = {
+        value: text
+        for text, values in names.items()
+        for value in values
+        if all(owners[each] == 1 for each in values)
+    }
+    return stated | {values[0]: text for text, values in names.items() if len(values) == 1}
 
 
 def _group(entry: LabelEntry, known: LabelNames, present: Sequence[int], name: str) -> LabelGroup:
@@ -147,7 +174,7 @@ def _values(source: str, known: LabelNames, present: Sequence[int], name: str) -
         return known[source]
     if source == ALL:
         return tuple(present)
-    if source.isdigit():
+    if source.isdecimal():
         return (int(source),)
     listed = ", ".join(known) if known else "none, so give values"
     raise CaseError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from segbench.arrays import label_map_dtype
 from segbench.core import MAX_LABEL, LabelMap
 from segbench.data.convert.label_rule import IGNORED, LabelGroup, LabelRule, label_groups
+from segbench.data.convert.label_voxels import require_labels
 from segbench.data.convert.slabs import slabs
 from segbench.data.convert.volume import LabelVolume
 from segbench.errors import CaseError
+from segbench.messages import are, counted
 
 LARGEST_TABLE = 1 << 16  # values below are looked up, others searched
 
@@ -28,6 +30,7 @@ class CaseLabel:
     values: tuple[int, ...]  # of the source
     n_voxels: int
     by_user: bool  # whether the name may be in the file of the case
+    parent: str = ""  # name of the label that it is a component of
 
     def facts(self) -> dict[str, Any]:
         """Return what the file of the case says of it: no text from the header of a scan."""
@@ -66,7 +69,7 @@ def choose_labels(source: LabelVolume, rule: LabelRule, name: str) -> ChosenLabe
         wanted = ", ".join(group.name for group in groups) or "any"
         found = ", ".join(map(str, present[:20])) or "only background"
         raise CaseError(f"{name}: expected a voxel of the labels {wanted}, found {found}")
-    warnings = _absent(groups, here) + _ignored(rule, counts)
+    warnings = _absent(source, rule, groups, counts) + _ignored(rule, counts)
     numbered = _numbered(here, keep_values=rule.keep_values, name=name)
     label_map = _renumbered(voxels, counts, numbered)
     labels = (
@@ -87,12 +90,7 @@ def count_values(voxels: NDArray[Any], name: str) -> dict[int, int]:
     counts: dict[int, int] = {}
     for at in slabs(voxels.shape):
         values, sizes = np.unique(voxels[at], return_counts=True)
-        if not np.isfinite(values).all() or (values < 0).any() or (values % 1 != 0).any():
-            wrong = next(v for v in values.tolist() if not (v >= 0 and float(v).is_integer()))
-            raise CaseError(
-                f"{name}: expected labels as whole numbers from 0 on, found {wrong:g}; is this a "
-                "probability map, or an image?"
-            )
+        require_labels(values, name)
         for value, size in zip(values.tolist(), sizes.tolist(), strict=True):
             counts[int(value)] = counts.get(int(value), 0) + size
     return counts
@@ -126,9 +124,20 @@ def without_lost(chosen: ChosenLabels, *, renumber: bool, name: str) -> ChosenLa
     )
 
 
-def _absent(groups: Sequence[LabelGroup], here: Sequence[LabelGroup]) -> list[str]:
-    absent = [group.name for group in groups if group not in here]
-    return [f"no voxel of {', '.join(absent)}"] if absent else []
+def _absent(
+    source: LabelVolume, rule: LabelRule, groups: Sequence[LabelGroup], counts: Mapping[int, int]
+) -> list[str]:
+    """Return what has no voxel: segments that the file names, and labels that are asked for."""
+    unseen = sorted(source.names.keys() - counts.keys() - {0}) if source.empty is None else []
+    asked = {value for group in groups for value in group.values}
+    warnings = [
+        f"no voxel of {source.names[value]!r} ({value})"
+        for value in unseen
+        if value in asked or not rule.entries
+    ]
+    known = counts.keys() | source.names.keys()
+    absent = [group.name for group in groups if not known & set(group.values)]
+    return [*warnings, *([f"no voxel of {', '.join(absent)}"] if absent else [])]
 
 
 def _ignored(rule: LabelRule, counts: dict[int, int]) -> list[str]:
@@ -136,7 +145,8 @@ def _ignored(rule: LabelRule, counts: dict[int, int]) -> list[str]:
     found = sum(counts.get(value, 0) for value in values)
     if rule.entries or not found:
         return []
-    return [f"{found} voxels are marked as {IGNORED!r} (not annotated); they became background"]
+    what = f"{counted(found, 'voxel')} {are(found)} marked as {IGNORED!r} (not annotated)"
+    return [f"{what}: background in the case"]
 
 
 def _size(group: LabelGroup, counts: dict[int, int]) -> int:

@@ -7,11 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from segbench.data.convert import pair_list
+from segbench.data.convert.bids import LAYOUT as BIDS
 from segbench.data.convert.bids import is_bids, scans_of_bids
 from segbench.data.convert.nnunet import is_nnunet, scans_of_nnunet
 from segbench.data.convert.pair_list import scans_of_list
-from segbench.data.convert.pairing import pair_by_name, volumes_in
-from segbench.data.convert.readers import is_dicom, is_series_folder, stem_of
+from segbench.data.convert.pairing import Pair, pair_by_name, volumes_in
+from segbench.data.convert.readers import (
+    cure,
+    is_dicom,
+    is_series_folder,
+    modality_in,
+    stem_of,
+    visible,
+)
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, require_own_names
 from segbench.errors import CaseError
 
@@ -37,6 +45,11 @@ def find_scans(sources: Sequence[Path], stated: Stated) -> Found:
     if not found.scans:
         left = f"; {found.unpaired[0]}" if found.unpaired else ""
         raise CaseError(f"{sources[0]}: expected images with labels, found no pair{left}")
+    if stated.bids_suffix and found.layout != BIDS:
+        raise CaseError(
+            f"--bids-suffix {stated.bids_suffix}: expected {BIDS}, found {found.layout}; leave it "
+            "out"
+        )
     if stated.name:
         found = _named(found, stated.name)
     require_own_names(found.scans)
@@ -65,7 +78,8 @@ def _by_layout(sources: Sequence[Path], stated: Stated) -> Found:
 
 def _of_two(image: Path, labels: Path, stated: Stated) -> Found:
     if image.is_file() or is_series_folder(image) or is_dicom(labels):
-        return Found("one image", (_scan(image.resolve(), (image, labels), stated),))
+        pair = Pair(stem_of(image.resolve()), image, labels, stated.channel)
+        return Found("one image", (_scan(pair, stated),))
     if not labels.is_dir():
         raise CaseError(
             f"{labels}: expected a folder of labels next to one of images, found a file"
@@ -73,8 +87,10 @@ def _of_two(image: Path, labels: Path, stated: Stated) -> Found:
     if any(image.glob("sub-*/")) and any(labels.glob("sub-*/")):
         return scans_of_bids(image, labels, stated)
     pairs = pair_by_name(volumes_in(image), volumes_in(labels), stated.channel)
-    scans = (_scan(Path(name), pair, stated) for name, pair in pairs.by_name.items())
-    return Found("two folders, paired by name", tuple(scans), pairs.unpaired)
+    scans = tuple(_scan(pair, stated) for pair in pairs.pairs)
+    unread = [path for folder in (image, labels) for path in visible(folder) if cure(path)]
+    left_out = tuple(f"{path.name}: no file that is read here{cure(path)}" for path in unread)
+    return Found("two folders, paired by name", scans, (*left_out, *pairs.unpaired))
 
 
 def _of_one(source: Path, stated: Stated) -> Found:
@@ -92,9 +108,11 @@ def _of_one(source: Path, stated: Stated) -> Found:
     )
 
 
-def _scan(named: Path, pair: tuple[Path, Path], stated: Stated) -> Scan:
-    name = case_name(stem_of(named), modality=stated.modality, dataset=stated.dataset)
-    return Scan(name, *pair, stated.modality, stated.patient, stated.dataset, stated.channel)
+def _scan(pair: Pair, stated: Stated) -> Scan:
+    modality = stated.modality or modality_in(pair.image, series=stated.series)
+    name = case_name(pair.name, modality=modality, dataset=stated.dataset)
+    patient, dataset = stated.patient, stated.dataset
+    return Scan(name, pair.image, pair.labels, modality, patient, dataset, pair.channel)
 
 
 def _named(found: Found, name: str) -> Found:

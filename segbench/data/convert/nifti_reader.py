@@ -13,17 +13,19 @@ from typing import IO, Any
 
 import nibabel
 import numpy as np
-from nibabel.affines import apply_affine
+from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.spatialimages import HeaderDataError
-from numpy.typing import NDArray
 
-from segbench.data.convert.slabs import slabs, smallest_integer_type, value_range
+from segbench.data.convert.label_voxels import compact_labels
+from segbench.data.convert.nifti_scaling import scaled, slope_and_intercept
 from segbench.data.convert.stored_bytes import (
     broken_files_named,
     drain,
     is_gzip,
+    left_over,
     opened,
     read_array,
+    read_parts,
     require_bytes,
 )
 from segbench.data.convert.volume import Affine, Volume, axes_affine, checked_affine, corners
@@ -32,11 +34,13 @@ from segbench.messages import named
 
 HEADERS: dict[int, Any] = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 MM = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
-SAME_MM = 1e-2  # between sform and qform, which round differently
+SAME_MM, SAME_VOXEL = 1e-2, 0.1  # between sform and qform, which round differently
 REFUSED = 40  # level of what nibabel finds wrong in a header and cannot repair
 
 
-def read_nifti(file: Path, *, channel: int | None = None, axes: str = "") -> Volume:
+def read_nifti(
+    file: Path, *, channel: int | None = None, axes: str = "", as_labels: bool = False
+) -> Volume:
     """Read a volume.
 
     Parameters
@@ -47,6 +51,8 @@ def read_nifti(file: Path, *, channel: int | None = None, axes: str = "") -> Vol
         Which volume of a file with several, from 0 on.
     axes : str
         The axes of a file that does not state them, such as ``LPS``.
+    as_labels : bool
+        The values must be whole numbers from 0 on, and get the smallest type that holds them.
 
     Raises
     ------
@@ -56,10 +62,19 @@ def read_nifti(file: Path, *, channel: int | None = None, axes: str = "") -> Vol
     """
     with broken_files_named(file), opened(file) as stream:
         header, notes = _read_header(stream, file.name)
+        shape = _shape(header, file.name)
         affine = _affine(header, axes, notes, file.name)
-        stored = _read_voxels(stream, header, channel, file)
-    voxels = _scaled(stored, *_slope_and_intercept(header, file.name))
-    return Volume(voxels, affine, tuple(notes))
+        scale = slope_and_intercept(header, file.name)
+        n_left = _seek(stream, header, channel, file)
+        dtype = header.get_data_dtype()
+        if as_labels:
+            parts = read_parts(stream, math.prod(shape), dtype, file.name)
+            voxels = compact_labels((scaled(part, *scale) for part in parts), shape, file.name)
+        else:
+            voxels = scaled(read_array(stream, shape, dtype, file.name), *scale)
+        if is_gzip(file):
+            n_left += drain(stream)
+    return Volume(voxels, affine, (*notes, *left_over(n_left)))
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[Any, list[str]]:
@@ -152,7 +167,7 @@ def _disagreement(affine: Affine, qform: Affine | None, to_mm: float, header: An
     other = np.diag([to_mm, to_mm, to_mm, 1.0]) @ qform
     ends = corners(tuple(header.get_data_shape()[:3]))
     distance = float(np.abs(apply_affine(affine, ends) - apply_affine(other, ends)).max())
-    if distance <= SAME_MM:
+    if distance <= min(SAME_MM, SAME_VOXEL * float(voxel_sizes(affine).min())):
         return []
     mirrored = np.linalg.det(affine[:3, :3]) * np.linalg.det(other[:3, :3]) < 0
     kind = ", one is the mirror image of the other" if mirrored else ""
@@ -162,23 +177,27 @@ def _disagreement(affine: Affine, qform: Affine | None, to_mm: float, header: An
     ]
 
 
-def _read_voxels(stream: IO[bytes], header: Any, channel: int | None, file: Path) -> NDArray[Any]:
+def _shape(header: Any, name: str) -> tuple[int, ...]:
+    """Return the first three axes; refuse what is no volume of numbers."""
     shape, dtype = tuple(int(n) for n in header.get_data_shape()), header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        raise CaseError(f"{file.name}: expected one number per voxel, found {dtype}")
-    n_volumes = math.prod(shape[3:])
+        raise CaseError(f"{name}: expected one number per voxel, found {dtype}")
     if len(shape) < 3 or min(shape) < 1:
-        raise CaseError(f"{file.name}: expected a volume of three axes, found shape {shape}")
+        raise CaseError(f"{name}: expected a volume of three axes, found shape {shape}")
+    return shape[:3]
+
+
+def _seek(stream: IO[bytes], header: Any, channel: int | None, file: Path) -> int:
+    """Go to the voxels; return how many bytes are left over, less the unread of a gzip file."""
+    shape, itemsize = header.get_data_shape(), int(header.get_data_dtype().itemsize)
+    n_volumes = math.prod(int(n) for n in shape[3:])
     index = chosen_channel(channel, n_volumes, file.name)
-    size, offset = math.prod(shape[:3]) * dtype.itemsize, int(header.get_data_offset())
-    compressed = is_gzip(file)
+    size, offset = math.prod(int(n) for n in shape[:3]) * itemsize, int(header.get_data_offset())
+    stored, compressed = file.stat().st_size, is_gzip(file)
     end = offset + size * n_volumes
-    require_bytes(file.name, end, file.stat().st_size, compressed=compressed)
+    require_bytes(file.name, end, stored, compressed=compressed)
     stream.seek(offset + index * size)
-    voxels = read_array(stream, shape[:3], dtype, file.name)
-    if compressed:
-        drain(stream)
-    return voxels
+    return -size * (n_volumes - index - 1) if compressed else stored - end
 
 
 def chosen_channel(channel: int | None, n_channels: int, name: str) -> int:
@@ -188,39 +207,15 @@ def chosen_channel(channel: int | None, n_channels: int, name: str) -> int:
             f"{name}: expected one volume, found {n_channels}; choose one, 0 to {n_channels - 1}, "
             "with --channel (of labels: --label-channel)"
         )
-    if channel is not None and channel >= n_channels > 1:
-        raise CaseError(f"{name}: expected a channel from 0 to {n_channels - 1}, found {channel}")
-    return channel if channel is not None and n_channels > 1 else 0
+    require_channel(channel, n_channels, name)
+    return channel or 0
 
 
-def _slope_and_intercept(header: Any, name: str) -> tuple[float, float]:
-    """Return how stored numbers become values; 1 and 0 where the header sets nothing."""
-    try:
-        slope, intercept = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise CaseError(f"{name}: expected a sound NIfTI header, found {named(error)}") from None
-    return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
-
-
-def _scaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    """Return the values; whole numbers stay integers where slope and intercept are whole."""
-    if (slope, intercept) == (1.0, 0.0):
-        return stored
-    kind = _type_of_scaled(stored, slope, intercept)
-    whole = np.dtype(kind).kind in "iu"
-    values = np.empty(stored.shape, kind, order="F")
-    for at in slabs(stored.shape):
-        slab = stored[at].astype(np.int64 if whole else np.float64)
-        values[at] = slab * (int(slope) if whole else slope) + (
-            int(intercept) if whole else intercept
+def require_channel(channel: int | None, n_channels: int, name: str) -> None:
+    """Refuse a channel that a file does not have; one volume is channel 0."""
+    if channel is not None and channel >= n_channels:
+        there = f"from 0 to {n_channels - 1}" if n_channels > 1 else "0, as the file is one volume"
+        raise CaseError(
+            f"{name}: expected a channel {there}, found {channel}, from --channel (of labels: "
+            "--label-channel)"
         )
-    return values
-
-
-def _type_of_scaled(stored: NDArray[Any], slope: float, intercept: float) -> type[Any]:
-    if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
-        ends = [int(value) * int(slope) + int(intercept) for value in value_range(stored)]
-        kind = smallest_integer_type(min(ends), max(ends))
-        if kind is not None:
-            return kind
-    return np.float32 if stored.dtype.itemsize <= 2 else np.float64

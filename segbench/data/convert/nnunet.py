@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.data.convert.label_names import LabelNames, names_of_mapping, read_structure
+from segbench.data.convert.label_names import LabelNames, names_of_mapping
 from segbench.data.convert.pairing import pair_by_name, volumes_in
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, modality_of
+from segbench.data.convert.text_files import read_structure
 from segbench.errors import CaseError
 
 IMAGES, LABELS, DESCRIPTION = "imagesTr", "labelsTr", "dataset.json"
@@ -43,16 +44,17 @@ def scans_of_nnunet(folder: Path, stated: Stated) -> Found:
     names = _label_names(facts)
     scans = (
         Scan(
-            case_name(name, modality=modality, dataset=dataset),
-            *pair,
+            case_name(pair.name, modality=modality, dataset=dataset),
+            pair.image,
+            pair.labels,
             modality,
             stated.patient,
             dataset,
-            stated.channel,
+            pair.channel,
             names,
             guessed,
         )
-        for name, pair in pairs.by_name.items()
+        for pair in pairs.pairs
     )
     kind = "nnU-Net" if "channel_names" in facts else "Medical Segmentation Decathlon"
     return Found(f"a data set in the layout of {kind}", tuple(scans), pairs.unpaired)
@@ -69,7 +71,7 @@ def _description(folder: Path) -> Mapping[str, Any]:
 def _channels(facts: Mapping[str, Any]) -> Mapping[int, str]:
     """Return the names of channels by number: ``channel_names`` of nnU-Net, ``modality`` of MSD."""
     found = facts.get("channel_names", facts.get("modality", {}))
-    if not isinstance(found, Mapping) or not all(str(key).isdigit() for key in found):
+    if not isinstance(found, Mapping) or not all(str(key).isdecimal() for key in found):
         raise CaseError(f"{DESCRIPTION}: expected channels as numbers and names, found {found!r}")
     return {int(key): str(name) for key, name in found.items()}
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segbench.data.convert.label_names import TABLES, read_structure, read_table
-from segbench.data.convert.readers import stem_of
+from segbench.data.convert.readers import modality_in, stem_of
 from segbench.data.convert.scan import Found, Scan, Stated, case_name, stated_modality
+from segbench.data.convert.text_files import TABLES, read_structure, read_table
 from segbench.errors import CaseError
 
 SUFFIXES = (".csv", ".tsv", ".yaml", ".yml", ".json")
@@ -42,11 +42,16 @@ def _structure(file: Path) -> list[dict[str, str]]:
             f"{file.name}: expected a list of mappings with the keys image and labels, found "
             "another structure"
         )
-    return [{str(key): _text(value) for key, value in row.items()} for row in rows]
+    return [
+        {str(key): _text(value, f"{file.name}: row {number}: {key}") for key, value in row.items()}
+        for number, row in enumerate(rows, 1)
+    ]
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+def _text(value: Any, here: str) -> str:
+    if value is not None and not isinstance(value, str):
+        raise CaseError(f"{here}: expected a text or a number, found {value!r}")
+    return (value or "").strip()
 
 
 def _scan(row: Mapping[str, str], number: int, file: Path, stated: Stated) -> Scan:
@@ -59,6 +64,7 @@ def _scan(row: Mapping[str, str], number: int, file: Path, stated: Stated) -> Sc
             raise CaseError(f"{here}: expected a path as {column!r}, found none")
     image, labels = (file.parent / row[column] for column in REQUIRED)
     modality = stated_modality(row["modality"]) if row.get("modality") else stated.modality
+    modality = modality or modality_in(image, series=stated.series)
     dataset = row.get("dataset") or stated.dataset
     return Scan(
         row.get("name") or case_name(stem_of(image), modality=modality, dataset=dataset),
@@ -72,6 +78,6 @@ def _scan(row: Mapping[str, str], number: int, file: Path, stated: Stated) -> Sc
 
 
 def _channel(text: str, here: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise CaseError(f"{here}: expected a channel as a number from 0 on, found {text!r}")
     return int(text)

@@ -2,13 +2,14 @@
 
 A pair has the same name; else the same name without words such as ``image`` and ``label`` at its
 ends (``volume-3.nii`` and ``segmentation-3.nii``); else the image has nnU-Net's channel number,
-four digits, behind the name of the labels (``liver_3_0000.nii.gz`` and ``liver_3.nii.gz``).
+four digits, behind the name of the labels (``liver_3_0000.nii.gz`` and ``liver_3.nii.gz``). A pair
+is named after its image, without the number of a channel.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +28,20 @@ CHANNEL = re.compile(r"_(\d{4})$")
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs by name, and what has no partner."""
+class Pair:
+    """An image and its labels."""
 
-    by_name: Mapping[str, tuple[Path, Path]]  # image and labels
+    name: str
+    image: Path
+    labels: Path
+    channel: int | None  # to be read of the image; None where its name has the number
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs in the order of their names, and what has no partner."""
+
+    pairs: tuple[Pair, ...]
     unpaired: tuple[str, ...]
 
 
@@ -53,7 +64,7 @@ def pair_by_name(images: Sequence[Path], labels: Sequence[Path], channel: int | 
         chosen.
     """
     left, right = list(images), list(labels)
-    found: dict[str, tuple[Path, Path]] = {}
+    found: list[Pair] = []
     for image_key, label_key in (
         (_stem, _stem),
         (_without(IMAGE_WORDS), _without(LABEL_WORDS)),
@@ -64,15 +75,16 @@ def pair_by_name(images: Sequence[Path], labels: Sequence[Path], channel: int | 
             if key not in by_label:
                 continue
             partner = _only(by_label[key], key)
-            image = (
-                _of_channel(group, channel) if image_key is _without_channel else _only(group, key)
-            )
-            found[_stem(partner) if image_key is not _stem else key] = (image, partner)
+            if image_key is _without_channel:
+                found.append(Pair(key, _of_channel(group, channel), partner, None))
+            else:
+                image = _only(group, key)
+                found.append(Pair(_stem(image), image, partner, channel))
             left = [path for path in left if path not in group]
             right.remove(partner)
     unpaired = [f"{path.name}: no labels of that name" for path in left]
     unpaired += [f"{path.name}: no image of that name" for path in right]
-    return Pairs(dict(sorted(found.items())), tuple(unpaired))
+    return Pairs(tuple(sorted(found, key=lambda pair: pair.name)), tuple(unpaired))
 
 
 def _stem(path: Path) -> str:

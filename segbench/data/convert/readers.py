@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segbench.data.convert.dicom import read_labels as read_dicom_labels
 from segbench.data.convert.dicom import read_series
+from segbench.data.convert.dicom_series import modality_of_series
 from segbench.data.convert.itk import read_itk, read_itk_labels
 from segbench.data.convert.itk_header import read_itk_header
-from segbench.data.convert.nifti_reader import read_nifti
+from segbench.data.convert.nifti_reader import read_nifti, require_channel
 from segbench.data.convert.volume import LabelVolume, Volume
 from segbench.errors import CaseError
 from segbench.files import sha256_of
@@ -19,6 +20,7 @@ from segbench.files import sha256_of
 NIFTI = (".nii", ".nii.gz")
 ITK = (".mha", ".mhd", ".nrrd", ".nhdr")
 DICOM = (".dcm", ".dicom", ".ima")
+OF_NIBABEL = (".mgz", ".mgh", ".hdr", ".img")  # which nibabel turns into NIfTI
 SUFFIXES = tuple(sorted((*NIFTI, *ITK), key=len, reverse=True))
 PREAMBLE, MAGIC = 128, b"DICM"
 
@@ -40,8 +42,9 @@ def suffix_of(file: Path) -> str:
 
 
 def stem_of(file: Path) -> str:
-    """Return the name of a file or series folder without the suffix of volumes."""
-    return file.name[: len(file.name) - len(suffix_of(file))]
+    """Return the name of a file or series folder without the suffix of volumes or of DICOM."""
+    suffix = suffix_of(file) or (file.suffix if file.suffix.lower() in DICOM else "")
+    return file.name.removesuffix(suffix) if suffix else file.name
 
 
 def is_dicom(file: Path) -> bool:
@@ -60,6 +63,19 @@ def is_series_folder(folder: Path) -> bool:
     return folder.is_dir() and any(is_dicom(file) for file in visible(folder))
 
 
+def modality_in(image: Path, *, series: str | None = None) -> str:
+    """Return the modality that a DICOM image states; empty if it states none, or is another file.
+
+    An image that cannot be read has none here: its conversion says why.
+    """
+    if not image.is_dir() and not (image.exists() and is_dicom(image)):
+        return ""
+    try:
+        return modality_of_series(image, series=series)
+    except CaseError:
+        return ""
+
+
 def visible(folder: Path) -> list[Path]:
     """Return what is in a folder, by name; hidden files are copies that macOS leaves."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -74,26 +90,30 @@ def read_image(path: Path, options: ReadingOptions) -> Volume:
         If it is of no such kind, or cannot be read; it names the file.
     """
     if path.is_dir() or is_dicom(path):
-        return read_series(path, series=options.series)
+        require_channel(options.channel, 1, path.name)
+        return _axes_noted(read_series(path, series=options.series), options)
     if suffix_of(path) in NIFTI:
-        return read_nifti(path, channel=options.channel, axes=options.axes)
-    if suffix_of(path) in ITK:
-        return read_itk(path, channel=options.channel, axes=options.axes)
-    raise _foreign(path, "a folder with a DICOM series")
+        found = read_nifti(path, channel=options.channel, axes=options.axes)
+    elif suffix_of(path) in ITK:
+        found = read_itk(path, channel=options.channel, axes=options.axes)
+    else:
+        raise _foreign(path, "a folder with a DICOM series")
+    return _axes_noted(found, options)
 
 
 def read_labels(
     path: Path,
     image: Volume,
-    image_path: Path,
     options: ReadingOptions,
     *,
     only: Collection[str] | None = None,
+    merged: Iterable[Collection[str]] = (),
 ) -> LabelVolume:
     """Read a label map, or a DICOM SEG or RTSTRUCT on the grid of its image.
 
     Segments and structures may overlap, so of these only those are read that are asked for, by
-    name or number. Of a label map all values are read.
+    name or number, and those that are merged lose nothing to each other. Of a label map all values
+    are read.
 
     Raises
     ------
@@ -102,19 +122,38 @@ def read_labels(
     """
     channel = options.label_channel
     if path.is_dir() or is_dicom(path):
-        return read_dicom_labels(path, image, image_path, only=only)
+        require_channel(channel, 1, path.name)
+        return read_dicom_labels(path, image, only=only, merged=merged)
     if suffix_of(path) in NIFTI:
-        return LabelVolume(read_nifti(path, channel=channel, axes=options.axes))
-    if suffix_of(path) in ITK:
-        return read_itk_labels(path, channel=channel, axes=options.axes)
-    raise _foreign(path, "DICOM SEG or RTSTRUCT")
+        found = LabelVolume(read_nifti(path, channel=channel, axes=options.axes, as_labels=True))
+    elif suffix_of(path) in ITK:
+        found = read_itk_labels(path, channel=channel, axes=options.axes)
+    else:
+        raise _foreign(path, "DICOM SEG or RTSTRUCT")
+    return replace(found, volume=_axes_noted(found.volume, options))
+
+
+def _axes_noted(volume: Volume, options: ReadingOptions) -> Volume:
+    """Note where axes are stated by hand that the file states itself."""
+    if not options.axes or volume.axes == options.axes:
+        return volume
+    note = f"the file states its axes, {volume.axes}; --axes {options.axes} was not used"
+    return replace(volume, notes=(*volume.notes, note))
 
 
 def _foreign(path: Path, further: str) -> CaseError:
     found = "no such file" if not path.exists() else "another kind of file"
     return CaseError(
-        f"{path.name}: expected {', '.join((*NIFTI, *ITK))}, or {further}, found {found}"
+        f"{path.name}: expected {', '.join((*NIFTI, *ITK))}, or {further}, found "
+        f"{found}{cure(path)}"
     )
+
+
+def cure(file: Path) -> str:
+    """Return how a file becomes one that can be read, as the end of a message."""
+    if file.suffix.lower() not in OF_NIBABEL:
+        return ""
+    return f"; make NIfTI of it: nibabel.save(nibabel.load({file.name!r}), '{file.stem}.nii.gz')"
 
 
 def content_sha256(path: Path) -> str:

@@ -12,7 +12,7 @@ from segbench.data.convert.label_rule import LabelRule
 from segbench.data.convert.readers import ReadingOptions
 from segbench.data.convert.scan import Scan
 
-VERSION = 1  # of the rules in this package; raise it when equal options may give another case
+VERSION = 2  # of the rules in this package; raise it when equal options may give another case
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Scan:
     name: str  # of the case
     image: Path
     labels: Path
-    modality: str = ""  # empty: the file says it
+    modality: str = ""  # empty: unknown until the file is read
     patient: str = ""
     dataset: str = ""
     channel: int | None = None
@@ -54,6 +54,7 @@ class Stated:
     name: str = ""  # of a single case
     channel: int | None = None
     bids_suffix: str = ""
+    series: str | None = None  # of folders with several DICOM series
 
 
 def modality_of(word: str) -> str:

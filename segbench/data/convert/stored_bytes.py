@@ -13,11 +13,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.data.convert.slabs import VOXELS
 from segbench.errors import CaseError
-from segbench.messages import named
+from segbench.messages import counted, named
 
 LARGEST_RATIO = 1032  # of bytes out to bytes in, which deflate can reach
 CHUNK = 1 << 20
+EITHER = 47  # of zlib: the header of a stream says whether it is zlib or gzip
 # what broken bytes make gzip, zlib, numpy and the parsers of headers raise
 BROKEN = (OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError, KeyError)
 
@@ -79,26 +81,64 @@ def read_array(
     return flat.reshape(shape, order="F")
 
 
-def drain(stream: IO[bytes]) -> None:
-    """Read the rest: only at the end does gzip compare its checksum."""
-    while stream.read(CHUNK):
-        pass
+def read_parts(
+    stream: IO[bytes], n_voxels: int, dtype: np.dtype[Any], name: str
+) -> Iterator[NDArray[Any]]:
+    """Yield an array in parts, so that it is never in memory as it is stored."""
+    for start in range(0, n_voxels, VOXELS):
+        yield read_array(stream, (min(VOXELS, n_voxels - start),), dtype, name)
+
+
+def drain(stream: IO[bytes]) -> int:
+    """Read the rest, and return its size: only at the end does gzip compare its checksum."""
+    size = 0
+    while chunk := stream.read(CHUNK):
+        size += len(chunk)
+    return size
+
+
+def left_over(size: int) -> list[str]:
+    """Return a note on bytes that no header accounts for; a wrong header shifts or cuts a scan."""
+    if size <= 0:
+        return []
+    return [f"{counted(size, 'byte')} more than the header says: are its sizes and offset right?"]
+
+
+class Unpacked:
+    """A zlib or gzip stream as a file that can be read into an array."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._unpacker = zlib.decompressobj(EITHER)
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill the beginning of an array; return how many bytes, 0 at the end."""
+        part = b""
+        while not part and not self._unpacker.eof:
+            packed = self._unpacker.unconsumed_tail or self._stream.read(CHUNK)
+            if not packed:
+                break
+            part = self._unpacker.decompress(packed, len(target))
+        target[: len(part)] = part
+        return len(part)
 
 
 def unpacked_size(stream: IO[bytes], limit: int) -> int:
-    """Return how many bytes a zlib or gzip stream holds; stop above a limit.
+    """Return how many bytes a zlib or gzip stream holds, with those after it.
+
+    Of one that holds far more than the limit, not all are counted.
 
     Raises
     ------
     zlib.error, EOFError
         If it is damaged or cut off.
     """
-    unpacker, total = zlib.decompressobj(47), 0  # 47: the header says which of the two it is
+    unpacker, total = zlib.decompressobj(EITHER), 0
     while not unpacker.eof:
         packed = unpacker.unconsumed_tail or stream.read(CHUNK)
         if not packed:
             raise EOFError("the compressed voxels end too early")
         total += len(unpacker.decompress(packed, CHUNK))
-        if total > limit:
-            break
-    return total
+        if total > 2 * limit + CHUNK:
+            return total
+    return total + len(unpacker.unused_data) + drain(stream)

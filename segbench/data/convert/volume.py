@@ -7,7 +7,7 @@ SimpleITK and the challenge's files index ``[z, y, x]``. Axes are only permuted 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,16 @@ from segbench.errors import CaseError
 
 CASE_AXES = "LPS"  # of the axes (x, y, z) of a case
 STRAIGHT = 1e-4  # cosine, and radians: below, two axes count as orthogonal, one as straight
+SINGULAR = 1e-9  # volume of the cell of three axes of length 1: below, they are in one plane
 Affine = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SeriesIds:
+    """By which labels of other images are found: hashes of UIDs, which may contain dates."""
+
+    series: str
+    frames_of_reference: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +53,15 @@ class Volume:
         What the reader decided or found unusual, for the report; no paths, nothing of a patient.
     modality : str
         CT, MR, PET, US or another, if the file says so; else empty.
+    ids : SeriesIds, optional
+        Of a DICOM series; others have none.
     """
 
     voxels: NDArray[Any]
     affine: Affine
     notes: tuple[str, ...] = ()
     modality: str = ""
+    ids: SeriesIds | None = None
 
     @property
     def axes(self) -> str:
@@ -69,11 +81,14 @@ class LabelVolume:
         Names of values, as far as the file has them.
     rule : str
         How voxels were made of what the file holds, if it holds no label map.
+    empty : collection of int, optional
+        Named values that have no voxel, as the notes of the volume say; None: not looked for.
     """
 
     volume: Volume
     names: Mapping[int, str] = field(default_factory=dict)
     rule: str = ""
+    empty: Collection[int] | None = None
 
 
 def checked_affine(affine: Affine, name: str) -> Affine:
@@ -86,8 +101,10 @@ def checked_affine(affine: Affine, name: str) -> Affine:
     """
     matrix = np.asarray(affine, np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        raise CaseError(f"{name}: expected a finite 4 x 4 matrix from voxels to mm, found {matrix}")
-    if abs(np.linalg.det(matrix[:3, :3])) < 1e-12 or np.isnan(io_orientation(matrix)).any():
+        found = matrix.tolist()
+        raise CaseError(f"{name}: expected a finite 4 x 4 matrix from voxels to mm, found {found}")
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0)  # directions only: voxels may be of any size
+    if not sizes.all() or abs(np.linalg.det(matrix[:3, :3] / sizes)) < SINGULAR:
         raise CaseError(
             f"{name}: expected a matrix that can be inverted, found {matrix[:3].tolist()}"
         )

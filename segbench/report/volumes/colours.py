@@ -7,10 +7,11 @@ file that ITK-SNAP writes.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from segbench.core import Case
 from segbench.report.volumes.masks import ERROR_NAMES, MISSED, OTHER_LABEL, TOO_MUCH
+from segbench.report.volumes.numbers import Numbers
 
 Colour = tuple[int, int, int]  # 0 to 255
 GOLDEN_RATIO = 0.618033988749895  # steps of this share of the circle keep hues apart
@@ -45,8 +46,8 @@ def label_colour(label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def label_names(case: Case, labels: Iterable[int]) -> dict[int, str]:
-    """Return a name for each label: the one that the conversion recorded, else its number.
+def label_names(case: Case, numbers: Numbers) -> dict[int, str]:
+    """Return a name for each number in written files: the recorded one, else the number.
 
     A label without a name of its own is recorded by its value in the source.
     """
@@ -58,8 +59,8 @@ def label_names(case: Case, labels: Iterable[int]) -> dict[int, str]:
         if isinstance(entry, Mapping) and entry.get("name")
     }
     return {
-        label: f"label {label}" if names.get(label, "0").isdigit() else names[label]
-        for label in labels
+        number: f"label {number}" if names.get(label, "0").isdigit() else names[label]
+        for label, number in numbers.items()
     }
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from segbench.activity import Activity
-from segbench.core import Case
+from segbench.core import Box, Click, LabelMap
 from segbench.data.convert.nifti import write_nifti
 from segbench.data.dataset import read_case
 from segbench.errors import RunError
@@ -22,6 +23,7 @@ from segbench.report.volumes.colours import (
 )
 from segbench.report.volumes.markups import boxes_markup, clicks_markup
 from segbench.report.volumes.masks import box_map, error_map
+from segbench.report.volumes.numbers import Numbers, renumbered, written_numbers
 from segbench.report.volumes.placement import Placement
 from segbench.report.volumes.plan import (
     SCRIPT_FILE,
@@ -42,6 +44,7 @@ from segbench.report.written_files import (
 )
 from segbench.runs.run_data import stored_label_maps
 
+P = TypeVar("P", Box, Click)
 LEVEL = 3  # of the compression: higher ones take far longer and save little
 
 
@@ -67,32 +70,35 @@ def write_planned(plan: Plan, out: Path, activity: Activity) -> VolumeExport:
 def _write_case(planned: PlannedCase, folder: Path, *, slicer: bool) -> None:
     case = read_case(planned.source)
     placement = Placement.of(case)
-    names = label_names(case, _labels(case, planned))
+    numbers = written_numbers(case, _unknown(planned))
+    names = label_names(case, numbers)
     for run in planned.runs:
         (folder / run.folder).mkdir(parents=True, exist_ok=True)
     _write_volume(folder / "image.nii.gz", case.image.voxels, placement, "image")
-    _write_volume(folder / "reference.nii.gz", case.reference, placement, "reference")
+    reference = renumbered(case.reference, numbers)
+    _write_volume(folder / "reference.nii.gz", reference, placement, "reference")
     write_text(folder / "labels-itksnap.txt", itk_snap_labels(names))
     if slicer:
         write_text(folder / "labels.ctbl", slicer_colour_table(names))
         write_text(folder / "errors.ctbl", slicer_error_table())
     for run in planned.runs:
-        _write_label_maps(run, folder / run.folder, case, placement)
+        _write_label_maps(run, folder / run.folder, reference, placement, numbers)
         if slicer:
-            _write_prompts(run, folder / run.folder, placement, names)
+            _write_prompts(run, folder / run.folder, placement, names, numbers)
 
 
-def _labels(case: Case, planned: PlannedCase) -> set[int]:
-    """Return the labels of the reference, and those that a model has made up."""
-    unknown = {
+def _unknown(planned: PlannedCase) -> set[int]:
+    """Return the labels that a model has made up."""
+    return {
         label for run in planned.runs for step in run.result.steps for label in step.unknown_labels
     }
-    return {*case.labels, *unknown}
 
 
-def _write_label_maps(run: RunOfCase, folder: Path, case: Case, placement: Placement) -> None:
+def _write_label_maps(
+    run: RunOfCase, folder: Path, reference: LabelMap, placement: Placement, numbers: Numbers
+) -> None:
     if run.boxes:
-        boxes = box_map(run.boxes, case.reference.shape)
+        boxes = box_map(_with_numbers(run.boxes, numbers), reference.shape)
         _write_volume(folder / "boxes.nii.gz", boxes, placement, "boxes")
     label_maps = stored_label_maps(run.predictions, run.result)
     for step, segmentation in label_maps:
@@ -100,8 +106,9 @@ def _write_label_maps(run: RunOfCase, folder: Path, case: Case, placement: Place
             continue
         failed = " (failed: as before it)" if step.failure else ""
         what = f"step {step.step}{failed}"
+        segmentation = renumbered(segmentation, numbers)
         _write_volume(folder / step_file(step.step), segmentation, placement, what)
-        errors = error_map(segmentation, case.reference)
+        errors = error_map(segmentation, reference)
         _write_volume(folder / error_file(step.step), errors, placement, f"errors of {what}")
 
 
@@ -111,12 +118,22 @@ def _write_volume(file: Path, voxels: NDArray[Any], placement: Placement, what: 
     write_nifti(file, in_order, placement.affine, level=LEVEL, description=description)
 
 
+def _with_numbers(prompts: Iterable[P], numbers: Numbers) -> list[P]:
+    return [replace(prompt, label=numbers[prompt.label]) for prompt in prompts]
+
+
 def _write_prompts(
-    run: RunOfCase, folder: Path, placement: Placement, names: Mapping[int, str]
+    run: RunOfCase,
+    folder: Path,
+    placement: Placement,
+    names: Mapping[int, str],
+    numbers: Numbers,
 ) -> None:
-    markups = {"boxes.mrk.json": boxes_markup(run.boxes, placement, names)} if run.boxes else {}
+    boxes = _with_numbers(run.boxes, numbers)
+    markups = {"boxes.mrk.json": boxes_markup(boxes, placement, names)} if boxes else {}
     for step, clicks in run.clicks.items():
-        markups[clicks_file(step)] = clicks_markup(clicks, placement, names, step=step)
+        renamed = _with_numbers(clicks, numbers)
+        markups[clicks_file(step)] = clicks_markup(renamed, placement, names, step=step)
     label_maps, error_maps = map(step_file, run.steps), map(error_file, run.steps)
     script = slicer_script([*label_maps], [*error_maps], [*markups])
     for name, text in (markups | {SCRIPT_FILE: script}).items():

@@ -251,11 +251,29 @@ def test_images_and_patients_in_two_folders_are_found(tmp_path):
         ("case-in-both", "CT_Toy_001"),
         ("patient-in-both", "CT_Toy_001"),
         ("patient-in-both", "CT_Toy_002"),
-        ("patient-unknown", "train"),
+        ("patient-unknown", "val"),
     ]
     assert found[-1].numbers["cases"] == ["CT_Toy_003"]
     by_pattern = check(tmp_path / "val", against=tmp_path / "train", patient_pattern=r"_(\d+)$")
     assert codes(by_pattern) == {"case-in-both", "patient-in-both"}
+
+
+def test_equal_numbers_of_two_data_sets_are_two_patients(tmp_path):
+    for folder, name, seed in (("val", "CT_Toy_001", 0), ("train", "CT_Other_001", 7)):
+        write(tmp_path / folder, name, clean(seed))
+    found = check(tmp_path / "val", against=tmp_path / "train", patient_pattern=r"_(\d+)$")
+    assert found == ()
+
+
+def test_each_of_two_folders_has_its_own_note_on_unknown_patients(tmp_path):
+    several(clean, lambda: clean(1))(tmp_path / "val")
+    several(lambda: clean(7), lambda: clean(8), lambda: clean(9))(tmp_path / "train")
+    (tmp_path / "val" / "index.csv").write_text("name,patient\nCT_Toy_001,a\n")
+    found = check(tmp_path / "val", against=tmp_path / "train")
+    assert [(f.code, f.case, len(f.numbers["cases"])) for f in found] == [
+        *(("patient-unknown", "train", 3), ("patient-unknown", "val", 1))
+    ]
+    assert "found none of 1 of 2" in found[1].message
 
 
 def test_a_case_of_the_other_folder_that_cannot_be_read_is_named(tmp_path):

@@ -12,14 +12,15 @@ from segbench.data.case_grid import KEYS
 from segbench.data.challenge_npz import write_case
 from segbench.data.convert.batch import Batch, convert_scans
 from segbench.data.convert.box_rule import BoxRule
-from segbench.data.convert.conversion import convert_scan
+from segbench.data.convert.conversion import convert_scan, reason_of
 from segbench.data.convert.conversion_report import summary, write_report
+from segbench.data.convert.convert_data import convert_found
 from segbench.data.convert.index_csv import write_index
 from segbench.data.convert.intensity import IntensityRule
 from segbench.data.convert.label_rule import LabelRule, parse_labels
 from segbench.data.convert.nifti import write_nifti
 from segbench.data.convert.rules import Rules
-from segbench.data.convert.scan import Scan
+from segbench.data.convert.scan import Found, Scan
 from segbench.data.convert.volume import Volume, case_affine, to_case_order
 from segbench.errors import CaseError
 from tests.data.convert.sources import affine_of, scan, write_pair
@@ -80,7 +81,7 @@ def test_boxes_are_exact_in_z_and_the_same_each_time(pair, tmp_path):
     ("rule", "reason"),
     [
         (BoxRule("none"), "no boxes were asked for"),
-        (BoxRule(without=("3",)), "3 has no box (--no-box), and so has no label"),
+        (BoxRule(without=("3",)), "--no-box names 3, so no label has a box"),
     ],
 )
 def test_a_label_without_a_box_takes_the_others_away(pair, tmp_path, rule, reason):
@@ -89,12 +90,26 @@ def test_a_label_without_a_box_takes_the_others_away(pair, tmp_path, rule, reaso
     assert read(tmp_path / "val").boxes == ()
 
 
+def test_the_number_of_a_label_does_not_name_it(pair, tmp_path):
+    done = convert(pair, tmp_path / "val", Rules(boxes=BoxRule(without=("2",))))
+    assert done.decided["labels"][1]["label"] == 2  # of value 3
+    assert len(read(tmp_path / "val").boxes) == 2
+
+
+def test_a_number_that_is_a_name_stands_for_this_label(pair, tmp_path):
+    rule = LabelRule(parse_labels("3=1,organ=3"))
+    done = convert(pair, tmp_path / "val", Rules(labels=rule, boxes=BoxRule(without=("3",))))
+    assert done.decided["labels"][0]["name"] == "3"
+    assert done.decided["boxes"] == "--no-box names 3, so no label has a box"
+
+
 def test_a_scattered_label_takes_the_boxes_away(tmp_path):
     labels = scan()[1]
     labels[::2, ::3, ::4] = 1
     files = write_pair(tmp_path, labels=labels)
     done = convert(files, tmp_path / "val")
     assert done.decided["boxes"].startswith("1 is scattered: ")
+    assert done.guessed[0].startswith("1 is scattered, so no label of the case has a box")
     assert read(tmp_path / "val").boxes == ()
 
 
@@ -214,7 +229,10 @@ def test_one_bad_scan_does_not_stop_the_others(tmp_path, jobs):
     by_name = {each.name: each for each in done}
     assert [by_name[scan.name].status for scan in scans] == ["converted", "refused", "converted"]
     assert "s1_seg.nii.gz" in by_name["CT_1"].reason
-    assert sorted(file.name for file in (tmp_path / "val").iterdir()) == ["CT_0.npz", "CT_2.npz"]
+    assert sorted(file.name for file in (tmp_path / "val").glob("[!.]*")) == [
+        "CT_0.npz",
+        "CT_2.npz",
+    ]
 
 
 class Deadly(Rules):
@@ -229,7 +247,8 @@ class Deadly(Rules):
 
 
 def test_a_process_that_dies_is_named_and_the_others_go_on(tmp_path):
-    done = list(convert_scans(many(tmp_path, 4), Batch(Deadly(), tmp_path / "val"), jobs=2))
+    found = Found("a list", tuple(many(tmp_path, 4)))
+    done = convert_found(found, Batch(Deadly(), tmp_path / "val"), jobs=2).conversions
     statuses = {each.name: each.status for each in done}
     assert statuses == dict.fromkeys(("CT_0", "CT_2", "CT_3"), "converted") | {"CT_1": "refused"}
     (refused,) = (each for each in done if each.status == "refused")
@@ -311,3 +330,26 @@ def test_labels_are_chosen_by_name(pair, tmp_path):
     assert case.labels == (1,)
     assert case.grid.facts["labels"] == [{"label": 1, "name": "tumor", "values": [3]}]
     assert case_affine(case.grid).shape == (4, 4)
+
+
+def test_a_reason_has_neither_folders_nor_the_name_twice(tmp_path):
+    scan = Scan("CT_a", tmp_path / "secret" / "i.nii", tmp_path / "secret" / "l.nii", "CT")
+    for error, reason in (
+        (CaseError("CT_a: reference: expected x, found y"), "reference: expected x, found y"),
+        (CaseError(f"{tmp_path}/secret/i.nii: expected x"), "i.nii: expected x"),
+        (OSError("cannot read /home/me/my scans/i.raw"), "cannot read i.raw"),
+        (OSError(28, "No space left on device", "/home/me/CT_a.npz"), "CT_a.npz: No space left"),
+        (MemoryError(), "MemoryError"),
+    ):
+        assert reason_of(error, scan).startswith(reason), error
+
+
+def test_lists_of_the_report_are_no_sizes(tmp_path):
+    files = write_pair(tmp_path / "in")
+    rule = LabelRule(parse_labels("both=1+3"))
+    done = convert(files, tmp_path / "val", Rules(labels=rule))
+    mr = convert(files, tmp_path / "val", name="MR_a", modality="MR")
+    text = write_report(tmp_path, "a list", [], [done, mr])[1].read_text()
+    assert "shape: 13 x 11 x 9" in text
+    assert "values 1 and 3" in text
+    assert "percentiles 0.5 and 99.5" in text

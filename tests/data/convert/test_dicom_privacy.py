@@ -37,10 +37,11 @@ def test_images_and_labels_hold_nothing_of_the_patient(tmp_path):
     )
     texts = [everything(image)]
     for file in (tmp_path / "seg.dcm", structures):
-        labels = read_labels(file, image, tmp_path / "ct")
+        labels = read_labels(file, image)
         texts += [everything(labels.volume), repr(labels.names)]
     assert not [secret for secret in HIDDEN for text in texts if secret in text]
-    assert set(vars(image)) == {"voxels", "affine", "notes", "modality"}
+    assert set(vars(image)) == {"voxels", "affine", "notes", "modality", "ids"}
+    assert image.ids.series not in texts[1]  # what stands for a UID stays with the image
 
 
 def said_of(place):

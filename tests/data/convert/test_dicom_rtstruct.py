@@ -53,7 +53,7 @@ def box(low, high, slice_):
 
 def read(tmp_path, rois, folder, **options):
     file = write_structures(tmp_path / "rt.dcm", rois, **options)
-    return read_labels(file, read_series(folder), folder)
+    return read_labels(file, read_series(folder))
 
 
 def test_squares_become_their_voxels(tmp_path, folder, grid):
@@ -158,9 +158,9 @@ def without_data(dataset):
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        (short, "three or more points of a contour, found 6"),
-        (broken, "three or more points of a contour, found 10"),
-        (without_data, "three or more points of a contour, found 0"),
+        (short, "three or more points of a contour of 'x', found 6"),
+        (broken, "three or more points of a contour of 'x', found 10"),
+        (without_data, "three or more points of a contour of 'x', found 0"),
         (unnamed, "expected a structure of each contour"),
         (empty, "found none with content"),
     ],
@@ -182,7 +182,7 @@ def test_one_of_two_structure_sets_is_to_be_named(tmp_path, folder, grid):
     for name in ("a.dcm", "b.dcm"):
         write_structures(tmp_path / "rt" / name, rois)
     with pytest.raises(CaseError, match="found 0 SEG and 2 RTSTRUCT; name one: .*a.dcm, .*b.dcm"):
-        read_labels(tmp_path / "rt", read_series(folder), folder)
+        read_labels(tmp_path / "rt", read_series(folder))
 
 
 def test_of_overlapping_structures_the_later_is_kept(tmp_path, folder, grid):
@@ -190,3 +190,35 @@ def test_of_overlapping_structures_the_later_is_kept(tmp_path, folder, grid):
     found = read(tmp_path, rois, folder)
     np.testing.assert_array_equal(found.volume.voxels, np.maximum(box(2, 5, 1), 2 * box(4, 7, 1)))
     assert found.volume.notes[0] == "'4' (2) covers 4 voxels of '2' (1): the later one is kept"
+
+
+def test_a_structure_without_a_voxel_is_noted(tmp_path, folder, grid):
+    tiny = np.array(square(6, 6)) * 0.4 + (6.4 * 0.6, 6.4 * 0.6)  # around no centre of a voxel
+    rois = [("liver", [in_mm(square(2, 5), 1, grid)]), ("tiny", [in_mm(tiny, 1, grid)])]
+    found = read(tmp_path, rois, folder)
+    np.testing.assert_array_equal(found.volume.voxels, box(2, 5, 1))
+    assert found.volume.notes == ("no voxel of 'tiny' (2)",)
+
+
+@pytest.mark.parametrize("change", [short, broken, without_data])
+def test_a_broken_contour_concerns_its_structure_only(tmp_path, folder, grid, change):
+    rois = [(name, [in_mm(square(2, 5), 1, grid)]) for name in ("bad", "ok")]
+    file = write_structures(tmp_path / "rt.dcm", rois, change=change)
+    found = read_labels(file, read_series(folder), only=["ok"])
+    np.testing.assert_array_equal(found.volume.voxels, 2 * box(2, 5, 1))
+    with pytest.raises(CaseError, match="a contour of 'bad', found .* chooses other structures"):
+        read_labels(file, read_series(folder), only=["bad"])
+
+
+def test_contours_of_no_structure_do_not_concern_those_that_are_chosen(tmp_path, folder, grid):
+    rois = [(name, [in_mm(square(2, 5), 1, grid)]) for name in ("stray", "ok")]
+    file = write_structures(tmp_path / "rt.dcm", rois, change=unnamed)
+    found = read_labels(file, read_series(folder), only=["ok"])
+    np.testing.assert_array_equal(found.volume.voxels, 2 * box(2, 5, 1))
+    assert found.volume.notes == ()
+
+
+def test_what_is_left_out_of_other_structures_is_not_noted(tmp_path, folder, grid):
+    rois = [(name, [in_mm(square(2, 5), 1, grid)]) for name in ("isocentre", "liver")]
+    file = write_structures(tmp_path / "rt.dcm", rois, change=point)
+    assert read_labels(file, read_series(folder), only=["liver"]).volume.notes == ()

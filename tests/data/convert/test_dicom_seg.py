@@ -79,7 +79,7 @@ def read(tmp_path, seg, series, **options):
     folder.mkdir(exist_ok=True)
     for number, each in enumerate(seg if isinstance(seg, list) else [seg]):
         each.save_as(folder / f"{number}.dcm", enforce_file_format=True)
-    return read_labels(folder, series[2], series[1], **options)
+    return read_labels(folder, series[2], **options)
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
@@ -127,6 +127,36 @@ def covered():
     masks = np.zeros((*SHAPE, 2), bool)
     masks[2:4, 2:4, 2:4, 0] = masks[..., 1] = True
     return masks
+
+
+def test_segments_that_become_one_label_lose_nothing_to_each_other(tmp_path, series):
+    masks = np.concatenate([covered(), np.zeros((*SHAPE, 1), bool)], axis=-1)
+    masks[0, 0, 0] = True, True, True
+    seg = segmentation(series[0], masks, names=["tumour", "body", "vessel"])
+    with pytest.raises(CaseError, match=r"'tumour' \(1\), found none"):
+        read(tmp_path, seg, series)
+    found = read(tmp_path, seg, series, merged=[["tumour", "body"], ["vessel"]])
+    np.testing.assert_array_equal(found.volume.voxels > 0, masks.any(axis=-1))
+    assert found.volume.notes == (
+        "'vessel' (3) covers 1 voxel of 'body' (2): the later one is kept",
+    )
+    by_number = read(tmp_path, seg, series, merged=[["1", "2"]])
+    assert by_number.volume.notes == found.volume.notes
+    assert read(tmp_path, seg, series, merged=[["all"]]).volume.notes == ()
+
+
+def test_labels_that_are_merged_and_covered_together_are_not_lost_silently(tmp_path, series):
+    masks = np.concatenate([covered(), np.ones((*SHAPE, 1), bool)], axis=-1)
+    seg = segmentation(series[0], masks, names=["tumour", "body", "couch"])
+    with pytest.raises(CaseError, match=r"'tumour' \(1\), found none: 'couch' \(3\) is later"):
+        read(tmp_path, seg, series, merged=[["tumour", "body"]])
+
+
+def test_a_segment_without_a_voxel_is_noted(tmp_path, series):
+    masks = np.zeros((*SHAPE, 2), bool)
+    masks[1:5, 1:4, 1:4, 1] = True
+    found = read(tmp_path, segmentation(series[0], masks, names=NAMES[:2]), series)
+    assert found.volume.notes == ("no voxel of 'liver' (1)",)
 
 
 def test_a_segment_that_a_later_one_covers_is_not_lost_silently(tmp_path, series):
@@ -298,14 +328,14 @@ def test_a_broken_segmentation_is_refused(tmp_path, series, change, finding):
 
 def test_an_image_is_no_segmentation(tmp_path, series):
     with pytest.raises(CaseError, match="expected DICOM SEG or RTSTRUCT, found CT Image Storage"):
-        read_labels(series[1], series[2], series[1])
+        read_labels(series[1], series[2])
 
 
 def test_a_segmentation_next_to_its_images_is_no_second_series(tmp_path, series):
     seg = segmentation(series[0], segments())
     seg.save_as(series[1] / "seg.dcm", enforce_file_format=True)
     image = read_series(series[1])
-    found = read_labels(series[1], image, series[1])
+    found = read_labels(series[1], image)
     np.testing.assert_array_equal(found.volume.voxels, label_map(segments()))
 
 

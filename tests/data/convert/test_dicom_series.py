@@ -261,7 +261,7 @@ def test_a_missing_slice_is_named_by_its_neighbours(tmp_path):
     files = write_series(tmp_path, noise())
     files[3].unlink()
     with pytest.raises(
-        CaseError, match=f"{files[2].name}: .* to .*{files[4].name}: 1 slices are mi"
+        CaseError, match=f"{files[2].name}: .* to .*{files[4].name}: 1 slice is missing"
     ):
         read_series(tmp_path)
 

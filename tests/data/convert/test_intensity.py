@@ -80,6 +80,15 @@ def test_what_is_asked_for_decides():
         mapped(HU, policy="keep")
 
 
+def test_a_window_that_is_asked_for_counts_more_than_a_guess():
+    grey = RNG.integers(0, 200, SHAPE).astype(np.uint8)
+    assert mapped(grey).facts["rule"] == "kept"
+    found = mapped(grey, window=WINDOWS["soft-tissue"])
+    assert np.array_equal(found.voxels, clipped(grey, -160, 240))
+    assert found.guessed == ()
+    assert mapped(grey, "MR", window=WINDOWS["lung"]).facts["rule"] == "kept"  # of CT only
+
+
 def test_raw_keeps_type_and_values():
     found = mapped(HU.astype(np.float32) * 1.5, policy="raw")
     assert found.voxels.dtype == np.float32
@@ -129,3 +138,13 @@ def test_percentiles_of_several_slabs():
     voxels[0, 0] = np.nan, np.inf, -np.inf
     finite = voxels[np.isfinite(voxels)].astype(float)
     assert np.allclose(percentiles(voxels, (0.5, 99.5)), np.percentile(finite, (0.5, 99.5)))
+
+
+@pytest.mark.parametrize(
+    ("last", "found"), [(255.001, "0 to 255.001;"), (np.nan, "0 to 90 and 1 NaN or infinite;")]
+)
+def test_values_that_cannot_be_kept_are_named_with_all_their_digits(last, found):
+    voxels = np.array([[[0, 90, last]]])
+    rule = IntensityRule("keep")
+    with pytest.raises(CaseError, match=f"to keep, found {found}"):
+        map_intensities(voxels, modality="MR", rule=rule, name="i.nii")

@@ -76,6 +76,8 @@ def test_a_label_that_the_case_lacks_is_a_warning_and_none_at_all_an_error():
         ("a=", "expected NAME, VALUE or NAME=A"),
         ("a=2,,b=5", "expected NAME, VALUE or NAME=A"),
         ("a=0", "a: expected labels, found 0, the background"),
+        ("all=2+5", "another name than 'all', which stands for every value, found 'all=2"),
+        ("\u00b2", "expected a value or a known name"),  # a digit, but no number
     ],
 )
 def test_what_cannot_be_meant_is_refused(text, match):
@@ -124,6 +126,15 @@ def test_names_of_the_user_come_before_those_of_the_file():
     ]
     assert "name" not in chosen.labels[3].facts()  # a header's text is not for the case's file
     assert chosen.labels[0].facts() == {"label": 1, "values": [2], "name": "liver"}
+
+
+def test_a_segment_of_the_file_without_a_voxel_is_a_warning():
+    file_names = {2: "Segment_1", 4: "Segment_2", 6: "Segment_3"}
+    nothing = ("no voxel of 'Segment_2' (4)", "no voxel of 'Segment_3' (6)")
+    assert choose(names={}, file_names=file_names).warnings == nothing
+    assert choose("lesion=2+4", names={}, file_names=file_names).warnings == nothing[:1]
+    assert choose("Segment_1,Segment_3", names={}, file_names=file_names).warnings == nothing[1:]
+    assert choose().warnings == ()  # names of a data set: a case may lack some of its labels
 
 
 def test_ignored_voxels_become_background_with_a_warning():
@@ -176,6 +187,47 @@ def test_other_files_of_names_are_refused(tmp_path, name, text, match):
     (tmp_path / name).write_text(text)
     with pytest.raises(CaseError, match=match):
         read_label_names(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("map.csv", "name,value\nliver,2\ntumor,5\nliver,7\n"),
+        ("dataset.json", json.dumps({"labels": {"2": "liver", "5": "tumor", "7": "liver"}})),
+        ("map.yaml", "2: liver\n5: tumor\n7: liver\n"),
+    ],
+)
+def test_values_of_one_name_have_this_name(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    names = read_label_names(tmp_path / name)
+    assert names == {"liver": (2, 7), "tumor": (5,)}
+    assert [label.name for label in choose(names=names).labels] == ["liver", "tumor", "liver", "9"]
+    assert table(choose("liver", names=names)) == [(1, "liver", (2, 7))]
+
+
+def test_regions_that_share_values_name_none_of_them():
+    names = {"whole": (2, 5, 7), "core": (5, 7), "enhancing": (7,)}
+    assert [label.name for label in choose(names=names).labels] == ["2", "5", "enhancing", "9"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        ("a.json", '{"liver": 1, "liver": 3}', "found ValueError: the key 'liver' twice"),
+        ("a.yaml", "liver: 1\nliver: 3\n", "found ValueError: the key 'liver' twice"),
+        ("a.csv", "name,value\nliver, left,1\n", "row 1: expected 2 fields, found 3; put a text"),
+        ("a.tsv", "name\tvalue\tName\nx\t1\ty\n", "each column once, found name, value, name"),
+    ],
+)
+def test_what_would_be_lost_in_silence_is_refused(tmp_path, name, text, match):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CaseError, match=match):
+        read_label_names(tmp_path / name)
+
+
+def test_words_of_yaml_are_names(tmp_path):
+    (tmp_path / "a.yaml").write_text("no: 1\non: 2\n2024-01-01: 3\n")
+    assert read_label_names(tmp_path / "a.yaml") == {"no": (1,), "on": (2,), "2024-01-01": (3,)}
 
 
 def dots(n, size=(2, 2, 3)):

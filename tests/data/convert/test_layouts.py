@@ -36,17 +36,17 @@ def test_one_image_and_its_labels(tmp_path):
     [
         ("a1.nii.gz", "a1.nii.gz", "a1"),
         ("a1.mha", "a1.seg.nrrd", "a1"),
-        ("a1_image.nii", "a1_label.nii", "a1"),
-        ("volume-3.nii", "segmentation-3.nii", "segmentation-3"),
-        ("img0007.nii.gz", "label0007.nii.gz", "label0007"),
+        ("a1_image.nii", "a1_label.nii", "a1_image"),
+        ("volume-3.nii", "segmentation-3.nii", "volume-3"),
+        ("img0007.nii.gz", "label0007.nii.gz", "img0007"),
         ("liver_3_0000.nii.gz", "liver_3.nii.gz", "liver_3"),
-        ("ct_1.nrrd", "ct_1-mask.nrrd", "ct_1-mask"),
+        ("ct_1.nrrd", "ct_1-mask.nrrd", "ct_1"),
     ],
 )
 def test_two_folders_are_paired_by_name(tmp_path, image, labels, name):
     touch(tmp_path, f"i/{image}", f"l/{labels}", "i/alone_9.nii", "l/other.nii", "i/._a1.nii")
     found = find_scans((tmp_path / "i", tmp_path / "l"), CT)
-    assert [each[1:] for each in table(found)] == [(image, labels)]
+    assert table(found) == [(case_name(name, modality="CT", dataset=""), image, labels)]
     assert found.unpaired == (
         "alone_9.nii: no labels of that name",
         "other.nii: no image of that name",
@@ -59,12 +59,32 @@ def test_a_channel_is_chosen_by_the_number_in_the_name(tmp_path):
         find_scans((tmp_path / "i", tmp_path / "l"), CT)
     found = find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", channel=1))
     assert table(found) == [("CT_a", "a_0001.nii", "a.nii")]
+    assert found.scans[0].channel is None  # the file has no other
 
 
 def test_names_that_fit_twice_are_refused(tmp_path):
     touch(tmp_path, "i/a.nii", "i/a.mha", "l/a.nii")
     with pytest.raises(CaseError, match=r"a: expected one file of that name, found a\.mha, a\.nii"):
         find_scans((tmp_path / "i", tmp_path / "l"), CT)
+
+
+def test_a_channel_in_no_name_is_one_in_the_file(tmp_path):
+    touch(tmp_path, "i/a.nii", "l/a.nii", "i/b_image.nii", "l/b_label.nii")
+    found = find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", channel=1))
+    assert [scan.channel for scan in found.scans] == [1, 1]
+
+
+def test_a_suffix_of_bids_is_for_bids_only(tmp_path):
+    touch(tmp_path, "i/a.nii", "l/a.nii")
+    with pytest.raises(CaseError, match=r"layout of BIDS, found two folders.*; leave it out"):
+        find_scans((tmp_path / "i", tmp_path / "l"), Stated("CT", bids_suffix="T1w"))
+
+
+def test_files_that_nibabel_can_turn_into_nifti_are_named_with_how(tmp_path):
+    touch(tmp_path, "i/a.nii", "i/b.mgz", "l/a.nii", "l/b.hdr", "l/b.img", "l/notes.txt")
+    found = find_scans((tmp_path / "i", tmp_path / "l"), CT)
+    assert [text.partition(":")[0] for text in found.unpaired] == ["b.mgz", "b.hdr", "b.img"]
+    assert found.unpaired[0].endswith("nibabel.save(nibabel.load('b.mgz'), 'b.nii.gz')")
 
 
 def test_no_pair_is_an_error(tmp_path):
@@ -164,12 +184,47 @@ def test_a_list_has_a_row_for_each_scan(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("yaml", "- {{image: i.nii, labels: l.nii, patient: {0}, dataset: }}\n"),
+        ("csv", "image,labels,patient,dataset\ni.nii,l.nii,{0},\n"),
+    ],
+)
+@pytest.mark.parametrize("patient", ["007", "1_0", "1:30", "0x1F", "no", "1.50", "2024-01-01"])
+def test_a_list_is_text(tmp_path, kind, text, patient):
+    (tmp_path / f"list.{kind}").write_text(text.format(patient))
+    (scan,) = find_scans((tmp_path / f"list.{kind}",), CT).scans
+    assert (scan.patient, scan.dataset) == (patient, "")
+
+
+def test_numbers_of_a_json_list_are_as_they_are_written(tmp_path):
+    text = '[{"image": "i.nii", "labels": "l.nii", "patient": 1.50, "dataset": null}]'
+    (tmp_path / "list.json").write_text(text)
+    (scan,) = find_scans((tmp_path / "list.json",), CT).scans
+    assert (scan.patient, scan.dataset) == ("1.50", "")
+
+
+def test_a_yaml_list_may_repeat_what_rows_share(tmp_path):
+    text = "- &first {image: a.nii, labels: b.nii, patient: 01}\n- {<<: *first, image: c.nii}\n"
+    (tmp_path / "list.yaml").write_text(text)
+    scans = find_scans((tmp_path / "list.yaml",), CT).scans
+    assert [(scan.image.name, scan.patient) for scan in scans] == [("a.nii", "01"), ("c.nii", "01")]
+
+
+def test_row_numbers_that_pandas_writes_are_left_out(tmp_path):
+    (tmp_path / "list.csv").write_text(",image,labels\n0,a.nii,b.nii\n\n1,c.nii,d.nii\n")
+    assert len(find_scans((tmp_path / "list.csv",), CT).scans) == 2
+
+
+@pytest.mark.parametrize(
     ("text", "match"),
     [
         ("image,labels,age\na,b,3\n", "row 1: expected columns image, labels.*found 'age'"),
         ("image,labels\na,\n", "row 1: expected a path as 'labels', found none"),
         ("image,labels,channel\na,b,x\n", "expected a channel as a number"),
         ("image,labels\n", "expected a row for each scan, found none"),
+        ("image,labels\na,b\na,b,c\n", "list.csv: row 2: expected 2 fields, found 3; put a text"),
+        ("image,labels,image\na,b,c\n", "expected each column once, found image, labels, image"),
         ("image,labels,name\na.nii,b.nii,x\nc.nii,d.nii,X\n", "expected a case name for each"),
         ("image,labels,name\na.nii,b.nii,../x\n", "expected a case name of letters, digits"),
     ],
@@ -178,6 +233,16 @@ def test_a_list_that_cannot_be_meant_is_refused(tmp_path, text, match):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(CaseError, match=match):
         find_scans((tmp_path / "list.csv",), CT)
+
+
+@pytest.mark.parametrize(
+    ("patient", "found"), [("true", "True"), ("[1]", r"\['1'\]"), ('{"a": 1}', "{'a': '1'}")]
+)
+def test_a_field_that_is_no_text_is_refused(tmp_path, patient, found):
+    text = f'[{{"image": "i.nii", "labels": "l.nii", "patient": {patient}}}]'
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(CaseError, match=f"row 1: patient: expected a text or a number.*{found}"):
+        find_scans((tmp_path / "list.json",), CT)
 
 
 def test_what_is_nothing_of_all_this_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """Which matrix of a NIfTI file counts, and which values."""
 
 import gzip
+import re
 
 import nibabel
 import numpy as np
@@ -145,3 +146,94 @@ def test_a_singular_matrix_is_refused(tmp_path):
     flat[:, 1] = flat[:, 0]
     with pytest.raises(CaseError, match="can be inverted"):
         read_nifti(save(tmp_path, sform=flat))
+
+
+@pytest.mark.parametrize("unit", ["mm", "micron"])
+def test_voxels_of_a_microscope_are_as_good_as_others(tmp_path, unit):
+    to_unit = 1 if unit == "mm" else 1000
+    sizes = np.array([6.5e-5, 6.5e-5, 2e-4])
+    affine = np.diag([*sizes * to_unit, 1])
+    volume = read_nifti(save(tmp_path, sform=affine, qform=affine, unit=unit))
+    assert np.allclose(np.diag(volume.affine)[:3], sizes, rtol=1e-6)
+    assert not [note for note in volume.notes if "differ" in note]
+    moved = affine.copy()
+    moved[0, 3] += 3 * affine[0, 0]
+    (note,) = [
+        note
+        for note in read_nifti(save(tmp_path, sform=affine, qform=moved, unit=unit)).notes
+        if "differ" in note
+    ]
+    assert "sform and qform differ by up to 0.000195 mm" in note
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.diag([1, 1, 0, 1]),
+        [[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
+        [[1e-5, 2e-5, 0, 0], [1e-5, 2e-5, 0, 0], [0, 0, 1e-5, 0], [0, 0, 0, 1]],
+    ],
+)
+def test_axes_in_one_plane_are_refused_whatever_their_size(tmp_path, matrix):
+    with pytest.raises(CaseError, match="expected a matrix that can be inverted"):
+        read_nifti(save(tmp_path, sform=np.array(matrix, float)))
+
+
+def test_a_matrix_of_nan_is_refused_in_one_line(tmp_path):
+    file = save(tmp_path, sform=affine_of())
+    raw = bytearray(file.read_bytes())
+    raw[280:328] = np.full(12, np.nan, "<f4").tobytes()  # the sform
+    file.write_bytes(raw)
+    with pytest.raises(CaseError) as refusal:
+        read_nifti(file)
+    assert "\n" not in str(refusal.value)
+    assert "expected a finite 4 x 4 matrix" in str(refusal.value)
+
+
+@pytest.mark.parametrize("shape", [(9, 11), (9,)])
+def test_an_image_of_two_axes_is_called_so(tmp_path, shape):
+    voxels = np.zeros(shape, np.int16)
+    with pytest.raises(CaseError, match=r"expected a volume of three axes, found shape \(9,"):
+        read_nifti(save(tmp_path, sform=affine_of(), qform=MOVED, voxels=voxels))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("n_bytes", [1, 5000])
+def test_bytes_that_no_header_accounts_for_are_a_note(tmp_path, compressed, n_bytes):
+    file = save(tmp_path, sform=affine_of())
+    assert read_nifti(file).notes == ()
+    longer = file.read_bytes() + bytes(n_bytes)
+    file.write_bytes(gzip.compress(longer) if compressed else longer)
+    (note,) = read_nifti(file).notes
+    assert note.startswith(f"{n_bytes} byte")
+    assert "more than the header says" in note
+    four = np.stack([scan(0)[0], scan(1)[0]], -1)
+    raw = save(tmp_path, sform=affine_of(), voxels=four).read_bytes()
+    for data, n_notes in ((raw, 0), (raw + bytes(n_bytes), 1)):
+        file.write_bytes(gzip.compress(data) if compressed else data)
+        for channel in (0, 1):
+            assert len(read_nifti(file, channel=channel).notes) == n_notes
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8, np.int16])
+@pytest.mark.parametrize(("factor", "expected"), [(1, np.uint8), (42, np.uint8), (30000, None)])
+def test_labels_get_the_smallest_type_that_holds_them(tmp_path, dtype, factor, expected):
+    if factor > 42 and np.dtype(dtype).itemsize < 4:
+        return
+    labels = scan()[1].astype(dtype) * dtype(factor)
+    file = save(tmp_path, sform=affine_of(), voxels=labels, dtype=dtype)
+    found = read_nifti(file, as_labels=True).voxels
+    assert found.dtype == (expected or np.uint32)
+    assert np.array_equal(found, labels)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9999999, "0.9999999"), (0.5, "0.5"), (-1, "-1"), (np.nan, "nan"), (1e30, "1e+30")],
+)
+def test_a_wrong_label_is_named_with_all_its_digits(tmp_path, value, text):
+    labels = scan()[1].astype(np.float64)
+    labels[4, 4, 4] = value
+    file = save(tmp_path, sform=affine_of(), voxels=labels, dtype=np.float64)
+    with pytest.raises(CaseError, match=f"expected labels as whole.* found {re.escape(text)};"):
+        read_nifti(file, as_labels=True)

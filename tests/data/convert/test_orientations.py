@@ -11,7 +11,9 @@ from segbench.data.convert.conversion import convert_scan
 from segbench.data.convert.nifti import write_nifti
 from segbench.data.convert.rules import Rules
 from segbench.data.convert.scan import Scan
-from segbench.data.convert.volume import case_affine, from_case_order
+from segbench.data.convert.volume import case_affine
+from segbench.report.volumes import write_volumes
+from segbench.runs.run_folder import read_run
 from tests.data.convert.sources import ROTATION, SPACINGS, affine_of, orientations, scan
 
 GRIDS = {
@@ -46,18 +48,14 @@ def test_there_are_all_of_them():
     assert len(GRIDS) == 48 * 3 + 4
 
 
-def test_the_labels_and_the_matrix_come_back(converted, tmp_path):
-    _, labels = scan()
-    for file in find_cases(converted / "val"):
-        case = file.read()
-        name = case.name.removeprefix("CT_")
-        back = from_case_order(case.reference, case.grid)
-        assert np.array_equal(back, np.where(labels == 3, 2, labels)), name
-        write_nifti(tmp_path / "back.nii", back, np.asarray(case.grid.affine))
-        written = nibabel.load(tmp_path / "back.nii")
-        source = nibabel.load(converted / f"{name}.nii")
-        assert np.array_equal(written.get_sform(), source.get_sform()), name
-        assert np.array_equal(written.shape, source.shape), name
+def test_the_labels_and_the_matrix_come_back(converted, run, tmp_path):
+    write_volumes([run], tmp_path / "out")
+    for name in GRIDS:
+        source = nibabel.load(converted / f"{name}_seg.nii")
+        for file in ("reference", "oracle/step5"):
+            written = nibabel.load(tmp_path / "out" / f"CT_{name}" / f"{file}.nii.gz")
+            assert np.array_equal(written.dataobj, source.dataobj), name
+            assert np.array_equal(written.get_sform(), source.get_sform()), name
 
 
 def test_simple_itk_sees_the_same_voxels_at_the_same_places(converted):
@@ -83,16 +81,24 @@ def soft_tissue(values):
     return np.rint((np.clip(np.float64(values), -160, 240) + 160) * (255 / 400)).astype(np.uint8)
 
 
-def test_the_oracle_scores_1_on_all(converted, tmp_path):
-    result = segbench.evaluate(
+@pytest.fixture(scope="module")
+def run(converted):
+    """Return the run folder of the oracle on all of them."""
+    folder = converted / "run"
+    segbench.evaluate(
         "oracle",
         converted / "val",
-        out=tmp_path / "run",
+        out=folder,
         option={"references": str(converted / "val")},
         in_process=True,
         progress=False,
     )
-    assert result.all_ok
-    scores = [score for case in result.case_results for score in case.steps[-1].scores]
+    return folder
+
+
+def test_the_oracle_scores_1_on_all(run):
+    results = read_run(run).case_results
+    assert {case.status for case in results} == {"ok"}
+    scores = [score for case in results for score in case.steps[-1].scores]
     assert len(scores) == 2 * len(GRIDS)
     assert {(score.dsc, score.nsd) for score in scores} == {(1.0, 1.0)}
