@@ -32,7 +32,12 @@ def atomic_write(file: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
 def write_text(file: Path, text: str) -> None:
     """Write a text file atomically; what UTF-8 cannot encode is escaped."""
     with atomic_write(file) as stream:
-        stream.write(text.encode("utf-8", "backslashreplace"))
+        stream.write(encoded(text))
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as a file has it: UTF-8, what that cannot encode is escaped."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def partial_file(file: Path) -> Path:

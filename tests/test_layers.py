@@ -105,8 +105,10 @@ ORDER = {
     "report": [
         *("modalities", "published", "private_text", "written_files"),
         *("run_folders", "compared_runs", "method_facts", "derived_rows", "frames"),
-        *("comparison", "clusters", "case_scores", "resampling", "paired_tests", "pairs"),
-        *("statistics", "leaders", "ranking", "tables", "page", "check_page"),
+        *("comparison", "derived_values", "clusters", "case_scores", "resampling"),
+        *("paired_tests", "pairs", "statistics", "leaders", "ranks", "ranking"),
+        *("case_groups", "insight", "method_order", "choices", "sensitivity"),
+        *("tables", "parts", "figures", "page", "check_page", "report_folder"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
         *("volumes", "parity"),
     ],
@@ -115,6 +117,11 @@ ORDER = {
         *("row_facts", "row_tests", "step_tests", "summary_tests", "compare_case"),
         *("folder_tests", "find_parity", "parity_text"),
     ],
+    "report.figures": [
+        *("options", "figure", "style", "notes", "curves", "steps", "noc", "differences"),
+        *("rank_stability", "significance", "dsc_nsd", "seconds"),
+        *("case_choice", "case_views", "click_numbers", "case_drawing", "case_pictures"),
+    ],
     "report.volumes": [
         *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),
     ],
@@ -122,6 +129,7 @@ ORDER = {
         *("table", "render", "latex", "options", "means", "uncertainty", "notes"),
         *("by_modality", "by_box", "by_step", "by_dataset"),
         *("by_label", "ranking", "pairs", "own_cases", "time_limit", "facts", "failures"),
+        *("saturation", "insight", "sensitivity"),
     ],
     "report.tables.latex": ["text", "columns", "rows", "layout"],
     "phantoms": ["scene", "cases", "orientations", "files"],

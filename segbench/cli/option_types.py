@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,33 @@ class OneOf(click.Choice[str]):
             cure = did_you_mean(str(value), self.choices)
             raise Misuse(f"one of {', '.join(self.choices)}", repr(value), cure)
         return super().convert(value, param, ctx)
+
+
+class SomeOf(click.ParamType["tuple[str, ...]"]):
+    """Some of several words with commas between them, or ``none``."""
+
+    name = "words"
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.choices = tuple(choices)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return the words for a usage line."""
+        return f"{','.join(self.choices)}|none"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """Return the words, each once."""
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in value.split(",")]
+        if words == ["none"]:
+            return ()
+        for word in words:
+            if word not in self.choices:
+                cure = did_you_mean(word, [*self.choices, "none"])
+                some = f"some of {','.join(self.choices)}, or none"
+                raise Misuse(some, repr(value), cure)
+        return tuple(dict.fromkeys(words))
 
 
 class PathType(click.Path[Path]):

@@ -1,4 +1,4 @@
-"""`segbench report`: run folders in, tables out."""
+"""`segbench report`: run folders in, tables and figures out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from segbench.cli.option_types import FOLDER, OneOf, WholeNumber
+from segbench.cli.option_types import EXISTING_FOLDER, FOLDER, OneOf, SomeOf, WholeNumber
 from segbench.cli.options import command_line, policy_options, resampling_options, runs_argument
 from segbench.cli.params import HOW, WHAT, WHERE, command, option
 from segbench.results import FailurePolicy
@@ -17,6 +17,7 @@ from segbench.results import FailurePolicy
         "segbench report runs",
         "segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine",
         "segbench report runs --intervals --decimals 3",
+        "segbench report runs --figures pdf,png --no-images",
     ]
 )
 @runs_argument
@@ -26,6 +27,28 @@ from segbench.results import FailurePolicy
     type=OneOf(["table3", "table4", "table5"]),
     multiple=True,
     help="Show the rows of this table of the paper next to your runs; repeatable.",
+)
+@option(
+    "--figures",
+    heading=WHAT,
+    type=SomeOf(["svg", "pdf", "png"]),
+    default="svg",
+    help="The files of each figure, such as svg,pdf; none: no figures, which takes less time.",
+)
+@option(
+    "--images/--no-images",
+    heading=WHAT,
+    default=True,
+    help="Show the images of the best and worst cases; otherwise their outlines alone, without "
+    "any image data.",
+)
+@option(
+    "--data",
+    heading=WHERE,
+    type=EXISTING_FOLDER,
+    help="The folder where the cases of the runs are now, for the pictures of cases; each must be "
+    "the same file as then.",
+    show_default="as in run.json",
 )
 @option(
     "--out",
@@ -61,6 +84,9 @@ def report(
     *,
     out: Path,
     published: tuple[str, ...],
+    figures: tuple[str, ...],
+    images: bool,
+    data: Path | None,
     intervals: bool,
     significance: bool,
     decimals: int,
@@ -70,15 +96,25 @@ def report(
     failures: FailurePolicy,
     time_limit: float | None,
 ) -> None:
-    """Write the tables of some runs as Markdown, CSV, LaTeX and HTML.
+    """Write tables and figures of some runs.
 
-    index.html has all of them on one page.
+    Tables are Markdown, CSV, LaTeX and HTML; each figure has a CSV of what it draws. index.html
+    has all of them on one page.
     """
-    from segbench.report import Resampling, TableOptions, load, terminal_table_of, write_report_of
+    from segbench import report as reports
+    from segbench.runs.progress import shown_progress
 
-    results = load(*runs, failures=failures, time_limit=time_limit)
-    resampling = Resampling(draws=draws, seed=seed, patient_pattern=patient_pattern)
-    options = TableOptions(intervals, significance, decimals, resampling)
-    write_report_of(results, out, published=published, options=options, command=command_line())
-    click.echo(terminal_table_of(results, options))
+    results = reports.load(*runs, failures=failures, time_limit=time_limit)
+    resampling = reports.Resampling(draws=draws, seed=seed, patient_pattern=patient_pattern)
+    reports.require_report_folder(out)  # before anything is drawn
+    options = reports.FigureOptions(figures, images, data)
+    with shown_progress() as progress:
+        drawn = reports.figure_files(results, options, resampling, progress.activity)
+    for line in drawn.left_out:
+        click.echo(f"left out: {line}", err=True)
+    look = reports.TableOptions(intervals, significance, decimals, resampling)
+    reports.write_report_of(
+        results, out, published=published, options=look, figures=drawn, command=command_line()
+    )
+    click.echo(reports.terminal_table_of(results, look))
     click.echo(f"report: {out / 'index.html'}")

@@ -2,7 +2,8 @@
 
 ``frames`` reads runs as pandas frames (`segbench.load`), ``comparison`` selects the cases that
 methods have in common. ``statistics``, ``pairs``, ``leaders`` and ``ranking`` compute intervals,
-tests and ranks. Each module of ``tables`` makes the frame of one section and prints it.
+tests and ranks, ``insight`` how models use clicks, ``sensitivity`` whether the order of the methods
+holds under other choices. Each module of ``tables`` makes the frame of one section and prints it.
 ``write_report`` writes every table as Markdown, CSV, LaTeX and HTML, and an index page of all
 tables; ``terminal_table`` returns the means over all cases as plain text; ``write_export`` writes
 the frames as files, ``write_volumes`` images, predictions and prompts for viewers.
@@ -13,69 +14,104 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.files import write_text
 from segbench.report.compare import check_losses, compare_runs
 from segbench.report.compare_text import comparison_text
 from segbench.report.comparison import case_scores_by_step, common_cases
 from segbench.report.export import write_export
+from segbench.report.figures import (
+    NO_FIGURE_SET,
+    NO_FIGURES,
+    FigureOptions,
+    FigureSet,
+    best_and_worst,
+    case_pictures,
+    differences_to_best,
+    figure_files,
+    final_scores,
+    noc_curves,
+    rank_shares,
+    report_figures,
+    scores_and_seconds,
+    significance_map,
+    step_intervals,
+)
 from segbench.report.frames import MEASURES, Results, load, load_results
+from segbench.report.insight import (
+    click_effects,
+    clicks_to_reach,
+    gain_per_click,
+    step_seconds,
+    tolerance_saturation,
+)
 from segbench.report.leaders import leaders, measure_groups
-from segbench.report.modalities import TABLE_5_STYLE
-from segbench.report.page import FORMATS, html_page, index_html, index_markdown
+from segbench.report.page import index_html, index_markdown
 from segbench.report.pairs import compare_pairs
-from segbench.report.published import read_published
+from segbench.report.parts import report_parts, report_tables
 from segbench.report.ranking import rank_methods
 from segbench.report.ranking_text import ranking_text
-from segbench.report.resampling import Resampling
-from segbench.report.statistics import mean_intervals, sample_notes
-from segbench.report.tables.by_box import scores_by_box, table_by_box
-from segbench.report.tables.by_dataset import scores_by_dataset, table_by_dataset
-from segbench.report.tables.by_label import label_scores, scores_by_label, table_by_label
-from segbench.report.tables.by_modality import (
-    MEAN_OVER_CASES,
-    scores_by_modality,
-    table_by_modality,
+from segbench.report.report_folder import (
+    require_report_folder,
+    table_files,
+    write_report_files,
 )
-from segbench.report.tables.by_step import scores_by_step, table_by_step
-from segbench.report.tables.facts import facts_table
-from segbench.report.tables.failures import failures, failures_table
-from segbench.report.tables.latex import to_latex
+from segbench.report.resampling import Resampling
+from segbench.report.sensitivity import sensitivity
+from segbench.report.statistics import mean_intervals, sample_notes
+from segbench.report.tables.by_box import scores_by_box
+from segbench.report.tables.by_dataset import scores_by_dataset
+from segbench.report.tables.by_label import label_scores, scores_by_label
+from segbench.report.tables.by_modality import MEAN_OVER_CASES, scores_by_modality
+from segbench.report.tables.by_step import scores_by_step
+from segbench.report.tables.failures import failures
 from segbench.report.tables.means import mean_rows, number_columns
 from segbench.report.tables.notes import common_notes, score_note
 from segbench.report.tables.options import TableOptions
-from segbench.report.tables.own_cases import own_cases_table, scores_over_own_cases
-from segbench.report.tables.pairs import pairs_table
-from segbench.report.tables.ranking import rank_runs, ranking_table, ranks_with_groups
-from segbench.report.tables.render import to_csv, to_html, to_markdown, to_text
+from segbench.report.tables.own_cases import scores_over_own_cases
+from segbench.report.tables.ranking import rank_runs, ranks_with_groups
+from segbench.report.tables.render import to_text
 from segbench.report.tables.table import Cell, Column, Table
-from segbench.report.tables.time_limit import scores_with_time_limit, time_limit_table
+from segbench.report.tables.time_limit import scores_with_time_limit
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
 from segbench.report.volumes import write_volumes
-from segbench.report.written_files import refuse_others, report_files
 from segbench.results import Policy
 
 __all__ = [
+    "FigureOptions",
+    "FigureSet",
     "Resampling",
     "Results",
     "TableOptions",
+    "best_and_worst",
+    "case_pictures",
     "case_scores_by_step",
     "check_losses",
+    "click_effects",
+    "clicks_to_reach",
     "common_cases",
     "compare_pairs",
     "compare_runs",
     "comparison_text",
+    "differences_to_best",
     "failures",
+    "figure_files",
+    "final_scores",
+    "gain_per_click",
     "label_scores",
     "leaders",
     "load",
     "mean_intervals",
     "measure_groups",
+    "noc_curves",
     "rank_methods",
     "rank_runs",
+    "rank_shares",
     "ranking_text",
     "ranks_with_groups",
+    "report_figures",
     "report_tables",
+    "require_report_folder",
     "sample_notes",
+    "scores_and_seconds",
     "scores_by_box",
     "scores_by_dataset",
     "scores_by_label",
@@ -83,24 +119,28 @@ __all__ = [
     "scores_by_step",
     "scores_over_own_cases",
     "scores_with_time_limit",
+    "sensitivity",
+    "significance_map",
+    "step_intervals",
+    "step_seconds",
     "terminal_table",
     "terminal_table_of",
+    "tolerance_saturation",
     "write_export",
     "write_report",
     "write_report_of",
     "write_volumes",
 ]
 
-_OPTIONAL_TABLES = ("table5", "datasets", "ranking", "pairs", "own-cases", "time-limit", "failures")
 
-
-def write_report(
+def write_report(  # noqa: PLR0913
     runs: Sequence[Path],
     out: Path,
     *,
     published: Sequence[str] = (),
     policy: Policy = Policy(),
     options: TableOptions = TableOptions(),
+    figures: FigureOptions = NO_FIGURES,
     command: str = "",
 ) -> list[Path]:
     """Write all tables of some runs into ``out`` and return the files, the index page first.
@@ -112,6 +152,8 @@ def write_report(
     published : any of table3, table4, table5: the paper's rows to show next to the runs
     policy : how failed steps and slow cases are scored
     options : intervals, marks and decimals of the tables of scores
+    figures : formats of the figures, and what pictures of cases show; no figures by default, as
+        they take longer than all tables
     command : the command line that the page shows
 
     Raises
@@ -121,7 +163,11 @@ def write_report(
         not of an earlier report would be replaced; then nothing is written.
     """
     results = load_results(runs, policy)
-    return write_report_of(results, out, published=published, options=options, command=command)
+    require_report_folder(out)  # before anything is drawn
+    drawn = figure_files(results, figures, options.resampling)
+    return write_report_of(
+        results, out, published=published, options=options, figures=drawn, command=command
+    )
 
 
 def write_report_of(
@@ -130,50 +176,21 @@ def write_report_of(
     *,
     published: Sequence[str] = (),
     options: TableOptions = TableOptions(),
+    figures: FigureSet = NO_FIGURE_SET,
     command: str = "",
 ) -> list[Path]:
-    """Write all tables of results as `write_report` does."""
-    refuse_others(out, ("index.html", "index.md"), report_files(out))  # before anything is computed
-    tables = report_tables(results, published, options)
+    """Write all tables of results, and figures from `figure_files`, as `write_report` does."""
+    require_report_folder(out)  # before anything is computed
+    parts = report_parts(results, published, options)
     notes = page_notes(results, options)
     texts = {
-        "index.html": index_html(results, tables, command, notes),
-        "index.md": index_markdown(results, tables, command, notes),
+        "index.html": index_html(results, parts, command, notes, figures),
+        "index.md": index_markdown(results, parts, command, notes, figures),
     }
-    for table in tables:
-        texts.update(_render_files(table))
-    return _write_all(out, texts)
-
-
-def report_tables(
-    results: Results, published: Sequence[str] = (), options: TableOptions = TableOptions()
-) -> list[Table]:
-    """Return the tables of a report in the order of its page."""
-    published_tables = {name: read_published(name) for name in published}
-    resampling = options.resampling
-    tables = [
-        table_by_modality(results, published=published_tables.get("table3"), options=options),
-        table_by_box(results, published=published_tables.get("table4"), options=options),
-        table_by_step(results, options=options),
-        table_by_dataset(results, options=options),
-        table_by_label(results, options=options),
-        ranking_table(results, rank_runs(results, resampling=resampling), resampling=resampling),
-        pairs_table(results, resampling=resampling),
-        own_cases_table(results, options=options),
-        time_limit_table(results, options=options),
-        facts_table(results),
-        failures_table(results),
-    ]
-    if "table5" in published_tables:
-        test_set_table = table_by_modality(
-            results,
-            published=published_tables["table5"],
-            name="table5",
-            style=TABLE_5_STYLE,
-            options=options,
-        )
-        tables.insert(2, test_set_table)
-    return [table for table in tables if table is not None]
+    for part in parts:
+        for table in part.tables:
+            texts.update(table_files(table))
+    return write_report_files(out, texts, figures.files)
 
 
 def terminal_table(
@@ -202,21 +219,3 @@ def terminal_table_of(results: Results, options: TableOptions = TableOptions()) 
         ),
     )
     return to_text(table)
-
-
-def _render_files(table: Table) -> dict[str, str]:
-    page = html_page(table.title, to_html(table))
-    texts = (to_markdown(table), to_csv(table), to_latex(table), page)
-    return {f"{table.name}.{kind}": text for kind, text in zip(FORMATS, texts, strict=True)}
-
-
-def _write_all(out: Path, texts: dict[str, str]) -> list[Path]:
-    own = report_files(out)
-    refuse_others(out, texts, own)
-    out.mkdir(parents=True, exist_ok=True)
-    optional = {f"{name}.{kind}" for name in _OPTIONAL_TABLES for kind in FORMATS}
-    for name in (optional & own) - texts.keys():
-        (out / name).unlink(missing_ok=True)
-    for name, text in texts.items():
-        write_text(out / name, text)
-    return [out / name for name in texts]

@@ -21,9 +21,10 @@ def common_cases(results: Results) -> Results:
     have one. The other methods keep those of their cases that are among the common ones.
     """
     cases = results.cases[results.cases["scored"]]
-    ranked = cases[cases["ranked"]]
-    shared = _shared_keys(ranked if len(ranked) else cases)
-    cases = cases[np.array([key in shared for key in case_keys(cases)], dtype=bool)]
+    numbers = cases[KEY].fillna("").groupby(KEY).ngroup()
+    compared = cases["ranked"] if cases["ranked"].any() else cases["scored"]
+    shared = _shared_by_all(numbers[compared], cases.loc[compared, "method"])
+    cases = cases[numbers.isin(shared).to_numpy()]
     return replace(
         results,
         cases=cases,
@@ -38,9 +39,10 @@ def case_keys(cases: pd.DataFrame) -> list[CaseKey]:
     return list(cases[KEY].fillna("").itertuples(index=False, name=None))
 
 
-def _shared_keys(cases: pd.DataFrame) -> set[CaseKey]:
-    keys = (set(case_keys(own)) for _, own in cases.groupby("method"))
-    return set.intersection(*keys) if len(cases) else set()
+def _shared_by_all(numbers: pd.Series[int], methods: pd.Series[str]) -> list[int]:
+    """Return the numbers of the cases that each of the methods has."""
+    n_methods = methods.groupby(numbers).nunique()
+    return n_methods.index[n_methods == methods.nunique()].tolist()
 
 
 def _rows_of(cases: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,20 +1,25 @@
-"""The two documents with all tables: index.html, index.md."""
+"""The two documents with all tables and figures, in parts: index.html, index.md."""
 
 from __future__ import annotations
 
+import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from segbench.data.dataset import PHANTOM_DATASET
 from segbench.messages import counted
 from segbench.report.comparison import display_names
+from segbench.report.figures.figure import NO_FIGURE_SET, FigureFiles, FigureSet
 from segbench.report.frames import Results
+from segbench.report.parts import LEADERS, Part
+from segbench.report.private_text import without_machine
 from segbench.report.tables.render import escape_markdown, to_html, to_html_notes, to_markdown
 from segbench.report.tables.table import Table
 from segbench.report.written_files import generator
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
+IMAGE_TYPES = {"svg": "image/svg+xml", "png": "image/png"}  # that a page can show
 PHANTOM_NOTE = (
     "generated images, not scans. Scores on them show that the software works and say "
     "nothing about patients. Most of their objects with a box are nearly ellipsoids. A method that "
@@ -30,9 +35,10 @@ CSS = """
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink);
   background: var(--paper); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem; border-bottom: 1px solid var(--rule); }
+h3 { font-size: 1.1rem; margin: 1.8rem 0 .6rem; }
 a { color: var(--link); }
-nav { margin: .8rem 0; } nav a { margin-right: 1rem; }
+nav { margin: .8rem 0; } nav p { margin: .2rem 0; } nav b, nav a { margin-right: 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem;
   border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
@@ -48,6 +54,11 @@ tbody tr:hover { background: var(--band); }
 td small { color: var(--soft); }
 td u { text-underline-offset: .2em; }
 code { overflow-wrap: anywhere; }
+#figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr));
+  gap: 1.5rem; align-items: start; }
+#figures h2, #figures > ul { grid-column: 1 / -1; }
+figure { margin: 0; } figure img { width: 100%; background: #fff; }
+figcaption { color: var(--soft); font-size: .85rem; }
 @media print { body { max-width: none; padding: 0; font-size: 9pt; }
   nav, .files { display: none; }
   .scroll { overflow: visible; } tr { break-inside: avoid; }
@@ -67,32 +78,122 @@ def html_page(title: str, body: str) -> str:
 
 
 def index_html(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results,
+    parts: Sequence[Part],
+    command: str = "",
+    notes: Sequence[str] = (),
+    figures: FigureSet = NO_FIGURE_SET,
 ) -> str:
-    """Return the page with all tables, links to the files of each, and notes on all of them."""
-    links = "".join(f'<a href="#{t.name}">{html.escape(t.title)}</a>\n' for t in tables)
+    """Return the page with all tables and figures, links to their files, and notes on all."""
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
-    sections = "".join(to_html(table) + _file_links(table) for table in tables)
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
     head += made_by + to_html_notes((*phantom_notes(results), *notes))
-    return html_page(TITLE, f"<header>\n{head}<nav>{links}</nav>\n</header>\n{sections}")
+    links, sections = list(map(_links, parts)), list(map(_section, parts))
+    at = _place_of_figures(parts)
+    links.insert(at, _figure_links(figures))
+    sections.insert(at, figures_html(figures))
+    navigation = f"<nav>\n{''.join(links)}</nav>\n"
+    return html_page(TITLE, f"<header>\n{head}{navigation}</header>\n{''.join(sections)}")
 
 
-def _file_links(table: Table) -> str:
-    names = [f"{table.name}.{suffix}" for suffix in FORMATS]
+def _place_of_figures(parts: Sequence[Part]) -> int:
+    """Return the number of parts before the figures: who leads comes first."""
+    return int(bool(parts) and parts[0].title == LEADERS)
+
+
+def _links(part: Part) -> str:
+    links = " ".join(
+        f'<a href="#{table.name}">{html.escape(table.title)}</a>' for table in part.tables
+    )
+    return f"<p><b>{html.escape(part.title)}</b> {links}</p>\n"
+
+
+def _figure_links(figures: FigureSet) -> str:
+    if not figures.figures:
+        return ""
+    links = " ".join(
+        f'<a href="#{figure.name}">{html.escape(figure.title)}</a>' for figure in figures.figures
+    )
+    return f'<p><b><a href="#figures">Figures</a></b> {links}</p>\n'
+
+
+def _section(part: Part) -> str:
+    tables = "".join(to_html(table, level=3) + _file_links(_names(table)) for table in part.tables)
+    return f"<h2>{html.escape(part.title)}</h2>\n{tables}"
+
+
+def figures_html(drawn: FigureSet) -> str:
+    """Return the section of the figures, each in the page itself; pdf has a link only."""
+    if not drawn.figures and not drawn.left_out:
+        return ""
+    parts = []
+    for figure in drawn.figures:
+        title, shown = html.escape(figure.title), _shown_file(figure)
+        image = ""
+        if shown:
+            data = base64.b64encode(figure.files[shown]).decode()
+            kind = IMAGE_TYPES[shown.rpartition(".")[2]]
+            image = f'<img alt="{title}" src="data:{kind};base64,{data}">\n'
+        text = html.escape(" ".join(figure.notes))
+        parts.append(
+            f'<figure id="{figure.name}">\n{image}<figcaption><b>{title}.</b> {text}</figcaption>\n'
+            f"{_file_links(figure.files)}</figure>\n"
+        )
+    notes = to_html_notes(_left_out_notes(drawn))
+    return f'<section id="figures">\n<h2>Figures</h2>\n{notes}{"".join(parts)}</section>\n'
+
+
+def figures_markdown(drawn: FigureSet) -> str:
+    """Return the section of the figures in Markdown, empty without any."""
+    if not drawn.figures and not drawn.left_out:
+        return ""
+    parts = ["## Figures", *(f"- {escape_markdown(note)}" for note in _left_out_notes(drawn))]
+    for figure in drawn.figures:
+        title, shown = escape_markdown(figure.title), _shown_file(figure)
+        files = ", ".join(f"[{name}]({name})" for name in figure.files)
+        text = escape_markdown(" ".join(figure.notes))
+        parts += [f"![{title}]({shown})"] if shown else []
+        parts.append(f"**{title}.** {text} ({files})")
+    return "\n\n".join(parts)
+
+
+def _shown_file(figure: FigureFiles) -> str:
+    return next((name for name in figure.files if name.rpartition(".")[2] in IMAGE_TYPES), "")
+
+
+def _left_out_notes(drawn: FigureSet) -> tuple[str, ...]:
+    return tuple(f"Left out: {without_machine(line)}" for line in drawn.left_out)
+
+
+def _names(table: Table) -> list[str]:
+    return [f"{table.name}.{suffix}" for suffix in FORMATS]
+
+
+def _file_links(names: Iterable[str]) -> str:
     links = " · ".join(f'<a href="{name}">{name}</a>' for name in names)
     return f'<p class="files">{links}</p>\n'
 
 
 def index_markdown(
-    results: Results, tables: Sequence[Table], command: str = "", notes: Sequence[str] = ()
+    results: Results,
+    parts: Sequence[Part],
+    command: str = "",
+    notes: Sequence[str] = (),
+    figures: FigureSet = NO_FIGURE_SET,
 ) -> str:
-    """Return one Markdown document with all tables, and notes on all of them."""
+    """Return one Markdown document with all tables and figures, and notes on all of them."""
     made_by = [f"Made by `{command}`"] if command else []
     head = [f"# {TITLE}", escape_markdown(opening_sentence(results)), *made_by]
     notes = (*phantom_notes(results), *notes)
     head += ["\n".join(f"- {escape_markdown(note)}" for note in notes)] if notes else []
-    return "\n\n".join([*head, *(to_markdown(table).rstrip() for table in tables)]) + "\n"
+    texts = ["\n\n".join(_markdown_part(part)) for part in parts]
+    texts.insert(_place_of_figures(parts), figures_markdown(figures))
+    return "\n\n".join(filter(None, [*head, *texts])) + "\n"
+
+
+def _markdown_part(part: Part) -> list[str]:
+    tables = [to_markdown(table).rstrip() for table in part.tables]
+    return [f"## {escape_markdown(part.title)}", *tables]
 
 
 def opening_sentence(results: Results) -> str:

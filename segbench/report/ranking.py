@@ -15,7 +15,7 @@ Wiesenfarth et al., Sci Rep 11:2369 (2021), doi:10.1038/s41598-021-82017-6: chal
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from math import nan
@@ -29,11 +29,10 @@ from segbench.report.case_scores import CaseScores, case_scores, ranked_only
 from segbench.report.frames import MEASURES
 from segbench.report.leaders import method_pairs, separate, told_apart
 from segbench.report.paired_tests import wilcoxon_greater
-from segbench.report.resampling import AVERAGES, Floats, Resampling, bootstrap_means, means
+from segbench.report.ranks import RULES, RankDraws, Ties, case_ranks, rank_along, rank_draws
+from segbench.report.resampling import AVERAGES, Floats, Resampling
 
-Ties = Literal["min", "average"]
 Missing = Literal["common", "last"]
-RULES = ("rank_then_aggregate", "aggregate_then_rank", "test_then_rank")
 RANK_COLUMNS = ("rule", "average", "method", "score", "rank", "rank_low", "rank_high")
 
 
@@ -125,63 +124,16 @@ def rank_methods(
     if len(kept.methods) < 2 or scores.common().n_cases == 0:
         empty = pd.DataFrame(columns=list(RANK_COLUMNS))
         return Ranking(empty, pd.DataFrame(), (), kept.n_cases, kept.n_patients, n_left_out, 0)
-    ranks = case_ranks(kept.values, ties)
-    rows = [
-        *_rank_then_aggregate(kept, ranks, ties, resampling),
-        *_aggregate_then_rank(kept, ties, resampling),
-        *_test_then_rank(kept, ties, resampling),
-    ]
+    drawn = rank_draws(kept, ties, resampling)
+    rows = [row for each in drawn for row in _rule_rows(each, ties, resampling.confidence)]
+    rows += _test_then_rank(kept, ties, resampling)
     table = pd.DataFrame(rows, columns=list(RANK_COLUMNS))
-    pairs = method_pairs(-ranks.mean(axis=2), kept, resampling=resampling)
+    ranks = case_ranks(kept.values, ties).mean(axis=2)
+    pairs = method_pairs(-ranks, kept, resampling=resampling)
     challenge = table[(table["rule"] == RULES[0]) & (table["average"] == AVERAGES[0])]
     groups = separate(challenge["method"].tolist(), told_apart(pairs, resampling.alpha))
     n_filled = int((~kept.present).sum())
     return Ranking(table, pairs, groups, kept.n_cases, kept.n_patients, n_left_out, n_filled)
-
-
-def case_ranks(values: Floats, ties: Ties = "min") -> Floats:
-    """Rank methods in each case and measure: 1 is the best, NaN gets the last rank + 1.
-
-    Parameters
-    ----------
-    values : float array, shape (cases, methods, measures), higher is better, NaN where missing
-
-    Returns
-    -------
-    float array, same shape
-    """
-    missing = np.isnan(values)
-    ranks = _ranks(np.where(missing, np.inf, -values), ties, axis=1)
-    last = np.where(missing, 0, ranks).max(axis=1, keepdims=True)
-    return np.where(missing, last + 1, ranks)
-
-
-def _rank_then_aggregate(
-    scores: CaseScores, ranks: Floats, ties: Ties, resampling: Resampling
-) -> Iterator[dict[str, Any]]:
-    values = ranks.mean(axis=2)
-    mean_ranks = means(values, scores.modalities)
-    draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
-    for average in AVERAGES:
-        ranked = _ranks(draws[average], ties, axis=1)
-        keys = {"rule": RULES[0], "average": average}
-        yield from _rule_rows(
-            keys, scores.methods, mean_ranks[average], ranked, ties, resampling.confidence
-        )
-
-
-def _aggregate_then_rank(
-    scores: CaseScores, ties: Ties, resampling: Resampling
-) -> Iterator[dict[str, Any]]:
-    values = np.nan_to_num(scores.values, nan=0.0).reshape(scores.n_cases, -1)
-    shape = (-1, *scores.values.shape[1:])
-    mean_scores = means(values, scores.modalities)
-    draws = bootstrap_means(values, scores.patients, scores.modalities, resampling=resampling)
-    for average in AVERAGES:
-        (mean_ranks,) = _mean_ranks(mean_scores[average].reshape(shape), ties)
-        ranked = _ranks(_mean_ranks(draws[average].reshape(shape), ties), ties, axis=1)
-        keys = {"rule": RULES[1], "average": average}
-        yield from _rule_rows(keys, scores.methods, mean_ranks, ranked, ties, resampling.confidence)
 
 
 def _test_then_rank(
@@ -189,8 +141,8 @@ def _test_then_rank(
 ) -> Iterator[dict[str, Any]]:
     shares = _shares_of_tests_won(np.nan_to_num(scores.values, nan=0.0), resampling.alpha)
     no_draws = np.full((1, len(shares)), nan)
-    keys = {"rule": RULES[2], "average": AVERAGES[0]}
-    for row in _rule_rows(keys, scores.methods, -shares, no_draws, ties, resampling.confidence):
+    ranks = RankDraws(RULES[2], AVERAGES[0], scores.methods, -shares, no_draws)
+    for row in _rule_rows(ranks, ties, resampling.confidence):
         yield row | {"score": abs(row["score"])}
 
 
@@ -205,45 +157,20 @@ def _shares_of_tests_won(values: Floats, alpha: float) -> Floats:
     return shares
 
 
-def _rule_rows(
-    keys: dict[str, str],
-    methods: Sequence[str],
-    scores: Floats,
-    draws: Floats,
-    ties: Ties,
-    confidence: float,
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one rule, best first; ``draws`` are ranks, shape (draws, methods)."""
-    ranks = _ranks(scores, ties, axis=0)
+def _rule_rows(found: RankDraws, ties: Ties, confidence: float) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one rule, best first."""
+    ranks = rank_along(found.scores, ties, axis=0)
     tail = (1 - confidence) / 2
     # ranks that occurred, not numbers between two ranks
-    low = np.quantile(draws, tail, axis=0, method="lower")
-    high = np.quantile(draws, 1 - tail, axis=0, method="higher")
+    low = np.quantile(found.ranks, tail, axis=0, method="lower")
+    high = np.quantile(found.ranks, 1 - tail, axis=0, method="higher")
     for i in np.argsort(ranks, kind="stable"):
-        yield keys | {
-            "method": methods[i],
-            "score": scores[i],
+        yield {
+            "rule": found.rule,
+            "average": found.average,
+            "method": found.methods[i],
+            "score": found.scores[i],
             "rank": ranks[i],
             "rank_low": low[i],
             "rank_high": high[i],
         }
-
-
-def _mean_ranks(mean_scores: Floats, ties: Ties) -> Floats:
-    """Return ranks by measure, averaged over measures: (..., methods, measures) -> (..., methods).
-
-    Lower is better.
-    """
-    mean_ranks: Floats = _ranks(-mean_scores, ties, axis=1).mean(axis=2)
-    return mean_ranks
-
-
-def _ranks(values: Floats, ties: Ties, *, axis: int) -> Floats:
-    """Rank along an axis, the lowest value first; values equal to 12 digits are ties.
-
-    Means of equal numbers may differ in the last bits, as they are summed in another order.
-    """
-    from scipy.stats import rankdata  # takes a second to import
-
-    ranks: Floats = rankdata(np.round(values, 12), method=ties, axis=axis).astype(np.float64)
-    return ranks

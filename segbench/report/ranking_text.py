@@ -7,7 +7,8 @@ from dataclasses import replace
 from segbench.errors import RunError
 from segbench.messages import counted
 from segbench.report.frames import Results
-from segbench.report.ranking import Ranking, Ties
+from segbench.report.ranking import Ranking
+from segbench.report.ranks import Ties
 from segbench.report.resampling import Resampling
 from segbench.report.tables.ranking import ranking_table
 from segbench.report.tables.render import to_text

@@ -27,6 +27,10 @@ SECTIONS = (
     *("scores_by_label", "scores_over_own_cases", "scores_with_time_limit", "failures"),
     *("case_scores_by_step", "label_scores"),
 )
+INSIGHT = (
+    *("clicks_to_reach", "gain_per_click", "click_effects", "step_seconds"),
+    *("tolerance_saturation", "sensitivity"),
+)
 
 
 def labelled(name, scores, *, failed=(), **facts):
@@ -77,6 +81,12 @@ def test_the_documentation_has_every_column_of_a_section(run, name):
     measures = "`dsc_auc`, `nsd_auc`, `dsc_final`, `nsd_final`"
     named = re.findall(r"`(\w+)`", line.replace("the four measures", measures))
     assert named == list(getattr(report, name)(results).columns)
+
+
+@pytest.mark.parametrize("name", INSIGHT)
+def test_the_documentation_has_every_column_of_insight_in_order(run, name):
+    results = segbench.load(run("ours", [case("CT_1")]), run("other", [case("CT_1")]))
+    assert documented_columns(f"`{name}`") == list(getattr(report, name)(results).columns)
 
 
 @pytest.mark.parametrize("policy", [Policy(), Policy("carry_forward"), Policy(time_limit=50.0)])
@@ -158,7 +168,7 @@ def test_frames_without_rows_have_the_same_types(run):
     empty, full = segbench.load(run("a", [])), segbench.load(run("b", [case("CT_1")]))
     for name in FRAMES:
         assert (getattr(empty, name).dtypes == getattr(full, name).dtypes).all()
-    for name in SECTIONS:
+    for name in (*SECTIONS, *INSIGHT):
         function = getattr(report, name)
         assert list(function(empty).columns) == list(function(full).columns), name
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
 from segbench.report.frames import MEASURES
-from segbench.report.ranking import RANK_COLUMNS, RULES, case_ranks, rank_methods
+from segbench.report.ranking import RANK_COLUMNS, rank_methods
+from segbench.report.ranks import RULES, case_ranks
 from segbench.report.resampling import Resampling
 from tests.report.score_frames import cases_frame, random_scores
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -309,12 +310,30 @@ def test_csv_holds_floats_exactly(run, tmp_path):
 def test_a_report_has_each_table_in_each_format_and_two_indexes(run, tmp_path):
     out = tmp_path / "out"
     written = write_report([run("ours", [case("CT_1", failed=(2,))])], out)
-    names = ("table3", "table4", "steps", "labels", "facts", "failures")
+    names = ("table3", "table4", "steps", "labels", "noc", "gain", "seconds", "facts", "failures")
     expected = {f"{name}.{kind}" for name in names for kind in ("md", "csv", "tex", "html")}
     assert {file.name for file in written} == expected | {"index.html", "index.md"}
     assert {file.name for file in out.iterdir()} == {file.name for file in written}
     index = (out / "index.md").read_text(encoding="utf-8")
     assert all((out / f"{name}.md").read_text(encoding="utf-8").strip() in index for name in names)
+
+
+def test_the_page_has_its_parts_in_the_order_a_reader_wants(run, tmp_path):
+    runs = [run(name, [case("CT_1", dataset="D")]) for name in ("a", "b")]
+    write_report(runs, tmp_path / "out")
+    index = (tmp_path / "out" / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)$", index, re.M) == [
+        *("Who leads, and how sure that is", "Scores", "How models use clicks"),
+        *("Other choices", "How each run was made"),
+    ]
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    linked = re.findall(r'<a href="#([a-z0-9-]+)">', page)
+    assert linked == re.findall(r'<section id="([a-z0-9-]+)">', page)
+    assert linked == [
+        *("ranking", "pairs", "table3", "table4", "steps", "datasets", "labels"),
+        *("noc", "gain", "seconds", "sensitivity", "facts"),
+    ]
+    assert page.index("<h2>Scores</h2>") < page.index("<h3>Scores by modality")
 
 
 def test_a_second_report_removes_tables_of_the_first_and_is_reproducible(run, tmp_path):

@@ -13,7 +13,8 @@ import pandas as pd
 from segbench.report.comparison import common_cases
 from segbench.report.frames import MEASURES, Results
 from segbench.report.leaders import fewest_patients
-from segbench.report.ranking import RULES, Missing, Ranking, Ties, rank_methods
+from segbench.report.ranking import Missing, Ranking, rank_methods
+from segbench.report.ranks import RULES, Ties
 from segbench.report.resampling import Resampling
 from segbench.report.statistics import short_sample_note
 from segbench.report.tables.means import number_columns

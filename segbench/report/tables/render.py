@@ -74,8 +74,8 @@ def _markdown_cell(cell: Cell) -> str:
     return " ".join(filter(None, (text, escape_markdown(cell.interval_text))))
 
 
-def to_html(table: Table) -> str:
-    """Return an HTML section: heading, table, notes."""
+def to_html(table: Table, *, level: int = 2) -> str:
+    """Return an HTML section: heading of a level, table, notes."""
     head = "".join(
         f'<th scope="col" class="{_html_align(column)}">{html.escape(column.title)}</th>'
         for column in table.columns
@@ -85,7 +85,7 @@ def to_html(table: Table) -> str:
         for group in table.printed_groups()
     )
     return (
-        f'<section id="{table.name}">\n<h2>{html.escape(table.title)}</h2>\n'
+        f'<section id="{table.name}">\n<h{level}>{html.escape(table.title)}</h{level}>\n'
         f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n{bodies}\n</table></div>\n'
         + to_html_notes(table.notes)
         + "</section>\n"
