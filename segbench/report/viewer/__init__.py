@@ -13,7 +13,13 @@ from segbench.activity import Activity, silent
 from segbench.errors import RunError
 from segbench.report.frames import Results
 from segbench.report.viewer.plan import VIEWER_CHOICES, ViewerChoice, ViewerPlan, plan_viewer
-from segbench.report.viewer.write import write_planned
+from segbench.report.viewer.write import planned_names, write_planned
+from segbench.report.written_files import (
+    PAGE_LIST,
+    exported_files,
+    list_exported_files,
+    refuse_others,
+)
 
 __all__ = ["ViewerOptions", "ViewerPlan", "plan_of", "write_viewer"]
 
@@ -69,8 +75,19 @@ def write_viewer(
     -------
     names, notes
         The files, relative to the folder; and which cases have less than was asked for, and why.
+
+    Raises
+    ------
+    RunError
+        If a file that segbench did not write would be replaced; then nothing is written.
     """
     made = plan_of(results, options) if plan is None else plan
+    planned = planned_names(made)
+    own = exported_files(out, PAGE_LIST)
+    refuse_others(out, planned, own)
+    for name in own - {*planned, PAGE_LIST}:  # of an earlier report with more cases
+        (out / name).unlink(missing_ok=True)
+    list_exported_files(out, planned, PAGE_LIST)
     return write_planned(
         results, made, out, with_images=options.images, jobs=options.jobs, activity=activity
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -18,7 +17,12 @@ from segbench.report.frames import Results
 from segbench.report.private_text import without_machine
 from segbench.report.viewer.case_data import case_view
 from segbench.report.viewer.case_list import case_list
-from segbench.report.viewer.documents import gallery_pages, view_page
+from segbench.report.viewer.documents import (
+    PER_PAGE,
+    gallery_file,
+    gallery_pages,
+    view_page,
+)
 from segbench.report.viewer.plan import ViewedCase, ViewerPlan
 from segbench.results import Policy
 
@@ -71,6 +75,15 @@ def write_planned(
     return [*pages, "cases.js", *(f"assets/{name}" for name in ASSETS), *names], notes
 
 
+def planned_names(plan: ViewerPlan) -> list[str]:
+    """Return the names of all files that a plan may write, relative to the report's folder."""
+    n_pages = max(-(-len(plan.cases) // PER_PAGE), 1)
+    with_data = [case for case in plan.cases if case.planned is not None]
+    data = [name for case in with_data for name in (case.script, case.thumbnail)]
+    assets = [f"assets/{name}" for name in ASSETS]
+    return [*map(gallery_file, range(n_pages)), "view.html", "cases.js", *assets, *data]
+
+
 def asset(name: str) -> str:
     """Return a script or style of the page."""
     return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
@@ -102,8 +115,3 @@ def _write_case(job: _Job, case: ViewedCase) -> str:
 def _script(value: Any) -> str:
     """Return a value as JavaScript of ASCII characters."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def sizes(out: Path, names: Sequence[str]) -> int:
-    """Return the bytes of some files of a folder."""
-    return sum((out / name).stat().st_size for name in names)
