@@ -173,9 +173,11 @@ def test_clicks_are_painted_where_the_user_clicked(page, tab, painted, clicks_of
         shown = painted(tab(page, view))
         found = shown.evaluate(DECODE, [number_of("CT_Toy_001"), "image", 0, 0])
         window = [found["window"]["low"], found["window"]["shape"], SPACING]
-        asked = [0, axis, [[at[rows], at[columns]]], [6, 0], *window]
         expected = RIGHT if click.positive else TOO_MUCH  # the same two colours
-        assert shown.evaluate(PIXELS, asked)[0] == pytest.approx(expected, abs=2)
+        around = [(6, 0), (-6, 0), (0, 6), (0, -6)]  # another click may cover a part of the mark
+        asked = ([0, axis, [[at[rows], at[columns]]], list(away), *window] for away in around)
+        pixels = [shown.evaluate(PIXELS, each)[0] for each in asked]
+        assert any(pixel == pytest.approx(expected, abs=2) for pixel in pixels), pixels
 
 
 def test_voxels_have_the_shape_of_their_spacing(page, tab, painted):
