@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         "segbench report runs",
         "segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine",
         "segbench report runs --intervals --decimals 3",
-        "segbench report runs --figures pdf,png --no-images",
+        "segbench report runs --figures pdf,png",
         "segbench report runs --viewer selected",
     ]
 )
@@ -134,7 +134,7 @@ def report(
     with shown_progress() as progress:
         drawn = reports.figure_files(results, options, resampling, progress.activity)
     for line in drawn.left_out:
-        click.echo(f"left out: {line}", err=True)
+        click.echo(f"not drawn: {line}", err=True)
     with_cases = viewer != "none"
     look = reports.TableOptions(intervals, significance, decimals, resampling)
     reports.write_report_of(

@@ -170,7 +170,7 @@ def _shown_file(figure: FigureFiles) -> str:
 
 
 def _left_out_notes(drawn: FigureSet) -> tuple[str, ...]:
-    return tuple(f"Left out: {without_machine(line)}" for line in drawn.left_out)
+    return tuple(f"Not drawn: {without_machine(line)}" for line in drawn.left_out)
 
 
 def _names(table: Table) -> list[str]:

@@ -13,16 +13,19 @@ from segbench.report.tables.render import to_csv, to_html, to_markdown
 from segbench.report.tables.table import Table
 from segbench.report.written_files import refuse_others, report_files
 
+_TABLES = ("table3", "table4", "steps", "labels", "facts")
+
 
 def require_report_folder(out: Path) -> None:
-    """Refuse a folder whose index page is not that of a report.
+    """Refuse a folder with files of others under the names that every report has.
 
     Raises
     ------
     RunError
-        If it has such a page; a report would replace it.
+        If it has such a file; a report would replace it.
     """
-    refuse_others(out, ("index.html", "index.md"), report_files(out))
+    tables = (f"{name}.{kind}" for name in _TABLES for kind in FORMATS)
+    refuse_others(out, ("index.html", "index.md", *tables), report_files(out))
 
 
 def table_files(table: Table) -> dict[str, str]:

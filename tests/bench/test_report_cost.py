@@ -67,6 +67,7 @@ def runs(tmp_path_factory):
 @pytest.mark.parametrize("option", ["--no-significance", "--significance", "--intervals"])
 def test_a_report_of_many_cases_takes_less_than_20_seconds(runs, tmp_path, option, show):
     command = [sys.executable, "-m", "segbench", "report", *runs, "--out", tmp_path / "out", option]
+    command += ["--figures", "none"]  # test_figure_cost.py has them
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

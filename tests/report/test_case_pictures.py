@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import segbench
@@ -136,6 +136,7 @@ def test_clicks_on_each_other_share_a_text():
 coordinate = st.floats(0, 70)
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=5))
 def test_numbers_are_inside_the_panel_and_on_no_other_number(points):
     clicks = [(number, *point) for number, point in enumerate(points, start=1)]
@@ -253,11 +254,11 @@ def test_the_command_draws_what_it_can_and_names_the_rest(copy, tmp_path):
     words = ["report", run, "--out", tmp_path / "out", "--data", data, "--figures", "png"]
     result = CliRunner().invoke(cli, [*map(str, words), "--no-images", "--draws", "1000"])
     assert result.exit_code == 0, result.output
-    assert f"left out: pictures of boxfill: {run}: expected the label maps" in result.stderr
+    assert f"not drawn: pictures of boxfill: {run}: expected the label maps" in result.stderr
     names = {file.name for file in (tmp_path / "out").glob("figure-cases-*")}
     assert {"figure-cases-boxfill-ct.png", "figure-cases-boxfill-mr.csv"} <= names
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "Left out: pictures of boxfill" in page
+    assert "Not drawn: pictures of boxfill" in page
     assert str(tmp_path) not in page.replace("Made by", "")[page.index('id="figures"') :]
 
 

@@ -8,8 +8,8 @@ from itertools import product
 from math import cos, radians, sin
 
 MARK_POINTS = 2.6  # radius of a click's mark
-_ANGLES = (45, -45, 135, -135, 0, 180, 90, -90)
-_DISTANCES = (7.5, 11.0, 15.0, 20.0, 26.0)
+_ANGLES = (45, -45, 135, -135, 0, 180, 90, -90, 20, 70, 110, 160, -20, -70, -110, -160)
+_DISTANCES = (7.5, 11.0, 15.0, 20.0, 26.0, 34.0)
 _TEXT_POINTS = (4.2, 6.5)  # of one character: width, height
 
 Area = tuple[float, float, float, float]  # left, right, low, high in points
