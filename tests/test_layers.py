@@ -110,7 +110,7 @@ ORDER = {
         *("case_groups", "insight", "method_order", "choices", "sensitivity"),
         *("tables", "parts", "figures", "page", "check_page", "report_folder"),
         *("ranking_text", "compare", "compare_text", "challenger", "card_text", "card", "export"),
-        *("volumes", "parity"),
+        *("volumes", "parity", "viewer"),
     ],
     "report.parity": [
         *("causes", "metrics_table", "official_folder", "stored_maps", "rescored", "expected"),
@@ -121,6 +121,10 @@ ORDER = {
         *("options", "figure", "style", "notes", "curves", "steps", "noc", "differences"),
         *("rank_stability", "significance", "dsc_nsd", "seconds"),
         *("case_choice", "case_views", "click_numbers", "case_drawing", "case_pictures"),
+    ],
+    "report.viewer": [
+        *("encoding", "window", "thumbnail", "case_data", "plan", "case_list"),
+        *("documents", "write"),
     ],
     "report.volumes": [
         *("masks", "numbers", "colours", "placement", "markups", "slicer_script", "plan", "write"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from segbench.cli.options import command_line, policy_options, resampling_option
 from segbench.cli.params import HOW, WHAT, WHERE, command, option
 from segbench.results import FailurePolicy
 
+if TYPE_CHECKING:
+    from segbench.report.viewer.plan import ViewerChoice
+
 
 @command(
     examples=[
@@ -18,6 +22,7 @@ from segbench.results import FailurePolicy
         "segbench report runs/ours runs/ellipsoid --published table3 --out reports/mine",
         "segbench report runs --intervals --decimals 3",
         "segbench report runs --figures pdf,png",
+        "segbench report runs --viewer selected",
     ]
 )
 @runs_argument
@@ -41,6 +46,22 @@ from segbench.results import FailurePolicy
     default=True,
     help="Show the images of the best and worst cases; otherwise their outlines alone, without "
     "any image data.",
+)
+@option(
+    "--viewer",
+    heading=WHAT,
+    type=OneOf(["selected", "all", "none"]),
+    default="none",
+    help="Write a gallery and a view of each case, click by click: with the whole volume of the "
+    "best, worst, failed and most disputed cases and slices of the others (selected), or with all "
+    "volumes (all).",
+)
+@option(
+    "--viewer-size",
+    heading=WHAT,
+    type=WholeNumber(1),
+    default=500,
+    help="The limit of the viewer's data in MB; further cases have slices only, then scores only.",
 )
 @option(
     "--data",
@@ -86,6 +107,8 @@ def report(
     published: tuple[str, ...],
     figures: tuple[str, ...],
     images: bool,
+    viewer: ViewerChoice,
+    viewer_size: int,
     data: Path | None,
     intervals: bool,
     significance: bool,
@@ -112,9 +135,26 @@ def report(
         drawn = reports.figure_files(results, options, resampling, progress.activity)
     for line in drawn.left_out:
         click.echo(f"not drawn: {line}", err=True)
+    with_cases = viewer != "none"
     look = reports.TableOptions(intervals, significance, decimals, resampling)
     reports.write_report_of(
-        results, out, published=published, options=look, figures=drawn, command=command_line()
+        results,
+        out,
+        published=published,
+        options=look,
+        figures=drawn,
+        command=command_line(),
+        with_cases=with_cases,
     )
+    if with_cases:
+        shown = reports.ViewerOptions(viewer, viewer_size * 1_000_000, images, data)
+        plan = reports.plan_of(results, shown)
+        click.echo(f"viewer: about {plan.estimate / 1e6:.0f} MB", err=True)
+        with shown_progress() as progress:
+            _, notes = reports.write_viewer(
+                results, out, shown, plan=plan, activity=progress.activity
+            )
+        for note in notes:
+            click.echo(f"viewer: {note}", err=True)
     click.echo(reports.terminal_table_of(results, look))
     click.echo(f"report: {out / 'index.html'}")

@@ -72,6 +72,7 @@ from segbench.report.tables.render import to_text
 from segbench.report.tables.table import Cell, Column, Table
 from segbench.report.tables.time_limit import scores_with_time_limit
 from segbench.report.tables.uncertainty import page_notes, uncertainty_notes
+from segbench.report.viewer import ViewerOptions, plan_of, write_viewer
 from segbench.report.volumes import write_volumes
 from segbench.results import Policy
 
@@ -81,6 +82,7 @@ __all__ = [
     "Resampling",
     "Results",
     "TableOptions",
+    "ViewerOptions",
     "best_and_worst",
     "case_pictures",
     "case_scores_by_step",
@@ -102,6 +104,7 @@ __all__ = [
     "mean_intervals",
     "measure_groups",
     "noc_curves",
+    "plan_of",
     "rank_methods",
     "rank_runs",
     "rank_shares",
@@ -129,6 +132,7 @@ __all__ = [
     "write_export",
     "write_report",
     "write_report_of",
+    "write_viewer",
     "write_volumes",
 ]
 
@@ -170,7 +174,7 @@ def write_report(  # noqa: PLR0913
     )
 
 
-def write_report_of(
+def write_report_of(  # noqa: PLR0913
     results: Results,
     out: Path,
     *,
@@ -178,13 +182,14 @@ def write_report_of(
     options: TableOptions = TableOptions(),
     figures: FigureSet = NO_FIGURE_SET,
     command: str = "",
+    with_cases: bool = False,
 ) -> list[Path]:
     """Write all tables of results, and figures from `figure_files`, as `write_report` does."""
     require_report_folder(out)  # before anything is computed
     parts = report_parts(results, published, options)
     notes = page_notes(results, options)
     texts = {
-        "index.html": index_html(results, parts, command, notes, figures),
+        "index.html": index_html(results, parts, command, notes, figures, with_cases=with_cases),
         "index.md": index_markdown(results, parts, command, notes, figures),
     }
     for part in parts:

@@ -19,6 +19,7 @@ from segbench.report.written_files import generator
 
 TITLE = "Interactive segmentation benchmark"
 FORMATS = ("md", "csv", "tex", "html")
+CASE_LINKS = '<p><b><a href="cases.html">Cases</a></b> <a href="view.html">Case view</a></p>\n'
 IMAGE_TYPES = {"svg": "image/svg+xml", "png": "image/png"}  # that a page can show
 PHANTOM_NOTE = (
     "generated images, not scans. Scores on them show that the software works and say "
@@ -83,8 +84,13 @@ def index_html(
     command: str = "",
     notes: Sequence[str] = (),
     figures: FigureSet = NO_FIGURE_SET,
+    *,
+    with_cases: bool = False,
 ) -> str:
-    """Return the page with all tables and figures, links to their files, and notes on all."""
+    """Return the page with all tables and figures, links to their files, and notes on all.
+
+    ``with_cases``: the folder has a gallery and a case view, too.
+    """
     made_by = f"<p>Made by <code>{html.escape(command)}</code></p>\n" if command else ""
     head = f"<h1>{TITLE}</h1>\n<p>{html.escape(opening_sentence(results))}</p>\n"
     head += made_by + to_html_notes((*phantom_notes(results), *notes))
@@ -92,6 +98,8 @@ def index_html(
     at = _place_of_figures(parts)
     links.insert(at, _figure_links(figures))
     sections.insert(at, figures_html(figures))
+    if with_cases:
+        links.insert(0, CASE_LINKS)
     navigation = f"<nav>\n{''.join(links)}</nav>\n"
     return html_page(TITLE, f"<header>\n{head}{navigation}</header>\n{''.join(sections)}")
 

@@ -16,6 +16,7 @@ from segbench.errors import RunError
 from segbench.files import write_text
 
 EXPORT_LIST = "segbench-export.json"
+PAGE_LIST = "segbench-page.json"  # of the gallery and the case view
 _REPORT = re.compile(r'<meta name="generator" content="segbench\b')
 _LINK = re.compile(r'<a href="([a-z0-9-]+\.[a-z]+)">')
 
@@ -45,21 +46,21 @@ def report_files(folder: Path) -> set[str]:
     return {"index.html", "index.md", *links}
 
 
-def exported_files(folder: Path) -> set[str]:
+def exported_files(folder: Path, listing: str = EXPORT_LIST) -> set[str]:
     """Return the names of the files that exports have written into a folder."""
     try:
-        listed = json.loads((folder / EXPORT_LIST).read_text(encoding="utf-8"))
+        listed = json.loads((folder / listing).read_text(encoding="utf-8"))
         is_ours = str(listed["generator"]).startswith("segbench")
-        return {EXPORT_LIST, *map(str, listed["files"])} if is_ours else set()
+        return {listing, *map(str, listed["files"])} if is_ours else set()
     except (OSError, ValueError, KeyError, TypeError):  # no list, or one of something else
         return set()
 
 
-def list_exported_files(folder: Path, names: Iterable[str]) -> None:
+def list_exported_files(folder: Path, names: Iterable[str], listing: str = EXPORT_LIST) -> None:
     """Write down which files of a folder are of exports."""
-    files = sorted({*names, *exported_files(folder)} - {EXPORT_LIST})
+    files = sorted({*names, *exported_files(folder, listing)} - {listing})
     text = json.dumps({"generator": generator(), "files": files}, indent=1, ensure_ascii=False)
-    write_text(folder / EXPORT_LIST, text + "\n")
+    write_text(folder / listing, text + "\n")
 
 
 def refuse_other_table(file: Path, table: str) -> None:
