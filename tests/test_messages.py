@@ -203,6 +203,7 @@ ALWAYS_SEVERAL = {
     "segbench/models/submission_npz.py": 1,  # a fault of a file, read by who writes such files
     "segbench/report/tables/by_label.py": 1,  # a constant
     "segbench/report/tables/uncertainty.py": 1,  # fewest_patients
+    "segbench/report/tables/sensitivity.py": 1,  # the same
     "segbench/report/statistics.py": 2,  # constants
 }
 

@@ -135,17 +135,16 @@ def _no_time_limit(results: Results) -> Choice:
 
 def _by_box(cases: pd.DataFrame) -> Iterator[Choice]:
     has_boxes = cases["has_boxes"].astype(bool)
-    for with_or_without, has_or_lacks, kept in (
-        ("with", "has", has_boxes),
-        ("without", "lacks", ~has_boxes),
-    ):
-        yield Choice(
-            f"Only {with_or_without} boxes",
-            f"On cases {with_or_without} boxes alone",
-            cases[kept],
-            no_change=f"Every case {has_or_lacks} boxes" if kept.all() else "",
-            unknown="" if kept.any() else f"no case {has_or_lacks} boxes",
-        )
+    given = Choice("Only with boxes", "On cases with boxes alone")
+    withheld = Choice("Only without boxes", "On cases without boxes alone")
+    if has_boxes.all():
+        given = replace(given, no_change="Every case has boxes")
+        withheld = replace(withheld, unknown="every case has boxes")
+    elif not has_boxes.any():
+        given = replace(given, unknown="no case has boxes")
+        withheld = replace(withheld, no_change="No case has boxes")
+    yield replace(given, cases=cases[has_boxes])
+    yield replace(withheld, cases=cases[~has_boxes])
 
 
 def _without_datasets(cases: pd.DataFrame) -> Iterator[Choice]:

@@ -252,8 +252,23 @@ def test_equal_boxes_and_unknown_datasets_are_said(run):
     folders = [run(name, [case("CT_1", (dsc,) * 6)]) for name, dsc in (("a", 0.7), ("b", 0.6))]
     sentences = rows(segbench.load(*folders))["sentence"]
     assert sentences["Only with boxes"] == "Every case has boxes: nothing changes."
-    assert sentences["Only without boxes"] == ("On cases without boxes alone: no case lacks boxes.")
+    assert sentences["Only without boxes"] == (
+        "On cases without boxes alone: every case has boxes."
+    )
     assert sentences["Without a dataset"] == "Leaving out a dataset: no dataset is stated."
+
+
+def test_without_any_box_only_cases_without_boxes_are_known(run):
+    folders = [
+        run(name, [case("CT_1", (dsc,) * 6, boxes=False)]) for name, dsc in (("a", 0.7), ("b", 0.6))
+    ]
+    found = rows(segbench.load(*folders))
+    assert found.loc["Only with boxes", "sentence"] == (
+        "On cases with boxes alone: no case has boxes."
+    )
+    assert pd.isna(found.loc["Only with boxes", "leader"])
+    assert found.loc["Only without boxes", "sentence"] == "No case has boxes: nothing changes."
+    assert found.loc["Only without boxes", "leader"] == "a"
 
 
 def test_each_dataset_is_left_out(results):
