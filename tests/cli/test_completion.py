@@ -24,7 +24,7 @@ def complete(*words, shell="bash", folder="."):
 
 
 def test_commands_and_options_are_completed():
-    assert complete("re") == ["plain,report"]
+    assert complete("re") == ["plain,report", "plain,rescore"]
     assert complete("models", "f") == ["plain,fetch"]
     assert complete("run", "--mod") == ["plain,--model"]
     assert complete("export", "runs", "--format", "ca") == ["plain,card"]
