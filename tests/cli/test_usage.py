@@ -98,7 +98,7 @@ WRONG = [
     (["run", "--weights", "x"], "--weights", "write --option weights=x, it is one of the model"),
     (["run", "--model", "none", "--gpu", "0"], "--gpu", "write --option gpu=0, it is one of"),
     (["models", "check", "ours", "--device", "cpu"], "--device", "write --option device=cpu, it"),
-    (["report", "--gpu", "0"], "--gpu", "segbench report --help lists them"),
+    (["report", "--zzz", "0"], "--zzz", "segbench report --help lists them"),
     (["run", "-x"], "-x", "segbench run --help lists them"),
     (["--data", "val", "run"], "--data", "put it after the command: segbench COMMAND --data"),
     (["models", "fetch", "x", "--folder", "y"], "--folder", "put it before the word fetch"),
