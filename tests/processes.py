@@ -1,6 +1,7 @@
 """segbench in a process of its own, and limits of the machine."""
 
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,6 +16,11 @@ def spawn(*words, **options):
         text=True,
         **options,
     )
+
+
+def hear_interrupts():
+    """Let a new process hear SIGINT, which a shell ignores in its background: a preexec_fn."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_without(module, *words):

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from segbench.cli import cli
 from segbench.processes import is_running
 from tests.data.convert.sources import scan, write_pair
+from tests.processes import hear_interrupts
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10
@@ -37,7 +38,7 @@ def start(*words):
     words = [sys.executable, "-m", "segbench", *map(str, words)]
     return subprocess.Popen(
         words, env={**os.environ, "PYTHONPATH": PATHS}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
 
 

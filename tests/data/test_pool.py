@@ -11,6 +11,7 @@ import pytest
 
 from segbench.data.pool import each
 from segbench.processes import is_running
+from tests.processes import hear_interrupts
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10  # within which processes must be gone
@@ -74,7 +75,7 @@ def test_no_process_outlives_its_parent(tmp_path, number):
     # a session of its own: Ctrl-C reaches all its processes at once
     parent = subprocess.Popen(
         words, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     wait_for(lambda: len(pids(folder)) == 2, 60)
     if number == signal.SIGINT:
